@@ -1,0 +1,1 @@
+"""From Reddit submissions to token shards; knows nothing of torch."""

@@ -1,0 +1,88 @@
+"""Every reason for which a row can be dropped, with the sentence that people read.
+
+The name is what tables, ledgers and `webtext status` hold; the sentence is what the report and
+`webtext why` show. A row gets one reason: the first that holds, in the order listed here.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Reason(StrEnum):
+    """Why a row left the flow; `.sentence` is the explanation shown to people."""
+
+    sentence: str
+
+    def __new__(cls, name: str, sentence: str) -> Self:
+        """Make the member's value its name; the sentence rides along."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.sentence = sentence
+        return member
+
+    # links: one submission each
+    LINE_INVALID = "line_invalid", "The dump's line is not valid JSON."
+    LINE_NOT_OBJECT = "line_not_object", "The dump's line is JSON, but not an object."
+    URL_MISSING = "url_missing", "The submission has no URL."
+    TIME_INVALID = "time_invalid", "The submission's time is missing or not a number."
+    OUTSIDE_DATES = "outside_dates", "The submission is outside the dates that were asked for."
+    SELF_POST = "self_post", "A text post: it links to nothing but itself."
+    SCORE_MISSING = "score_missing", "The submission's score is missing or not a number."
+    SCORE_HIDDEN = "score_hidden", "The submission's score was hidden when it was read."
+    PROMOTED = "promoted", "An advertisement."
+    QUARANTINED = "quarantined", "From a quarantined subreddit."
+    REMOVED = "removed", "Removed by a moderator, an administrator or its author."
+    OVER_18 = "over_18", "Marked as not safe for work."
+    SUBREDDIT_BLOCKED = "subreddit_blocked", "From a subreddit on the blocklist."
+    URL_INVALID = "url_invalid", "The URL cannot be parsed."
+    URL_TOO_LONG = "url_too_long", "The URL is longer than the limit."
+    SCHEME_NOT_HTTP = "scheme_not_http", "The URL is neither http nor https."
+    HOST_INVALID = "host_invalid", "The URL's host is no public host name or address."
+    HOST_PRIVATE = "host_private", "The URL's host is a private or local address."
+    URL_CREDENTIALS = "url_credentials", "The URL carries a user name or a password."
+    REDDIT_INTERNAL = "reddit_internal", "The link stays within Reddit."
+    MEDIA_HOST = "media_host", "A host of images, video or sound."
+    SOCIAL_HOST = "social_host", "A social network."
+    FILE_EXTENSION = "file_extension", "The URL ends like a file that is no web page."
+    DOMAIN_BLOCKED = "domain_blocked", "The domain is on the blocklist."
+    WIKIPEDIA = "wikipedia", "Wikipedia: WebText leaves it out, since much else is tested on it."
+    REMOVED_BY_REQUEST = "removed_by_request", "Removed on request."
+    KARMA_LOW = "karma_low", "No submission of this link reached the karma that was asked for."
+
+    # pages: one link each
+    NOT_CAPTURED = "not_captured", "No capture of this URL is in the sources."
+    REDIRECT_LOST = "redirect_lost", "A redirect leads to a URL that was not captured."
+    REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are more than five."
+    STATUS_ERROR = "status_error", "The server answered with an error status."
+    REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
+    # pages: one WARC record each; the last two are also outcomes of links
+    OTHER_CAPTURE = "other_capture", "Another capture of the same page was nearer to the post."
+    NOT_LINKED = "not_linked", "No kept link leads to this record."
+    NOT_A_PAGE = "not_a_page", "The record is not a web page (request, metadata, image, PDF)."
+    UNREADABLE = "unreadable", "The record is damaged or not decodable as HTTP."
+
+    # documents: one page each
+    PAGE_EMPTY = "page_empty", "The response has no body."
+    BODY_TOO_LARGE = "body_too_large", "The body is larger than the limit, before or after decoding."
+    BODY_UNDECODABLE = "body_undecodable", "The transfer or content encoding is damaged or unknown."
+    NOT_HTML = "not_html", "The bytes are another kind of file, whatever the header says."
+    CHARSET_UNKNOWN = "charset_unknown", "The bytes are text in no encoding that could be found."
+    TOO_DEEP = "too_deep", "The page nests elements deeper than the limit."
+    TOO_MANY_ATTRIBUTES = "too_many_attributes", "One tag, or the page, has too many attributes."
+    TOO_MANY_BLOCKS = "too_many_blocks", "The page has more blocks than the limit."
+    EXTRACTION_FAILED = "extraction_failed", "The extractor raised an error on this page."
+    TIMED_OUT = "timed_out", "The page took more time than the limit, twice."
+    CRASHED = "crashed", "The page crashed the worker process, twice."
+    OUT_OF_MEMORY = "out_of_memory", "The page needed more memory than the limit."
+    NO_TEXT = "no_text", "The extractor found no main text."
+    TOO_SHORT = "too_short", "The text is shorter than the limit."
+    OTHER_LANGUAGE = "other_language", "The text is not in a language that was asked for."
+    LANGUAGE_UNSURE = "language_unsure", "The text's language cannot be told."
+
+    # corpus: one document each
+    WIKIPEDIA_DOMAIN = "wikipedia_domain", "The page came from Wikipedia or a sister project."
+    WIKIPEDIA_MIRROR = "wikipedia_mirror", "The page came from a known mirror of Wikipedia."
+    SAME_URL = "same_url", "Another link led to the same final URL."
+    EXACT_COPY = "exact_copy", "The normalised text equals that of a kept document."
+    NEAR_COPY = "near_copy", "The text is a near copy of a kept document."
+    EMPTY_TEXT = "empty_text", "The text has no word in it."

@@ -1,0 +1,144 @@
+"""The rows that flow from stage to stage, and the Arrow schema of each table on disk.
+
+Ids are 32 hexadecimal digits: xxh3_128 of the link's key. One id follows a text from its link
+through page, document and corpus to the shard, which is what lets `webtext why` tell its story.
+Times are UTC seconds since 1970 (`_s`), None where unknown.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipeline.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A row that leaves the flow, and why. `detail` is for people: a value, a limit, a position."""
+
+    reason: Reason
+    detail: str = ""
+
+
+# One row for each link: an outbound URL and the submissions that share it (stage `links`).
+# All three karmas are stored for every link, those below the limit too: the rule can change
+# without reading a dump again. `verdict` is "kept" or "karma_low".
+LINK = pa.schema(
+    [
+        ("id", pa.string()),
+        ("key", pa.string()),
+        ("url", pa.string()),
+        ("via", pa.string()),  # the redirector that the URL was unwrapped from, or ""
+        ("capture_hint_s", pa.int64()),  # a web.archive.org timestamp in the URL
+        ("karma_max", pa.int64()),
+        ("karma_sum", pa.int64()),
+        ("karma_first", pa.int64()),
+        ("posts", pa.int64()),
+        ("first_post_s", pa.int64()),
+        ("best_post_id", pa.string()),
+        ("subreddit", pa.string()),  # of the best post
+        ("over_18", pa.bool_()),
+        ("verdict", pa.string()),
+    ]
+)
+
+# One row for each WARC record: what lies where (stage `pages`, step `index`; independent of links).
+CAPTURE = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("key", pa.string()),  # canonical key of the target URI
+        ("url", pa.string()),
+        ("kind", pa.string()),  # response, revisit, redirect, other
+        ("warc", pa.string()),  # path as given in the settings
+        ("offset", pa.int64()),
+        ("length", pa.int64()),  # compressed bytes
+        ("status", pa.int32()),
+        ("mime", pa.string()),
+        ("captured_s", pa.int64()),
+        ("payload_digest", pa.string()),
+        ("target_key", pa.string()),  # redirect: key of Location; revisit: key referred to
+        ("target_url", pa.string()),
+        ("fault", pa.string()),  # "" or why the record cannot be a page
+    ]
+)
+
+# One row for each kept link (stage `pages`): its one outcome, and where its page lies.
+PAGE = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("outcome", pa.string()),  # "captured", or a reason's name
+        ("final_url", pa.string()),
+        ("hops", pa.int32()),
+        ("warc", pa.string()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+        ("record_id", pa.string()),
+        ("status", pa.int32()),
+        ("captured_s", pa.int64()),
+        ("karma_max", pa.int64()),
+        ("karma_sum", pa.int64()),
+        ("posts", pa.int64()),
+        ("first_post_s", pa.int64()),
+        ("subreddit", pa.string()),
+        ("over_18", pa.bool_()),
+    ]
+)
+
+PROVENANCE = [
+    ("karma_max", pa.int64()),
+    ("karma_sum", pa.int64()),
+    ("posts", pa.int64()),
+    ("first_post_s", pa.int64()),
+    ("subreddit", pa.string()),
+    ("over_18", pa.bool_()),
+    ("captured_s", pa.int64()),
+    ("warc", pa.string()),
+    ("offset", pa.int64()),
+    ("engine", pa.string()),
+]
+
+# One row for each page that gave a text (stage `documents`).
+DOCUMENT = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("final_url", pa.string()),
+        ("host", pa.string()),
+        ("title", pa.string()),
+        ("date", pa.string()),  # ISO 8601, "" where unknown
+        ("language", pa.string()),  # ISO 639-1, "" where unsure
+        ("language_score", pa.float64()),  # rounded to 4 decimals
+        ("charset", pa.string()),
+        ("text", pa.string()),
+        ("text_chars", pa.int64()),
+        *PROVENANCE,
+    ]
+)
+
+# The corpus that people load (stage `corpus`).
+CORPUS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("url", pa.string()),
+        ("host", pa.string()),
+        ("title", pa.string()),
+        ("date", pa.string()),
+        ("language", pa.string()),
+        ("text_chars", pa.int64()),
+        ("copies", pa.int64()),  # documents merged into this one as exact copies
+        *PROVENANCE,
+    ]
+)
+
+# Rows that left, in every stage: `.meta/drops-*.parquet`.
+DROP = pa.schema(
+    [
+        ("unit", pa.string()),  # what was counted: submissions, links, records, documents
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)

@@ -1,0 +1,259 @@
+"""Settings: one frozen dataclass a stage, its defaults here and nowhere else.
+
+They are read from `webtext.toml`, then overridden by options (`--links.karma-min 5`). A profile is
+only a named set of other defaults. Unknown keys and wrong types are refused, with the nearest
+known name, before any work starts.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import msgspec
+
+from pipeline.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """Where the build reads from; glob patterns, relative to the settings file."""
+
+    dumps: tuple[str, ...] = ()
+    warcs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How the build runs. Nothing here changes a row of the result."""
+
+    runner: str = "local"  # local, portable, or a runner's class path
+    runner_options: tuple[str, ...] = ()  # passed to Beam as they are
+    workers: int = 0  # worker processes; 0: one a core
+    parts_in_flight: int = 2
+    buckets: int = 16  # of every exchange; a power of two, fixed for a build
+    bucket_bytes_max: int = 512 << 20  # a larger bucket is reduced in slices
+    free_disk_min_bytes: int = 1 << 30
+    item_cpu_s: int = 20
+    item_wall_s: int = 60
+    worker_memory_bytes: int = 2 << 30
+    worker_items: int = 2000  # a worker is replaced after so many items: lxml grows
+
+
+@dataclass(frozen=True)
+class LinksSettings:
+    """Which submissions count, and which links are kept (stage `links`)."""
+
+    karma_min: int = 3  # WebText (GPT-2 paper, 2.1)
+    karma_rule: Literal["max", "sum", "first"] = "max"
+    date_min: date = date(2005, 1, 1)
+    date_max: date = date(2017, 12, 31)  # the last day; WebText has no link after December 2017
+    over_18: bool = True  # keep links of submissions that are marked as not safe for work
+    accept_torn: bool = False
+    accept_immature_scores: bool = False
+    url_chars_max: int = 2048
+    blocked_domains: tuple[str, ...] = ()
+    blocked_subreddits: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()  # URLs, hosts or link ids that are removed on request
+
+
+@dataclass(frozen=True)
+class PagesSettings:
+    """Which captures answer for a link (stage `pages`)."""
+
+    hops_max: int = 5
+
+
+@dataclass(frozen=True)
+class DocumentsSettings:
+    """How a page becomes a text, and which texts are kept (stage `documents`)."""
+
+    engine: Literal["trafilatura"] = "trafilatura"
+    body_bytes_max: int = 8 << 20
+    depth_max: int = 400
+    tag_attributes_max: int = 500
+    attributes_max: int = 200_000
+    blocks_max: int = 40_000
+    text_chars_min: int = 200
+    text_chars_max: int = 1_000_000
+    languages: tuple[str, ...] = ("en",)  # empty: all; the paper kept English (3.7)
+    language_score_min: float = 0.5
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """Which documents are copies, or Wikipedia (stage `corpus`)."""
+
+    wikipedia: bool = False  # True keeps Wikipedia and its mirrors
+    near_threshold: float = 0.5  # Jaccard over 5-word shingles; OpenWebText used 0.5
+    near_slack: float = 0.15  # estimates below threshold - slack are not verified
+    bands: int = 32
+    rows: int = 4
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """The byte-level BPE tokenizer (stage `tokenizer`)."""
+
+    vocab_size: int = 50_257
+    min_frequency: int = 2
+    sample_bytes_max: int = 1 << 30  # documents by hash until so many bytes; 0: all
+    path: str = ""  # an existing tokenizer.json is used instead of training one
+
+
+@dataclass(frozen=True)
+class ShardsSettings:
+    """Token files for the trainer (stage `shards`)."""
+
+    seed: int = 1
+    val_share: float = 0.05  # held out, as in the paper (GPT-2 paper, 3)
+    split_by: Literal["document", "host"] = "document"
+    shard_tokens_max: int = 100_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a build. `train` is handed to the trainer's own parser as it is."""
+
+    profile: Literal["paper", "clean"] = "paper"
+    input: InputSettings = field(default_factory=InputSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    links: LinksSettings = field(default_factory=LinksSettings)
+    pages: PagesSettings = field(default_factory=PagesSettings)
+    documents: DocumentsSettings = field(default_factory=DocumentsSettings)
+    corpus: CorpusSettings = field(default_factory=CorpusSettings)
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
+    shards: ShardsSettings = field(default_factory=ShardsSettings)
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+
+# A profile names the defaults that differ from those above. `paper` is the defaults themselves.
+PROFILES: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {},
+    "clean": {"corpus": {"near_threshold": 0.7}},
+}
+
+
+def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from a TOML file (None: defaults) under `overrides` like {"links.karma_min": "5"}.
+
+    Raises SettingsError with the key, the line and the nearest known name.
+    """
+    text = _read(path) if path else ""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from None
+    for dotted, value in (overrides or {}).items():
+        _set(tables, dotted.replace("-", "_"), value)
+    return from_tables(tables, _Source(str(path) if path else "", text))
+
+
+def from_tables(tables: Mapping[str, Any], source: "_Source | None" = None) -> Settings:
+    """Settings from nested tables; see `load` for the errors."""
+    source = source or _Source("", "")
+    profile = tables.get("profile", "paper")
+    if profile not in PROFILES:
+        raise SettingsError(
+            f"profile is {profile!r}{source.at('profile')}; known: {', '.join(PROFILES)}"
+        )
+    settings = Settings(profile=profile)
+    for name, values in tables.items():
+        if name == "profile":
+            continue
+        known = {f.name for f in fields(Settings)}
+        if name not in known:
+            raise SettingsError(_unknown(name, known, source.at(name)))
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"{name}{source.at(name)} is a table: write [{name}]")
+    for name in (f.name for f in fields(Settings) if f.name not in ("profile", "train")):
+        merged = {**PROFILES[profile].get(name, {}), **tables.get(name, {})}
+        if merged:
+            section = _section(name, getattr(settings, name), merged, source)
+            settings = replace(settings, **{name: section})
+    settings = replace(settings, train=dict(tables.get("train", {})))
+    _check(settings, source)
+    return settings
+
+
+def as_tables(settings: Settings) -> dict[str, Any]:
+    """All settings as plain nested tables, for manifests and for `webtext init`."""
+    return asdict(settings)
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: str
+    text: str
+
+    def at(self, key: str) -> str:
+        """" (webtext.toml line 7)" for the line that sets `key`, or ""."""
+        leaf = re.escape(key.split(".")[-1])
+        for number, line in enumerate(self.text.splitlines(), 1):
+            if re.match(rf"\s*(\[.*\b)?{leaf}\b", line):
+                return f" ({self.path} line {number})"
+        return ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such settings file; `webtext init` writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from None
+
+
+def _set(tables: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, leaf = dotted.split(".")
+    for name in parents:
+        tables = tables.setdefault(name, {})
+    tables[leaf] = value
+
+
+def _section(name: str, default: Any, values: Mapping[str, Any], source: _Source) -> Any:
+    hints = get_type_hints(type(default))
+    converted = {}
+    for key, value in values.items():
+        where = source.at(f"{name}.{key}")
+        if key not in hints:
+            raise SettingsError(_unknown(f"{name}.{key}", {f"{name}.{k}" for k in hints}, where))
+        converted[key] = _convert(f"{name}.{key}", value, hints[key], where)
+    return replace(default, **converted)
+
+
+def _convert(key: str, value: Any, kind: Any, where: str) -> Any:
+    # Options come as text, so text may stand for a number, a date, or a list with commas.
+    if isinstance(value, str) and getattr(kind, "__origin__", None) is tuple:
+        value = [item for item in value.split(",") if item]
+    try:
+        return msgspec.convert(value, kind, strict=not isinstance(value, str))
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{key} is {value!r}{where}: {error}") from None
+
+
+def _unknown(key: str, known: set[str], where: str) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
+    return f"unknown setting {key}{where}{hint}"
+
+
+def _check(settings: Settings, source: _Source) -> None:
+    """Refuse values that have the right type and make no sense."""
+    engine, links, corpus = settings.engine, settings.links, settings.corpus
+    rules = [
+        ("engine.buckets", engine.buckets, engine.buckets & (engine.buckets - 1) == 0 < engine.buckets, "a power of two"),
+        ("engine.parts_in_flight", engine.parts_in_flight, engine.parts_in_flight > 0, "1 or more"),
+        ("links.karma_min", links.karma_min, links.karma_min >= 0, "0 or more; WebText used 3"),
+        ("links.date_min", links.date_min, links.date_min <= links.date_max, "on or before links.date_max"),
+        ("corpus.near_threshold", corpus.near_threshold, 0 < corpus.near_threshold <= 1, "above 0, at most 1"),
+        ("shards.val_share", settings.shards.val_share, 0 <= settings.shards.val_share < 1, "from 0 to below 1"),
+        ("tokenizer.vocab_size", settings.tokenizer.vocab_size, 257 <= settings.tokenizer.vocab_size <= 65_536, "from 257 to 65,536 (shards hold 16-bit ids)"),
+    ]  # fmt: skip
+    for key, value, holds, wanted in rules:
+        if not holds:
+            raise SettingsError(f"{key} is {value}{source.at(key)}; it must be {wanted}")
