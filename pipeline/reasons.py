@@ -82,6 +82,7 @@ class Reason(StrEnum):
     # corpus: one document each
     WIKIPEDIA_DOMAIN = "wikipedia_domain", "The page came from Wikipedia or a sister project."
     WIKIPEDIA_MIRROR = "wikipedia_mirror", "The page came from a known mirror of Wikipedia."
+    WIKIPEDIA_MARK = "wikipedia_mark", "The text says that it came from Wikipedia."
     SAME_URL = "same_url", "Another link led to the same final URL."
     EXACT_COPY = "exact_copy", "The normalised text equals that of a kept document."
     NEAR_COPY = "near_copy", "The text is a near copy of a kept document."

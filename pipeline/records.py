@@ -127,7 +127,7 @@ CORPUS = pa.schema(
         ("date", pa.string()),
         ("language", pa.string()),
         ("text_chars", pa.int64()),
-        ("copies", pa.int64()),  # documents merged into this one as exact copies
+        ("copies", pa.int64()),  # documents dropped as copies of this one: same URL, exact, near
         *PROVENANCE,
     ]
 )

@@ -1,0 +1,1 @@
+"""Documents to a corpus in which each text stands once; see stage.py."""

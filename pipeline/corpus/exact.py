@@ -1,0 +1,79 @@
+"""Exact copies: documents that share a final URL, or a normalised text.
+
+Of documents with an equal key the first in the walk's order stays; the others lose to it and leave
+before near duplicates are looked for.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from pipeline.corpus.minhash import normalise
+from pipeline.reasons import Reason
+
+# What the passes know of a document.
+ENTRY = pa.schema(
+    [
+        ("id", pa.string()),
+        ("part", pa.int64()),  # of the documents stage, or 0
+        ("row", pa.int64()),  # in that part: where its sketch lies
+        ("karma", pa.int64()),
+        ("text_chars", pa.int64()),
+        ("shadow", pa.bool_()),  # left out for a reason of its own, and still removes its copies
+        ("reason", pa.string()),  # "" as long as it is kept
+        ("keeper", pa.string()),  # the id of the document that it is a copy of, or ""
+    ]
+)
+# Best first. Shadows stand before all others: what is left out must not survive in a copy.
+WALK_ORDER = [
+    ("shadow", "descending"),
+    ("karma", "descending"),
+    ("text_chars", "descending"),
+    ("id", "ascending"),
+]
+
+
+def text_hash(text: str) -> str:
+    """32 hexadecimal digits: equal for texts that differ in case, width or white space alone."""
+    squeezed = " ".join(normalise(text).split())
+    return xxhash.xxh3_128_hexdigest(squeezed.encode("utf-8", "surrogatepass"))
+
+
+def drop_copies(entries: pa.Table, keys: Sequence[str], reason: Reason) -> pa.Table:
+    """The entries, in which all but the best of those with equal keys name it as their keeper.
+
+    `keys` are the columns that must be equal. Entries that lost before, or that have a reason and
+    are no shadows, take no part. A shadow keeps its own reason when it loses. The order of rows may
+    change.
+    """
+    free = pc.and_(pc.equal(entries["keeper"], ""), stands(entries))
+    rest = entries.filter(pc.invert(free))
+    order = [*((key, "ascending") for key in keys), *WALK_ORDER]
+    group = entries.filter(free).sort_by(order)
+    if group.num_rows == 0:
+        return entries
+    first = np.zeros(group.num_rows, bool)
+    first[0] = True
+    for key in keys:
+        column = group[key].combine_chunks()
+        first[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+    best = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+    lost = pa.array(~first)
+    keeper = pc.if_else(lost, group["id"].take(pa.array(best)), "")
+    own = pc.or_(pc.invert(lost), group["shadow"])
+    columns = {
+        "keeper": keeper,
+        "reason": pc.if_else(own, group["reason"], reason.value),
+    }
+    for name, column in columns.items():
+        place = group.schema.get_field_index(name)
+        group = group.set_column(place, group.schema.field(name), column)
+    return pa.concat_tables([group, rest])
+
+
+def stands(entries: pa.Table) -> pa.ChunkedArray:
+    """True for entries that still can remove copies: kept ones and shadows."""
+    return pc.or_(pc.equal(entries["reason"], ""), entries["shadow"])
