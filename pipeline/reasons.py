@@ -52,18 +52,24 @@ class Reason(StrEnum):
     # pages: one link each
     NOT_CAPTURED = "not_captured", "No capture of this URL is in the sources."
     REDIRECT_LOST = "redirect_lost", "A redirect leads to a URL that was not captured."
-    REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are more than five."
+    REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are too many."
     STATUS_ERROR = "status_error", "The server answered with an error status."
     REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
     # pages: one WARC record each; the last two are also outcomes of links
-    OTHER_CAPTURE = "other_capture", "Another capture of the same page was nearer to the post."
+    OTHER_CAPTURE = (
+        "other_capture",
+        "Another capture of this URL was better, or nearer to the post.",
+    )
     NOT_LINKED = "not_linked", "No kept link leads to this record."
     NOT_A_PAGE = "not_a_page", "The record is not a web page (request, metadata, image, PDF)."
     UNREADABLE = "unreadable", "The record is damaged or not decodable as HTTP."
 
     # documents: one page each
     PAGE_EMPTY = "page_empty", "The response has no body."
-    BODY_TOO_LARGE = "body_too_large", "The body is larger than the limit, before or after decoding."
+    BODY_TOO_LARGE = (
+        "body_too_large",
+        "The body is larger than the limit, before or after decoding.",
+    )
     BODY_UNDECODABLE = "body_undecodable", "The transfer or content encoding is damaged or unknown."
     NOT_HTML = "not_html", "The bytes are another kind of file, whatever the header says."
     CHARSET_UNKNOWN = "charset_unknown", "The bytes are text in no encoding that could be found."

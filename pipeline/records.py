@@ -49,7 +49,7 @@ CAPTURE = pa.schema(
         ("key", pa.string()),  # canonical key of the target URI
         ("url", pa.string()),
         ("kind", pa.string()),  # response, revisit, redirect, other
-        ("warc", pa.string()),  # path as given in the settings
+        ("warc", pa.string()),  # the file's name; pages.warc.warc_names tells its path
         ("offset", pa.int64()),
         ("length", pa.int64()),  # compressed bytes
         ("status", pa.int32()),
@@ -58,7 +58,8 @@ CAPTURE = pa.schema(
         ("payload_digest", pa.string()),
         ("target_key", pa.string()),  # redirect: key of Location; revisit: key referred to
         ("target_url", pa.string()),
-        ("fault", pa.string()),  # "" or why the record cannot be a page
+        ("fault", pa.string()),  # "", or the reason why the record cannot be a page
+        ("detail", pa.string()),  # of the fault
     ]
 )
 

@@ -35,6 +35,7 @@ class EngineSettings:
     runner_options: tuple[str, ...] = ()  # passed to Beam as they are
     workers: int = 0  # worker processes; 0: one a core
     parts_in_flight: int = 2
+    exchange: Literal["auto", "files", "shuffle"] = "auto"  # files on local, else shuffle
     buckets: int = 16  # of every exchange; a power of two, fixed for a build
     bucket_bytes_max: int = 512 << 20  # a larger bucket is reduced in slices
     free_disk_min_bytes: int = 1 << 30
@@ -65,7 +66,9 @@ class LinksSettings:
 class PagesSettings:
     """Which captures answer for a link (stage `pages`)."""
 
-    hops_max: int = 5
+    hops_max: int = 5  # redirects that are followed
+    accept_torn: bool = False  # use the records of a WARC before the place where it was cut
+    range_bytes: int = 256 << 20  # a larger WARC is read in parts of about this size
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,7 @@ class _Source:
     text: str
 
     def at(self, key: str) -> str:
-        """" (webtext.toml line 7)" for the line that sets `key`, or ""."""
+        """ " (webtext.toml line 7)" for the line that sets `key`, or ""."""
         leaf = re.escape(key.split(".")[-1])
         for number, line in enumerate(self.text.splitlines(), 1):
             if re.match(rf"\s*(\[.*\b)?{leaf}\b", line):
@@ -249,6 +252,8 @@ def _check(settings: Settings, source: _Source) -> None:
         ("engine.buckets", engine.buckets, engine.buckets & (engine.buckets - 1) == 0 < engine.buckets, "a power of two"),
         ("engine.parts_in_flight", engine.parts_in_flight, engine.parts_in_flight > 0, "1 or more"),
         ("links.karma_min", links.karma_min, links.karma_min >= 0, "0 or more; WebText used 3"),
+        ("pages.hops_max", settings.pages.hops_max, 0 <= settings.pages.hops_max <= 20, "from 0 to 20"),
+        ("pages.range_bytes", settings.pages.range_bytes, settings.pages.range_bytes > 0, "1 or more"),
         ("links.date_min", links.date_min, links.date_min <= links.date_max, "on or before links.date_max"),
         ("corpus.near_threshold", corpus.near_threshold, 0 < corpus.near_threshold <= 1, "above 0, at most 1"),
         ("shards.val_share", settings.shards.val_share, 0 <= settings.shards.val_share < 1, "from 0 to below 1"),

@@ -1,0 +1,122 @@
+"""Who may build, when to stop, and when the disk is too full.
+
+One build a folder at a time: the lock is an advisory lock of the kernel's (flock), so it goes with
+its process however that ends; the file only names the holder. A wish to stop is a file in the
+build, so that every process and machine at work on it sees it.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from pipeline.errors import BusyError, StageError, Stopped
+
+
+@contextmanager
+def locked(build: Path) -> Iterator[None]:
+    """Hold the build's lock; BusyError names the holder if another process has it."""
+    build.mkdir(parents=True, exist_ok=True)
+    path = build / "lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise BusyError(f"{build} is being built by {_holder(file.read())}") from None
+        file.truncate(0)
+        json.dump(
+            {"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)}, file
+        )
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _holder(text: str) -> str:
+    try:
+        holder = json.loads(text)
+    except json.JSONDecodeError:
+        return "another process"
+    return f"process {holder['pid']} on {holder['host']} ({holder['command']})"
+
+
+class StopFlag:
+    """A file that asks every part of a build to stop: before it starts, on its way, or before it
+    commits.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def set(self, why: str) -> None:
+        """Ask all parts to stop."""
+        with suppress(OSError):  # a full or read-only disk stops the parts by itself
+            self.path.write_text(why)
+
+    def clear(self) -> None:
+        """Forget an earlier wish."""
+        self.path.unlink(missing_ok=True)
+
+    def is_set(self) -> bool:
+        """Whether parts should stop."""
+        return self.path.exists()
+
+
+class Signals:
+    """Turns the first SIGINT or SIGTERM into a wish to stop; the second ends the process at once.
+
+    Use as a context manager in the main thread; elsewhere it does nothing.
+    """
+
+    def __init__(self, flag: StopFlag) -> None:
+        self.flag = flag
+        self.received: int | None = None
+
+    def __enter__(self) -> "Signals":
+        self.flag.clear()
+        self._old = {}
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                self._old[signum] = signal.signal(signum, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._old.items():
+            signal.signal(signum, handler)
+        self.flag.clear()
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + signum)
+        self.received = signum
+        self.flag.set(signal.Signals(signum).name)
+        sys.stderr.write("\nstopping after the parts at work; once more to stop at once\n")
+
+    def check(self) -> None:
+        """Raise Stopped if a signal came."""
+        if self.received is not None:
+            raise Stopped(self.received)
+
+
+def check_disk(folder: Path, free_min_bytes: int, patience_s: float = 0) -> None:
+    """Wait up to `patience_s` for space, then raise StageError; everything committed is kept."""
+    deadline = time.monotonic() + patience_s
+    while (free := shutil.disk_usage(folder).free) < free_min_bytes:
+        if time.monotonic() >= deadline:
+            raise StageError(
+                f"only {free >> 20} MiB are free in {folder}; engine.free_disk_min_bytes asks for "
+                f"{free_min_bytes >> 20} MiB. Free some space and run the same command to go on"
+            )
+        time.sleep(1)

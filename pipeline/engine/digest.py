@@ -1,0 +1,87 @@
+"""Digests: of rows (what a stage holds, whatever the order), of files, of settings.
+
+A row's digest is xxh3_128 over its MessagePack array of column values, in schema order. A table's
+is the sum of its rows' modulo 2^128: it does not depend on order, parts, workers or the file
+format's version, and two halves add up to the whole.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import xxhash
+
+MODULUS = 1 << 128
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def rows_digest(table: pa.Table) -> int:
+    """Sum of the digests of all rows, all columns, modulo 2^128."""
+    columns = [column.to_pylist() for column in table.columns]
+    digest = xxhash.xxh3_128_intdigest
+    return sum(digest(_encode(row)) for row in zip(*columns, strict=True)) % MODULUS
+
+
+def sum_digests(digests: Iterable[str]) -> str:
+    """Sum modulo 2^128 of digests in hexadecimal."""
+    return hex_digest(sum(int(digest, 16) for digest in digests))
+
+
+def hex_digest(value: int) -> str:
+    """32 hexadecimal digits."""
+    return f"{value % MODULUS:032x}"
+
+
+def digest_of(value: Any) -> str:
+    """Digest of plain data, settings dataclasses included; dictionaries by sorted keys."""
+    text = json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, default=str)
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def file_digest(path: Path) -> str:
+    """xxh3_128 of a file's bytes."""
+    hasher = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+class FileDigests:
+    """Digests of input files, remembered by path, size and time in a JSON file of the build.
+
+    So an unchanged dump of 20 GB is read for its digest once, and a build that moves, or whose
+    inputs move, is still known by content.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        try:
+            self._known: dict[str, list[Any]] = json.loads(cache.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            self._known = {}
+
+    def digest(self, path: Path) -> str:
+        """The file's digest; read only if its size or modification time changed."""
+        stat = path.stat()
+        key = str(path.resolve())
+        match self._known.get(key):
+            case [stat.st_size, stat.st_mtime_ns, str(digest)]:
+                return digest
+        digest = file_digest(path)
+        self._known[key] = [stat.st_size, stat.st_mtime_ns, digest]
+        self._cache.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._cache.with_suffix(".aside")
+        aside.write_text(json.dumps(self._known, indent=1))
+        aside.replace(self._cache)
+        return digest
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value

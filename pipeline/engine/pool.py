@@ -1,0 +1,199 @@
+"""Worker processes that take the fall: a page that hangs, crashes or eats memory costs one row.
+
+Workers are spawned, not forked, and import only the module of the function they run; never Beam
+(186 MB and 1.4 s a worker with it, 14 MB and 0.04 s without). An item has limits that the kernel
+keeps: CPU seconds by RLIMIT_CPU (SIGXCPU ends the worker even inside C code, which no watching
+thread could), memory by RLIMIT_AS; wall time is kept by pebble. An item that breaks its worker is
+tried once more, then given back as a `Fault`.
+
+This is the one file that catches every exception: whatever an item raises, even a panic that is no
+`Exception`, becomes its fault.
+"""
+
+import contextlib
+import math
+import multiprocessing
+import multiprocessing.connection
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pebble
+
+from pipeline.reasons import Reason
+
+T = TypeVar("T")
+INFINITE = resource.RLIM_INFINITY
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An item that gave no result, and why."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one item may use. They stand far above the deterministic budgets of the stages."""
+
+    cpu_s: int = 20
+    wall_s: int = 60
+    memory_bytes: int = 2 << 30  # on top of what the worker holds already
+
+
+class Pool:
+    """Worker processes shared by all parts of one process. Start it in the main thread."""
+
+    def __init__(self, workers: int, limits: Limits, items_per_worker: int = 2000) -> None:
+        self.workers = workers or os.cpu_count() or 1
+        self.limits = limits
+        self._hidden_main = _hide_main()
+        self._pool = pebble.ProcessPool(
+            max_workers=self.workers,
+            max_tasks=items_per_worker,
+            initializer=_start_worker,
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    def map(
+        self, function: Callable[[T], Any], items: Iterable[T], used: Callable[[float, int], None]
+    ) -> Iterator[Any]:
+        """`function` of each item, in order: its result, or a `Fault`.
+
+        At most four items a worker are in flight. `used` is told the CPU seconds and the tries of
+        each.
+        """
+        waiting: deque[tuple[T, Future[Any]]] = deque()
+        for item in items:
+            waiting.append((item, self._schedule(function, item)))
+            if len(waiting) >= 4 * self.workers:
+                yield self._result(function, *waiting.popleft(), used)
+        while waiting:
+            yield self._result(function, *waiting.popleft(), used)
+
+    def run(self, function: Callable[..., T], *args: Any) -> T:
+        """`function(*args)` in a worker, without limits; its exception is raised here.
+
+        A worker that dies under it (killed for memory, say) is replaced once.
+        """
+        call = (function, args, None)
+        try:
+            return self._pool.schedule(_call, args=call).result()
+        except pebble.ProcessExpired:
+            return self._pool.schedule(_call, args=call).result()
+
+    def close(self) -> None:
+        """End all workers: idle ones in peace, others by force."""
+        self._pool.close()
+        try:
+            self._pool.join(timeout=2)
+        except TimeoutError:
+            self._pool.stop()
+            self._pool.join()
+        _show_main(self._hidden_main)
+
+    def _schedule(self, function: Callable[[T], Any], item: T) -> "Future[Any]":
+        return self._pool.schedule(
+            _call, args=(function, (item,), self.limits), timeout=self.limits.wall_s
+        )
+
+    def _result(
+        self,
+        function: Callable[[T], Any],
+        item: T,
+        future: "Future[Any]",
+        used: Callable[[float, int], None],
+    ) -> Any:
+        for attempt in (1, 2):
+            try:
+                value, cpu_s = future.result()
+                used(cpu_s, attempt)
+                return value
+            except TimeoutError:
+                fault = Fault(Reason.TIMED_OUT, f"over {self.limits.wall_s} s")
+            except pebble.ProcessExpired as error:
+                fault = self._fault_of_death(error.exitcode)
+            if attempt == 1:
+                future = self._schedule(function, item)
+        used(0.0, attempt)
+        return fault
+
+    def _fault_of_death(self, exitcode: int) -> Fault:
+        if exitcode == -signal.SIGXCPU:
+            return Fault(Reason.TIMED_OUT, f"over {self.limits.cpu_s} CPU seconds")
+        what = f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
+        return Fault(Reason.CRASHED, f"the worker ended by {what}")
+
+
+def _start_worker() -> None:
+    """Set up a worker: the parent decides on Ctrl-C, and none outlives its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    # The sentinel is readable once the parent is gone, even by -9. Code that holds the
+    # interpreter lock delays this thread; the CPU limit ends such code.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...], limits: Limits | None) -> Any:
+    """Run in a worker. With limits: (result or Fault, CPU seconds); without: the bare result."""
+    if limits is None:
+        _set_limits(INFINITE, INFINITE)
+        return function(*args)
+    start_s = time.process_time()
+    _set_limits(math.ceil(start_s) + limits.cpu_s, _address_space_bytes() + limits.memory_bytes)
+    try:
+        value = function(*args)
+    except MemoryError:
+        value = Fault(Reason.OUT_OF_MEMORY, f"over {limits.memory_bytes >> 20} MiB")
+    except BaseException as error:  # noqa: BLE001 (see the top of the file)
+        value = Fault(Reason.EXTRACTION_FAILED, f"{type(error).__name__}: {error}"[:200])
+    return value, time.process_time() - start_s
+
+
+def _set_limits(cpu_s: int, memory_bytes: int) -> None:
+    for kind, soft in ((resource.RLIMIT_CPU, cpu_s), (resource.RLIMIT_AS, memory_bytes)):
+        hard = resource.getrlimit(kind)[1]
+        # macOS refuses limits on the address space; there memory is not limited.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (soft if hard == INFINITE else min(soft, hard), hard))
+
+
+def _address_space_bytes() -> int:
+    try:
+        with open("/proc/self/statm", "rb", buffering=0) as file:  # noqa: PTH123 (hot path)
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except FileNotFoundError:
+        return 0
+
+
+def _hide_main() -> dict[str, Any]:
+    """Keep spawned workers from importing `__main__` again, and with it all the driver imported."""
+    main = sys.modules["__main__"]
+    hidden = {"__spec__": main.__spec__, "__file__": getattr(main, "__file__", None)}
+    main.__spec__ = None
+    main.__file__ = None
+    return hidden
+
+
+def _show_main(hidden: dict[str, Any]) -> None:
+    main = sys.modules["__main__"]
+    for name, value in hidden.items():
+        setattr(main, name, value)

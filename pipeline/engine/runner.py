@@ -1,0 +1,214 @@
+"""Runs a step's missing parts with Apache Beam: the only file that imports it.
+
+What crosses a Beam boundary are parts and Arrow batches, never single rows (a row through a
+shuffle costs 46 us and 535 B). `local` is Beam's own FnApiRunner in memory: its threads only hand
+parts on, the work happens in the worker pool. A distributed engine runs the same transforms in its
+own processes.
+
+A part that fails writes its exception into the step's folder and the others are asked to stop; so
+an error keeps its type on every runner, and no runner retries what can only fail again.
+"""
+
+import importlib
+import logging
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipeline.engine import pool as pools
+from pipeline.engine.exchange import Batches, from_bytes, read_batches, to_bytes
+from pipeline.engine.pool import Limits, Pool
+from pipeline.engine.stage import Part, PartInfo
+from pipeline.engine.task import Task, run_part
+from pipeline.errors import SettingsError
+from pipeline.settings import EngineSettings
+
+REFUSED = {
+    "DirectRunner": "it may download another engine and switch to it by itself",
+    "PrismRunner": "it downloads its engine when it starts",
+    "BundleBasedDirectRunner": "it holds every row in memory",
+}
+logging.getLogger("apache_beam").setLevel(logging.ERROR)
+
+
+class RunParts(beam.PTransform):  # type: ignore[misc]
+    """Parts, as planned, to the numbers of those that were done."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self._task = task
+
+    def expand(self, parts: beam.PCollection) -> beam.PCollection:  # noqa: D102
+        return (
+            parts
+            | "Spread parts" >> beam.Reshuffle()
+            | f"Run {self._task.label}" >> beam.ParDo(_DoPart(self._task))
+        )
+
+
+class ShuffleReduce(beam.PTransform):  # type: ignore[misc]
+    """Map parts of an exchange to reduced buckets, by the runner's own shuffle."""
+
+    def __init__(self, task: Task, parts: dict[int, Part]) -> None:
+        super().__init__()
+        self._task, self._parts = task, parts
+
+    def expand(self, sources: beam.PCollection) -> beam.PCollection:  # noqa: D102
+        return (
+            sources
+            | "Spread map parts" >> beam.Reshuffle()
+            | "Cut into buckets" >> beam.ParDo(_SendBuckets(set(self._parts)))
+            | "Bring equal keys together" >> beam.GroupByKey()
+            | f"Reduce {self._task.label}" >> beam.ParDo(_ReduceBucket(self._task, self._parts))
+        )
+
+
+class _DoPart(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def process(self, part: Part) -> Iterator[int]:
+        yield from _guarded(self._task, part, None)
+
+
+class _SendBuckets(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, wanted: set[int]) -> None:
+        self._wanted = wanted
+
+    def process(self, source: tuple[str, PartInfo]) -> Iterator[tuple[int, tuple[str, bytes]]]:
+        name, info = source
+        for bucket in sorted(self._wanted):
+            for batch in read_batches(info.path, info.buckets, bucket):
+                yield bucket, (name, to_bytes(batch))
+
+
+class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, task: Task, parts: dict[int, Part]) -> None:
+        self._task, self._parts = task, parts
+
+    def process(self, bucket: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[int]:
+        number, values = bucket
+        batches = _ShuffledBatches(list(values))
+        yield from _guarded(self._task, self._parts[number], batches)
+
+
+@dataclass(frozen=True)
+class _ShuffledBatches:
+    values: list[tuple[str, bytes]]
+
+    def __call__(self) -> Batches:
+        for name, data in self.values:
+            for batch in from_bytes(data):
+                yield name, batch
+
+
+# The pool of this process: parts find it here, since Beam copies what a DoFn holds. The driver
+# sets it before a run; a worker of a distributed engine makes its own when it first needs one.
+_pool: Pool | None = None
+_pool_lock = threading.Lock()
+
+
+def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterator[int]:
+    if task.stopping():
+        return
+    try:
+        if batches is None and task.runs_in_worker and _pool is not None:
+            _pool.run(run_part, task, part)
+        else:
+            run_part(task, part, batches=batches, pool=_pool_of(task))
+        yield part.number
+    except Exception as error:  # noqa: BLE001 (raised again by the driver, with its type)
+        task.fail(part, error, traceback.format_exc())
+
+
+def _pool_of(task: Task) -> Pool | None:
+    global _pool
+    if task.runs_in_worker:
+        return None
+    with _pool_lock:
+        if _pool is None:
+            _pool = pools.Pool(task.engine.workers, limits_of(task.engine))
+    return _pool
+
+
+def limits_of(engine: EngineSettings) -> Limits:
+    """The limits of one item, from the settings."""
+    return Limits(engine.item_cpu_s, engine.item_wall_s, engine.worker_memory_bytes)
+
+
+class Runner:
+    """A Beam runner, pinned by the settings, and this process's worker pool.
+
+    Use as a context manager in the main thread.
+    """
+
+    def __init__(self, engine: EngineSettings) -> None:
+        self.engine = engine
+        self._options = list(engine.runner_options)
+        if engine.runner == "local":
+            self._options += [
+                f"--direct_num_workers={engine.parts_in_flight}",
+                "--direct_running_mode=in_memory",
+            ]
+            if any("multi_processing" in option for option in engine.runner_options):
+                raise SettingsError(
+                    "engine.runner_options asks for multi_processing, which takes three times the "
+                    "memory and does not hear Ctrl-C; set engine.workers instead"
+                )
+        _runner_class(engine.runner)  # refuses early
+
+    def __enter__(self) -> "Runner":
+        global _pool
+        _pool = pools.Pool(self.engine.workers, limits_of(self.engine), self.engine.worker_items)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        global _pool
+        if _pool is not None:
+            _pool.close()
+        _pool = None
+
+    def run(self, task: Task, parts: list[Part]) -> None:
+        """Do these parts; those that fail have told the task, those that stop have done nothing."""
+        shuffle = self.engine.exchange == "shuffle" or (
+            self.engine.exchange == "auto" and self.engine.runner != "local"
+        )
+        with beam.Pipeline(
+            runner=_runner_class(self.engine.runner)(), options=PipelineOptions(self._options)
+        ) as pipeline:
+            if task.sources and shuffle:
+                sources = [(n, info) for n, infos in task.sources.items() for info in infos]
+                numbered = {part.number: part for part in parts}
+                done = pipeline | "Map parts" >> beam.Create(sources)
+                done | "Exchange" >> ShuffleReduce(task, numbered)
+            else:
+                done = pipeline | "Missing parts" >> beam.Create(parts)
+                done | "Parts" >> RunParts(task)
+        if task.sources and shuffle:
+            # A bucket that got no row never came out of the shuffle; it is a part all the same.
+            for part in parts:
+                if not task.stopping() and not task.committed(part):
+                    list(_guarded(task, part, _ShuffledBatches([])))
+
+
+def _runner_class(name: str) -> type:
+    if name == "local":
+        return FnApiRunner
+    if name == "portable":
+        name = "apache_beam.runners.portability.portable_runner.PortableRunner"
+    module, _, leaf = name.rpartition(".")
+    if leaf in REFUSED:
+        raise SettingsError(f"engine.runner {leaf} is refused: {REFUSED[leaf]}. Use local")
+    try:
+        found: type = getattr(importlib.import_module(module), leaf)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(
+            f"engine.runner is {name!r}, which cannot be loaded ({error}); "
+            "known: local, portable, or the path of a class"
+        ) from None
+    return found

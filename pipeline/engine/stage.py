@@ -1,0 +1,150 @@
+"""What a stage declares: steps that turn parts into parts.
+
+    Stage  links                                   what people see: a folder, a manifest, a ledger
+      Step        read     dump -> posts           map: one part in, one part out
+      ReduceStep  group    posts by key -> links   equal keys meet: one part out a hash bucket
+      Step        verdict  links -> links          the last step's parts are what is published
+
+A step's work is a plain, picklable callable; where it runs is the engine's business. Its
+fingerprint covers all that shapes its rows (name, version, settings, inputs' content, versions of
+libraries) and nothing else, so a rerun reuses what matches and does only what is missing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from pipeline.engine.digest import digest_of
+from pipeline.engine.exchange import Exchange
+from pipeline.engine.ledger import Ledger, Ledgers
+from pipeline.engine.parts import Part, PartInfo, PartWriter
+
+__all__ = [
+    "Exchange",
+    "Inputs",
+    "Output",
+    "Part",
+    "PartInfo",
+    "PartWriter",
+    "ReduceStep",
+    "Stage",
+    "Step",
+]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a finished step, or a published stage, offers to those that read it.
+
+    `parts` can be read only while their folder is there (scratch goes when its stage is
+    published); digests, ledgers and notes are kept in the manifest.
+    """
+
+    name: str
+    folder: Path
+    digest: str
+    ledgers: Ledgers
+    parts: Sequence[PartInfo]
+
+
+Inputs = Mapping[str, Output]
+Plan = Callable[[Inputs], list[Part]]
+Work = Callable[[Part, PartWriter], None]
+Reduce = Callable[[dict[str, pa.Table], PartWriter], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Parts to parts: `plan` names the parts, `work` does one.
+
+    `inputs` are earlier steps of the stage, or other stages. `runs` is "worker" (the whole part in
+    a worker process) or "items" (in a thread of the driver, with a pool for hostile items).
+    `exchange` partitions the rows for a ReduceStep. `keep` keeps the step's parts after the stage
+    is published, for what is dear to make. `feeds` names the one input whose units this step
+    continues, where not all do.
+    """
+
+    name: str
+    version: int
+    plan: Plan
+    work: Work
+    schema: pa.Schema
+    settings: Any = None
+    inputs: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    exchange: Exchange | None = None
+    runs: Literal["worker", "items"] = "worker"
+    keep: bool = False
+    sampled_drops: bool = False
+    feeds: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ReduceStep:
+    """Brings rows with equal `key` together from all `inputs`, steps with that exchange.
+
+    `reduce` gets, for one bucket (or slice of it), a table for each input sorted by key and then by
+    all other columns.
+    """
+
+    name: str
+    version: int
+    key: str
+    reduce: Reduce
+    schema: pa.Schema
+    inputs: tuple[str, ...]
+    settings: Any = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    exchange: Exchange | None = None
+    keep: bool = False
+    feeds: tuple[str, ...] | None = None
+    runs: Literal["worker"] = "worker"
+    sampled_drops: bool = False
+
+    def plan_buckets(self, inputs: Inputs, buckets: int) -> list[Part]:
+        """One part a bucket."""
+        sources = digest_of([inputs[name].digest for name in self.inputs])
+        return [
+            Part(bucket, f"bucket {bucket}", digest_of([sources, bucket, buckets]))
+            for bucket in range(buckets)
+        ]
+
+
+AnyStep = Step | ReduceStep
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named result of the build and the steps that make it.
+
+    `unit` is what its ledger counts; `gives` what its rows out are called by the next stage.
+    `finish(folder, outputs)` writes further files (a dataset card) before the stage is published;
+    `check(outputs)` gives back messages of quality gates that failed (exit code 3).
+    """
+
+    name: str
+    unit: str
+    steps: tuple[AnyStep, ...]
+    gives: str = ""
+    finish: Callable[[Path, Inputs], None] | None = None
+    check: Callable[[Inputs], list[str]] | None = None
+    empty_is_fine: bool = False
+
+
+def identity(stage: Stage, step: AnyStep, versions: Mapping[str, str]) -> str:
+    """Digest of what shapes a step's rows besides its inputs."""
+    schema = [(column.name, str(column.type)) for column in step.schema]
+    key = step.key if isinstance(step, ReduceStep) else ""
+    exchange = step.exchange.key if step.exchange else ""
+    settings = digest_of(step.settings)
+    return digest_of(
+        [stage.name, step.name, step.version, settings, dict(versions), schema, key, exchange]
+    )
+
+
+def stage_ledger(stage: Stage, ledgers: Ledgers) -> Ledger:
+    """The ledger of the stage's main unit."""
+    return ledgers.get(stage.unit, Ledger())

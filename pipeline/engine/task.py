@@ -1,0 +1,128 @@
+"""One step at work: all that doing a part needs, in a form that travels to other processes."""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.engine import exchange
+from pipeline.engine.control import StopFlag, check_disk
+from pipeline.engine.exchange import Batches, read_batches
+from pipeline.engine.parts import PartInfo, PartStopped, PartWriter, sidecar_path
+from pipeline.engine.pool import Pool
+from pipeline.engine.stage import AnyStep, Part, ReduceStep
+from pipeline.errors import WebtextError
+from pipeline.settings import EngineSettings
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step in its work folder. `sources` are the map parts that a ReduceStep reads, by input."""
+
+    label: str
+    step: AnyStep
+    folder: Path
+    engine: EngineSettings
+    fingerprints: dict[int, str]  # by part number
+    sources: dict[str, tuple[PartInfo, ...]] = field(default_factory=dict)
+    schemas: dict[str, pa.Schema] = field(default_factory=dict)
+
+    @property
+    def runs_in_worker(self) -> bool:
+        """Whether the whole part goes to a worker process."""
+        return self.step.runs == "worker"
+
+    @property
+    def stop(self) -> StopFlag:
+        """The build's wish to stop: beside the work folders."""
+        return StopFlag(self.folder.parent / "stop")
+
+    @property
+    def _faults(self) -> Path:
+        return self.folder / ".aside" / "faults"
+
+    def stopping(self) -> bool:
+        """Whether no new part should start: asked to stop, or a part has failed."""
+        return self.stop.is_set() or any(self._faults.glob("*.pickle"))
+
+    def committed(self, part: Part) -> bool:
+        """Whether the part exists."""
+        return sidecar_path(self.folder, part.number).exists()
+
+    def fail(self, part: Part, error: Exception, stack: str) -> None:
+        """Tell the driver of a part's failure; the other parts see it and stop."""
+        if isinstance(error, PartStopped):
+            return
+        self._faults.mkdir(parents=True, exist_ok=True)
+        if not isinstance(error, WebtextError | OSError):
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        aside = self._faults / f"{part.number:05d}.aside"
+        aside.write_bytes(pickle.dumps((part.label, error, stack)))
+        aside.replace(aside.with_suffix(".pickle"))
+
+    def faults(self) -> list[tuple[str, Exception, str]]:
+        """Failures so far: part's label, exception, stack."""
+        return [pickle.loads(p.read_bytes()) for p in sorted(self._faults.glob("*.pickle"))]  # noqa: S301
+
+
+def run_part(
+    task: Task,
+    part: Part,
+    *,
+    batches: Callable[[], Batches] | None = None,
+    pool: Pool | None = None,
+) -> None:
+    """Do one part and commit it. `batches`: a bucket's rows, if a shuffle brought them here."""
+    check_disk(task.folder, task.engine.free_disk_min_bytes)
+    step = task.step
+    writer = PartWriter(
+        task.folder,
+        part,
+        step.schema,
+        fingerprint=task.fingerprints[part.number],
+        exchange=step.exchange,
+        buckets=task.engine.buckets,
+        sampled_drops=step.sampled_drops,
+        stop=task.stop,
+        pool=pool,
+    )
+    try:
+        writer.heartbeat()
+        if isinstance(step, ReduceStep):
+            _reduce(task, step, part, writer, batches or _FileBatches(task, part.number))
+        else:
+            step.work(part, writer)
+        writer.commit()
+    except BaseException:
+        writer.abandon()
+        raise
+
+
+def _reduce(
+    task: Task, step: ReduceStep, part: Part, writer: PartWriter, batches: Callable[[], Batches]
+) -> None:
+    size = sum(
+        entry[2]
+        for infos in task.sources.values()
+        for info in infos
+        for entry in info.buckets.get(str(part.number), [])
+    )
+    for tables in exchange.slices(
+        batches, task.schemas, step.key, size, task.engine.bucket_bytes_max
+    ):
+        writer.heartbeat()
+        step.reduce(tables, writer)
+
+
+@dataclass(frozen=True)
+class _FileBatches:
+    task: Task
+    bucket: int
+
+    def __call__(self) -> Batches:
+        for name, infos in self.task.sources.items():
+            for info in infos:
+                for batch in read_batches(info.path, info.buckets, self.bucket):
+                    yield name, batch
