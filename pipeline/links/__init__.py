@@ -1,0 +1,1 @@
+"""Submissions to links: which posts count, and what one outbound URL is."""
