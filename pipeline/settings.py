@@ -8,7 +8,7 @@ known name, before any work starts.
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
@@ -247,18 +247,22 @@ def _unknown(key: str, known: set[str], where: str) -> str:
 
 def _check(settings: Settings, source: _Source) -> None:
     """Refuse values that have the right type and make no sense."""
-    engine, links, corpus = settings.engine, settings.links, settings.corpus
-    rules = [
-        ("engine.buckets", engine.buckets, engine.buckets & (engine.buckets - 1) == 0 < engine.buckets, "a power of two"),
-        ("engine.parts_in_flight", engine.parts_in_flight, engine.parts_in_flight > 0, "1 or more"),
-        ("links.karma_min", links.karma_min, links.karma_min >= 0, "0 or more; WebText used 3"),
-        ("pages.hops_max", settings.pages.hops_max, 0 <= settings.pages.hops_max <= 20, "from 0 to 20"),
-        ("pages.range_bytes", settings.pages.range_bytes, settings.pages.range_bytes > 0, "1 or more"),
-        ("links.date_min", links.date_min, links.date_min <= links.date_max, "on or before links.date_max"),
-        ("corpus.near_threshold", corpus.near_threshold, 0 < corpus.near_threshold <= 1, "above 0, at most 1"),
-        ("shards.val_share", settings.shards.val_share, 0 <= settings.shards.val_share < 1, "from 0 to below 1"),
-        ("tokenizer.vocab_size", settings.tokenizer.vocab_size, 257 <= settings.tokenizer.vocab_size <= 65_536, "from 257 to 65,536 (shards hold 16-bit ids)"),
-    ]  # fmt: skip
-    for key, value, holds, wanted in rules:
-        if not holds:
-            raise SettingsError(f"{key} is {value}{source.at(key)}; it must be {wanted}")
+    wanted: dict[str, tuple[Callable[[Any], bool], str]] = {
+        "engine.buckets": (lambda n: n > 0 and n & (n - 1) == 0, "a power of two"),
+        "engine.parts_in_flight": (lambda n: n > 0, "1 or more"),
+        "links.karma_min": (lambda n: n >= 0, "0 or more; WebText used 3"),
+        "links.date_min": (lambda day: day <= settings.links.date_max, "before links.date_max"),
+        "pages.hops_max": (lambda n: 0 <= n <= 20, "from 0 to 20"),
+        "pages.range_bytes": (lambda n: n > 0, "1 or more"),
+        "corpus.near_threshold": (lambda share: 0 < share <= 1, "above 0, at most 1"),
+        "shards.val_share": (lambda share: 0 <= share < 1, "from 0 to below 1"),
+        "tokenizer.vocab_size": (
+            lambda n: 257 <= n <= 65_536,
+            "from 257 to 65,536 (shards hold 16-bit ids)",
+        ),
+    }
+    for key, (holds, wish) in wanted.items():
+        section, name = key.split(".")
+        value = getattr(getattr(settings, section), name)
+        if not holds(value):
+            raise SettingsError(f"{key} is {value}{source.at(key)}; it must be {wish}")

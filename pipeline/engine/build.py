@@ -389,7 +389,7 @@ class _StageRun:
             return
         reasons = ", ".join(f"{r} {n}" for r, n in ledger.drops.most_common(5)) or "no input"
         examples = [
-            f"  {row['url'] or row['id']}: {Reason(row['reason']).sentence} {row['detail']}"
+            f"  {row['url'] or row['id']}: {Reason[row['reason'].upper()].sentence} {row['detail']}"
             for step in self.stage.steps
             for row in read_drops(self._work_folder(step)).slice(0, 3).to_pylist()
         ]

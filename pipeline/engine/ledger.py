@@ -10,7 +10,7 @@ from pipeline.errors import StageError
 
 @dataclass
 class Ledger:
-    """The rows of one unit (submissions, links, records, documents) through one part, step or stage.
+    """The rows of one unit (submissions, links, …) through one part, step or stage.
 
     `rows_in = rows_out + merged + sum(drops)`; `check` asserts it.
     """

@@ -37,7 +37,7 @@ STOP_CHECK_S = 0.2
 ROW_GROUP_BYTES = 16 << 20
 
 
-class PartStopped(WebtextError):
+class PartStopped(WebtextError):  # noqa: N818 (a wish that was granted, not an error)
     """The build was asked to stop while this part was at work; nothing of it was committed."""
 
 

@@ -88,9 +88,10 @@ class Pool:
         """
         call = (function, args, None)
         try:
-            return self._pool.schedule(_call, args=call).result()
+            value: T = self._pool.schedule(_call, args=call).result()
         except pebble.ProcessExpired:
-            return self._pool.schedule(_call, args=call).result()
+            value = self._pool.schedule(_call, args=call).result()
+        return value
 
     def close(self) -> None:
         """End all workers: idle ones in peace, others by force."""
@@ -103,9 +104,10 @@ class Pool:
         _show_main(self._hidden_main)
 
     def _schedule(self, function: Callable[[T], Any], item: T) -> "Future[Any]":
-        return self._pool.schedule(
+        future: Future[Any] = self._pool.schedule(
             _call, args=(function, (item,), self.limits), timeout=self.limits.wall_s
         )
+        return future
 
     def _result(
         self,

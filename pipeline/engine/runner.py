@@ -198,14 +198,15 @@ class Runner:
 
 def _runner_class(name: str) -> type:
     if name == "local":
-        return FnApiRunner
+        found: type = FnApiRunner
+        return found
     if name == "portable":
         name = "apache_beam.runners.portability.portable_runner.PortableRunner"
     module, _, leaf = name.rpartition(".")
     if leaf in REFUSED:
         raise SettingsError(f"engine.runner {leaf} is refused: {REFUSED[leaf]}. Use local")
     try:
-        found: type = getattr(importlib.import_module(module), leaf)
+        found = getattr(importlib.import_module(module), leaf)
     except (ImportError, AttributeError, ValueError) as error:
         raise SettingsError(
             f"engine.runner is {name!r}, which cannot be loaded ({error}); "
