@@ -1,0 +1,197 @@
+"""A byte-level BPE tokenizer as GPT-2's: trained, saved for four readers, loaded again.
+
+Ids 0 to 255 are the bytes, then come the merges in the order in which they were learnt, and
+`<|endoftext|>` is added last, so it is the last id, as in GPT-2. Training is Hugging Face's
+`BpeTrainer`: highest count first, ties to the smallest pair of ids. The result depends on the set
+of texts alone, not on their order, nor on threads or hash seeds.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+import xxhash
+from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
+
+from pipeline.errors import InputError, SettingsError
+
+END_OF_TEXT = "<|endoftext|>"
+N_CTX = 1024  # GPT-2's context, what `tokenizer_config.json` states as the model's
+FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "webtext.tiktoken")
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A vocabulary and its merges. `tokens` are by id, the last is end-of-text; merges by rank."""
+
+    tokens: tuple[bytes, ...]
+    merges: tuple[tuple[bytes, bytes], ...]
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, end-of-text included."""
+        return len(self.tokens)
+
+    @property
+    def eot_id(self) -> int:
+        """The id of end-of-text: the last one."""
+        return len(self.tokens) - 1
+
+    @cached_property
+    def digest(self) -> str:
+        """32 hexadecimal digits of tokens and merges, whatever the files' layout."""
+        digest = xxhash.xxh3_128()
+        for part in (*self.tokens, b"", *(side for merge in self.merges for side in merge)):
+            digest.update(len(part).to_bytes(4, "little") + part)
+        return digest.hexdigest()
+
+
+def train(texts: Iterable[str], vocab_size: int, min_frequency: int) -> Tokenizer:
+    """A tokenizer of at most `vocab_size` ids, end-of-text included.
+
+    It has fewer when the texts have no further pair that occurs `min_frequency` times. A literal
+    `<|endoftext|>` in a text is ordinary text.
+    """
+    learner = tokenizers.Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    learner.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size - 1,  # end-of-text comes after
+            min_frequency=min_frequency,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    model = json.loads(learner.to_str())["model"]
+    return _from_model(model["vocab"] | {END_OF_TEXT: len(model["vocab"])}, model["merges"])
+
+
+def hugging_face(tokenizer: Tokenizer) -> tokenizers.Tokenizer:
+    """The tokenizer as Hugging Face's class, with end-of-text as its one special token."""
+    vocab, merges = _spelt(tokenizer)
+    made = tokenizers.Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    made.decoder = decoders.ByteLevel()
+    made.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
+    return made
+
+
+def save(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write FILES into `folder`: for tokenizers, transformers, GPT-2's own encoder, tiktoken."""
+    vocab, merges = _spelt(tokenizer)
+    hugging_face(tokenizer).save(str(folder / "tokenizer.json"))
+    _write(folder / "tokenizer_config.json", json.dumps(_config(tokenizer), indent=2) + "\n")
+    _write(folder / "vocab.json", json.dumps(vocab, ensure_ascii=False))
+    # The first line is what readers expect; there are real merges that start with "#" too.
+    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
+    _write(folder / "merges.txt", "\n".join(lines) + "\n")
+    ranks = (f"{base64.b64encode(t).decode()} {i}\n" for i, t in enumerate(tokenizer.tokens[:-1]))
+    _write(folder / "webtext.tiktoken", "".join(ranks))
+
+
+def load(path: Path) -> Tokenizer:
+    """The tokenizer of a `tokenizer.json`, or of the folder that holds one.
+
+    Raises SettingsError unless it is a byte-level BPE with GPT-2's pre-tokenizer whose one added
+    token is a last `<|endoftext|>`: others would give ids that the shards' readers misread.
+    """
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{file}: no such file; `webtext tokenizer train` makes one") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(file, "", f"not valid JSON: {error}", "Export it again.") from None
+    for problem in _problems(content):
+        raise SettingsError(f"{file}: {problem}; a byte-level BPE in GPT-2's form is needed")
+    model = content["model"]
+    return _from_model(model["vocab"] | {END_OF_TEXT: len(model["vocab"])}, model["merges"])
+
+
+def _problems(content: Any) -> Iterator[str]:
+    """Why this `tokenizer.json` is not of GPT-2's form; nothing where it is."""
+    model = content.get("model", {}) if isinstance(content, dict) else {}
+    if model.get("type") != "BPE":
+        yield f"its model is {model.get('type')}, not BPE"
+        return
+    split = content.get("pre_tokenizer") or {}
+    form = (split.get("type"), split.get("add_prefix_space"), split.get("use_regex", True))
+    if form != ("ByteLevel", False, True):
+        yield f"its pre-tokenizer is {split.get('type')}, or not with GPT-2's options"
+    if content.get("normalizer"):
+        yield "it normalises texts, so they could not be decoded as they were"
+    vocab = model["vocab"]
+    vocab.pop(END_OF_TEXT, None)  # some list it in the model too
+    added = [(token["content"], token["id"]) for token in content.get("added_tokens", [])]
+    if added != [(END_OF_TEXT, len(vocab))]:
+        yield f"its added tokens are not just {END_OF_TEXT} as the last id"
+    if sorted(vocab.values()) != list(range(len(vocab))):
+        yield "its ids have gaps"
+    missing = set(_LETTER_OF_BYTE.values()) - vocab.keys()
+    if missing:
+        yield f"{len(missing)} of the 256 bytes have no token"
+    if len(vocab) >= 2**16:
+        yield f"it has {len(vocab) + 1:,} ids, and shards hold 16-bit ones"
+
+
+def _from_model(vocab: dict[str, int], merges: list[Any]) -> Tokenizer:
+    """From Hugging Face's spelling. Older files write a merge as "a b", newer ones as a pair."""
+    tokens = sorted(vocab, key=vocab.__getitem__)
+    pairs = [tuple(merge.split(" ") if isinstance(merge, str) else merge) for merge in merges]
+    return Tokenizer(
+        tokens=(*map(_unspell, tokens[:-1]), END_OF_TEXT.encode()),
+        merges=tuple((_unspell(left), _unspell(right)) for left, right in pairs),
+    )
+
+
+def _spelt(tokenizer: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    vocab = {_spell(token): i for i, token in enumerate(tokenizer.tokens[:-1])}
+    vocab[END_OF_TEXT] = tokenizer.eot_id
+    return vocab, [(_spell(left), _spell(right)) for left, right in tokenizer.merges]
+
+
+def _config(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What transformers' AutoTokenizer reads beside `tokenizer.json`."""
+    token = {"content": END_OF_TEXT, "lstrip": False, "normalized": False, "rstrip": False}
+    return {
+        "add_prefix_space": False,
+        "added_tokens_decoder": {
+            str(tokenizer.eot_id): token | {"single_word": False, "special": True}
+        },
+        "bos_token": END_OF_TEXT,
+        "clean_up_tokenization_spaces": False,
+        "eos_token": END_OF_TEXT,
+        "model_max_length": N_CTX,
+        "tokenizer_class": "GPT2TokenizerFast",
+        "unk_token": END_OF_TEXT,
+    }
+
+
+def _write(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8", newline="\n")
+
+
+def _letters() -> dict[int, str]:
+    """GPT-2 writes each byte as one printable letter: itself, or one from U+0100 on."""
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = (byte for byte in range(256) if byte not in printable)
+    moved = {byte: chr(256 + i) for i, byte in enumerate(others)}
+    return {byte: moved.get(byte, chr(byte)) for byte in range(256)}
+
+
+_LETTER_OF_BYTE = _letters()
+_BYTE_OF_LETTER = {letter: byte for byte, letter in _LETTER_OF_BYTE.items()}
+
+
+def _spell(token: bytes) -> str:
+    return "".join(_LETTER_OF_BYTE[byte] for byte in token)
+
+
+def _unspell(token: str) -> bytes:
+    return bytes(_BYTE_OF_LETTER[letter] for letter in token)
