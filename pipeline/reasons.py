@@ -58,7 +58,7 @@ class Reason(StrEnum):
     # pages: one WARC record each; the last two are also outcomes of links
     OTHER_CAPTURE = (
         "other_capture",
-        "Another capture of this URL was better, or nearer to the post.",
+        "Another capture of this URL was better, or nearer in time.",
     )
     NOT_LINKED = "not_linked", "No kept link leads to this record."
     NOT_A_PAGE = "not_a_page", "The record is not a web page (request, metadata, image, PDF)."

@@ -1,7 +1,7 @@
 """What the records of a WARC file hold: their headers, and the HTTP response as it was received."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,18 @@ class Response:
 
 class NotHttp(ValueError):  # noqa: N818 (a verdict on a block of bytes)
     """The block of a record is no HTTP response."""
+
+
+def warc_names(paths: Iterable[Path]) -> dict[str, Path]:
+    """The name by which rows know each WARC file: its last part, or more where two share that.
+
+    A name, not a path, so that the rows of a build are the same wherever its inputs lie. The same
+    file given twice counts once.
+    """
+    by_name: dict[str, list[Path]] = {}
+    for path in sorted({path.absolute() for path in paths}):
+        by_name.setdefault(path.name, []).append(path)
+    return {_name_among(path, rivals): path for rivals in by_name.values() for path in rivals}
 
 
 def records(
@@ -116,6 +128,13 @@ def first_header(headers: Headers, name: str) -> str:
     """The first value of a header, "" where there is none; its name in any case."""
     wanted = name.lower()
     return next((value for key, value in headers if key.lower() == wanted), "")
+
+
+def _name_among(path: Path, rivals: list[Path]) -> str:
+    count = 1
+    while sum(rival.parts[-count:] == path.parts[-count:] for rival in rivals) > 1:
+        count += 1
+    return "/".join(path.parts[-count:])
 
 
 def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:
