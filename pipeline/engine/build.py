@@ -353,6 +353,7 @@ class _StageRun:
         outputs = {name: self._input(name) for name in self.steps}
         manifest = self._manifest(wall_s)
         self._refuse_empty(manifest)
+        self._keep_drops(folder)
         if self.stage.finish:
             self.stage.finish(folder, outputs)
         if self.stage.check:
@@ -365,6 +366,16 @@ class _StageRun:
         self._clean()
         self.build.log.write("published", stage=self.stage.name, digest=manifest.digest)
         return published(self.folder, manifest)
+
+    def _keep_drops(self, folder: Path) -> None:
+        """Link the dropped rows of the earlier steps into the stage: `.meta/STEP/drops-*`."""
+        for step in self.stage.steps[:-1]:
+            made = self._work_folder(step) / ".meta"
+            source = made if made.is_dir() else self.folder / ".meta" / step.name
+            target = folder / ".meta" / step.name
+            target.mkdir(parents=True, exist_ok=True)
+            for path in (*source.glob("drops-*"), *source.glob("hashes-*")):
+                _link(path, target / path.name)
 
     def _manifest(self, wall_s: float) -> Manifest:
         known = [self._records[step.name] for step in self.stage.steps]
@@ -424,18 +435,21 @@ def _link_part(info: PartInfo, number: int, folder: Path) -> None:
     old, new = f"{info.number:05d}", f"{number:05d}"
     renamed = {}
     for name, facts in info.files.items():
-        target = folder / name.replace(old, new)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        try:
-            os.link(info.folder / name, target)
-        except OSError:  # another device, or no hard links here
-            shutil.copy2(info.folder / name, target)
+        _link(info.folder / name, folder / name.replace(old, new))
         renamed[name.replace(old, new)] = facts
     sidecar = json.loads(sidecar_path(info.folder, info.number).read_text())
     sidecar.update(number=number, files=renamed)
     (folder / ".meta").mkdir(exist_ok=True)
     write_durably(sidecar_path(folder, number), json.dumps(sidecar))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another device, or no hard links here
+        shutil.copy2(source, target)
 
 
 def _plain(settings: Any) -> Any:

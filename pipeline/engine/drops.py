@@ -77,8 +77,8 @@ class DropWriter:
 
 
 def read_drops(folder: Path) -> pa.Table:
-    """All dropped rows that a step's or stage's folder holds whole, part by part."""
-    paths = sorted((folder / ".meta").glob("drops-*.parquet"))
+    """All dropped rows that a step's or stage's folder holds whole, its earlier steps' first."""
+    paths = sorted((folder / ".meta").rglob("drops-*.parquet"))
     return pa.concat_tables([pq.read_table(path) for path in paths] or [DROP.empty_table()])
 
 
@@ -86,7 +86,7 @@ def reasons_of(folder: Path, id: str) -> Counter[str]:
     """The reasons for which rows with this id were dropped, from the hashes of a sampled step."""
     hashed = xxhash.xxh3_64_intdigest(id.encode())
     found: Counter[str] = Counter()
-    for path in sorted((folder / ".meta").glob("hashes-*.parquet")):
+    for path in sorted((folder / ".meta").rglob("hashes-*.parquet")):
         table = pq.read_table(path, filters=[("hash", "==", hashed)])
         found.update(table["reason"].to_pylist())
     return found
