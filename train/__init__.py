@@ -1,0 +1,1 @@
+"""From token shards to a trained, evaluated, sampled GPT-2; knows nothing of `pipeline`."""

@@ -1,0 +1,107 @@
+"""The commands of the trainer: train, `evaluate` and `sample`.
+
+    python -m train DATA --out RUN
+    python -m train evaluate RUN
+    python -m train sample RUN --prompt TEXT
+
+
+Use `python -P -m train` where the current folder may hold a train.py of its own. Results go to
+stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 settings, 130 Ctrl-C, 75 SIGTERM or
+--stop-after; after the last two `--resume` goes on.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from train.errors import SettingsError, Stopped, TrainError
+from train.settings import EvaluateSettings, SampleSettings, TrainSettings, checked, parse
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> int:
+    """Run one command and give back its exit code; errors go to stderr without a traceback."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    commands = {"evaluate": _evaluate, "sample": _sample}
+    command = commands.get(words[0]) if words else None
+    try:
+        return command(words[1:], f"{prog} {words[0]}") if command else _train(words, prog)
+    except TrainError as error:
+        print(("" if isinstance(error, Stopped) else "error: ") + str(error), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted at once; the last checkpoint stands", file=sys.stderr)
+        return 130
+
+
+def _train(argv: list[str], prog: str) -> int:
+    settings, given, as_json = parse(TrainSettings, argv, prog)
+    checked(settings)
+    from train.log import LiveLine, duration
+    from train.start import train
+
+    result = train(settings, given, LiveLine())
+    if as_json:
+        _print_json(asdict(result))
+        return 0
+    print(f"{result.step:,} steps, {result.tokens:,} tokens in {duration(result.seconds)}")
+    if result.val_loss is not None:
+        perplexity = math.exp(min(700.0, result.val_loss))
+        print(f"held-out loss {result.val_loss:.4f}, perplexity {perplexity:.2f}")
+    print(f"run: {settings.out}")
+    return 0
+
+
+def _evaluate(argv: list[str], prog: str) -> int:
+    settings, _, as_json = parse(EvaluateSettings, argv, prog)
+    _require_run(settings.run)
+    from train.evaluate import evaluate
+
+    found = evaluate(settings, _note)
+    if as_json:
+        _print_json(found)
+        return 0
+    bits = found["bits_per_byte"]
+    print(f"{found['checkpoint']}, split {found['split']}, {found['tokens']:,} tokens")
+    print(f"loss {found['loss']:.4f} nats a token, perplexity {found['perplexity']:.2f}")
+    print(f"bits per byte {bits:.4f}" if bits else "bits per byte: not known for these tokens")
+    return 0
+
+
+def _sample(argv: list[str], prog: str) -> int:
+    settings, _, as_json = parse(SampleSettings, argv, prog)
+    _require_run(settings.run)
+    from train.sample import sample
+
+    def show(piece: str) -> None:
+        if not as_json:
+            print(piece, end="", flush=True)
+
+    if not as_json and settings.prompt:
+        print(settings.prompt, end="")
+    found = sample(settings, _note, show)
+    if as_json:
+        _print_json(found)
+    return 0
+
+
+def _require_run(run: str) -> None:
+    if not run:
+        raise SettingsError("RUN is missing: the folder of a training run")
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    plain = {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in value.items()
+    }
+    print(json.dumps(plain, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

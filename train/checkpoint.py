@@ -1,0 +1,195 @@
+"""Checkpoints that exist only when they are complete, and are read only when they are whole.
+
+    checkpoints/step-000000400/model.safetensors      the weights
+                               optimizer.safetensors  AdamW's moments and step counts
+                               state.json             step, held-out loss, what the loop counts
+                               manifest.json          bytes and sha256 of the three, written last
+
+A save copies the tensors (the only time that training waits), then a thread writes them into a
+temporary folder, syncs, and renames it: a kill at any instant leaves the one before. Reading goes
+from the newest back, and names each one that does not match its manifest. The random numbers of a
+run are functions of (seed, step), so no generator is stored.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from train.errors import CheckpointError
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was read from a checkpoint folder."""
+
+    path: Path
+    model: Tensors
+    optimizer: Tensors
+    state: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps that were done."""
+        return int(self.state["step"])
+
+
+class Checkpointer:
+    """Saves in the background; keeps the newest `keep` and the one with the best held-out loss."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder, self.keep = folder, keep
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for torn in self.folder.glob(".tmp-*"):
+            shutil.rmtree(torn, ignore_errors=True)
+        self._buffers: Tensors = {}
+        self._writer: threading.Thread | None = None
+        self._error: OSError | SafetensorError | None = None
+
+    def save(self, model: Tensors, optimizer: Tensors, state: dict[str, Any]) -> None:
+        """Copy the tensors and write them in the background; waits for the save before.
+
+        Raises CheckpointError if the save before failed (a full disk): the ones on disk stay.
+        """
+        self.wait()
+        copies = {
+            "model": self._copied("model", model),
+            "optimizer": self._copied("optimizer", optimizer),
+        }
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self._writer = threading.Thread(target=self._write, args=(copies, state), daemon=True)
+        self._writer.start()
+
+    def wait(self) -> None:
+        """Wait until the last save is on disk; CheckpointError if it is not there."""
+        if self._writer:
+            self._writer.join()
+            self._writer = None
+        if self._error:
+            error, self._error = self._error, None
+            newest = next(iter(reversed(_folders(self.folder))), None)
+            raise CheckpointError(
+                f"{self.folder}: a checkpoint could not be written: {error}. "
+                f"The newest that is complete: {newest.name if newest else 'none'}."
+            )
+
+    def _copied(self, group: str, tensors: Tensors) -> Tensors:
+        """Copies on the host, in buffers that are used again by the next save."""
+        copies = {}
+        for name, tensor in tensors.items():
+            key = f"{group}/{name}"
+            if key not in self._buffers:
+                self._buffers[key] = torch.empty(
+                    tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda
+                )
+            copies[name] = self._buffers[key].copy_(tensor.detach(), non_blocking=True)
+        return copies
+
+    def _write(self, copies: dict[str, Tensors], state: dict[str, Any]) -> None:
+        name = f"step-{state['step']:09d}"
+        aside = self.folder / f".tmp-{name}"
+        try:
+            aside.mkdir(exist_ok=True)
+            for group, tensors in copies.items():
+                save_file(tensors, aside / f"{group}.safetensors")
+            (aside / "state.json").write_text(json.dumps(state))
+            manifest = {
+                p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)}
+                for p in sorted(aside.iterdir())
+            }
+            (aside / "manifest.json").write_text(json.dumps(manifest, indent=1))
+            for path in (*aside.iterdir(), aside):
+                _sync(path)
+            final = self.folder / name
+            if final.exists():
+                shutil.rmtree(final)
+            aside.rename(final)
+            _sync(self.folder)
+            self._remove_old()
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            self._error = error
+
+    def _remove_old(self) -> None:
+        folders = _folders(self.folder)
+        kept = {*folders[-self.keep :], _best(folders)}
+        for folder in folders:
+            if folder not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def load(run: Path, *, best: bool = False, note: Callable[[str], None]) -> Checkpoint | None:
+    """The newest (or best) checkpoint of a run that is whole; None if there is none at all.
+
+    `run` may also be the folder of one checkpoint. Each damaged one is told to `note`; raises
+    CheckpointError if all are damaged.
+    """
+    if (run / "manifest.json").exists() and (run / "state.json").exists():
+        folders = [run]
+    else:
+        folders = _folders(run / "checkpoints")[::-1]
+    chosen = _best(folders) if best else None
+    for folder in sorted(folders, key=lambda f: f != chosen):
+        try:
+            return _read(folder)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            note(f"{folder} is damaged ({error}); the one before it is taken")
+    if folders:
+        raise CheckpointError(
+            f"{run}: all {len(folders)} checkpoints are damaged; the run cannot go on"
+        )
+    return None
+
+
+def _read(folder: Path) -> Checkpoint:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name, expected in manifest.items():
+        path = folder / name
+        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+            raise ValueError(f"{name} does not match its manifest")
+    state = json.loads((folder / "state.json").read_text())
+    model, optimizer = (load_file(folder / f"{g}.safetensors") for g in ("model", "optimizer"))
+    return Checkpoint(folder, model, optimizer, state)
+
+
+def _best(folders: list[Path]) -> Path | None:
+    """The checkpoint with the lowest held-out loss, if any was measured."""
+    losses = {}
+    for folder in folders:
+        try:
+            loss = json.loads((folder / "state.json").read_text()).get("val_loss")
+        except (OSError, ValueError):
+            continue
+        if loss is not None:
+            losses[folder] = loss
+    return min(losses, key=losses.__getitem__, default=None)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

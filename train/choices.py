@@ -1,0 +1,156 @@
+"""What is chosen by the machine and the size of the model, each choice with its reason.
+
+The reasons were measured against nanoGPT on two cores (BENCHMARKS.md): at 4 layers x 128 every
+accelerator loses to eager fp32, at 6 x 384 compiled blocks with autocast win 2.4 times.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from train.config import GPTConfig, Recipe
+from train.errors import SettingsError
+from train.settings import TrainSettings
+
+# Below this many multiplications a token (weights of the blocks) overheads eat every gain.
+TINY_WEIGHTS = 3_000_000
+COMPILE_HOURS = 0.25  # shorter runs do not earn back the minute that compiling takes on two cores
+CPU_PASS_TOKENS = 8192  # more of them in one pass leave every cache and gain nothing
+# Full logits of small batches and vocabularies are faster than chunks and fit any cache.
+FULL_LOGITS = 1 << 25
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How this machine computes; `reasons` has a sentence for each."""
+
+    device: str
+    dtype: str
+    compile: bool
+    micro_batch: int  # sequences of one pass on one rank
+    chunked_loss: bool
+    threads: int
+    reasons: dict[str, str]
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The type of matrix products."""
+        return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
+
+    def autocast(self) -> torch.autocast:
+        """The context in which the model and the loss run."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.dtype == "bfloat16")
+
+
+def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
+    """The choices for a run; what the settings say explicitly is obeyed.
+
+    Raises SettingsError where that is impossible on this machine.
+    """
+    reasons: dict[str, str] = {}
+    device = device_of(settings.device)
+    reasons["device"] = (
+        torch.cuda.get_device_name() if device == "cuda" else "no GPU asked for or found"
+    )
+    dtype, reasons["dtype"] = _dtype(settings, recipe.config, device)
+    compiled, reasons["compile"] = _compile(settings, recipe, device)
+    rows = recipe.batch_tokens // recipe.config.n_ctx
+    if rows % ranks:
+        raise SettingsError(
+            f"{rows} sequences a step cannot be shared by {ranks} processes; change --batch-tokens"
+        )
+    micro, reasons["micro_batch"] = _micro_batch(
+        settings, recipe.config, device, rows // ranks, dtype
+    )
+    logits = micro * recipe.config.n_ctx * recipe.config.padded_vocab
+    threads = settings.threads or len(os.sched_getaffinity(0))
+    reasons["loss"] = f"{logits * 4 / 1e6:.0f} MB of logits a pass"
+    return Choices(device, dtype, compiled, micro, logits > FULL_LOGITS, threads, reasons)
+
+
+def device_of(wanted: str) -> str:
+    """ "cuda" or "cpu"; SettingsError if a GPU is asked for and none is there."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("--device cuda: torch finds no GPU here; leave it away to use the CPU")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+
+
+def _dtype(settings: TrainSettings, config: GPTConfig, device: str) -> tuple[str, str]:
+    if settings.dtype != "auto":
+        return settings.dtype, "as set"
+    if device == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bfloat16", "the GPU multiplies bf16"
+        return "float32", "the GPU has no bf16; fp16 is not offered, it makes NaN"
+    if not cpu_has_bf16():
+        return "float32", "the CPU has no instructions for bf16"
+    if config.parameters(embeddings=False) < TINY_WEIGHTS:
+        return "float32", "so small a model loses by bf16"
+    return "bfloat16", "the CPU multiplies bf16"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether bf16 products are faster than fp32 here: AMX or AVX512_BF16."""
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def _compile(settings: TrainSettings, recipe: Recipe, device: str) -> tuple[bool, str]:
+    if settings.compile != "auto":
+        return settings.compile == "on", "as set"
+    if device == "cuda":
+        return True, "one block, compiled once for all layers"
+    if not (shutil.which("c++") or shutil.which("g++")):
+        return False, "no C++ compiler here"
+    weights = recipe.config.parameters(embeddings=False)
+    if weights < TINY_WEIGHTS:
+        return False, "so small a model gains nothing"
+    hours = 6 * weights * recipe.batch_tokens * recipe.steps / 5e10 / 3600  # 50 GFLOP/s a core
+    if hours < COMPILE_HOURS:
+        return False, "the run is too short to pay for compiling"
+    return True, "one block, compiled once for all layers"
+
+
+def _micro_batch(
+    settings: TrainSettings, config: GPTConfig, device: str, rows: int, dtype: str
+) -> tuple[int, str]:
+    """The most sequences of a pass that divide the batch of a rank and fit into memory."""
+    if settings.micro_batch:
+        if rows % settings.micro_batch:
+            raise SettingsError(
+                f"--micro-batch is {settings.micro_batch}; it must divide the {rows} of a step"
+            )
+        return settings.micro_batch, "as set"
+    free, share = free_memory(device), (0.8 if device == "cuda" else 0.4)
+    room = free * share - 16 * config.parameters()
+    one = activation_bytes(config, 2 if dtype == "bfloat16" else 4)
+    fitting = max(1, int(room // one))
+    if device == "cpu":
+        fitting = min(fitting, max(1, CPU_PASS_TOKENS // config.n_ctx))
+    micro = max(n for n in range(1, rows + 1) if rows % n == 0 and n <= fitting)
+    return micro, f"{one / 1e6:.0f} MB of activations a sequence, {free / 1e9:.1f} GB free"
+
+
+def activation_bytes(config: GPTConfig, item_bytes: int) -> int:
+    """What one sequence keeps for the backward pass: 34 values a channel, token and block
+    (Korthikanti et al. 2022, in the form without attention scores), and the chunked loss.
+    """
+    tokens = config.n_ctx
+    block = 17 * config.n_embd * item_bytes
+    return (
+        tokens * (config.n_layer * block + 4 * config.n_embd * 4)
+        + min(tokens, 1024) * config.padded_vocab * 12
+    )
+
+
+def free_memory(device: str) -> int:
+    """Bytes that can be had on the device: on Linux what /proc/meminfo calls available."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return 4 << 30

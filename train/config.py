@@ -1,0 +1,92 @@
+"""The shape of a GPT and the recipes that are known by name. Plain Python: no torch here.
+
+Names are GPT-2's (n_layer, n_head, n_embd, n_ctx). The learning rates, betas and warm-up of GPT-2
+were never published; presets of its sizes take GPT-3's table (Brown et al. 2020, table 2.1) with
+GPT-2's batch of 512 sequences of 1,024 tokens.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a model: everything that decides the size of a weight or what is computed."""
+
+    n_layer: int = 12
+    n_head: int = 12
+    n_embd: int = 768
+    n_ctx: int = 1024
+    vocab_size: int = 50_257
+    # Rows of the embedding are padded to a multiple (tensor cores like 64); the added rows are
+    # masked in the loss, get no gradient, and are cut off on export.
+    vocab_multiple: int = 128
+    norm: Literal["pre", "post"] = "pre"  # post: GPT-1, without a final norm
+    # Odd layers of `banded` see the last `band` positions only (GPT-3, width unpublished, 256 is
+    # GPT-Neo's); of `strided`, besides these, every band-th position (Child et al. 2019).
+    attention: Literal["dense", "banded", "strided"] = "dense"
+    band: int = 256
+    qkv_bias: bool = True
+    dropout: float = 0.0
+    init_std: float = 0.02
+    position_std: float = 0.01  # of the learned positions, as in OpenAI's code
+    norm_eps: float = 1e-5
+
+    @property
+    def padded_vocab(self) -> int:
+        """Rows of the embedding matrix."""
+        return -(-self.vocab_size // self.vocab_multiple) * self.vocab_multiple
+
+    @property
+    def head_width(self) -> int:
+        """Channels of one attention head."""
+        return self.n_embd // self.n_head
+
+    def layer_pattern(self, layer: int) -> Literal["dense", "banded", "strided"]:
+        """What this layer (from 0) may see: GPT-3 alternates dense and sparse layers."""
+        return self.attention if layer % 2 == 1 else "dense"
+
+    def parameters(self, *, embeddings: bool = True) -> int:
+        """Weights of the model without the padding; the tied head counts once."""
+        width, layers = self.n_embd, self.n_layer
+        block = 12 * width * width + 13 * width - (0 if self.qkv_bias else 3 * width)
+        final_norm = 2 * width if self.norm == "pre" else 0
+        tables = (self.vocab_size + self.n_ctx) * width if embeddings else 0
+        return layers * block + final_norm + tables
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model and how it is trained when nothing else is said."""
+
+    config: GPTConfig
+    steps: int
+    batch_tokens: int  # of one optimizer step, over all ranks and micro-batches
+    lr: float
+    warmup_steps: int
+    paper: str = ""  # the size that the paper gives, where it differs from what one counts
+
+
+GPT2_BATCH = 512 * 1024  # GPT-2 paper, 2.3: batch size 512, context 1,024
+# The number of steps is not published. 9 G tokens of WebText are 17,166 steps an epoch; about
+# 10 G tokens is also what llm.c's reproduction of the 124M model takes.
+GPT2_STEPS = 19_073
+
+PRESETS: dict[str, Recipe] = {
+    "demo": Recipe(GPTConfig(4, 4, 128, 128), 400, 4_096, 2e-3, 40),
+    "cpu": Recipe(GPTConfig(6, 6, 192, 256), 2_000, 8_192, 1e-3, 100),
+    "gpt2": Recipe(GPTConfig(), GPT2_STEPS, GPT2_BATCH, 6e-4, 700, "117M"),
+    "gpt2-medium": Recipe(GPTConfig(24, 16, 1024), GPT2_STEPS, GPT2_BATCH, 3e-4, 700, "345M"),
+    "gpt2-large": Recipe(GPTConfig(36, 20, 1280), GPT2_STEPS, GPT2_BATCH, 2.5e-4, 700, "762M"),
+    "gpt2-xl": Recipe(GPTConfig(48, 25, 1600), GPT2_STEPS, GPT2_BATCH, 2e-4, 700, "1542M"),
+    # GPT-1 (Radford et al. 2018, 4.1): 64 sequences of 512, rate 2.5e-4 after 2,000 steps, dropout
+    # 0.1, all weights N(0, 0.02); 100 epochs of BooksCorpus are not repeated here.
+    "gpt1": Recipe(
+        GPTConfig(12, 12, 768, 512, 40_478, norm="post", dropout=0.1, position_std=0.02),
+        GPT2_STEPS, 64 * 512, 2.5e-4, 2_000, "117M",
+    ),
+    # GPT-3 Small (Brown et al. 2020, table 2.1): batch 0.5 M tokens, warm-up 375 M tokens.
+    "gpt3-small": Recipe(
+        GPTConfig(12, 12, 768, 2048, attention="banded"), 600_000, 2**19, 6e-4, 715, "125M"
+    ),
+}  # fmt: skip

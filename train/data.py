@@ -1,0 +1,333 @@
+"""Token shards, and the order in which a run sees them.
+
+Sample i of a run is a pure function of (seed, i): a keyed permutation, computed where it is needed,
+says which window of T + 1 tokens it is. So the position of a run is its step number, and any number
+of ranks or micro-batches sees the same global batches. No table of an epoch's order is ever built.
+
+Three layouts are read, all through pread: the folder that `webtext shards` writes (shards.json; the
+format is described there), llm.c's `*train*.bin` / `*val*.bin` with their header, and nanoGPT's
+headerless train.bin / val.bin.
+"""
+
+import hashlib
+import json
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from train.errors import DataError
+
+MAGIC, VERSION, HEADER_BYTES = 20240520, 1, 1024  # llm.c's .bin: 256 int32, then uint16 tokens
+INDEX_MAGIC, INDEX_HEADER_BYTES = b"WTIDX\0\0\1", 64
+GPT2_VOCAB, GPT2_EOT = 50_257, 50_256  # of files that do not say
+
+Ints = npt.NDArray[np.int64]
+Tokens = npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class TokenFile:
+    """One file of tokens; `offset` is where they start, in bytes."""
+
+    path: Path
+    split: str
+    offset: int
+    tokens: int
+
+    def read(self, start: int, count: int) -> Tokens:
+        """Tokens start to start + count."""
+        with self.path.open("rb") as file:
+            file.seek(self.offset + 2 * start)
+            return np.frombuffer(file.read(2 * count), "<u2")
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The token files of a folder and what is known of them. `digest` names their content."""
+
+    folder: Path
+    files: tuple[TokenFile, ...]
+    vocab_size: int
+    eot_id: int | None
+    text_bytes: dict[str, int]  # by split; empty where the files do not say
+    digest: str
+
+    def split(self, name: str) -> tuple[TokenFile, ...]:
+        """The files of one split, in reading order."""
+        return tuple(f for f in self.files if f.split == name)
+
+    def tokens(self, name: str) -> int:
+        """Tokens of one split, end-of-text tokens included."""
+        return sum(f.tokens for f in self.split(name))
+
+
+def open_shards(folder: Path) -> Shards:
+    """The shards of a folder; DataError names the file that is missing, torn or unknown."""
+    about_path = folder / "shards.json"
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; `webtext shards` writes one")
+    if not about_path.exists():
+        return _open_plain(folder)
+    try:
+        about: dict[str, Any] = json.loads(about_path.read_text(encoding="utf-8"))
+        listed = [(folder / f["name"], f["split"], f["tokens"]) for f in about["files"]]
+        digest = _digest(
+            about["vocab_size"], about["eot_id"], [f["xxh3_128"] for f in about["files"]]
+        )
+        text_bytes = {name: s["text_bytes"] for name, s in about["splits"].items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{about_path}: not a list of shards ({error!r}); write it anew") from None
+    files = []
+    for path, split, tokens in listed:
+        file = _token_file(path, split)
+        if file.tokens != tokens:
+            raise DataError(
+                f"{path}: holds {file.tokens} tokens, shards.json says {tokens}; write it anew"
+            )
+        files.append(file)
+    return Shards(folder, tuple(files), about["vocab_size"], about["eot_id"], text_bytes, digest)
+
+
+def _open_plain(folder: Path) -> Shards:
+    """Files that only have names: llm.c's or nanoGPT's, with GPT-2's vocabulary."""
+    files = tuple(
+        _token_file(path, split)
+        for split in ("train", "val")
+        for path in sorted(folder.glob(f"*{split}*.bin"))
+    )
+    if not files:
+        raise DataError(
+            f"{folder}: neither shards.json nor *train*.bin is there; is it a folder of shards?"
+        )
+    # Known by sizes and the edges of each file: reading gigabytes would hold up a start.
+    edges = [
+        hashlib.sha256(f.read(0, 4096).tobytes() + f.read(max(0, f.tokens - 4096), 4096).tobytes())
+        for f in files
+    ]
+    content = [
+        f"{f.path.name} {f.tokens} {edge.hexdigest()}" for f, edge in zip(files, edges, strict=True)
+    ]
+    return Shards(folder, files, GPT2_VOCAB, GPT2_EOT, {}, _digest(GPT2_VOCAB, GPT2_EOT, content))
+
+
+def _digest(*content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _token_file(path: Path, split: str) -> TokenFile:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = np.frombuffer(file.read(HEADER_BYTES).ljust(HEADER_BYTES, b"\0"), "<i4")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; write it anew") from None
+    if head[0] != MAGIC:
+        return TokenFile(path, split, 0, size // 2)
+    if head[1] != VERSION:
+        raise DataError(f"{path}: version {head[1]} of the format; version {VERSION} is known")
+    if HEADER_BYTES + 2 * int(head[2]) != size:
+        held = (size - HEADER_BYTES) // 2
+        raise DataError(
+            f"{path}: the header promises {head[2]} tokens, the file holds {held}; copy it anew"
+        )
+    return TokenFile(path, split, HEADER_BYTES, int(head[2]))
+
+
+def documents_in(file: TokenFile, start: int, stop: int) -> list[str]:
+    """Ids of the documents that tokens start to stop belong to; none where there is no index."""
+    path = file.path.with_suffix(".idx")
+    if not path.exists():
+        return []
+    raw = path.read_bytes()
+    if raw[:8] != INDEX_MAGIC:
+        return []
+    count = int.from_bytes(raw[16:24], "little")
+    starts = np.frombuffer(raw, "<u8", count + 1, INDEX_HEADER_BYTES)
+    ids_at = INDEX_HEADER_BYTES + 8 * (2 * count + 1)
+    first = max(0, int(np.searchsorted(starts, start, "right")) - 1)
+    last = int(np.searchsorted(starts[:count], stop, "left"))
+    return [raw[ids_at + 16 * i : ids_at + 16 * (i + 1)].hex() for i in range(first, last)]
+
+
+def _mix(x: npt.NDArray[np.uint64], key: int) -> npt.NDArray[np.uint64]:
+    """SplitMix64's finalizer (Steele et al. 2014) of x under a key."""
+    x = x ^ np.uint64(key)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+class Permutation:
+    """A keyed bijection of range(n) with O(1) memory.
+
+    A balanced Feistel network over the next power of four; values past n are sent through again
+    until they fall inside ("cycle walking", Black and Rogaway 2002): under four rounds on average.
+    """
+
+    ROUNDS = 6  # four are enough to look random (Luby and Rackoff); two more cost nothing here
+
+    def __init__(self, n: int, *key: int) -> None:
+        self.n = n
+        self.half_bits = max(1, ((n - 1).bit_length() + 1) // 2)
+        digest = hashlib.blake2b(repr(key).encode(), digest_size=8 * self.ROUNDS).digest()
+        self.keys = [int.from_bytes(digest[i : i + 8], "little") for i in range(0, len(digest), 8)]
+
+    def __call__(self, index: Ints) -> Ints:
+        """The images of indices in range(n)."""
+        x = self._rounds(index.astype(np.uint64))
+        outside = x >= self.n
+        while outside.any():
+            x[outside] = self._rounds(x[outside])
+            outside = x >= self.n
+        return x.astype(np.int64)
+
+    def _rounds(self, x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+        bits, mask = np.uint64(self.half_bits), np.uint64((1 << self.half_bits) - 1)
+        left, right = x >> bits, x & mask
+        for key in self.keys:
+            left, right = right, left ^ (_mix(right, key) & mask)
+        return (left << bits) | right
+
+
+@dataclass(frozen=True)
+class Window:
+    """n_ctx + 1 tokens of a file, from token `start`."""
+
+    file: TokenFile
+    start: int
+
+
+class Batches:
+    """Global batch `step` is samples step * rows to (step + 1) * rows; a rank takes its slice.
+
+    Each epoch visits `epoch_windows` windows once, in its own order and with all borders moved by
+    its own shift, so that no token is always the first of its window.
+    """
+
+    def __init__(
+        self,
+        files: tuple[TokenFile, ...],
+        n_ctx: int,
+        rows: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        if rows % ranks:
+            raise ValueError(f"{rows} sequences cannot be shared by {ranks} ranks")
+        self.n_ctx, self.rows, self.seed = n_ctx, rows, seed
+        self.rank_rows = rows // ranks
+        self.first_row = rank * self.rank_rows
+        self.files = files
+        self.tokens = np.array([f.tokens for f in files], np.int64)
+        # Files of a few windows lose too much to a shift: they keep their borders.
+        shifted, whole = (int(self._windows(s)[-1]) for s in (n_ctx - 1, 0))
+        self.shifts = n_ctx if shifted > 0.9 * whole else 1
+        self.epoch_windows = int(self._windows(self.shifts - 1)[-1])
+        if self.epoch_windows < 1:
+            raise DataError(
+                f"{sum(self.tokens)} training tokens in {len(files)} files hold no window of "
+                f"{n_ctx + 1}; take a smaller --n-ctx or more data"
+            )
+        self._handles = [os.open(f.path, os.O_RDONLY) for f in files]
+        self._epochs: dict[int, tuple[Permutation, int, Ints]] = {}
+
+    def close(self) -> None:
+        """Close the files."""
+        while self._handles:
+            os.close(self._handles.pop())
+
+    def windows(self, step: int) -> list[Window]:
+        """This rank's windows of a step, in order."""
+        return [Window(self.files[file], start) for file, start in self._places(step)]
+
+    def batch(self, step: int) -> Tokens:
+        """This rank's (rows, n_ctx + 1) tokens of a step."""
+        batch = np.empty((self.rank_rows, self.n_ctx + 1), "<u2")
+        for row, (file, start) in zip(batch, self._places(step), strict=True):
+            wanted = self.files[file].offset + 2 * start
+            if os.preadv(self._handles[file], [row.view(np.uint8).data], wanted) != row.nbytes:
+                raise DataError(
+                    f"{self.files[file].path}: ended before byte {wanted + row.nbytes}; was it cut?"
+                )
+        return batch
+
+    def _windows(self, shift: int) -> Ints:
+        """Running number of windows before each file, and the total, if all start `shift` in."""
+        return np.concatenate(
+            ([0], np.cumsum(np.maximum(0, (self.tokens - 1 - shift) // self.n_ctx)))
+        )
+
+    def _epoch(self, epoch: int) -> tuple[Permutation, int, Ints]:
+        if epoch not in self._epochs:
+            self._epochs = {e: v for e, v in self._epochs.items() if e == epoch - 1}
+            digest = hashlib.blake2b(repr((self.seed, epoch)).encode(), digest_size=8).digest()
+            shift = int.from_bytes(digest, "little") % self.shifts
+            order = Permutation(self.epoch_windows, self.seed, epoch)
+            self._epochs[epoch] = order, shift, self._windows(shift)
+        return self._epochs[epoch]
+
+    def _places(self, step: int) -> list[tuple[int, int]]:
+        first = step * self.rows + self.first_row
+        epochs, index = np.divmod(np.arange(first, first + self.rank_rows), self.epoch_windows)
+        places: list[tuple[int, int]] = []
+        for epoch in np.unique(epochs).tolist():  # ascending, as the samples are
+            order, shift, before = self._epoch(epoch)
+            window = order(index[epochs == epoch])
+            file = np.searchsorted(before, window, "right") - 1
+            start = (window - before[file]) * self.n_ctx + shift
+            places += zip(file.tolist(), start.tolist(), strict=True)
+        return places
+
+
+def prefetched(batches: Batches, start: int, depth: int = 2) -> Iterator[Tokens]:
+    """Batches from step `start` on, read ahead in a thread; its errors are raised here."""
+    ready: queue.Queue[Tokens | BaseException] = queue.Queue(depth)
+    closed = threading.Event()
+
+    def put(item: Tokens | BaseException) -> None:
+        while not closed.is_set():
+            try:
+                return ready.put(item, timeout=0.2)
+            except queue.Full:
+                pass
+
+    def read() -> None:
+        step = start
+        try:
+            while not closed.is_set():
+                put(batches.batch(step))
+                step += 1
+        except (DataError, OSError) as error:
+            put(error)
+
+    reader = threading.Thread(target=read, name="batches", daemon=True)
+    reader.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        closed.set()
+        reader.join()
+
+
+def held_out(files: tuple[TokenFile, ...], n_ctx: int, tokens: int = 0) -> Iterator[Tokens]:
+    """Windows of up to n_ctx + 1 tokens in file order, in which each token but the first of a file
+    is a target exactly once. With `tokens`, only windows evenly spread until about so many targets.
+    """
+    places = [(f, start) for f in files for start in range(0, f.tokens - 1, n_ctx)]
+    if tokens and places:
+        count = min(len(places), max(1, tokens // n_ctx))
+        places = [places[i * len(places) // count] for i in range(count)]
+    for file, start in places:
+        yield file.read(start, min(n_ctx + 1, file.tokens - start))

@@ -1,0 +1,49 @@
+"""Every error that the trainer raises on purpose.
+
+TrainError
+├── SettingsError    before any work: an option is wrong, or may not change on resume
+├── DataError        the shards are missing or broken: names the file and the mend
+├── CheckpointError  no checkpoint can be read, or it does not fit the model
+├── Diverged         three steps in a row were not finite
+└── Stopped          asked to stop; the last checkpoint holds everything
+"""
+
+import signal
+
+
+class TrainError(Exception):
+    """What a person can act on: `python -m train` prints its text without a traceback."""
+
+    exit_code = 1
+
+
+class SettingsError(TrainError):
+    """An option is wrong; nothing was done yet."""
+
+    exit_code = 2
+
+
+class DataError(TrainError):
+    """A token file is missing, torn or of another format."""
+
+
+class CheckpointError(TrainError):
+    """No usable checkpoint, or one of another model."""
+
+
+class Diverged(TrainError):  # noqa: N818 (a state of the run, not a fault of the program)
+    """Loss or gradient was not finite too often; the last good checkpoint is kept."""
+
+
+class Stopped(TrainError):  # noqa: N818 (it is a wish that was granted, not an error)
+    """A signal or `--stop-after` asked to leave; `--resume` goes on from `step`."""
+
+    def __init__(self, step: int, signum: int | None) -> None:
+        self.step, self.signum = step, signum
+        why = "--stop-after" if signum is None else signal.Signals(signum).name
+        super().__init__(f"stopped by {why} after step {step}; run with --resume to go on")
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """130 after Ctrl-C, else 75 (EX_TEMPFAIL: schedulers start it again)."""
+        return 130 if self.signum == signal.SIGINT else 75

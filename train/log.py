@@ -1,0 +1,89 @@
+"""log.jsonl of a run, and the live line on stderr."""
+
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+LIVE_S, PLAIN_S = 0.2, 30.0  # how often the line is renewed on a terminal, and without one
+
+
+class RunLog:
+    """Appends one JSON object a line: kind "run", "step", "eval", "sample", "save" or "fault"."""
+
+    def __init__(self, path: Path, resumed_step: int) -> None:
+        """Lines of steps that a kill undid (after `resumed_step`) and torn lines leave the file."""
+        self.path = path
+        if path.exists():
+            kept = [line for line in path.read_text().splitlines() if _stands(line, resumed_step)]
+            aside = path.with_suffix(".tmp")
+            aside.write_text("".join(line + "\n" for line in kept))
+            aside.replace(path)
+        self._file = path.open("a")
+
+    def write(self, kind: str, **values: Any) -> None:
+        """One line, on disk at once; a number that is not finite is written as null."""
+        plain = {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in values.items()
+        }
+        self._file.write(json.dumps({"kind": kind, **plain}, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _stands(line: str, resumed_step: int) -> bool:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return False
+    return entry["kind"] in ("run", "fault") or entry["step"] <= resumed_step
+
+
+class LiveLine:
+    """Progress for people: one renewed line on a terminal, else a line every 30 seconds."""
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self.stream = stream
+        self.terminal = stream.isatty()
+        self._last = 0.0
+        self._open = False
+
+    def show(self, text: str, *, now: bool = False) -> None:
+        """Show the newest state, if it is time."""
+        every = LIVE_S if self.terminal else PLAIN_S
+        if not now and time.monotonic() - self._last < every:
+            return
+        self._last = time.monotonic()
+        if self.terminal:
+            width = max(20, os.get_terminal_size(self.stream.fileno()).columns - 1)
+            self.stream.write(f"\r\x1b[K{text[:width]}")
+            self._open = True
+        else:
+            self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        if self._open:
+            self.stream.write("\n")
+            self._open = False
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 45 s, 12 min, 3.4 h, 2.1 days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 36 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"

@@ -1,0 +1,313 @@
+"""The training loop: batches in, checkpoints and log out, stoppable at any step.
+
+The state of a run is its weights, the optimizer's moments and the step number. Batches, learning
+rate and the random numbers of dropout are functions of (seed, step): a run that was killed and
+resumed is bit for bit the run that was not.
+"""
+
+import hashlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from train.checkpoint import Checkpoint, Checkpointer
+from train.choices import Choices
+from train.config import Recipe
+from train.cost import flops_per_token, peak_flops
+from train.data import Batches, Tokens, documents_in, prefetched
+from train.errors import CheckpointError, Diverged, SettingsError, Stopped
+from train.evaluate import score
+from train.log import LiveLine, RunLog, duration
+from train.loss import next_token_loss
+from train.model import GPT
+from train.optimizer import adamw, learning_rate, update
+from train.settings import TrainSettings
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps of a parameter
+FAULTS_MAX = 3  # steps in a row that may be not finite: one bad batch is one, a broken run all
+
+
+@dataclass
+class Progress:
+    """What a run counts; kept in every checkpoint."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0  # of training, over all resumptions
+    left_out: int = 0  # steps that were not finite
+    first_val_loss: float | None = None
+    best_val_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended. Losses are means in nats a token; those held out None without such files."""
+
+    step: int
+    tokens: int
+    seconds: float
+    loss: float
+    val_loss: float | None
+    first_val_loss: float | None
+    best_val_loss: float | None
+    left_out: int
+
+
+class StopSignals:
+    """While open, notes SIGTERM and the first Ctrl-C in `received`; the second one interrupts."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                self._before[signum] = signal.signal(signum, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, _frame: FrameType | None) -> None:
+        if self.received == signal.SIGINT == signum:
+            raise KeyboardInterrupt
+        self.received = signum
+
+
+@dataclass
+class Loop:
+    """A run in motion: `run()` takes it to its last step."""
+
+    model: GPT
+    recipe: Recipe
+    settings: TrainSettings
+    choices: Choices
+    batches: Batches
+    held_out: list[Tokens]
+    log: RunLog
+    live: LiveLine
+    folder: Path
+    progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        self.optimizer = adamw(self.model, self.settings)
+        self.saver = Checkpointer(self.folder / "checkpoints", self.settings.keep)
+        self.names: dict[Tensor, str] = {p: n for n, p in self.model.named_parameters()}
+        self.saved_step = self.progress.step
+        self.loss = math.nan
+        self.val_loss: float | None = None  # at this very step
+        self._unread: tuple[int, float, Tensor] | None = None
+        self._faults_in_a_row = 0
+        self._line_at, self._line_tokens = time.monotonic(), 0
+        self._rate = 0.0
+
+    def run(self) -> Result:
+        """Train to the last step; raises Stopped, Diverged or CheckpointError."""
+        self.model.train()
+        started = self._saved_at = time.monotonic()
+        seconds_before = self.progress.seconds
+        with (
+            StopSignals() as signals,
+            _closing(prefetched(self.batches, self.progress.step)) as stream,
+        ):
+            if self.progress.step == 0:
+                self._evaluate()
+                self.progress.first_val_loss = self.val_loss
+            while self.progress.step < self.recipe.steps:
+                self._step(next(stream))
+                self.progress.seconds = seconds_before + time.monotonic() - started
+                if self.progress.step % (self.settings.eval_every or self.recipe.steps) == 0:
+                    self._evaluate()
+                self._save_if_due()
+                late = self.settings.stop_after_s is not None and (
+                    time.monotonic() - started > self.settings.stop_after_s
+                )
+                if (signals.received or late) and self.progress.step < self.recipe.steps:
+                    self._finish()
+                    raise Stopped(self.progress.step, signals.received)
+            if self.val_loss is None:
+                self._evaluate()
+            self._finish()
+        done = self.progress
+        return Result(
+            done.step, done.tokens, done.seconds, self.loss, self.val_loss, done.first_val_loss,
+            done.best_val_loss, done.left_out,
+        )  # fmt: skip
+
+    def _step(self, tokens_BT: Tokens) -> None:
+        """One optimizer step over this rank's sequences, a micro-batch at a time."""
+        step, device = self.progress.step, self.choices.device
+        if self.recipe.config.dropout:
+            torch.manual_seed(_step_seed(self.settings.seed, step))
+        ids_BT = torch.from_numpy(tokens_BT)
+        if device == "cuda":
+            ids_BT = ids_BT.pin_memory().to(device, non_blocking=True)
+        loss = torch.zeros((), device=device)
+        for micro_BT in torch.split(ids_BT.long(), self.choices.micro_batch):
+            with self.choices.autocast():
+                part = self._objective(micro_BT) / self.recipe.batch_tokens
+            torch.autograd.backward(part)
+            loss += part.detach()
+        rate = learning_rate(self.recipe, self.settings, step)
+        norm, finite = update(self.optimizer, loss, rate, self.settings.clip)
+        self._read_numbers()
+        self._unread = step, rate, torch.stack((loss, norm, finite.float()))
+        self.progress.step += 1
+        self.progress.tokens += self.recipe.batch_tokens
+        self.val_loss = None
+        if device == "cpu":
+            self._read_numbers()
+
+    def _objective(self, ids_BT: Tensor) -> Tensor:
+        h_NC = self.model.hidden(ids_BT[:, :-1]).flatten(0, 1)
+        return next_token_loss(
+            h_NC, self.model.head_weight, ids_BT[:, 1:].flatten(), self.recipe.config.vocab_size,
+            chunked=self.choices.chunked_loss,
+        )  # fmt: skip
+
+    def _read_numbers(self) -> None:
+        """Log the step before: on a GPU its numbers are there by now, so that nothing waits."""
+        if self._unread is None:
+            return
+        (step, rate, numbers), self._unread = self._unread, None
+        self.loss, norm, finite = numbers.tolist()
+        now, tokens = time.monotonic(), (step + 1) * self.recipe.batch_tokens
+        if not finite:
+            self._fault(step, norm)
+        else:
+            self._faults_in_a_row = 0
+        if (step + 1) % self.settings.log_every == 0 or step + 1 == self.recipe.steps:
+            since = tokens - self._line_tokens if self._line_tokens else self.recipe.batch_tokens
+            self._rate = since / max(1e-9, now - self._line_at)
+            self._line_at, self._line_tokens = now, tokens
+            self.log.write(
+                "step", step=step + 1, loss=self.loss, lr=rate, grad_norm=norm, tokens=tokens,
+                tokens_per_s=round(self._rate, 1),
+            )  # fmt: skip
+        self.live.show(self._line(step + 1))
+
+    def _line(self, step: int) -> str:
+        flops = self._rate * flops_per_token(self.recipe.config)
+        peak = peak_flops(self.choices.reasons["device"])
+        use = f"{flops / peak:.1%} MFU" if peak else f"{flops / 1e12:.2f} TFLOP/s"
+        left = (self.recipe.steps - step) * self.recipe.batch_tokens / max(1e-9, self._rate)
+        best = self.progress.best_val_loss
+        held = f", held-out {best:.3f}" if best is not None else ""
+        return (
+            f"step {step}/{self.recipe.steps}, loss {self.loss:.3f}{held}, "
+            f"{self._rate:,.0f} tokens/s, {use}, {duration(left)} left"
+        )
+
+    def _fault(self, step: int, norm: float) -> None:
+        """Note a step that was left out, with the windows and documents it saw."""
+        self.progress.left_out += 1
+        self._faults_in_a_row += 1
+        windows = self.batches.windows(step)
+        length = self.recipe.config.n_ctx + 1
+        documents = [d for w in windows for d in documents_in(w.file, w.start, w.start + length)]
+        self.log.write(
+            "fault", step=step + 1, loss=self.loss, grad_norm=norm,
+            windows=[f"{w.file.path.name}:{w.start}" for w in windows], documents=documents,
+        )  # fmt: skip
+        self.live.note(f"step {step + 1} is not finite (loss {self.loss}); it is left out")
+        if self._faults_in_a_row >= FAULTS_MAX:
+            self.saver.wait()
+            raise Diverged(
+                f"{FAULTS_MAX} steps in a row were not finite, up to {step + 1}; log.jsonl names "
+                f"their documents. The last checkpoint, of step {self.saved_step}, is good: "
+                "take a lower --lr, or look at these documents."
+            )
+
+    def _evaluate(self) -> None:
+        """The loss over the fixed held-out tokens."""
+        self._read_numbers()
+        if not self.held_out:
+            return
+        found = score(self.model, self.held_out, self.choices)
+        step, self.val_loss = self.progress.step, found.loss
+        self.log.write("eval", step=step, val_loss=found.loss, val_tokens=found.tokens)
+        self.live.note(f"step {step}: held-out loss {found.loss:.4f} over {found.tokens:,} tokens")
+        best = self.progress.best_val_loss
+        if best is None or found.loss < best:
+            self.progress.best_val_loss = found.loss
+            if step > 0:
+                self.save()
+        self._line_at = time.monotonic()  # the next rate leaves this pause out
+
+    def _save_if_due(self) -> None:
+        by_step = self.settings.save_steps and self.progress.step % self.settings.save_steps == 0
+        if by_step or time.monotonic() - self._saved_at > self.settings.save_every_s:
+            self.save()
+
+    def save(self) -> None:
+        """Save in the background, unless this step is saved; a save that failed is only noted."""
+        self._read_numbers()
+        if self.saved_step == self.progress.step:
+            return
+        state = {**vars(self.progress), "val_loss": self.val_loss}
+        try:
+            self.saver.save(self._model_tensors(), self._optimizer_tensors(), state)
+        except CheckpointError as error:
+            self.log.write("fault", step=self.progress.step, problem=str(error))
+            self.live.note(str(error))
+            self.saver.save(self._model_tensors(), self._optimizer_tensors(), state)
+        self.saved_step, self._saved_at = self.progress.step, time.monotonic()
+        self.log.write("save", step=self.progress.step)
+
+    def _finish(self) -> None:
+        """Save, and wait until it is on disk."""
+        self.save()
+        self.saver.wait()
+
+    def _model_tensors(self) -> dict[str, Tensor]:
+        return {name: p.detach() for p, name in self.names.items()}
+
+    def _optimizer_tensors(self) -> dict[str, Tensor]:
+        return {
+            f"{kind}/{self.names[p]}": value
+            for p, moments in self.optimizer.state.items()
+            for kind, value in moments.items()
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take over a checkpoint's optimizer and counts (the weights are in the model already)."""
+        for p, name in self.names.items():
+            keys = {kind: f"{kind}/{name}" for kind in MOMENTS}
+            if not checkpoint.optimizer.keys() >= set(keys.values()):
+                raise CheckpointError(f"{checkpoint.path}: no optimizer state for {name}")
+            self.optimizer.state[p] = {
+                kind: checkpoint.optimizer[key].to(p.device) for kind, key in keys.items()
+            }
+        known = Progress.__dataclass_fields__
+        self.progress = Progress(**{k: v for k, v in checkpoint.state.items() if k in known})
+        self.saved_step, self.val_loss = self.progress.step, checkpoint.state["val_loss"]
+        self._line_tokens = self.progress.tokens
+        if self.progress.step > self.recipe.steps:
+            raise SettingsError(
+                f"the run is at step {self.progress.step}, past --steps {self.recipe.steps}"
+            )
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """The seed of a step's dropout: no generator's state needs to be kept."""
+    return int.from_bytes(hashlib.blake2b(repr((seed, step)).encode(), digest_size=7).digest())
+
+
+@contextmanager
+def _closing(stream: Iterator[Tokens]) -> Iterator[Iterator[Tokens]]:
+    try:
+        yield stream
+    finally:
+        stream.close()  # type: ignore[attr-defined]

@@ -1,0 +1,50 @@
+"""AdamW, the schedule, and the step that a bad gradient cannot poison."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from train.config import Recipe
+from train.settings import TrainSettings
+
+
+def adamw(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
+    """AdamW over all parameters; only matrices decay: biases and norms have no scale to shrink."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.beta1, settings.beta2), fused=True)
+
+
+def learning_rate(recipe: Recipe, settings: TrainSettings, step: int) -> float:
+    """The rate of a step (from 0): linear warm-up, then cosine or linear down to lr_min_share."""
+    if step < recipe.warmup_steps:
+        return recipe.lr * (step + 1) / recipe.warmup_steps
+    done = min(1.0, (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps))
+    share = 0.5 * (1 + math.cos(math.pi * done)) if settings.schedule == "cosine" else 1 - done
+    return recipe.lr * (settings.lr_min_share + (1 - settings.lr_min_share) * share)
+
+
+@torch.no_grad()
+def update(
+    optimizer: torch.optim.AdamW, loss: Tensor, rate: float, clip: float
+) -> tuple[Tensor, Tensor]:
+    """One step with the gradient clipped to norm `clip`; (norm, was it finite), on the device.
+
+    Where loss or norm is not finite nothing changes: the fused kernel divides by `grad_scale` and
+    leaves the step out by `found_inf`, so the host need not wait for the norm.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = nn.utils.get_total_norm(gradients, foreach=True)
+    finite = torch.isfinite(norm) & torch.isfinite(loss)
+    optimizer.grad_scale = ((norm + 1e-6) / clip).clamp(min=1.0)  # type: ignore[attr-defined]
+    optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm, finite

@@ -1,0 +1,71 @@
+"""The folder of a run: run.json, log.jsonl, tokenizer.json, checkpoints/."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from train.checkpoint import Checkpoint, load
+from train.config import GPTConfig
+from train.errors import CheckpointError
+from train.model import GPT
+
+TOKENIZER = "tokenizer.json"
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """run.json of a run, or of the run that a checkpoint folder belongs to."""
+    for place in (folder, folder.parent.parent):
+        path = place / "run.json"
+        if path.exists():
+            try:
+                run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise CheckpointError(f"{path}: not valid JSON ({error})") from None
+            return {**run, "folder": str(place)}
+    raise CheckpointError(f"{folder}: no run.json there; give the --out folder of a training run")
+
+
+def write_run(folder: Path, run: dict[str, Any]) -> None:
+    """Write run.json, whole or not at all."""
+    aside = folder / "run.json.tmp"
+    aside.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    aside.replace(folder / "run.json")
+
+
+def load_model(
+    folder: Path, run: dict[str, Any], *, best: bool, device: str, note: Callable[[str], None]
+) -> tuple[GPT, Checkpoint]:
+    """The model of a run's newest (or best) whole checkpoint, ready to evaluate."""
+    checkpoint = load(folder, best=best, note=note)
+    if checkpoint is None:
+        raise CheckpointError(f"{folder}: no checkpoint there yet")
+    model = GPT(GPTConfig(**run["config"]))
+    load_weights(model, checkpoint)
+    return model.to(device).eval(), checkpoint
+
+
+def load_weights(model: GPT, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's weights into a model; CheckpointError names what does not fit."""
+    own = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    found = {name: tuple(t.shape) for name, t in checkpoint.model.items()}
+    wrong = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
+    if wrong:
+        raise CheckpointError(
+            f"{checkpoint.path}: does not fit the model: {wrong[0]} is {found.get(wrong[0])}, "
+            f"wanted {own.get(wrong[0])} ({len(wrong)} such)"
+        )
+    model.load_state_dict(checkpoint.model)
+
+
+def find_tokenizer(data: Path, given: str) -> Path | None:
+    """tokenizer.json as given, beside the shards, or in the build that the shards belong to."""
+    places = [Path(given)] if given else [data / TOKENIZER, data.parent / "tokenizer" / TOKENIZER]
+    return next((p for p in places if p.is_file()), None)
+
+
+def keep_tokenizer(run: Path, source: Path | None) -> None:
+    """Copy the tokenizer into the run, so that sampling needs nothing else."""
+    if source and not (run / TOKENIZER).exists():
+        shutil.copyfile(source, run / TOKENIZER)

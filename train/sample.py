@@ -1,0 +1,190 @@
+"""Sampling with a key-value cache: seeded, streamed, uneven prompts in one batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from train.choices import device_of
+from train.data import GPT2_EOT
+from train.errors import SettingsError
+from train.model import GPT, LayerCache
+from train.runs import TOKENIZER, load_model, read_run
+from train.settings import SampleSettings
+
+
+@torch.no_grad()
+def generate(
+    model: GPT, prompts: Sequence[Sequence[int]], tokens: int, *, seed: int,
+    temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, eot_id: int | None = None,
+) -> Iterator[list[int | None]]:  # fmt: skip
+    """One token a prompt and step; None for a prompt that has ended with `eot_id`.
+
+    Ends after `tokens` steps, when every prompt has ended, or when the context is full: learned
+    positions end there. Prompts must not be empty nor longer than the context.
+    """
+    config, head = model.config, model.head_weight
+    longest = max(map(len, prompts))
+    total = min(config.n_ctx, longest + tokens)
+    ids_BT, padding_BT = _left_padded(prompts, longest, total, head.device)
+    added_B1 = padding_BT.sum(1, keepdim=True)
+    caches = [LayerCache(config, len(prompts), total, head) for _ in range(config.n_layer)]
+    if bool(padding_BT.any()):
+        for cache in caches:
+            cache.padding_BT = padding_BT
+    generator = torch.Generator(head.device).manual_seed(seed)
+    ended = torch.zeros(len(prompts), dtype=torch.bool)
+    at_BT = (torch.arange(longest, device=head.device)[None] - added_B1).clamp(min=0)
+    for length in range(longest, total):
+        h_BTC = model.hidden(ids_BT, caches, at_BT)
+        next_B = _pick(model.logits(h_BTC[:, -1]), temperature, top_k, top_p, generator)
+        if eot_id is not None:
+            ended |= next_B.cpu() == eot_id
+        yield [None if over else int(i) for over, i in zip(ended, next_B, strict=True)]
+        if bool(ended.all()):
+            return
+        ids_BT, at_BT = next_B[:, None], length - added_B1
+
+
+def _left_padded(
+    prompts: Sequence[Sequence[int]], longest: int, total: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """(B, longest) ids filled up on the left, and (B, total) True where they were."""
+    ids = torch.zeros(len(prompts), longest, dtype=torch.long)
+    padding = torch.zeros(len(prompts), total, dtype=torch.bool)
+    for row, prompt in enumerate(prompts):
+        ids[row, longest - len(prompt) :] = torch.tensor(prompt)
+        padding[row, : longest - len(prompt)] = True
+    return ids.to(device), padding.to(device)
+
+
+def _pick(
+    logits_BV: Tensor, temperature: float, top_k: int, top_p: float, generator: torch.Generator
+) -> Tensor:
+    """(B,) token ids drawn from the k likeliest tokens that make up the mass `top_p`."""
+    if temperature <= 0:
+        return logits_BV.argmax(-1)
+    logits_BV = logits_BV.float() / temperature
+    if not top_k and top_p >= 1:
+        return torch.multinomial(logits_BV.softmax(-1), 1, generator=generator)[:, 0]
+    count = min(top_k or logits_BV.shape[1], logits_BV.shape[1])
+    best_BK, ids_BK = logits_BV.topk(count)
+    p_BK = best_BK.softmax(-1)
+    # The token that crosses the mass is kept, so that there is always one.
+    p_BK = p_BK.masked_fill(p_BK.cumsum(-1) - p_BK > top_p, 0.0)
+    return ids_BK.gather(1, torch.multinomial(p_BK, 1, generator=generator))[:, 0]
+
+
+class Text:
+    """Text to ids and back by a tokenizer.json (the `tokenizers` library, needed for text only)."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            from tokenizers import Tokenizer
+        except ImportError:
+            raise SettingsError(
+                "text needs the tokenizers library: pip install tokenizers"
+            ) from None
+        self._tokenizer: Any = Tokenizer.from_file(str(path))
+        self.eot_id: int | None = self._tokenizer.token_to_id("<|endoftext|>")
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids; a literal end-of-text mark in the text is ordinary text."""
+        self._tokenizer.encode_special_tokens = True
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids; an unfinished UTF-8 sequence reads as U+FFFD."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
+
+
+class Stream:
+    """Turns ids that come one by one into pieces of text, whole characters only."""
+
+    def __init__(self, text: Text, stop: str = "") -> None:
+        self._text, self._stop = text, stop
+        self._ids: list[int] = []
+        self.shown = ""
+        self.stopped = False
+
+    def add(self, token: int) -> str:
+        """The new text that is certain by now; sets `stopped` where the stop text came."""
+        self._ids.append(token)
+        return self._advance(self._text.decode(self._ids).rstrip("\N{REPLACEMENT CHARACTER}"))
+
+    def finish(self) -> str:
+        """What was held back."""
+        return "" if self.stopped else self._advance(self._text.decode(self._ids), final=True)
+
+    def _advance(self, whole: str, *, final: bool = False) -> str:
+        certain = len(whole)
+        if self._stop:
+            at = whole.find(self._stop)
+            self.stopped = at >= 0
+            # The end of the text may be the beginning of the stop text: hold so much back.
+            held = 0 if final else len(self._stop) - 1
+            certain = at if self.stopped else max(len(self.shown), certain - held)
+        piece = whole[len(self.shown) : certain]
+        self.shown += piece
+        return piece
+
+
+def sample(
+    settings: SampleSettings, note: Callable[[str], None], show: Callable[[str], None]
+) -> dict[str, Any]:
+    """What `python -m train sample` prints; `show` gets the text as it comes."""
+    run = read_run(Path(settings.run))
+    path = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)
+    if not path.is_file():
+        raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
+    text = Text(path)
+    device = device_of(settings.device)
+    model, checkpoint = load_model(
+        Path(settings.run), run, best=settings.best, device=device, note=note
+    )
+    eot_id = run["eot_id"] if run["eot_id"] is not None else text.eot_id
+    start = [GPT2_EOT if eot_id is None else eot_id, *text.encode(settings.prompt)]
+    if len(start) > model.config.n_ctx - 1:
+        raise SettingsError(
+            f"--prompt has {len(start)} tokens; the model sees {model.config.n_ctx}"
+        )
+    samples = [
+        one_sample(model, text, start, settings, settings.seed + i, eot_id, show)
+        for i in range(settings.samples)
+    ]
+    for one in samples:
+        if one["ended"] == "context full":
+            note(f"the context of {model.config.n_ctx} tokens is full; the sample ends there")
+    return {"checkpoint": checkpoint.path.name, "prompt": settings.prompt, "samples": samples}
+
+
+def one_sample(
+    model: GPT, text: Text, start: list[int], settings: SampleSettings, seed: int,
+    eot_id: int | None, show: Callable[[str], None],
+) -> dict[str, Any]:  # fmt: skip
+    """One sample after `start`: its text, its ids, and why it ended."""
+    stream, ids = Stream(text, settings.stop), []
+    for (token,) in generate(
+        model, [start], settings.tokens, seed=seed, temperature=settings.temperature,
+        top_k=settings.top_k, top_p=settings.top_p, eot_id=eot_id,
+    ):  # fmt: skip
+        if token is None:
+            break
+        ids.append(token)
+        show(stream.add(token))
+        if stream.stopped:
+            break
+    else:
+        token = -1
+    show(stream.finish() + "\n")
+    if stream.stopped:
+        ended = "stop text"
+    elif token is None:
+        ended = "end of text"
+    else:
+        ended = "context full" if len(ids) < settings.tokens else "enough tokens"
+    return {"text": stream.shown, "ids": ids, "seed": seed, "ended": ended}

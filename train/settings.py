@@ -1,0 +1,327 @@
+"""What a person may set: one frozen dataclass a command, and the one parser for all of them.
+
+Imports no torch, so that help is quick and other programs can check settings before any work.
+None means: chosen by the preset, the device or the size; what was chosen is printed and kept in
+run.json.
+"""
+
+import argparse
+import difflib
+import re
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from train.config import PRESETS, Recipe
+from train.errors import SettingsError
+
+T = TypeVar("T")
+# What a resumed run may do with a setting. "locked": the run would be another one, refused.
+# "bits": allowed, the result is the same but for the order of sums. "free": changes no weight,
+# or only what is still to come.
+Change = Literal["locked", "bits", "free"]
+
+
+def option(default: T, text: str, change: Change = "free", *, positional: bool = False) -> T:
+    """A dataclass field with its help text."""
+    about = {"help": text, "change": change, "positional": positional}
+    return field(default=default, metadata=about)
+
+
+EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is below 0.01
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Train a GPT on a folder of token shards, or go on where a run stopped.
+
+    Example: python -m train build/shards --out build/model --preset gpt2 --stop-after 2h
+    """
+
+    data: str = option(
+        "", "folder of shards (shards.json), or of nanoGPT's .bin files", positional=True
+    )
+    out: str = option("", "folder of the run: run.json, log.jsonl, checkpoints/")
+    resume: bool = option(False, "go on from the newest good checkpoint in --out, if there is one")
+    preset: str | None = option(
+        None, f"{', '.join(PRESETS)}; default: gpt2 on a GPU, else demo", "locked"
+    )
+    n_layer: int | None = option(None, "number of blocks", "locked")
+    n_head: int | None = option(None, "attention heads a block", "locked")
+    n_embd: int | None = option(None, "width", "locked")
+    n_ctx: int | None = option(None, "context in tokens", "locked")
+    dropout: float | None = option(None, "dropout while training", "locked")
+    steps: int | None = option(None, "optimizer steps; more may be given on resume")
+    batch_tokens: int | None = option(None, "global batch in tokens, over all ranks", "locked")
+    micro_batch: int | None = option(
+        None, "sequences of one pass on one rank; default: by memory", "bits"
+    )
+    lr: float | None = option(None, "peak learning rate", "locked")
+    lr_min_share: float = option(0.1, "the last rate as a share of the peak (GPT-3: 0.1)", "locked")
+    schedule: Literal["cosine", "linear"] = option(
+        "cosine", "how the rate falls after warm-up", "locked"
+    )
+    warmup_steps: int | None = option(None, "steps of linear warm-up", "locked")
+    weight_decay: float = option(0.1, "of matrices; vectors have none (GPT-3: 0.1)", "locked")
+    beta1: float = option(0.9, "AdamW", "locked")
+    beta2: float = option(0.95, "AdamW", "locked")
+    clip: float = option(1.0, "largest gradient norm", "locked")
+    seed: int = option(1, "of the weights, the order and dropout", "locked")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to train", "bits")
+    dtype: Literal["auto", "float32", "bfloat16"] = option("auto", "of matrix products", "bits")
+    compile: Literal["auto", "on", "off"] = option("auto", "compile the blocks", "bits")
+    threads: int | None = option(None, "CPU threads of torch; default: one a core", "bits")
+    checkpoint_activations: bool = option(False, "less memory, a third more time", "bits")
+    eval_every: int | None = option(
+        None, "steps between looks at the held-out loss; default: a tenth of all"
+    )
+    eval_tokens: int | None = option(
+        None, "held-out tokens of each look; default: 4 batches' worth"
+    )
+    sample_every: int = option(0, "steps between samples in the log; 0: none")
+    save_every_s: float = option(600.0, "time between checkpoints, such as 10m")
+    save_steps: int = option(0, "also save every so many steps; 0: by time only")
+    keep: int = option(2, "newest checkpoints that are kept, besides the best")
+    stop_after_s: float | None = option(None, "save and leave after this time, such as 2h")
+    log_every: int = option(1, "steps between lines of log.jsonl")
+    tokenizer: str = option("", "tokenizer.json for samples; default: the one the shards name")
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """Held-out loss, perplexity and bits per byte of a run.
+
+    Example: python -m train evaluate build/model
+    """
+
+    run: str = option("", "folder of a run, or of one checkpoint", positional=True)
+    data: str = option("", "folder of shards; default: the run's own")
+    split: Literal["val", "train"] = option("val", "which files are read")
+    tokens: int = option(0, "score only so many tokens, evenly spread; 0: all")
+    best: bool = option(False, "take the checkpoint with the lowest held-out loss")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute")
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """Text from a run, streamed as it comes.
+
+    Example: python -m train sample build/model --prompt "The city" --tokens 100 --seed 1
+    """
+
+    run: str = option("", "folder of a run, or of one checkpoint", positional=True)
+    prompt: str = option("", "text to go on from; empty: the start of a document")
+    tokens: int = option(100, "at most so many tokens a sample")
+    samples: int = option(1, "number of samples")
+    temperature: float = option(0.8, "0 takes the likeliest token always")
+    top_k: int = option(0, "choose among the k likeliest tokens; 0: all (GPT-2's demo: 40)")
+    top_p: float = option(1.0, "choose within this mass of probability")
+    seed: int = option(1, "the same seed gives the same text")
+    stop: str = option("", "end at this text, which is not shown")
+    best: bool = option(False, "take the checkpoint with the lowest held-out loss")
+    tokenizer: str = option("", "tokenizer.json; default: the run's own")
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute")
+
+
+S = TypeVar("S", TrainSettings, EvaluateSettings, SampleSettings)
+
+
+def from_options(kind: type[S], options: Mapping[str, Any]) -> S:
+    """Settings from named values, such as a TOML table; text may stand for any value.
+
+    Raises SettingsError with the value, what was wanted, and the nearest known name.
+    """
+    hints = get_type_hints(kind)
+    known = {key_of(f.name): f.name for f in fields(kind)}
+    values = {}
+    for key, value in options.items():
+        name = known.get(key.replace("-", "_"))
+        if name is None:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise SettingsError(f"unknown setting train.{key}; {hint}")
+        values[name] = _convert(name, value, hints[name])
+    return replace(kind(), **values)
+
+
+def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, Any], bool]:
+    """Settings from a command line, what of it was given explicitly, and whether --json was.
+
+    Prints help or a usage error and exits as argparse does.
+    """
+    about = (kind.__doc__ or "").split("\n\n    Example: ")
+    parser = argparse.ArgumentParser(
+        prog=prog, description=about[0], epilog=f"Example: {about[1].strip()}",
+        allow_abbrev=False, argument_default=argparse.SUPPRESS,
+    )  # fmt: skip
+    hints = get_type_hints(kind)
+    for f in fields(kind):
+        text = f.metadata["help"].replace("%", "%%")
+        if f.metadata["positional"]:
+            parser.add_argument(f.name, nargs="?", metavar=f.name.upper(), help=text)
+        elif hints[f.name] is bool:
+            parser.add_argument(flag(f.name), action="store_true", help=text)
+        else:
+            shown = "" if f.default in (None, "") else f" [{f.default}]"
+            parser.add_argument(flag(f.name), metavar=_metavar(hints[f.name]), help=text + shown)
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    given = vars(parser.parse_args(argv))
+    as_json = given.pop("json", False)
+    given = {key_of(name): value for name, value in given.items()}
+    settings = from_options(kind, given)
+    names = {key_of(f.name): f.name for f in fields(kind)}
+    return settings, {names[k]: getattr(settings, names[k]) for k in given}, as_json
+
+
+def checked(settings: TrainSettings) -> TrainSettings:
+    """The same settings, once they are seen to make sense; SettingsError names one that does not."""
+    s = settings
+    rules = [
+        ("preset", s.preset is None or s.preset in PRESETS, f"one of {', '.join(PRESETS)}"),
+        ("lr", s.lr is None or s.lr > 0, "above 0"),
+        ("lr_min_share", 0 <= s.lr_min_share <= 1, "from 0 to 1"),
+        ("dropout", s.dropout is None or 0 <= s.dropout < 1, "from 0 to below 1"),
+        ("clip", s.clip > 0, "above 0"),
+        ("beta1", 0 <= s.beta1 < 1, "from 0 to below 1"),
+        ("beta2", 0 <= s.beta2 < 1, "from 0 to below 1"),
+        ("weight_decay", s.weight_decay >= 0, "0 or more"),
+        ("warmup_steps", s.warmup_steps is None or s.warmup_steps >= 0, "0 or more"),
+        ("eval_every", s.eval_every is None or s.eval_every >= 0, "0 or more; 0 never looks"),
+        ("keep", s.keep > 0, "1 or more"),
+        ("log_every", s.log_every > 0, "1 or more"),
+    ]
+    shape = ("n_layer", "n_head", "n_embd", "n_ctx")
+    for name in (*shape, "steps", "batch_tokens", "micro_batch", "eval_tokens", "threads"):
+        value = getattr(s, name)
+        rules.append((name, value is None or value > 0, "1 or more"))
+    for name, holds, wanted in rules:
+        if not holds:
+            raise SettingsError(f"{flag(name)} is {getattr(s, name)}; it must be {wanted}")
+    return s
+
+
+def recipe_for(settings: TrainSettings, vocab_size: int, *, has_gpu: bool) -> tuple[str, Recipe]:
+    """The preset's name and its recipe under what the settings say of shape, steps, batch and rate.
+
+    Raises SettingsError if the batch is no multiple of the context or the heads do not fit.
+    """
+    s = checked(settings)
+    name = s.preset or ("gpt2" if has_gpu else "demo")
+    base = PRESETS[name]
+    config = replace(
+        base.config, vocab_size=vocab_size,
+        n_layer=s.n_layer or base.config.n_layer, n_head=s.n_head or base.config.n_head,
+        n_embd=s.n_embd or base.config.n_embd, n_ctx=s.n_ctx or base.config.n_ctx,
+        dropout=base.config.dropout if s.dropout is None else s.dropout,
+    )  # fmt: skip
+    if config.n_embd % config.n_head:
+        raise SettingsError(
+            f"--n-embd is {config.n_embd}; it must be a multiple of --n-head {config.n_head}"
+        )
+    n_ctx = config.n_ctx
+    batch_tokens = s.batch_tokens or max(1, base.batch_tokens // n_ctx) * n_ctx
+    if batch_tokens % n_ctx:
+        near = max(1, round(batch_tokens / n_ctx)) * n_ctx
+        raise SettingsError(
+            f"--batch-tokens is {batch_tokens}; it must be a multiple of n_ctx, such as {near}"
+        )
+    steps = s.steps or base.steps
+    # A short run of a long recipe warms up for a tenth of its own length at most.
+    warmup = min(base.warmup_steps, steps // 10) if s.warmup_steps is None else s.warmup_steps
+    return name, Recipe(config, steps, batch_tokens, s.lr or base.lr, warmup, base.paper)
+
+
+def with_recipe(settings: TrainSettings, name: str, recipe: Recipe) -> TrainSettings:
+    """Settings that say all that the recipe decided, so that a later version decides the same."""
+    config = recipe.config
+    every, look = settings.eval_every, settings.eval_tokens
+    return replace(
+        settings, preset=name, n_layer=config.n_layer, n_head=config.n_head, n_embd=config.n_embd,
+        n_ctx=config.n_ctx, dropout=config.dropout, steps=recipe.steps, lr=recipe.lr,
+        batch_tokens=recipe.batch_tokens, warmup_steps=recipe.warmup_steps,
+        eval_every=max(1, recipe.steps // 10) if every is None else every,
+        eval_tokens=min(EVAL_TOKENS_MAX, 4 * recipe.batch_tokens) if look is None else look,
+    )  # fmt: skip
+
+
+def resumed(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[TrainSettings, list[str]]:
+    """The settings of a run that goes on with those `given` anew, and a note on each change.
+
+    Raises SettingsError for a setting that would make it another run.
+    """
+    about = {f.name: f for f in fields(TrainSettings)}
+    settings = replace(TrainSettings(), **{k: v for k, v in old.items() if k in about})
+    notes, new = [], {}
+    for name, value in given.items():
+        before = getattr(settings, name)
+        if name not in ("data", "out", "resume") and value != before:
+            change = about[name].metadata["change"]
+            if change == "locked":
+                raise SettingsError(
+                    f"{flag(name)} is {value}, but the run in --out has {before}; a resumed run "
+                    "cannot change it. Leave it away, or give another --out."
+                )
+            bits = "; sums in another order: equal to rounding, not bit for bit"
+            notes.append(f"{flag(name)} {before} -> {value}{bits if change == 'bits' else ''}")
+        new[name] = value
+    return checked(replace(settings, **{**new, "resume": True})), notes
+
+
+def key_of(name: str) -> str:
+    """The name of a setting in options and TOML: durations carry their unit in the value."""
+    return name.removesuffix("_s")
+
+
+def flag(name: str) -> str:
+    """The command-line spelling of a setting."""
+    return "--" + key_of(name).replace("_", "-")
+
+
+SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _convert(name: str, value: Any, kind: Any) -> Any:
+    """`value` as `kind` (bool, int, float, str, Literal or None with one of them)."""
+    shown = flag(name)
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None:
+            return None
+        kind = next(k for k in get_args(kind) if k is not type(None))
+    if get_origin(kind) is Literal:
+        if value in get_args(kind):
+            return value
+        raise SettingsError(f"{shown} is {value!r}; it must be one of {', '.join(get_args(kind))}")
+    if kind is bool or isinstance(value, bool):
+        if kind is bool and isinstance(value, bool):
+            return value
+        raise SettingsError(
+            f"{shown} is {value!r}; it must be {'true or false' if kind is bool else kind.__name__}"
+        )
+    if kind is float and isinstance(value, str):
+        found = re.fullmatch(r"([0-9.eE+-]+)([smhd]?)" if name.endswith("_s") else r"(.*)()", value)
+        value = _number(found[1]) * SECONDS[found[2]] if found else value
+    if kind is int and isinstance(value, str) and re.fullmatch(r"[+-]?[0-9][0-9_,]*", value):
+        value = int(value.replace(",", "").replace("_", ""))
+    if kind is float and isinstance(value, int):
+        value = float(value)
+    if kind is str and not isinstance(value, str):
+        value = str(value)
+    if not isinstance(value, kind) or value != value:
+        wanted = {"int": "a whole number", "float": "a number"}[kind.__name__]
+        raise SettingsError(f"{shown} is {value!r}; it must be {wanted}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _metavar(kind: Any) -> str:
+    kinds = [k for k in get_args(kind) if k is not type(None)] or [kind]
+    if get_origin(kind) is Literal:
+        return "{" + ",".join(kinds) + "}"
+    return {int: "N", float: "X", str: "TEXT"}[kinds[0]]

@@ -1,0 +1,165 @@
+"""Begins a run, or goes on with one: data, settings, model and checkpoint are brought together."""
+
+import math
+import platform
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from train.checkpoint import load
+from train.choices import Choices, choose
+from train.config import Recipe
+from train.cost import flops_per_token
+from train.data import Batches, Shards, held_out, open_shards
+from train.errors import SettingsError
+from train.log import LiveLine, RunLog
+from train.loop import Loop, Result
+from train.model import GPT
+from train.runs import find_tokenizer, keep_tokenizer, load_weights, read_run, write_run
+from train.settings import TrainSettings, recipe_for, resumed, with_recipe
+
+
+def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Result:
+    """Train as the settings say; `given` are those that were set explicitly (see `resumed`).
+
+    Raises a TrainError; whatever was saved stays usable.
+    """
+    if not settings.out:
+        raise SettingsError("--out is missing: the folder of the run")
+    folder = Path(settings.out)
+    before = _run_before(folder, settings)
+    if before:
+        settings, notes = resumed(before["settings"], given)
+        for note in notes:
+            live.note(note)
+    shards = _shards(settings, before)
+    name, recipe = recipe_for(settings, shards.vocab_size, has_gpu=torch.cuda.is_available())
+    settings = replace(with_recipe(settings, name, recipe), data=str(shards.folder.resolve()))
+    choices = choose(_as_before(settings, given, before), recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    keep_tokenizer(folder, find_tokenizer(shards.folder, settings.tokenizer))
+    write_run(folder, _run(settings, recipe, choices, shards))
+    for line in _header(recipe, name, choices, shards):
+        live.note(line)
+    loop = _loop(folder, settings, recipe, choices, shards, live)
+    try:
+        return loop.run()
+    finally:
+        loop.log.close()
+        loop.batches.close()
+
+
+def _run_before(folder: Path, settings: TrainSettings) -> dict[str, Any] | None:
+    """run.json of the run that is gone on with, or None for a new one."""
+    if not (folder / "run.json").exists():
+        return None
+    if settings.resume:
+        return read_run(folder)
+    if any((folder / "checkpoints").glob("step-*")):
+        raise SettingsError(
+            f"{folder} holds a run; give --resume to go on with it, or another --out"
+        )
+    return None
+
+
+def _shards(settings: TrainSettings, before: dict[str, Any] | None) -> Shards:
+    if not settings.data:
+        raise SettingsError("DATA is missing: the folder of shards")
+    shards = open_shards(Path(settings.data))
+    if before and shards.digest != before["data_digest"]:
+        raise SettingsError(
+            f"{settings.data} holds other tokens than the run was trained on (digest "
+            f"{shards.digest}, was {before['data_digest']}); resume with the data of before, "
+            "or give another --out"
+        )
+    return shards
+
+
+def _as_before(
+    settings: TrainSettings, given: dict[str, Any], before: dict[str, Any] | None
+) -> TrainSettings:
+    """Settings with the dtype, compile and micro-batch of the run before, unless given anew."""
+    if not before:
+        return settings
+    chosen = before["choices"]
+    kept: dict[str, Any] = {"dtype": chosen["dtype"], "micro_batch": chosen["micro_batch"]}
+    kept["compile"] = "on" if chosen["compile"] else "off"
+    return replace(settings, **{k: v for k, v in kept.items() if k not in given})
+
+
+def _run(
+    settings: TrainSettings, recipe: Recipe, choices: Choices, shards: Shards
+) -> dict[str, Any]:
+    """What run.json keeps: all that is needed to go on, to sample, and to know what this was."""
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    return {
+        "format": "webtext-run/1",
+        "settings": asdict(settings),
+        "config": asdict(recipe.config),
+        "parameters": recipe.config.parameters(),
+        "choices": asdict(choices),
+        "data": str(shards.folder.resolve()),
+        "data_digest": shards.digest,
+        "eot_id": shards.eot_id,
+        "versions": {**versions, "numpy": np.__version__},
+    }
+
+
+def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards) -> list[str]:
+    """What a person wants to know before the first step."""
+    config, why = recipe.config, choices.reasons
+    paper = f" (the paper says {recipe.paper})" if recipe.paper else ""
+    run_tokens = recipe.steps * recipe.batch_tokens
+    epochs = run_tokens / max(1, shards.tokens("train"))
+    sequences = recipe.batch_tokens // config.n_ctx
+    return [
+        f"model: {name}, {config.n_layer} layers x {config.n_embd}, {config.n_head} heads, "
+        f"context {config.n_ctx}, vocabulary {config.vocab_size:,}: "
+        f"{config.parameters():,} parameters{paper}",
+        f"data: {shards.tokens('train'):,} tokens to train on, {shards.tokens('val'):,} held out",
+        f"run: {recipe.steps:,} steps of {recipe.batch_tokens:,} tokens ({sequences} sequences, "
+        f"{choices.micro_batch} at a time: {why['micro_batch']}), {epochs:.2f} epochs, "
+        f"{run_tokens * flops_per_token(config):.2g} FLOPs",
+        f"device: {choices.device} ({why['device']}), {choices.threads} threads; {choices.dtype} "
+        f"({why['dtype']}); {'compiled' if choices.compile else 'eager'} ({why['compile']})",
+    ]
+
+
+def _loop(
+    folder: Path,
+    settings: TrainSettings,
+    recipe: Recipe,
+    choices: Choices,
+    shards: Shards,
+    live: LiveLine,
+) -> Loop:
+    """The loop at its first step, or where the newest whole checkpoint left it."""
+    config = recipe.config
+    if choices.device == "cpu":
+        torch.set_num_threads(choices.threads)
+    checkpoint = load(folder, note=live.note) if settings.resume else None
+    model = GPT(config)
+    if checkpoint:
+        load_weights(model, checkpoint)
+    else:
+        model.reset_parameters(settings.seed)
+    model.to(choices.device)
+    model.checkpoint_activations = settings.checkpoint_activations
+    if choices.compile:
+        model.compile_blocks()
+    rows = recipe.batch_tokens // config.n_ctx
+    batches = Batches(shards.split("train"), config.n_ctx, rows, settings.seed)
+    windows = list(held_out(shards.split("val"), config.n_ctx, settings.eval_tokens or 0))
+    step = checkpoint.step if checkpoint else 0
+    log = RunLog(folder / "log.jsonl", step)
+    loop = Loop(model, recipe, settings, choices, batches, windows, log, live, folder)
+    if checkpoint:
+        loop.restore(checkpoint)
+        live.note(f"going on from {checkpoint.path.name}")
+    log.write(
+        "run", step=step, parameters=config.parameters(), uniform_loss=math.log(config.vocab_size)
+    )
+    return loop
