@@ -8,18 +8,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.corpus.exact import ENTRY, WALK_ORDER, stands
+from pipeline.corpus.exact import WALK_ORDER, stands
 from pipeline.corpus.minhash import I64
 from pipeline.corpus.near import Beat, find_copies
+from pipeline.corpus.sketches import read_ids
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 from pipeline.settings import CorpusSettings
 
 F64 = NDArray[np.float64]
-# One row for each document, in the order of parts and rows.
+# One row for each document, by id.
 DECISION = pa.schema(
     [
-        *(ENTRY.field(name) for name in ("part", "row", "id", "reason")),
+        ("id", pa.string()),
+        ("reason", pa.string()),  # "": it is kept
+        ("detail", pa.string()),
         ("keeper", pa.string()),  # id of the document that stays (or is a shadow), or ""
         ("jaccard", pa.float64()),  # with the keeper, 6 decimals; null where not compared
         ("shadow_reason", pa.string()),  # why the keeper itself is left out, or ""
@@ -35,13 +38,13 @@ def decide(
     scratch: Path,
     beat: Beat,
 ) -> pa.Table:
-    """One DECISION a document, from entries after the exact passes and their sketches.
+    """One DECISION a document, by id, from the entries after the exact passes and their sketches.
 
-    `sketches` are in the order of (part, row). A copy of a copy names the document that is left in
+    A copy of a copy names the document that is left in
     the end: if A is an exact copy of B, and B a near copy of C, then A's keeper is C, with the
     Jaccard of B and C.
     """
-    entries = entries.sort_by([("part", "ascending"), ("row", "ascending")])
+    entries = entries.sort_by("id")
     n = entries.num_rows
     keeper = _places(entries["keeper"], entries["id"])
     reasons = entries["reason"].to_numpy().copy()
@@ -51,8 +54,9 @@ def decide(
     order = walking[_walk_order(entries, walking)]
     places = np.full(n, -1, np.int64)
     places[order] = np.arange(len(order))
+    sketched = _places(read_ids(sketches).cast(pa.string()), entries["id"])
     shadows = _mask(entries["shadow"])
-    found = find_copies(sketches, places, shadows[order], rules, scratch, beat)
+    found = find_copies(sketches, places[sketched], shadows[order], rules, scratch, beat)
     near = order[found.keeper >= 0]
     keeper[near] = order[found.keeper[found.keeper >= 0]]
     jaccard[near] = found.jaccard[found.keeper >= 0]
@@ -62,10 +66,9 @@ def decide(
     ids = entries["id"].combine_chunks()
     return pa.table(
         {
-            "part": entries["part"],
-            "row": entries["row"],
             "id": ids,
             "reason": pa.array(reasons, pa.string()),
+            "detail": entries["detail"],
             "keeper": _named(ids, final),
             "jaccard": pa.array(np.round(jaccard, 6), from_pandas=True),
             "shadow_reason": _named(pa.array(np.where(shadows, reasons, ""), pa.string()), final),
@@ -103,7 +106,7 @@ def _places(names: pa.ChunkedArray, ids: pa.ChunkedArray) -> I64:
     rows = pc.index_in(names, value_set=ids.combine_chunks())
     missing = pc.sum(pc.and_(pc.is_null(rows), pc.not_equal(names, ""))).as_py()
     if missing:
-        raise StageError(f"{missing} keepers are no documents; this is a defect of webtext")
+        raise StageError(f"{missing} ids are of no document; this is a defect of webtext")
     places: I64 = pc.fill_null(rows, -1).to_numpy().astype(np.int64)
     return places
 

@@ -12,18 +12,20 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline.corpus.minhash import normalise
+from pipeline.links.canonical import canonical
 from pipeline.reasons import Reason
+from pipeline.records import Drop
 
 # What the passes know of a document.
 ENTRY = pa.schema(
     [
         ("id", pa.string()),
-        ("part", pa.int64()),  # of the documents stage, or 0
-        ("row", pa.int64()),  # in that part: where its sketch lies
         ("karma", pa.int64()),
         ("text_chars", pa.int64()),
         ("shadow", pa.bool_()),  # left out for a reason of its own, and still removes its copies
+        ("text_hash", pa.string()),
         ("reason", pa.string()),  # "" as long as it is kept
+        ("detail", pa.string()),  # of a reason that one document has by itself
         ("keeper", pa.string()),  # the id of the document that it is a copy of, or ""
     ]
 )
@@ -40,6 +42,12 @@ def text_hash(text: str) -> str:
     """32 hexadecimal digits: equal for texts that differ in case, width or white space alone."""
     squeezed = " ".join(normalise(text).split())
     return xxhash.xxh3_128_hexdigest(squeezed.encode("utf-8", "surrogatepass"))
+
+
+def url_key(url: str) -> str:
+    """What URLs of one page share; a URL that cannot be parsed is its own key."""
+    found = canonical(url)
+    return url if isinstance(found, Drop) else found.key
 
 
 def drop_copies(entries: pa.Table, keys: Sequence[str], reason: Reason) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Sketch files: signature and shingle set of each text, in the order of the texts.
+"""Sketch files: id, signature and shingle set of each text.
 
 An Arrow IPC file, uncompressed, so that a reader maps it into memory and copies nothing. A text of
 4 kB takes about 0.5 kB of signature and 5 kB of shingles.
@@ -15,6 +15,7 @@ from pipeline.corpus.minhash import N_PERM, U32, ShingleSets, shingle_sets, sign
 
 SKETCH = pa.schema(
     [
+        ("id", pa.large_string()),
         ("signature", pa.list_(pa.uint32(), N_PERM)),
         ("shingles", pa.large_list(pa.uint64())),  # ascending, each once
     ]
@@ -33,11 +34,12 @@ class SketchWriter:
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def write(self, texts: Sequence[str]) -> list[int]:
+    def write(self, ids: Sequence[str], texts: Sequence[str]) -> list[int]:
         """Append the sketches of some texts; gives back how many shingles each has."""
         sets = shingle_sets(texts)
         signed = pa.array(signatures(sets).ravel(), pa.uint32())
         columns = [
+            pa.array(ids, pa.large_string()),
             pa.FixedSizeListArray.from_arrays(signed, N_PERM),
             pa.LargeListArray.from_arrays(pa.array(sets.offsets), pa.array(sets.hashes)),
         ]
@@ -46,12 +48,21 @@ class SketchWriter:
         return counts
 
 
+def read_ids(paths: Sequence[Path]) -> pa.ChunkedArray:
+    """The ids of all texts of some sketch files, in their order."""
+    columns = [batch.column("id") for path in paths for batch in _batches(path)]
+    return pa.chunked_array(columns, pa.large_string())
+
+
 def read_sketches(path: Path) -> Iterator[tuple[U32, ShingleSets]]:
     """Signatures (texts, 128) and shingle sets, batch by batch, as views of the mapped file."""
-    with pa.memory_map(str(path)) as source:
-        reader = pa.ipc.open_file(source)
-        for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number)
-            shingles = batch.column("shingles")
-            sets = ShingleSets(shingles.values.to_numpy(), shingles.offsets.to_numpy())
-            yield batch.column("signature").values.to_numpy().reshape(-1, N_PERM), sets
+    for batch in _batches(path):
+        shingles = batch.column("shingles")
+        sets = ShingleSets(shingles.values.to_numpy(), shingles.offsets.to_numpy())
+        yield batch.column("signature").values.to_numpy().reshape(-1, N_PERM), sets
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    for number in range(reader.num_record_batches):
+        yield reader.get_batch(number)

@@ -1,0 +1,125 @@
+"""Documents and decisions to the corpus: kept rows, drops with a reason, and a dataset card."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.corpus.decide import DECISION
+from pipeline.errors import StageError
+from pipeline.reasons import Reason
+from pipeline.records import CORPUS
+
+ID = pa.binary(32)  # hexadecimal digits
+_DETAIL = re.compile(r"keeper ([0-9a-f]{32})(?:, Jaccard ([0-9.]+))?")
+
+
+class Copy(NamedTuple):
+    """What a drop's detail says of a copy."""
+
+    keeper: str
+    jaccard: float | None  # None: same URL, the texts were not compared
+
+
+class Decisions:
+    """Decisions by id, from a file that is mapped into memory and searched, never read whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        self._ids = _digits(self._table["id"])
+
+    @staticmethod
+    def write(decisions: pa.Table, path: Path) -> None:
+        """Write decisions in the order of their ids, which have 32 digits each."""
+        decisions = decisions.set_column(0, "id", decisions["id"].cast(ID)).combine_chunks()
+        with pa.ipc.new_file(path, decisions.schema) as writer:
+            writer.write_table(decisions)
+
+    def of(self, ids: pa.ChunkedArray) -> pa.Table:
+        """The decisions on these documents, in their order; every id must have one."""
+        wanted = _digits(ids)
+        rows = np.searchsorted(self._ids, wanted)
+        rows[rows == len(self._ids)] = 0
+        if len(wanted) and not (len(self._ids) and (self._ids[rows] == wanted).all()):
+            raise StageError("a document has no decision; this is a defect of webtext")
+        return self._table.take(pa.array(rows)).set_column(0, DECISION.field("id"), ids)
+
+
+def kept_rows(documents: pa.Table, decisions: pa.Table) -> pa.Table:
+    """The documents that the corpus holds."""
+    kept = pc.equal(decisions["reason"], "")
+    rows = documents.append_column("copies", decisions["copies"]).filter(kept)
+    return rows.select(CORPUS.names).cast(CORPUS)
+
+
+def dropped_rows(documents: pa.Table, decisions: pa.Table) -> list[dict[str, Any]]:
+    """Id, URL, reason and detail of the documents that it does not."""
+    dropped = pc.not_equal(decisions["reason"], "")
+    urls = documents["url"].filter(dropped).to_pylist()
+    return [
+        {
+            "id": row["id"],
+            "url": url,
+            "reason": Reason(row["reason"]),
+            "detail": copy_detail(row) if row["keeper"] else row["detail"],
+        }
+        for url, row in zip(urls, decisions.filter(dropped).to_pylist(), strict=True)
+    ]
+
+
+def copy_detail(decision: dict[str, Any]) -> str:
+    """ "keeper ID, Jaccard 0.8123", and why the keeper is itself left out; see `read_detail`."""
+    detail = f"keeper {decision['keeper']}"
+    if decision["jaccard"] is not None:
+        detail += f", Jaccard {decision['jaccard']:.4f}"
+    if decision["shadow_reason"]:
+        detail += f"; the keeper is left out itself: {decision['shadow_reason']}"
+    return detail
+
+
+def read_detail(detail: str) -> Copy | None:
+    """Keeper and Jaccard from the detail of a dropped copy; None for any other detail."""
+    found = _DETAIL.match(detail)
+    return Copy(found[1], float(found[2]) if found[2] else None) if found else None
+
+
+def card(rows: int, settings: dict[str, Any]) -> str:
+    """The dataset card: it names the files that `datasets.load_dataset(folder)` must read."""
+    rules = "\n".join(f"- `corpus.{name}`: {value}" for name, value in sorted(settings.items()))
+    columns = "\n".join(f"- `{column.name}`: {column.type}" for column in CORPUS)
+    return f"""---
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: part-*.parquet
+---
+
+# A WebText corpus
+
+{rows:,} documents that Reddit submissions link to, each text once.
+Made by `webtext` from submission dumps and captured pages; the texts belong to their authors.
+
+    datasets.load_dataset("this/folder", split="train")
+
+What was left out, and why, lies in `.meta/drops-*.parquet`.
+
+## Rules
+
+{rules}
+
+## Columns
+
+{columns}
+"""
+
+
+def _digits(ids: pa.ChunkedArray) -> NDArray[np.bytes_]:
+    """Ids of 32 hexadecimal digits as one array that sorts as they do, not copied if mapped."""
+    column = ids.cast(ID).combine_chunks()
+    digits = np.frombuffer(column.buffers()[1] or b"", "S32")
+    return digits[column.offset : column.offset + len(column)]

@@ -1,0 +1,242 @@
+"""The stage `corpus`: documents to a corpus in which each text stands once.
+
+    sign       documents -> entries (by URL key) and sketches    Wikipedia and empty texts get a reason
+    same_url   entries with one final URL                        all but the best lose
+    same_text  entries with one normalised text                  all but the best lose
+    walk       entries + sketches -> decisions                   near copies; one part, in walk order
+    publish    documents + decisions -> corpus                   books every document, kept or dropped
+
+Single-document rules come first and near copies last, so that no copy is removed for a document
+that then falls itself. The steps before `publish` carry entries, not documents: they book nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.corpus.decide import DECISION, decide
+from pipeline.corpus.exact import ENTRY, drop_copies, text_hash, url_key
+from pipeline.corpus.minhash import UNICODE_VERSION
+from pipeline.corpus.publish import Decisions, card, dropped_rows, kept_rows
+from pipeline.corpus.sketches import SketchWriter
+from pipeline.corpus.wikipedia import wikipedia
+from pipeline.engine.digest import digest_of
+from pipeline.engine.stage import (
+    Exchange,
+    Inputs,
+    Part,
+    PartInfo,
+    PartWriter,
+    ReduceStep,
+    Stage,
+    Step,
+)
+from pipeline.reasons import Reason
+from pipeline.records import CORPUS
+from pipeline.settings import CorpusSettings
+
+UNIT = "documents"
+KEYED_ENTRY = ENTRY.append(pa.field("url_key", pa.string()))
+BATCH_ROWS = 512
+PART_BYTES = 64 << 20  # documents of about so many bytes on disk become one part of the corpus
+VERSIONS = {"unicode": UNICODE_VERSION}  # of the tables that make tokens and normal forms
+
+
+def corpus_stage(rules: CorpusSettings) -> Stage:
+    """The stage; its input is the stage `documents`."""
+    sign = Step(
+        name="sign",
+        version=1,
+        settings={"wikipedia": rules.wikipedia},
+        versions=VERSIONS,
+        inputs=("documents",),
+        plan=_plan_sign,
+        work=_Sign(rules.wikipedia),
+        schema=KEYED_ENTRY,
+        exchange=Exchange("url_key"),
+    )
+    same_url = ReduceStep(
+        name="same_url",
+        version=1,
+        inputs=("sign",),
+        key="url_key",
+        reduce=_same_url,
+        schema=ENTRY,
+        exchange=Exchange("text_hash"),
+    )
+    same_text = ReduceStep(
+        name="same_text",
+        version=1,
+        inputs=("same_url",),
+        key="text_hash",
+        reduce=_same_text,
+        schema=ENTRY,
+    )
+    walk = Step(
+        name="walk",
+        version=1,
+        settings=rules,
+        versions=VERSIONS,
+        inputs=("sign", "same_text"),
+        plan=_plan_walk,
+        work=_Walk(rules),
+        schema=DECISION,
+    )
+    publish = Step(
+        name="publish",
+        version=1,
+        inputs=("documents", "walk"),
+        feeds=("documents",),
+        plan=_plan_publish,
+        work=_publish,
+        schema=CORPUS,
+    )
+    return Stage(
+        name="corpus",
+        unit=UNIT,
+        steps=(sign, same_url, same_text, walk, publish),
+        finish=partial(_write_card, rules),
+    )
+
+
+def _plan_sign(inputs: Inputs) -> list[Part]:
+    return [
+        Part(info.number, info.label, info.digest, {"path": str(info.path)})
+        for info in inputs["documents"].parts
+    ]
+
+
+@dataclass(frozen=True)
+class _Sign:
+    """Documents to entries; their sketches go to a file beside."""
+
+    keep_wikipedia: bool
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        with SketchWriter(out.file(f"sketches-{part.number:05d}.arrow")) as writer:
+            for batch in _batches(Path(part.source["path"])):
+                out.heartbeat()
+                shingles = writer.write(batch["id"], batch["text"])
+                out.write(self._entries(batch, shingles))
+
+    def _entries(self, batch: dict[str, list[str]], shingles: list[int]) -> pa.Table:
+        n = len(shingles)
+        urls = [final or url for final, url in zip(batch["final_url"], batch["url"], strict=True)]
+        reasons, details, shadows = [""] * n, [""] * n, [False] * n
+        for i, (url, text, count) in enumerate(zip(urls, batch["text"], shingles, strict=True)):
+            if count == 0:
+                reasons[i] = Reason.EMPTY_TEXT.value
+            elif not self.keep_wikipedia and (drop := wikipedia(url, text)):
+                reasons[i], details[i], shadows[i] = drop.reason.value, drop.detail, True
+        columns = {
+            "id": batch["id"],
+            "karma": batch["karma_max"],
+            "text_chars": [len(text) for text in batch["text"]],
+            "shadow": shadows,
+            "text_hash": [text_hash(text) for text in batch["text"]],
+            "reason": reasons,
+            "detail": details,
+            "keeper": [""] * n,
+            "url_key": [url_key(url) for url in urls],
+        }
+        return pa.table(columns, schema=KEYED_ENTRY)
+
+
+def _batches(path: Path) -> Iterator[dict[str, list[str]]]:
+    columns = ["id", "url", "final_url", "text", "karma_max"]
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+            yield batch.to_pydict()
+
+
+def _same_url(tables: dict[str, pa.Table], out: PartWriter) -> None:
+    out.write(drop_copies(tables["sign"], ["url_key"], Reason.SAME_URL))
+
+
+def _same_text(tables: dict[str, pa.Table], out: PartWriter) -> None:
+    out.write(drop_copies(tables["same_url"], ["text_hash"], Reason.EXACT_COPY))
+
+
+def _plan_walk(inputs: Inputs) -> list[Part]:
+    sign, same_text = inputs["sign"], inputs["same_text"]
+    source = {
+        "sketches": [
+            str(info.folder / name)
+            for info in sign.parts
+            for name in info.files
+            if name.startswith("sketches-")
+        ],
+        "entries": [str(info.path) for info in same_text.parts],
+    }
+    return [Part(0, "walk", digest_of([sign.digest, same_text.digest]), source)]
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """All entries and sketches to one decision a document."""
+
+    rules: CorpusSettings
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        entries = [pq.read_table(path, schema=ENTRY) for path in part.source["entries"]]
+        sketches = [Path(path) for path in part.source["sketches"]]
+        decisions_path = out.file("decisions.arrow")
+        decisions = decide(
+            pa.concat_tables([ENTRY.empty_table(), *entries]),
+            sketches,
+            self.rules,
+            decisions_path.parent,
+            out.heartbeat,
+        )
+        Decisions.write(decisions, decisions_path)
+        out.write(decisions)
+
+
+def _plan_publish(inputs: Inputs) -> list[Part]:
+    walk = inputs["walk"]
+    decisions = str(walk.folder / "decisions.arrow")
+    parts = []
+    for number, infos in enumerate(_together(inputs["documents"].parts)):
+        digest = digest_of([walk.digest, [info.digest for info in infos]])
+        source = {"documents": [str(info.path) for info in infos], "decisions": decisions}
+        parts.append(Part(number, f"{infos[0].label} and on", digest, source))
+    return parts
+
+
+def _together(infos: "list[PartInfo]") -> Iterator[list[PartInfo]]:
+    """Neighbouring parts, so that each group has about PART_BYTES."""
+    group: list[PartInfo] = []
+    size = 0
+    for info in infos:
+        info_bytes = info.path.stat().st_size
+        if group and size + info_bytes > PART_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(info)
+        size += info_bytes
+    if group:
+        yield group
+
+
+def _publish(part: Part, out: PartWriter) -> None:
+    decisions = Decisions(Path(part.source["decisions"]))
+    for path in part.source["documents"]:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH_ROWS):
+                out.heartbeat()
+                documents = pa.Table.from_batches([batch])
+                decided = decisions.of(documents["id"])
+                kept, dropped = kept_rows(documents, decided), dropped_rows(documents, decided)
+                out.write(kept)
+                for row in dropped:
+                    out.drop(UNIT, **row)
+                out.book(UNIT, rows_in=documents.num_rows, rows_out=kept.num_rows)
+
+
+def _write_card(rules: CorpusSettings, folder: Path, outputs: Inputs) -> None:
+    rows = outputs["publish"].ledgers[UNIT].rows_out
+    (folder / "README.md").write_text(card(rows, asdict(rules)), encoding="utf-8")
