@@ -13,7 +13,7 @@ class Reason(StrEnum):
 
     sentence: str
 
-    def __new__(cls, name: str, sentence: str) -> Self:
+    def __new__(cls, name: str, sentence: str = "") -> Self:
         """Make the member's value its name; the sentence rides along."""
         member = str.__new__(cls, name)
         member._value_ = name

@@ -1,16 +1,16 @@
 """The stage `corpus`: documents to a corpus in which each text stands once.
 
-    sign       documents -> entries (by URL key) and sketches    Wikipedia and empty texts get a reason
-    same_url   entries with one final URL                        all but the best lose
-    same_text  entries with one normalised text                  all but the best lose
-    walk       entries + sketches -> decisions                   near copies; one part, in walk order
-    publish    documents + decisions -> corpus                   books every document, kept or dropped
+    sign       documents -> entries and sketches       Wikipedia, empty texts get their reason
+    same_url   entries by final URL's key -> entries   all but the best lose
+    same_text  entries by text's hash -> entries       all but the best lose
+    walk       entries, sketches -> decisions          near copies; one part, best document first
+    publish    documents, decisions -> corpus          books every document as kept or dropped
 
 Single-document rules come first and near copies last, so that no copy is removed for a document
 that then falls itself. The steps before `publish` carry entries, not documents: they book nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -207,7 +207,7 @@ def _plan_publish(inputs: Inputs) -> list[Part]:
     return parts
 
 
-def _together(infos: "list[PartInfo]") -> Iterator[list[PartInfo]]:
+def _together(infos: Sequence[PartInfo]) -> Iterator[list[PartInfo]]:
     """Neighbouring parts, so that each group has about PART_BYTES."""
     group: list[PartInfo] = []
     size = 0
