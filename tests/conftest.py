@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("webtext", deadline=None)
+settings.load_profile("webtext")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -93,7 +93,8 @@ def _cuts(possible: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], files: i
     """Up to `files` - 1 ascending members of `possible`, but its last, nearest to equal shares."""
     cuts: list[int] = []
     at = -1
-    for number in range(1, min(files, len(possible))):
+    files = min(files, len(possible))
+    for number in range(1, files):
         goal = ends[-1] * number / files
         nearest = int(np.searchsorted(ends, goal))
         if nearest and goal - ends[nearest - 1] <= ends[nearest] - goal:

@@ -1,0 +1,192 @@
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiktoken
+import tokenizers
+from tiktoken.load import load_tiktoken_bpe
+from tokenizers import decoders, models, pre_tokenizers
+
+from pipeline.errors import InputError, SettingsError
+from pipeline.tokens.encode import PATTERN, SAMPLES, Encoder
+from pipeline.tokens.tokenizer import END_OF_TEXT, FILES, Tokenizer, load, save, train
+
+PROGRAM = """
+from pipeline.tokens.tokenizer import train
+texts = [f"{a} {b} and {a}{b}" for a in "abcdefgh" for b in "hgfedcba"]
+print(train(texts, 400, 2).digest)
+"""
+
+
+@pytest.fixture
+def saved(tokenizer: Tokenizer, tmp_path: Path) -> Path:
+    save(tokenizer, tmp_path)
+    return tmp_path
+
+
+def changed(folder: Path, **changes: object) -> Path:
+    path = folder / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return path
+
+
+def test_end_of_text_is_the_last_id_and_counts_in_the_vocabulary(tokenizer):
+    assert tokenizer.vocab_size == 700
+    assert tokenizer.eot_id == 699
+    assert tokenizer.tokens[699] == END_OF_TEXT.encode()
+    assert END_OF_TEXT.encode() not in tokenizer.tokens[:699]
+    assert {bytes([byte]) for byte in range(256)} <= set(tokenizer.tokens[:256])
+
+
+def test_every_merge_makes_a_token(tokenizer):
+    assert all(left + right in tokenizer.tokens for left, right in tokenizer.merges)
+
+
+def test_the_tokenizer_does_not_depend_on_the_order_of_texts(texts, tokenizer):
+    shuffled = random.Random(5).sample(texts, len(texts))
+    assert train(shuffled, 700, 2) == tokenizer
+
+
+def test_the_tokenizer_does_not_depend_on_hash_seeds_or_threads():
+    digests = set()
+    for seed, threads in (("1", "1"), ("2", "4")):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "RAYON_NUM_THREADS": threads}
+        result = subprocess.run(
+            [sys.executable, "-c", PROGRAM], capture_output=True, env=environment, check=True
+        )
+        digests.add(result.stdout)
+    assert len(digests) == 1
+
+
+def test_a_small_corpus_gives_the_vocabulary_that_it_can():
+    small = train(["ab ab ab"], vocab_size=5000, min_frequency=2)
+    assert small.merges == ((b"a", b"b"), (b" ", b"ab"))
+    assert small.vocab_size == 259
+
+
+def test_no_text_at_all_gives_the_bytes():
+    assert train([], 5000, 2).vocab_size == 257
+
+
+def test_a_literal_end_of_text_is_learnt_as_ordinary_text():
+    literal = train([END_OF_TEXT * 50] * 50, 400, 2)
+    assert literal.tokens.count(END_OF_TEXT.encode()) == 1
+    assert b"endoftext" in literal.tokens
+
+
+def test_saved_files_are_these_and_load_gives_the_same_tokenizer(saved, tokenizer):
+    assert sorted(path.name for path in saved.iterdir()) == sorted(FILES)
+    assert load(saved) == tokenizer
+    assert load(saved / "tokenizer.json").digest == tokenizer.digest
+
+
+def test_tokenizers_reads_tokenizer_json(saved, encoder):
+    read = tokenizers.Tokenizer.from_file(str(saved / "tokenizer.json"))
+    read.encode_special_tokens = True
+    for text in SAMPLES:
+        assert read.encode(text).ids == encoder.encode(text).tolist()
+        assert read.decode(read.encode(text).ids, skip_special_tokens=False) == text
+
+
+def test_vocab_json_and_merges_txt_are_read_as_gpt2s(saved, encoder):
+    model = models.BPE.from_file(str(saved / "vocab.json"), str(saved / "merges.txt"))
+    read = tokenizers.Tokenizer(model)
+    read.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    read.decoder = decoders.ByteLevel()
+    for text in SAMPLES:
+        assert read.encode(text).ids == encoder.encode(text).tolist()
+
+
+def test_merges_that_start_with_a_number_sign_are_kept(tmp_path):
+    save(train(["##", "##\n##"], 400, 2), tmp_path)
+    lines = (tmp_path / "merges.txt").read_text().splitlines()
+    assert "# #" in lines[1:]
+    model = models.BPE.from_file(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
+    assert [token.value for token in model.tokenize("##")] == ["##"]
+
+
+def test_tiktoken_reads_its_own_format(saved, tokenizer, encoder):
+    ranks = load_tiktoken_bpe(str(saved / "webtext.tiktoken"))
+    read = tiktoken.Encoding(
+        "webtext",
+        pat_str=PATTERN,
+        mergeable_ranks=ranks,
+        special_tokens={END_OF_TEXT: tokenizer.eot_id},
+        explicit_n_vocab=tokenizer.vocab_size,
+    )
+    for text in SAMPLES:
+        assert read.encode_ordinary(text) == encoder.encode(text).tolist()
+
+
+def test_the_config_tells_transformers_class_and_special_tokens(saved, tokenizer):
+    config = json.loads((saved / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "GPT2TokenizerFast"
+    assert config["add_prefix_space"] is False
+    assert config["clean_up_tokenization_spaces"] is False
+    for role in ("bos_token", "eos_token", "unk_token"):
+        assert config[role] == END_OF_TEXT
+    (number, token) = next(iter(config["added_tokens_decoder"].items()))
+    assert int(number) == tokenizer.eot_id
+    assert token["content"] == END_OF_TEXT
+    assert token["special"]
+
+
+def test_merges_as_pairs_or_as_texts_with_a_space_load_alike(saved, tokenizer):
+    content = json.loads((saved / "tokenizer.json").read_text())
+    model = content["model"]
+    model["merges"] = [
+        " ".join(merge) if isinstance(merge, list) else merge.split(" ")
+        for merge in model["merges"]
+    ]
+    assert load(changed(saved, model=model)) == tokenizer
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"pre_tokenizer": None}, "pre-tokenizer"),
+        ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "pre-tokenizer"),
+        ({"normalizer": {"type": "NFC"}}, "normalises"),
+        ({"added_tokens": []}, "added tokens"),
+        ({"added_tokens": [{"id": 3, "content": END_OF_TEXT}]}, "added tokens"),
+        ({"model": {"type": "WordPiece"}}, "not BPE"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0, "b": 2}, "merges": []}}, "gaps"),
+        ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}, "bytes have no token"),
+    ],
+)
+def test_a_tokenizer_that_is_not_gpt2s_kind_is_refused_with_the_reason(saved, changes, problem):
+    path = changed(saved, **changes)
+    if "model" in changes and problem != "added tokens":
+        changed(
+            saved,
+            added_tokens=[{"id": len(changes["model"].get("vocab", "")), "content": END_OF_TEXT}],
+        )
+    with pytest.raises(SettingsError, match=problem) as error:
+        load(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_or_broken_tokenizer_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="webtext tokenizer train"):
+        load(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(InputError, match=r"tokenizer\.json"):
+        load(tmp_path)
+
+
+@pytest.mark.real
+def test_a_tokenizer_of_real_books_encodes_them_back(shared_data):
+    import lzma
+
+    path = shared_data / "text" / "gutenberg_books.jsonl.xz"
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        books = [json.loads(line)["text"] for line, _ in zip(lines, range(4), strict=False)]
+    encoder = Encoder(train((book[:300_000] for book in books), 2000, 2))
+    for book in books:
+        ids = encoder.encode(book)
+        assert encoder.decode(ids) == book
+        assert len(ids) < len(book.encode()) / 2.5
