@@ -95,6 +95,15 @@ class Build:
             self.log.write("end", error=f"{type(error).__name__}: {error}")
         self._stack.close()
 
+    @property
+    def signal_received(self) -> int | None:
+        """The signal that asked this build to stop, if one did."""
+        return self._signals.received
+
+    def check_signals(self) -> None:
+        """Raise Stopped if a signal came."""
+        self._signals.check()
+
     def run(self, stage: Stage) -> Output:
         """Make the stage, or what is missing of it, and publish it; its output if it is there."""
         return _StageRun(self, stage).output()
@@ -130,7 +139,7 @@ class Build:
             self.progress.update(task.folder)
         for label, error, stack in task.faults():
             self.log.write("fault", step=task.label, part=label, error=str(error), stack=stack)
-        self._signals.check()
+        self.check_signals()
         for label, error, _ in task.faults():
             if isinstance(error, RuntimeError):
                 raise StageError(
