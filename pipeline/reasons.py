@@ -82,6 +82,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory", "The page needed more memory than the limit."
     NO_TEXT = "no_text", "The extractor found no main text."
     TOO_SHORT = "too_short", "The text is shorter than the limit."
+    TOO_LONG = "too_long", "The text is longer than the limit."
     OTHER_LANGUAGE = "other_language", "The text is not in a language that was asked for."
     LANGUAGE_UNSURE = "language_unsure", "The text's language cannot be told."
 

@@ -1,0 +1,1 @@
+"""Pages to documents: decode, count, extract, clean, tell the language."""

@@ -1,0 +1,234 @@
+"""A page's bytes as text: which charset, by whose word, and what to do with the bytes that lie.
+
+The order: byte order mark, valid UTF-8, the HTTP header, `<meta>`, nearly valid UTF-8, and last
+the charset in which the text reads as a language that is written in it. Valid UTF-8 with other
+than ASCII characters comes before the header, other than in a browser: a page in an old charset
+is never valid UTF-8 by chance, while servers often claim iso-8859-1 for whatever they send.
+"""
+
+import codecs
+import re
+from dataclasses import dataclass
+
+from pipeline.documents.language import classify
+from pipeline.reasons import Reason
+from pipeline.records import Drop
+
+META_SEARCH_BYTES = 8192  # browsers look at 1,024 and start again where <meta> comes later
+# A label is believed where at most this share of the characters that are not ASCII is unreadable.
+DAMAGE_MAX = 0.2
+CONTROL_SHARE_MAX = 0.01  # text in an old charset has none; binary files have 10 % and more
+DETECTION_BYTES = 1500  # 20 languages in 22 charsets cost 15 ms; only pages without a label pay
+
+# The Encoding Standard's labels (encoding.spec.whatwg.org, 4.2): name, Python's codec, labels.
+# A codec may be wider than the name (iso-8859-1 means windows-1252): the standard says so, or, in
+# Chinese, Japanese and Korean, browsers' tables do.
+_ENCODINGS = """
+utf-8 utf_8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8
+ibm866 cp866 866 cp866 csibm866 ibm866
+iso-8859-2 iso8859_2 csisolatin2 iso-ir-101 iso8859-2 iso88592 iso_8859-2 iso_8859-2:1987 l2 latin2
+iso-8859-3 iso8859_3 csisolatin3 iso-ir-109 iso8859-3 iso88593 iso_8859-3 iso_8859-3:1988 l3 latin3
+iso-8859-4 iso8859_4 csisolatin4 iso-ir-110 iso8859-4 iso88594 iso_8859-4 iso_8859-4:1988 l4 latin4
+iso-8859-5 iso8859_5 csisolatincyrillic cyrillic iso-ir-144 iso8859-5 iso88595 iso_8859-5
+iso-8859-5 iso8859_5 iso_8859-5:1988
+iso-8859-6 iso8859_6 arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114
+iso-8859-6 iso8859_6 iso-8859-6-e iso-8859-6-i iso-ir-127 iso8859-6 iso88596 iso_8859-6
+iso-8859-6 iso8859_6 iso_8859-6:1987
+iso-8859-7 iso8859_7 csisolatingreek ecma-118 elot_928 greek greek8 iso-ir-126 iso8859-7 iso88597
+iso-8859-7 iso8859_7 iso_8859-7 iso_8859-7:1987 sun_eu_greek
+iso-8859-8 iso8859_8 csiso88598e csisolatinhebrew hebrew iso-8859-8-e iso-ir-138 iso8859-8 iso88598
+iso-8859-8 iso8859_8 iso_8859-8 iso_8859-8:1988 visual
+iso-8859-8-i iso8859_8 csiso88598i logical
+iso-8859-10 iso8859_10 csisolatin6 iso-ir-157 iso8859-10 iso885910 l6 latin6
+iso-8859-13 iso8859_13 iso8859-13 iso885913
+iso-8859-14 iso8859_14 iso8859-14 iso885914
+iso-8859-15 iso8859_15 csisolatin9 iso8859-15 iso885915 iso_8859-15 l9
+iso-8859-16 iso8859_16
+koi8-r koi8_r cskoi8r koi koi8 koi8_r
+koi8-u koi8_u koi8-ru
+macintosh mac_roman csmacintosh mac x-mac-roman
+windows-874 cp874 dos-874 iso-8859-11 iso8859-11 iso885911 tis-620
+windows-1250 cp1250 cp1250 x-cp1250
+windows-1251 cp1251 cp1251 x-cp1251
+windows-1252 cp1252 ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100
+windows-1252 cp1252 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii x-cp1252
+windows-1252 cp1252 x-user-defined
+windows-1253 cp1253 cp1253 x-cp1253
+windows-1254 cp1254 cp1254 csisolatin5 iso-8859-9 iso-ir-148 iso8859-9 iso88599 iso_8859-9
+windows-1254 cp1254 iso_8859-9:1989 l5 latin5 x-cp1254
+windows-1255 cp1255 cp1255 x-cp1255
+windows-1256 cp1256 cp1256 x-cp1256
+windows-1257 cp1257 cp1257 x-cp1257
+windows-1258 cp1258 cp1258 x-cp1258
+x-mac-cyrillic mac_cyrillic x-mac-ukrainian
+gbk gb18030 chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 iso-ir-58 x-gbk
+gb18030 gb18030
+big5 big5hkscs big5-hkscs cn-big5 csbig5 x-x-big5
+euc-jp euc_jp cseucpkdfmtjapanese x-euc-jp
+iso-2022-jp iso2022_jp csiso2022jp
+shift_jis cp932 csshiftjis ms932 ms_kanji shift-jis sjis windows-31j x-sjis
+euc-kr cp949 cseuckr csksc56011987 iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601
+euc-kr cp949 windows-949
+utf-16be utf_16_be unicodefffe
+utf-16le utf_16_le csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16
+"""
+
+# What is written in the charsets that pages without a label are in. English comes first: with
+# no or few characters beyond ASCII all charsets read alike, and windows-1252 is the commonest.
+_READERS = {
+    "windows-1252": {"en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "no", "fi", "is", "ca"},
+    "windows-1250": {"pl", "cs", "sk", "hu", "hr", "sl", "bs", "ro", "sq"},
+    "iso-8859-2": {"pl", "cs", "sk", "hu", "hr", "sl", "bs", "ro"},
+    "windows-1251": {"ru", "uk", "bg", "sr", "mk", "be", "kk", "mn"},
+    "koi8-r": {"ru"},
+    "ibm866": {"ru"},
+    "windows-1253": {"el"},
+    "windows-1254": {"tr", "az"},
+    "windows-1255": {"he"},
+    "windows-1256": {"ar", "fa", "ur"},
+    "windows-1257": {"lt", "lv", "et"},
+    "windows-1258": {"vi"},
+    "windows-874": {"th"},
+    "shift_jis": {"ja"},
+    "euc-jp": {"ja"},
+    "gbk": {"zh"},
+    "big5": {"zh"},
+    "euc-kr": {"ko"},
+}
+
+_LABEL = r"charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.\-]{2,40})"
+_HEADER = re.compile(_LABEL, re.IGNORECASE)
+_META = re.compile(
+    rb"<meta\b[^>]{0,400}?" + _LABEL.encode() + rb"|<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']"
+    rb"([a-zA-Z0-9_:.\-]{2,40})",
+    re.IGNORECASE,
+)
+_BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xfe\xff": "utf-16be", b"\xff\xfe": "utf-16le"}
+_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+_NOT_TEXT = re.compile(rb"<(script|style)\b.{0,20000}?</\1|<[^<>]*>|\s+", re.IGNORECASE | re.DOTALL)
+_C1 = re.compile("[\x80-\x9f]")
+_C1_AS_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
+
+
+def _read_table() -> tuple[dict[str, str], dict[str, str]]:
+    names, codec_of = {}, {}
+    for line in _ENCODINGS.strip().splitlines():
+        name, codec, *labels = line.split()
+        codec_of[name] = codec
+        names.update(dict.fromkeys([name, *labels], name))
+    return names, codec_of
+
+
+NAME_OF_LABEL, _CODEC_OF_NAME = _read_table()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A page's text, and the charset's name in the Encoding Standard ("ascii" where it is that)."""
+
+    html: str
+    charset: str
+
+
+def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
+    """Give back the body as text; `content_type` is the HTTP header's value, "" where absent.
+
+    Unreadable bytes become U+FFFD, but a lone one in a UTF-8 page becomes what windows-1252 has
+    there, as do C1 control characters: nobody writes those, and everybody pastes quotation marks.
+    Drops: CHARSET_UNKNOWN, where the bytes read as no language and hold control characters.
+    """
+    for bom, name in _BOMS.items():
+        if body.startswith(bom):
+            return _decoded(body[len(bom) :].decode(_CODEC_OF_NAME[name], "replace"), name)
+    labels = [_header_label(content_type), _meta_label(body)]
+    if b"\0" in body and (unmarked := _utf16(body)):
+        return _decoded(body.decode(_CODEC_OF_NAME[unmarked], "replace"), unmarked)
+    if body.isascii():
+        if b"\x1b" in body and "iso-2022-jp" in labels:
+            return _decoded(body.decode("iso2022_jp", "replace"), "iso-2022-jp")
+        return Decoded(body.decode("ascii"), "ascii")
+    try:
+        return _decoded(body.decode("utf-8"), "utf-8")
+    except UnicodeDecodeError:
+        pass
+    for label in (*labels, "utf-8"):
+        if label and (html := _believed(body, label)) is not None:
+            return _decoded(html, label)
+    if len(_CONTROL.findall(body)) > CONTROL_SHARE_MAX * len(body):
+        return Drop(Reason.CHARSET_UNKNOWN, "control characters")
+    name = detect(body)
+    return _decoded(body.decode(_CODEC_OF_NAME[name], "replace"), name)
+
+
+def detect(body: bytes) -> str:
+    """Name the charset in which the text after the first high byte reads best as a language.
+
+    windows-1252 where none does. Meant for pages that are neither labelled nor UTF-8.
+    """
+    text = _NOT_TEXT.sub(b" ", body[:200_000])
+    first = next((at for at, byte in enumerate(text) if byte > 0x7F), 0)
+    sample = text[max(0, first - 100) :][:DETECTION_BYTES]
+    best, best_score = "windows-1252", 0.0
+    for name, languages in _READERS.items():
+        reading = sample.decode(_CODEC_OF_NAME[name], "replace")
+        damage = reading.count("\ufffd") / max(1, len(reading))
+        language, score = classify(reading)
+        if language in languages and score - damage > best_score:
+            best, best_score = name, score - damage
+    return best
+
+
+def _decoded(html: str, name: str) -> Decoded:
+    if _C1.search(html):
+        html = html.translate(_C1_AS_WINDOWS)
+    return Decoded(html, name)
+
+
+def _header_label(content_type: str) -> str | None:
+    found = _HEADER.search(content_type)
+    return NAME_OF_LABEL.get(found[1].lower()) if found else None
+
+
+def _meta_label(body: bytes) -> str | None:
+    found = _META.search(body, 0, META_SEARCH_BYTES)
+    if not found:
+        return None
+    name = NAME_OF_LABEL.get((found[1] or found[2]).decode("ascii").lower())
+    # Whoever reads this in a <meta> does not read UTF-16: the standard takes it for UTF-8.
+    return "utf-8" if name in ("utf-16be", "utf-16le") else name
+
+
+def _utf16(body: bytes) -> str | None:
+    """Tell UTF-16 without a mark by its zeros: markup has one in every other byte."""
+    even, odd = body[0:4096:2].count(0), body[1:4096:2].count(0)
+    half = max(1, min(len(body), 4096) // 2)
+    if odd > 0.4 * half and even < 0.1 * half:
+        return "utf-16le"
+    if even > 0.4 * half and odd < 0.1 * half:
+        return "utf-16be"
+    return None
+
+
+def _believed(body: bytes, name: str) -> str | None:
+    """Decode by a label; None where so much is unreadable that the label must be wrong."""
+    html = body.decode(_CODEC_OF_NAME[name], "replace")
+    damage = html.count("\ufffd")
+    readable = len(html) - len(html.encode("ascii", "ignore")) - damage
+    if name != "utf-8":
+        return html if damage <= DAMAGE_MAX * (damage + readable) else None
+    # UTF-8 sequences do not come about by chance, so half of them convince.
+    return body.decode("utf-8", "webtext_lone_byte") if readable >= damage else None
+
+
+def _lone_byte(error: UnicodeError) -> tuple[str, int]:
+    """Read one bad byte among ASCII as windows-1252, anything longer as U+FFFD."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    start, end = error.start, error.end
+    around = error.object[max(0, start - 1) : start] + error.object[end : end + 1]
+    if end - start == 1 and around.isascii():
+        return error.object[start:end].decode("cp1252", "replace"), end
+    return "\ufffd", end
+
+
+codecs.register_error("webtext_lone_byte", _lone_byte)

@@ -1,0 +1,121 @@
+"""One page to one document, or to the reason why not: every rule of this stage, in order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.documents.budgets import check_budgets
+from pipeline.documents.charset import decode_text
+from pipeline.documents.clean import clean_text
+from pipeline.documents.decode import decode_body, file_kind
+from pipeline.documents.engines import ENGINES
+from pipeline.documents.language import judge_language
+from pipeline.documents.metadata import page_date, page_title, read_meta
+from pipeline.errors import InputError
+from pipeline.pages.warc import Response, read_page
+from pipeline.reasons import Reason
+from pipeline.records import Drop
+from pipeline.settings import DocumentsSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a page says, without where it came from; the columns of records.DOCUMENT."""
+
+    title: str
+    date: str
+    language: str
+    language_score: float
+    charset: str
+    text: str
+    engine: str
+
+
+def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
+    """Make a document of a response as it was received, its body still packed.
+
+    Pure: the same response and rules give the same document on any machine. What the engine raises
+    travels up.
+    """
+    body = decode_body(
+        response.body,
+        transfer_encoding=_joined(response, "transfer-encoding"),
+        content_encoding=_joined(response, "content-encoding"),
+        bytes_max=rules.body_bytes_max,
+    )
+    if isinstance(body, Drop):
+        return body
+    if kind := file_kind(body):
+        return Drop(Reason.NOT_HTML, kind)
+    decoded = decode_text(body, response.header("content-type"))
+    if isinstance(decoded, Drop):
+        return decoded
+    if "<" not in decoded.html:
+        return Drop(Reason.NOT_HTML, "no markup")
+    if drop := check_budgets(decoded.html, rules):
+        return drop
+    extracted = ENGINES[rules.engine](decoded.html)
+    text = clean_text(extracted.text)
+    language = _judge_length(text, rules) or judge_language(
+        text, rules.languages, rules.language_score_min
+    )
+    if isinstance(language, Drop):
+        return language
+    meta = read_meta(decoded.html)
+    return Document(
+        title=page_title(decoded.html, meta),
+        date=page_date(decoded.html, meta),
+        language=language[0],
+        language_score=language[1],
+        charset=decoded.charset,
+        text=text,
+        engine=extracted.engine,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PageAt:
+    """Where a page lies: one item of the stage's work."""
+
+    warc: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
+class ReadAndExtract:
+    """Read one page from its WARC file and extract it: what a worker process runs.
+
+    An InputError is given back, not raised: a broken file stops the build, it is no page's fault.
+    """
+
+    rules: DocumentsSettings
+
+    def __call__(self, page: PageAt) -> Document | Drop | InputError:
+        """Do one page; what the engine raises becomes this page's fault."""
+        try:
+            response = read_page(
+                Path(page.warc), page.offset, page.length, self.rules.body_bytes_max
+            )
+        except InputError as error:
+            return error
+        return extract(response, self.rules)
+
+
+def host_of(url: str) -> str:
+    """Give back the host name without `www.`; the URL is a canonical one."""
+    return (urlsplit(url).hostname or "").removeprefix("www.")
+
+
+def _judge_length(text: str, rules: DocumentsSettings) -> Drop | None:
+    if not text:
+        return Drop(Reason.NO_TEXT)
+    if len(text) < rules.text_chars_min:
+        return Drop(Reason.TOO_SHORT, f"{len(text)} characters")
+    if len(text) > rules.text_chars_max:
+        return Drop(Reason.TOO_LONG, f"{len(text)} characters")
+    return None
+
+
+def _joined(response: Response, name: str) -> str:
+    return ", ".join(value for key, value in response.headers if key.lower() == name)
