@@ -77,7 +77,7 @@ class DocumentsSettings:
 
     engine: Literal["trafilatura"] = "trafilatura"
     body_bytes_max: int = 8 << 20
-    depth_max: int = 400
+    depth_max: int = 240  # libxml2 reads no deeper than 256 and leaves out the rest in silence
     tag_attributes_max: int = 500
     attributes_max: int = 200_000
     blocks_max: int = 40_000
