@@ -1,0 +1,117 @@
+"""A link's way to its page: from URL to URL, by redirects and revisits, one look-up a round.
+
+A walk is one row that says where a link stands. In each round the open walks meet the captures of
+the URL they have come to, and either end there or move on. Beside them go visits, which say that a
+record was used on some link's way, so that in the end every record has an outcome too.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.pages.capture import Capture
+from pipeline.pages.choose import Answer, Elsewhere, Found, Nothing, Search, choose
+from pipeline.reasons import Reason
+from pipeline.records import PAGE
+
+Row = dict[str, Any]
+
+CAPTURED = "captured"
+# States of a walk's row.
+OPEN = "open"  # to be looked up at `key`
+ENDED = "ended"  # has its outcome
+VISIT = "visit"  # no walk: the record at (warc, offset) was used by a walk that came to `key`
+
+WALK = pa.schema(
+    [
+        *PAGE,
+        ("key", pa.string()),  # where the row is brought next; an ended walk stays where it was
+        ("state", pa.string()),
+        ("capture_hint_s", pa.int64()),
+        ("trail", pa.list_(pa.string())),  # the keys that were looked up before
+        ("payload_digest", pa.string()),  # of the original that a revisit asks for, or ""
+        ("detail", pa.string()),
+    ]
+)
+
+
+def look_up(walk: Row, captures: Sequence[Capture], hops_max: int) -> Iterator[Row]:
+    """The open walk's next row, and a visit for each record that it used.
+
+    `captures` are all those of the URL it has come to. The outcome is "captured", or one of the
+    reasons not_captured, redirect_lost, redirect_loop, status_error, revisit_lost, not_a_page,
+    unreadable.
+    """
+    digest = walk["payload_digest"]
+    hint_s = walk["capture_hint_s"]
+    time_s = walk["first_post_s"] if hint_s is None else hint_s
+    answer = choose(captures, Search(time_s, exact=hint_s is not None, digest=digest))
+    used = _used(answer)
+    # A walk that came here and used nothing was here all the same.
+    for warc, offset in used or [("", -1)] * bool(captures):
+        yield {"state": VISIT, "key": walk["key"], "warc": warc, "offset": offset}
+    match answer:
+        case Found():
+            yield _ended_on_page(walk, answer)
+        case Elsewhere():
+            yield _moved_on(walk, answer.capture, hops_max)
+        case Nothing():
+            yield _ended_without(walk, answer)
+
+
+def _used(answer: Answer) -> list[tuple[str, int]]:
+    if isinstance(answer, Found):
+        return sorted({answer.capture.place, answer.page.place})
+    return [answer.capture.place] if answer.capture else []
+
+
+def _ended_on_page(walk: Row, found: Found) -> Row:
+    page = found.page
+    # The original of a revisit at another URL: what was seen, and when, is the revisit's.
+    seen = {} if walk["payload_digest"] else _seen(found.capture)
+    return {
+        **walk,
+        **seen,
+        "state": ENDED,
+        "outcome": CAPTURED,
+        "detail": "",
+        "warc": page.warc,
+        "offset": page.offset,
+        "length": page.length,
+        "record_id": page.record_id,
+        "status": page.status,
+    }
+
+
+def _moved_on(walk: Row, capture: Capture, hops_max: int) -> Row:
+    trail = [*walk["trail"], walk["key"]]
+    there = f"to {capture.target_url}"
+    if capture.target_key in trail:
+        return _ended_without(walk, Nothing(Reason.REDIRECT_LOOP, f"back {there}", capture))
+    if walk["hops"] >= hops_max:
+        problem = f"more than {hops_max} redirects, the next one {there}"
+        return _ended_without(walk, Nothing(Reason.REDIRECT_LOOP, problem, capture))
+    is_revisit = capture.kind == "revisit"
+    return {
+        **walk,
+        **(_seen(capture) if is_revisit else {}),
+        "key": capture.target_key,
+        "hops": walk["hops"] + 1,
+        "trail": trail,
+        "payload_digest": capture.payload_digest if is_revisit else "",
+        "detail": there,
+    }
+
+
+def _ended_without(walk: Row, answer: Nothing) -> Row:
+    reason, detail = answer.reason, answer.detail
+    if reason is Reason.NOT_CAPTURED and walk["hops"]:
+        reason, detail = Reason.REDIRECT_LOST, walk["detail"]
+    elif walk["hops"] and answer.capture:
+        detail = f"{detail}, at {answer.capture.url}"
+    return {**walk, "state": ENDED, "outcome": reason.value, "detail": detail}
+
+
+def _seen(capture: Capture) -> Row:
+    return {"final_url": capture.url, "captured_s": capture.captured_s}

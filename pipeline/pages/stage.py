@@ -1,0 +1,332 @@
+"""The stage `pages`: every kept link gets one outcome, every WARC record too.
+
+    index      WARC -> captures                    kept: a changed rule reads no WARC again
+    wanted     links -> open walks
+    follow_0   walks and captures, by key          the link's own URL
+    follow_1 … walks and captures, by key          one redirect each, up to hops_max
+    records    captures and visits, by key         what became of each record
+    pages      walks that ended -> PAGE            one row for each kept link
+
+Links are booked once when they set out and once when they end, so a walk that was lost or doubled
+on its way is noticed. A record that is `used` was one that a link's outcome rests on: its page,
+a redirect or revisit on the way, or the answer that was an error. `warcinfo` records are counted
+like all others (not_a_page).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.engine.digest import digest_of
+from pipeline.engine.stage import (
+    Exchange,
+    Inputs,
+    Part,
+    PartInfo,
+    PartWriter,
+    ReduceStep,
+    Stage,
+    Step,
+)
+from pipeline.pages.capture import Capture, capture_of
+from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up
+from pipeline.pages.frames import Range, ranges
+from pipeline.pages.warc import records
+from pipeline.reasons import Reason
+from pipeline.records import CAPTURE, PAGE, Drop
+from pipeline.settings import PagesSettings
+
+BATCH_ROWS = 5_000
+BY_KEY = Exchange("key")
+USED = pa.schema([("warc", pa.string()), ("offset", pa.int64())])
+_T = TypeVar("_T")
+
+
+def pages_stage(
+    rules: PagesSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
+) -> Stage:
+    """The stage over these WARC files, by name (see `warc_names`).
+
+    `file_digest` gives a file's digest, and is asked only when the stage is planned.
+    """
+    follow = [f"follow_{hop}" for hop in range(rules.hops_max + 1)]
+    follow_steps = tuple(
+        ReduceStep(
+            name=name,
+            version=1,
+            settings={"hops_max": rules.hops_max},
+            inputs=(before, "index"),
+            key="key",
+            reduce=Follow(before, rules.hops_max),
+            schema=WALK,
+            exchange=BY_KEY,
+        )
+        for before, name in zip(["wanted", *follow], follow, strict=False)
+    )
+    return Stage(
+        "pages",
+        "links",
+        (
+            _index_step(rules, warcs, file_digest),
+            _wanted_step(),
+            *follow_steps,
+            _records_step(follow),
+            _pages_step(follow),
+        ),
+        gives="pages",
+    )
+
+
+def _index_step(
+    rules: PagesSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
+) -> Step:
+    return Step(
+        name="index",
+        version=1,
+        settings={"accept_torn": rules.accept_torn},
+        versions={"can_ada": version("can_ada")},  # it shapes the keys
+        plan=partial(_plan_index, warcs, rules.range_bytes, file_digest),
+        work=Index(rules.accept_torn),
+        schema=CAPTURE,
+        exchange=BY_KEY,
+        keep=True,
+    )
+
+
+def _plan_index(
+    warcs: Mapping[str, Path], range_bytes: int, file_digest: Callable[[Path], str], _: Inputs
+) -> list[Part]:
+    parts: list[Part] = []
+    for name, path in sorted(warcs.items()):
+        digest = file_digest(path)
+        for part in ranges(path, range_bytes):
+            source = {"warc": name, "path": str(path), "start": part.start, "end": part.end}
+            content = digest_of([digest, name, part.start, part.end])
+            parts.append(Part(len(parts), f"{name} from byte {part.start}", content, source))
+    return parts
+
+
+@dataclass(frozen=True)
+class Index:
+    """A range of a WARC file to its captures."""
+
+    accept_torn: bool
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        """Every record is a row, or dropped as not_a_page or unreadable."""
+        warc, stretch = part.source["warc"], Range(part.source["start"], part.source["end"])
+        for batch in _batches(
+            records(Path(part.source["path"]), stretch, accept_torn=self.accept_torn), BATCH_ROWS
+        ):
+            captures = []
+            for record in batch:
+                out.heartbeat(f"byte {record.offset}")
+                capture = capture_of(record, warc)
+                if isinstance(capture, Drop):
+                    out.drop(
+                        "records",
+                        capture.reason,
+                        id=record.headers.get("warc-record-id", ""),
+                        url=record.headers.get("warc-target-uri", ""),
+                        detail=f"{warc}, byte {record.offset}: {capture.detail}",
+                    )
+                else:
+                    captures.append({name: getattr(capture, name) for name in CAPTURE.names})
+            out.write_rows(captures)
+            out.book("records", rows_in=len(batch), rows_out=len(captures))
+
+
+def _wanted_step() -> Step:
+    return Step(
+        name="wanted",
+        version=1,
+        inputs=("links",),
+        plan=_plan_wanted,
+        work=wanted,
+        schema=WALK,
+        exchange=BY_KEY,
+    )
+
+
+def _plan_wanted(inputs: Inputs) -> list[Part]:
+    return [
+        Part(info.number, info.label, info.digest, {"path": str(info.path)})
+        for info in inputs["links"].parts
+    ]
+
+
+def wanted(part: Part, out: PartWriter) -> None:
+    """The kept links of a part of links, each as a walk that is about to set out."""
+    for batch in pq.ParquetFile(part.source["path"]).iter_batches():
+        out.heartbeat()
+        links = pa.Table.from_batches([batch])
+        links = links.filter(pc.equal(links["verdict"], "kept"))
+        out.write(_walks(links))
+        out.book("links", rows_in=links.num_rows, rows_out=links.num_rows)
+
+
+def _walks(links: pa.Table) -> pa.Table:
+    starts: Mapping[str, Any] = {"state": OPEN, "hops": 0, "trail": [], "payload_digest": ""}
+    columns = []
+    for column in WALK:
+        if column.name in links.schema.names:
+            columns.append(links[column.name])
+        else:
+            value = pa.scalar(starts.get(column.name), column.type)
+            columns.append(pa.repeat(value, links.num_rows))
+    return pa.Table.from_arrays(columns, schema=WALK)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """One round: open walks meet the captures of the URL they have come to."""
+
+    walks: str  # the input that they come from
+    hops_max: int
+
+    def __call__(self, tables: dict[str, pa.Table], out: PartWriter) -> None:
+        """Writes the walks that ended or moved on, and visits; walks that ended before stay."""
+        walks = tables[self.walks]
+        walks = walks.filter(pc.equal(walks["state"], OPEN))
+        captures = _by_key(tables["index"], walks["key"])
+        for batch in walks.to_batches(max_chunksize=BATCH_ROWS):
+            out.heartbeat()
+            rows = (
+                row
+                for walk in batch.to_pylist()
+                for row in look_up(walk, captures.get(walk["key"], ()), self.hops_max)
+            )
+            out.write_rows(rows)
+
+
+def _by_key(captures: pa.Table, keys: pa.ChunkedArray) -> dict[str, list[Capture]]:
+    """The captures of these keys, by key."""
+    found: dict[str, list[Capture]] = {}
+    wanted_rows = captures.filter(pc.is_in(captures["key"], value_set=keys.unique()))
+    for row in wanted_rows.to_pylist():
+        found.setdefault(row["key"], []).append(Capture(**row))
+    return found
+
+
+def _records_step(follow: Sequence[str]) -> ReduceStep:
+    return ReduceStep(
+        name="records",
+        version=1,
+        inputs=("index", *follow),
+        key="key",
+        reduce=account,
+        schema=USED,
+        keep=True,  # for its drops, which say what became of a record
+    )
+
+
+def account(tables: dict[str, pa.Table], out: PartWriter) -> None:
+    """Each capture is used, or dropped: faulty, other_capture or not_linked."""
+    captures = tables.pop("index")
+    used: set[tuple[str, int]] = set()
+    visited: set[str] = set()
+    for walks in tables.values():
+        visits = walks.filter(pc.equal(walks["state"], VISIT)).select(["key", "warc", "offset"])
+        for visit in visits.to_pylist():
+            visited.add(visit["key"])
+            used.add((visit["warc"], visit["offset"]))
+    for batch in captures.to_batches(max_chunksize=BATCH_ROWS):
+        out.heartbeat()
+        kept = []
+        for row in batch.to_pylist():
+            place = {"warc": row["warc"], "offset": row["offset"]}
+            reason = _record_reason(row, used, visited)
+            if reason is None:
+                kept.append(place)
+                continue
+            detail = f"{row['warc']}, byte {row['offset']}"
+            if row["detail"]:
+                detail += f": {row['detail']}"
+            out.drop("records", reason, id=row["record_id"], url=row["url"], detail=detail)
+        out.write_rows(kept)
+        out.book("records", rows_in=batch.num_rows, rows_out=len(kept))
+
+
+def _record_reason(
+    row: Mapping[str, Any], used: set[tuple[str, int]], visited: set[str]
+) -> Reason | None:
+    if row["fault"]:
+        return Reason[row["fault"].upper()]
+    if (row["warc"], row["offset"]) in used:
+        return None
+    return Reason.OTHER_CAPTURE if row["key"] in visited else Reason.NOT_LINKED
+
+
+def _pages_step(follow: Sequence[str]) -> Step:
+    return Step(
+        name="pages",
+        version=1,
+        inputs=(*follow, "records"),
+        plan=partial(_plan_pages, tuple(follow)),
+        work=pages,
+        schema=PAGE,
+    )
+
+
+def _plan_pages(follow: Sequence[str], inputs: Inputs) -> list[Part]:
+    by_bucket: dict[int, list[PartInfo]] = {}
+    for name in follow:
+        for info in inputs[name].parts:
+            by_bucket.setdefault(info.number, []).append(info)
+    return [
+        Part(
+            bucket,
+            f"bucket {bucket}",
+            digest_of([info.digest for info in infos]),
+            {"paths": [str(info.path) for info in infos]},
+        )
+        for bucket, infos in sorted(by_bucket.items())
+    ]
+
+
+def pages(part: Part, out: PartWriter) -> None:
+    """A row for each walk that ended in these tables, those with a page first, as they lie."""
+    ended = pa.concat_tables([_ended(path) for path in part.source["paths"]])
+    captured = pc.equal(ended["outcome"], CAPTURED)
+    found = ended.filter(captured).sort_by(
+        [("warc", "ascending"), ("offset", "ascending"), ("id", "ascending")]
+    )
+    lost = ended.filter(pc.invert(captured)).sort_by("id")
+    out.write(found.select(PAGE.names))
+    out.write(lost.select(PAGE.names))
+    out.book("links", rows_in=ended.num_rows, rows_out=found.num_rows)
+    for batch in lost.select(["id", "url", "outcome", "detail"]).to_batches(
+        max_chunksize=BATCH_ROWS
+    ):
+        out.heartbeat()
+        for row in batch.to_pylist():
+            reason = Reason[row["outcome"].upper()]
+            out.drop("links", reason, id=row["id"], url=row["url"], detail=row["detail"] or "")
+
+
+def _ended(path: str) -> pa.Table:
+    with pa.memory_map(path) as source:
+        batches = [
+            batch.filter(pc.equal(batch["state"], ENDED))
+            for batch in _arrow_batches(pa.ipc.open_file(source))
+        ]
+        return pa.Table.from_batches(batches, schema=WALK)
+
+
+def _arrow_batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
+    return (reader.get_batch(number) for number in range(reader.num_record_batches))
+
+
+def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
+    """The items in lists of `size`."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
