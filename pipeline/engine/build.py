@@ -368,7 +368,7 @@ class _StageRun:
         if self.stage.check:
             manifest = replace(manifest, gates=self.stage.check(outputs))
             self.build.gates += manifest.gates
-        write_durably(folder / "manifest.json", json.dumps(manifest.to_json(), indent=1))
+        write_durably(folder / "manifest.json", json.dumps(manifest.to_json(), indent=1, default=str))
         if self.folder.exists():
             self.folder.rename(self.build.work / f"old-{self.stage.name}-{time.time_ns()}")
         folder.rename(self.folder)
