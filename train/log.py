@@ -49,9 +49,9 @@ def _stands(line: str, resumed_step: int) -> bool:
 class LiveLine:
     """Progress for people: one renewed line on a terminal, else a line every 30 seconds."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self.stream = stream
-        self.terminal = stream.isatty()
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.terminal = self.stream.isatty()
         self._last = 0.0
         self._open = False
 

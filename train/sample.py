@@ -20,7 +20,7 @@ def generate(
     model: GPT, prompts: Sequence[Sequence[int]], tokens: int, *, seed: int,
     temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, eot_id: int | None = None,
 ) -> Iterator[list[int | None]]:  # fmt: skip
-    """One token a prompt and step; None for a prompt that has ended with `eot_id`.
+    """One token a prompt and step; None from where a prompt came to `eot_id`.
 
     Ends after `tokens` steps, when every prompt has ended, or when the context is full: learned
     positions end there. Prompts must not be empty nor longer than the context.
@@ -167,24 +167,21 @@ def one_sample(
     eot_id: int | None, show: Callable[[str], None],
 ) -> dict[str, Any]:  # fmt: skip
     """One sample after `start`: its text, its ids, and why it ended."""
-    stream, ids = Stream(text, settings.stop), []
+    stream, ids, ended = Stream(text, settings.stop), [], "enough tokens"
     for (token,) in generate(
         model, [start], settings.tokens, seed=seed, temperature=settings.temperature,
         top_k=settings.top_k, top_p=settings.top_p, eot_id=eot_id,
     ):  # fmt: skip
         if token is None:
+            ended = "end of text"
             break
         ids.append(token)
         show(stream.add(token))
         if stream.stopped:
+            ended = "stop text"
             break
     else:
-        token = -1
+        if len(ids) < settings.tokens:
+            ended = "context full"
     show(stream.finish() + "\n")
-    if stream.stopped:
-        ended = "stop text"
-    elif token is None:
-        ended = "end of text"
-    else:
-        ended = "context full" if len(ids) < settings.tokens else "enough tokens"
     return {"text": stream.shown, "ids": ids, "seed": seed, "ended": ended}

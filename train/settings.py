@@ -175,7 +175,7 @@ def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, A
 
 
 def checked(settings: TrainSettings) -> TrainSettings:
-    """The same settings, once they are seen to make sense; SettingsError names one that does not."""
+    """The same settings, seen to make sense; SettingsError names one that does not."""
     s = settings
     rules = [
         ("preset", s.preset is None or s.preset in PRESETS, f"one of {', '.join(PRESETS)}"),
@@ -299,8 +299,9 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
             f"{shown} is {value!r}; it must be {'true or false' if kind is bool else kind.__name__}"
         )
     if kind is float and isinstance(value, str):
-        found = re.fullmatch(r"([0-9.eE+-]+)([smhd]?)" if name.endswith("_s") else r"(.*)()", value)
-        value = _number(found[1]) * SECONDS[found[2]] if found else value
+        found = re.fullmatch(r"([0-9.eE+-]+)([smhd]?)", value) if name.endswith("_s") else None
+        number = _number(found[1] if found else value)
+        value = value if number is None else number * (SECONDS[found[2]] if found else 1)
     if kind is int and isinstance(value, str) and re.fullmatch(r"[+-]?[0-9][0-9_,]*", value):
         value = int(value.replace(",", "").replace("_", ""))
     if kind is float and isinstance(value, int):
@@ -313,11 +314,11 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        return float("nan")
+        return None
 
 
 def _metavar(kind: Any) -> str:

@@ -1,0 +1,87 @@
+"""Token files of a few thousand tokens, and runs that take a second."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+VOCAB, EOT = 97, 96
+
+
+def write_shards(folder: Path, *, seed: int = 0, documents: int = 90, vocab: int = VOCAB) -> Path:
+    """A folder as `webtext shards` writes it: two train files and one val file, easy to predict."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    texts = [
+        (np.arange(rng.integers(20, 200)) * int(rng.integers(1, 4)) + rng.integers(90))
+        % (vocab - 1)
+        for _ in range(documents)
+    ]
+    third = documents // 3
+    names = ["train_000000", "train_000001", "val_000000"]
+    groups = [texts[:third], texts[third : 2 * third], texts[2 * third :]]
+    files = [_write(folder, n, g, vocab - 1) for n, g in zip(names, groups, strict=True)]
+    splits = {
+        split: {
+            key: sum(f[key] for f in files if f["split"] == split)
+            for key in ("documents", "tokens", "text_bytes")
+        }
+        for split in ("train", "val")
+    }
+    about = {
+        "format": "webtext-shards/1", "dtype": "uint16", "eot_id": vocab - 1, "vocab_size": vocab,
+        "tokenizer": "0" * 32, "seed": 1, "splits": splits, "files": files,
+    }  # fmt: skip
+    (folder / "shards.json").write_text(json.dumps(about))
+    return folder
+
+
+def _write(folder: Path, name: str, texts: list[Any], eot: int) -> dict[str, Any]:
+    tokens = np.concatenate([np.concatenate(([eot], t)) for t in texts]).astype("<u2")
+    header = np.zeros(256, "<i4")
+    header[:3] = 20240520, 1, len(tokens)
+    raw = header.tobytes() + tokens.tobytes()
+    (folder / f"{name}.bin").write_bytes(raw)
+    starts = np.cumsum([0] + [1 + len(t) for t in texts]).astype("<u8")
+    lengths = np.array([3 * len(t) for t in texts], "<u8")
+    counts = np.array([len(texts), len(tokens), 0], "<u8").tobytes()
+    head = b"WTIDX\0\0\1" + np.array([1, 0], "<u4").tobytes() + counts + bytes(24)
+    ids = b"".join(hashlib.md5(t.tobytes()).digest() for t in texts)
+    (folder / f"{name}.idx").write_bytes(head + starts.tobytes() + lengths.tobytes() + ids)
+    return {
+        "name": f"{name}.bin", "split": name.split("_")[0], "documents": len(texts),
+        "tokens": len(tokens), "text_bytes": int(lengths.sum()),
+        "xxh3_128": hashlib.md5(raw).hexdigest(),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def shards_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shards(tmp_path_factory.mktemp("shards"))
+
+
+@pytest.fixture(scope="session")
+def make_shards() -> Callable[..., Path]:
+    return write_shards
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+TINY = (
+    "--n-layer 2 --n-head 2 --n-embd 32 --n-ctx 32 --batch-tokens 256 --steps 40 --lr 3e-3 "
+    "--warmup-steps 4 --eval-every 20 --threads 1 --device cpu"
+)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """Options of a model that trains forty steps in under a second."""
+    return TINY.split()

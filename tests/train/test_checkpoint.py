@@ -1,0 +1,101 @@
+import json
+
+import pytest
+import torch
+
+from train.checkpoint import Checkpointer, load
+from train.errors import CheckpointError
+
+
+def save(run, step, val_loss=None, keep=2):
+    saver = Checkpointer(run / "checkpoints", keep)
+    weights = {"w": torch.full((64,), float(step))}
+    saver.save(weights, {"exp_avg/w": torch.zeros(64)}, {"step": step, "val_loss": val_loss})
+    saver.wait()
+
+
+def names(run):
+    return sorted(p.name for p in (run / "checkpoints").iterdir())
+
+
+def flip_a_bit(path):
+    raw = bytearray(path.read_bytes())
+    raw[-5] ^= 1
+    path.write_bytes(raw)
+
+
+def test_the_newest_checkpoint_comes_back(tmp_path):
+    for step in (1, 2):
+        save(tmp_path, step)
+    found = load(tmp_path, note=pytest.fail)
+    assert found.step == 2 and found.model["w"][0] == 2 and set(found.optimizer) == {"exp_avg/w"}
+
+
+def test_no_checkpoint_is_none(tmp_path):
+    assert load(tmp_path, note=pytest.fail) is None
+
+
+def test_the_newest_and_the_best_are_kept(tmp_path):
+    for step, loss in [(1, 3.0), (2, 2.0), (3, 2.5), (4, None), (5, 2.6)]:
+        save(tmp_path, step, loss)
+    assert names(tmp_path) == ["step-000000002", "step-000000004", "step-000000005"]
+    assert load(tmp_path, best=True, note=pytest.fail).step == 2
+
+
+@pytest.mark.parametrize(
+    "file", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"]
+)
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, file, damage):
+    for step in (1, 2):
+        save(tmp_path, step)
+    path = tmp_path / "checkpoints" / "step-000000002" / file
+    if damage == "flip":
+        flip_a_bit(path)
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:20])
+    else:
+        path.unlink()
+    notes = []
+    assert load(tmp_path, note=notes.append).step == 1
+    assert len(notes) == 1 and "step-000000002" in notes[0]
+
+
+def test_only_damaged_checkpoints_are_an_error(tmp_path):
+    save(tmp_path, 1)
+    flip_a_bit(tmp_path / "checkpoints" / "step-000000001" / "model.safetensors")
+    with pytest.raises(CheckpointError, match="all 1 checkpoints are damaged"):
+        load(tmp_path, note=lambda _: None)
+
+
+def test_a_torn_save_is_not_seen_and_is_swept_up(tmp_path):
+    save(tmp_path, 1)
+    torn = tmp_path / "checkpoints" / ".tmp-step-000000002"
+    torn.mkdir()
+    (torn / "model.safetensors").write_bytes(b"half")
+    assert load(tmp_path, note=pytest.fail).step == 1
+    save(tmp_path, 3)
+    assert names(tmp_path) == ["step-000000001", "step-000000003"]
+
+
+def test_a_save_that_fails_names_the_newest_that_stands(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("train.checkpoint.save_file", full)
+    with pytest.raises(CheckpointError, match=r"No space left.*step-000000001"):
+        save(tmp_path, 2)
+    assert names(tmp_path) == ["step-000000001"]
+
+
+def test_the_state_on_disk_is_that_of_the_moment_of_saving(tmp_path):
+    saver = Checkpointer(tmp_path / "checkpoints", 2)
+    weights = {"w": torch.zeros(1_000_000)}
+    saver.save(weights, {}, {"step": 1, "val_loss": None})
+    weights["w"].fill_(7)
+    saver.wait()
+    found = load(tmp_path, note=pytest.fail)
+    assert found.model["w"].abs().max() == 0
+    assert json.loads((found.path / "state.json").read_text())["step"] == 1

@@ -1,0 +1,140 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from train.data import Batches, Permutation, documents_in, held_out, open_shards, prefetched
+from train.errors import DataError
+
+
+@given(st.integers(1, 3000), st.integers(0, 2**31), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_the_permutation_is_a_bijection(n, seed, epoch):
+    images = Permutation(n, seed, epoch)(np.arange(n))
+    assert sorted(images.tolist()) == list(range(n))
+
+
+def test_the_permutation_is_pinned():
+    # A change here would silently give every resumed run another order.
+    assert Permutation(1000, 1, 0)(np.arange(5)).tolist() == [413, 64, 766, 703, 556]
+
+
+def test_another_seed_or_epoch_is_another_order():
+    orders = {tuple(Permutation(500, s, e)(np.arange(20))) for s in range(3) for e in range(3)}
+    assert len(orders) == 9
+
+
+def test_an_epoch_visits_every_window_once_and_the_next_one_moves_the_borders(shards_folder):
+    files = open_shards(shards_folder).split("train")
+    batches = Batches(files, 32, 1, seed=5)
+    n = batches.epoch_windows
+    epochs = [[batches.windows(e * n + i)[0] for i in range(n)] for e in range(3)]
+    for windows in epochs:
+        assert len({(w.file.path, w.start) for w in windows}) == n
+        covered = sum(f.tokens for f in files)
+        assert n * 32 > 0.95 * covered
+    shifts = [{w.start % 32 for w in windows} for windows in epochs]
+    assert all(len(s) == 1 for s in shifts) and len(set.union(*shifts)) > 1
+
+
+@pytest.mark.parametrize("ranks", [2, 4, 8])
+def test_any_number_of_ranks_sees_the_same_global_batches(shards_folder, ranks):
+    files = open_shards(shards_folder).split("train")
+    one = Batches(files, 32, 8, seed=3)
+    many = [Batches(files, 32, 8, 3, rank, ranks) for rank in range(ranks)]
+    for step in (0, 7, 31, 500):
+        assert np.array_equal(one.batch(step), np.concatenate([b.batch(step) for b in many]))
+
+
+def test_batches_can_be_read_from_any_step(shards_folder):
+    batches = Batches(open_shards(shards_folder).split("train"), 32, 4, seed=3)
+    ahead = prefetched(batches, 100)
+    for step in (100, 101, 102):
+        assert np.array_equal(next(ahead), batches.batch(step))
+    ahead.close()
+
+
+def test_a_window_holds_the_tokens_of_its_place(shards_folder):
+    batches = Batches(open_shards(shards_folder).split("train"), 32, 4, seed=3)
+    for window, row in zip(batches.windows(9), batches.batch(9), strict=True):
+        assert np.array_equal(row, window.file.read(window.start, 33))
+
+
+@pytest.mark.parametrize("n_ctx", [7, 32, 5000])
+def test_held_out_windows_score_every_token_but_the_first_of_a_file_once(shards_folder, n_ctx):
+    files = open_shards(shards_folder).split("val")
+    targets = np.concatenate([w[1:] for w in held_out(files, n_ctx)])
+    assert np.array_equal(targets, np.concatenate([f.read(1, f.tokens - 1) for f in files]))
+
+
+def test_some_held_out_tokens_are_always_the_same_ones(shards_folder):
+    files = open_shards(shards_folder).split("val")
+    first, second = (list(held_out(files, 32, 320)) for _ in range(2))
+    assert len(first) == 10
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_the_documents_of_a_window_are_named(shards_folder):
+    file = open_shards(shards_folder).split("train")[0]
+    tokens = file.read(0, file.tokens)
+    starts = np.flatnonzero(tokens == 96)
+    everything = documents_in(file, 0, file.tokens)
+    assert len(everything) == len(starts) == 30
+    assert documents_in(file, 0, 1) == everything[:1]
+    assert documents_in(file, int(starts[3]), int(starts[5])) == everything[3:5]
+    assert documents_in(file, int(starts[3]) - 1, int(starts[5]) + 1) == everything[2:6]
+
+
+@pytest.fixture
+def copy(shards_folder, tmp_path):
+    return shutil.copytree(shards_folder, tmp_path / "shards")
+
+
+def test_a_cut_token_file_is_refused_by_name(copy):
+    path = copy / "train_000001.bin"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"train_000001\.bin.*header promises"):
+        open_shards(copy)
+
+
+def test_a_missing_token_file_is_refused_by_name(copy):
+    (copy / "val_000000.bin").unlink()
+    with pytest.raises(DataError, match=r"val_000000\.bin"):
+        open_shards(copy)
+
+
+def test_a_list_of_shards_that_is_no_list_is_refused(copy):
+    (copy / "shards.json").write_text('{"files": [{}]}')
+    with pytest.raises(DataError, match=r"shards\.json"):
+        open_shards(copy)
+
+
+def test_files_of_llm_c_and_of_nanogpt_are_read_without_a_list(copy):
+    listed = open_shards(copy)
+    (copy / "shards.json").unlink()
+    plain = open_shards(copy)
+    assert [f.tokens for f in plain.files] == [f.tokens for f in listed.files]
+    assert plain.vocab_size == 50257
+    raw = copy.parent / "raw"
+    raw.mkdir()
+    (raw / "train.bin").write_bytes((copy / "train_000000.bin").read_bytes()[1024:])
+    file = open_shards(raw).split("train")[0]
+    assert file.tokens == listed.files[0].tokens
+    assert np.array_equal(file.read(0, 50), listed.files[0].read(0, 50))
+
+
+def test_too_few_tokens_for_one_window_are_refused(shards_folder):
+    files = open_shards(shards_folder).split("train")
+    with pytest.raises(DataError, match="smaller --n-ctx"):
+        Batches(files, 100_000, 4, seed=1)
+
+
+def test_the_digest_follows_the_content(copy):
+    before = open_shards(copy).digest
+    about = json.loads((copy / "shards.json").read_text())
+    about["files"][0]["xxh3_128"] = "f" * 32
+    (copy / "shards.json").write_text(json.dumps(about))
+    assert open_shards(copy).digest != before

@@ -1,0 +1,165 @@
+import json
+import math
+import shutil
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from train.__main__ import main
+from train.config import GPTConfig
+from train.data import open_shards
+from train.evaluate import score, score_split
+from train.model import GPT
+from train.sample import Stream, Text, generate
+
+CONFIG = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=48, vocab_size=97)
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = GPT(CONFIG)
+    model.reset_parameters(1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.1 * torch.randn(p.shape, generator=generator)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def run(shards_folder, tiny, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    assert main([str(shards_folder), "--out", str(out), *tiny]) == 0
+    return out
+
+
+def test_the_score_counts_every_token_of_the_split_but_the_first(model, shards_folder):
+    shards = open_shards(shards_folder)
+    found = score_split(model, shards, "val")
+    assert found.tokens == shards.tokens("val") - 1
+    bits = found.loss * found.tokens / math.log(2)
+    assert found.bits_per_byte == pytest.approx(bits / shards.text_bytes["val"])
+    assert score_split(model, shards, "val", 200).bits_per_byte is None
+
+
+def test_the_score_of_a_window_is_the_cross_entropy_of_its_logits(model, shards_folder):
+    window = open_shards(shards_folder).split("val")[0].read(0, 49)
+    ids = torch.from_numpy(window.copy()).long()
+    wanted = torch.nn.functional.cross_entropy(model(ids[None, :-1])[0], ids[1:])
+    assert score(model, [window]).loss == pytest.approx(wanted.item(), abs=1e-5)
+
+
+def test_evaluate_prints_what_the_run_measured(run, capsys):
+    assert main(["evaluate", str(run), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["checkpoint"] == "step-000000040" and found["same_data_as_training"]
+    assert found["perplexity"] == pytest.approx(math.exp(found["loss"]))
+    assert found["bits_per_byte"] > 0
+
+
+def greedy_without_cache(model, prompt, tokens):
+    ids = list(prompt)
+    for _ in range(tokens):
+        ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+    return ids[len(prompt) :]
+
+
+def test_a_batch_of_uneven_prompts_with_cache_equals_each_alone_without(model):
+    prompts = [[1, 2, 3], [4, 5, 6, 7, 8, 9, 10], [11]]
+    together = list(generate(model, prompts, 30, seed=1, temperature=0))
+    for row, prompt in enumerate(prompts):
+        assert [step[row] for step in together] == greedy_without_cache(model, prompt, 30)
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 5}, {"top_p": 0.7}, {"top_k": 9, "top_p": 0.5}])
+def test_a_seed_fixes_the_sample(model, options):
+    first, again, other = (list(generate(model, [[1]], 40, seed=s, **options)) for s in (3, 3, 4))
+    assert first == again != other
+
+
+def test_top_k_and_top_p_leave_only_the_likeliest(model):
+    greedy = list(generate(model, [[1]], 20, seed=0, temperature=0))
+    assert list(generate(model, [[1]], 20, seed=5, top_k=1)) == greedy
+    assert list(generate(model, [[1]], 20, seed=5, top_p=1e-6)) == greedy
+
+
+def test_sampling_ends_where_the_context_is_full(model):
+    assert len(list(generate(model, [[1, 2, 3]], 1000, seed=1))) == 48 - 3
+
+
+def test_a_prompt_that_ended_gives_none_while_others_go_on(model):
+    steps = list(generate(model, [[1], [2]], 40, seed=1))
+    eot = steps[5][0]
+    ended = list(generate(model, [[1], [2]], 40, seed=1, eot_id=eot))
+    column, whole = ([step[0] for step in s] for s in (ended, steps))
+    first = whole.index(eot)
+    assert column[:first] == whole[:first]
+    assert len(column) > first + 1 and set(column[first:]) == {None}
+
+
+@pytest.fixture(scope="module")
+def tokenizer_path(tmp_path_factory):
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(["the city and the sea"] * 9, trainer)
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+def test_streamed_pieces_are_whole_characters_and_join_to_the_text(tokenizer_path):
+    text = Text(tokenizer_path)
+    wanted = "the sea – 日本 <|endoftext|>"
+    stream = Stream(text)
+    pieces = [stream.add(i) for i in text.encode(wanted)]
+    assert "\N{REPLACEMENT CHARACTER}" not in "".join(pieces)
+    assert "".join(pieces) + stream.finish() == wanted
+
+
+def test_a_stop_text_ends_the_stream_before_it(tokenizer_path):
+    text = Text(tokenizer_path)
+    stream, shown = Stream(text, stop="sea"), ""
+    for i in text.encode("the city, the sea and more"):
+        shown += stream.add(i)
+        if stream.stopped:
+            break
+    assert shown + stream.finish() == "the city, the " and stream.stopped
+
+
+def test_sample_needs_a_tokenizer_and_says_so(run, capsys):
+    assert main(["sample", str(run)]) == 2
+    assert "give --tokenizer PATH" in capsys.readouterr().err
+
+
+def test_the_tokenizer_beside_the_shards_goes_with_the_run(
+    make_shards, tiny, tmp_path, tokenizer_path, capsys
+):
+    shards = make_shards(tmp_path / "shards", vocab=300)
+    (tmp_path / "tokenizer").mkdir()
+    shutil.copy(tokenizer_path, tmp_path / "tokenizer")
+    run = tmp_path / "run"
+    assert main([str(shards), "--out", str(run), *tiny, "--steps", "5"]) == 0
+    shutil.rmtree(tmp_path / "tokenizer")
+    capsys.readouterr()
+    command = ["sample", str(run), "--prompt", "the", "--tokens", "8", "--seed", "4"]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["samples"][0]
+    assert shown == f"the{found['text']}\n" and len(found["ids"]) <= 8
+
+
+def test_commands_on_something_that_is_no_run_say_so(tmp_path, capsys):
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert main(["sample"]) == 2
+    error = capsys.readouterr().err
+    assert "no run.json there" in error and "RUN is missing" in error

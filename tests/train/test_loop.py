@@ -1,0 +1,257 @@
+import hashlib
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from train.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def train(shards, out, *options):
+    return main([str(shards), "--out", str(out), *options])
+
+
+def lines(out, kind):
+    entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [entry for entry in entries if entry["kind"] == kind]
+
+
+def losses(out):
+    return [(entry["step"], entry["loss"]) for entry in lines(out, "step")]
+
+
+def weights(out):
+    """Digests of weights and moments of the last checkpoint."""
+    newest = max((out / "checkpoints").glob("step-*"))
+    return [
+        hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(newest.glob("*.safetensors"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole_run(shards_folder, tiny, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "whole"
+    assert train(shards_folder, out, *tiny) == 0
+    return out
+
+
+def test_the_loss_falls_from_guessing_and_every_step_is_logged(whole_run):
+    evals = lines(whole_run, "eval")
+    assert [e["step"] for e in evals] == [0, 20, 40]
+    assert evals[0]["val_loss"] == pytest.approx(math.log(97), abs=0.05)
+    assert evals[-1]["val_loss"] < 3.5
+    steps = lines(whole_run, "step")
+    assert [s["step"] for s in steps] == list(range(1, 41))
+    assert [s["tokens"] for s in steps] == [256 * n for n in range(1, 41)]
+    assert steps[3]["lr"] == pytest.approx(3e-3) and steps[-1]["lr"] < 4e-4
+
+
+def test_a_tiny_model_learns_a_tiny_text_by_heart(make_shards, tiny, tmp_path):
+    shards = make_shards(tmp_path / "shards", documents=6)
+    options = [*tiny, "--steps", "150", "--batch-tokens", "1024", "--eval-every", "0"]
+    assert train(shards, tmp_path / "run", *options) == 0
+    assert losses(tmp_path / "run")[-1][1] < 0.5
+
+
+def test_accumulation_gives_the_losses_of_one_pass(shards_folder, tiny, whole_run, tmp_path):
+    assert train(shards_folder, tmp_path / "run", *tiny, "--micro-batch", "2") == 0
+    for (_, one), (_, four) in zip(losses(whole_run), losses(tmp_path / "run"), strict=True):
+        assert one == pytest.approx(four, abs=1e-5)
+
+
+def test_chunked_loss_trains_like_the_full_one(
+    shards_folder, tiny, whole_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("train.choices.FULL_LOGITS", 0)
+    assert train(shards_folder, tmp_path / "run", *tiny) == 0
+    for (_, full), (_, chunked) in zip(losses(whole_run), losses(tmp_path / "run"), strict=True):
+        assert full == pytest.approx(chunked, abs=1e-4)
+
+
+def killed(shards, out, options, after_lines):
+    """Start a run, send SIGKILL once its log has so many lines; whether it was still running."""
+    command = [sys.executable, "-m", "train", str(shards), "--out", str(out), "--resume", *options]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    log = out / "log.jsonl"
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        if log.exists() and log.read_bytes().count(b"\n") >= after_lines:
+            time.sleep(random.random() * 0.05)
+            process.kill()
+            break
+        time.sleep(0.002)
+    return process.wait() == -signal.SIGKILL
+
+
+def test_a_run_that_was_killed_goes_on_bit_for_bit(shards_folder, tiny, tmp_path):
+    extra = ["--dropout", "0.1", "--micro-batch", "2", "--steps", "120", "--save-steps", "3"]
+    options = [*tiny, *extra]
+    assert train(shards_folder, tmp_path / "whole", *options) == 0
+    kills = sum(killed(shards_folder, tmp_path / "cut", options, n) for n in (15, 70))
+    assert kills == 2
+    assert train(shards_folder, tmp_path / "cut", *options, "--resume") == 0
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_signal_saves_and_leaves(
+    shards_folder, tiny, tmp_path, whole_run, signum, code, monkeypatch
+):
+    from train.loop import Loop
+
+    step = Loop._step
+
+    def interrupted(self, tokens):
+        step(self, tokens)
+        if self.progress.step == 13:
+            os.kill(os.getpid(), signum)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_step", interrupted)
+        assert train(shards_folder, tmp_path / "run", *tiny) == code
+    assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000013"
+    assert main(["--out", str(tmp_path / "run"), "--resume"]) == 0
+    assert losses(tmp_path / "run") == losses(whole_run)
+    assert weights(tmp_path / "run") == weights(whole_run)
+
+
+def test_the_second_interrupt_leaves_at_once(shards_folder, tiny, tmp_path, monkeypatch):
+    from train.loop import Loop
+
+    def interrupted(self, tokens):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("not reached")
+
+    monkeypatch.setattr(Loop, "_step", interrupted)
+    assert train(shards_folder, tmp_path / "run", *tiny) == 130
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_a_time_limit_saves_and_leaves(shards_folder, tiny, tmp_path):
+    assert train(shards_folder, tmp_path / "run", *tiny, "--stop-after", "0s") == 75
+    assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000001"
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_run_ends_the_same(
+    shards_folder, tiny, tmp_path, whole_run, capsys
+):
+    run = shutil.copytree(whole_run, tmp_path / "run")
+    path = run / "checkpoints" / "step-000000040" / "model.safetensors"
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    assert main(["--out", str(run), "--resume"]) == 0
+    assert "step-000000040 is damaged" in capsys.readouterr().err
+    assert losses(run) == losses(whole_run) and weights(run) == weights(whole_run)
+
+
+def test_more_steps_may_be_given_to_a_finished_run(whole_run, tmp_path):
+    run = shutil.copytree(whole_run, tmp_path / "run")
+    assert main(["--out", str(run), "--resume", "--steps", "50"]) == 0
+    assert [step for step, _ in losses(run)] == list(range(1, 51))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seed", "9"], "--seed is 9, but the run in --out has 1"),
+        (["--n-embd", "64"], "--n-embd is 64, but the run in --out has 32"),
+        (["--steps", "10"], "past --steps 10"),
+    ],
+)
+def test_a_resumed_run_cannot_become_another(whole_run, options, message, capsys):
+    assert main(["--out", str(whole_run), "--resume", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_other_data_is_refused_on_resume(make_shards, whole_run, tmp_path, capsys):
+    other = make_shards(tmp_path / "other", seed=8)
+    assert main([str(other), "--out", str(whole_run), "--resume"]) == 2
+    assert "holds other tokens than the run was trained on" in capsys.readouterr().err
+
+
+def test_a_run_is_not_overwritten_without_being_asked(shards_folder, whole_run, tiny, capsys):
+    assert train(shards_folder, whole_run, *tiny) == 2
+    assert "give --resume to go on" in capsys.readouterr().err
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Makes the loss of given steps NaN."""
+    from train.loop import Loop
+
+    def poison(steps):
+        objective = Loop._objective
+
+        def bad(self, ids):
+            loss = objective(self, ids)
+            return loss * torch.nan if self.progress.step in steps else loss
+
+        monkeypatch.setattr(Loop, "_objective", bad)
+
+    return poison
+
+
+def test_a_step_that_is_not_finite_is_left_out_and_its_documents_named(
+    shards_folder, tiny, tmp_path, poisoned
+):
+    poisoned({5, 9})
+    assert train(shards_folder, tmp_path / "run", *tiny) == 0
+    faults = lines(tmp_path / "run", "fault")
+    assert [f["step"] for f in faults] == [6, 10]
+    assert len(faults[0]["windows"]) == 8 and len(faults[0]["documents"]) >= 8
+    assert lines(tmp_path / "run", "eval")[-1]["val_loss"] < 3.6
+
+
+def test_three_such_steps_in_a_row_stop_the_run(shards_folder, tiny, tmp_path, poisoned, capsys):
+    poisoned({25, 26, 27})
+    assert train(shards_folder, tmp_path / "run", *tiny) == 1
+    error = capsys.readouterr().err
+    assert "3 steps in a row were not finite" in error and "step 20, is good" in error
+
+
+def test_a_full_disk_is_noted_and_the_run_goes_on(
+    shards_folder, tiny, tmp_path, monkeypatch, capsys
+):
+    from train import checkpoint
+
+    real, calls = checkpoint.save_file, []
+
+    def full(tensors, path):
+        calls.append(path)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        real(tensors, path)
+
+    monkeypatch.setattr("train.checkpoint.save_file", full)
+    assert train(shards_folder, tmp_path / "run", *tiny, "--save-steps", "10") == 0
+    problem = next(f for f in lines(tmp_path / "run", "fault"))["problem"]
+    assert "No space left" in problem and "step-000000010" in problem
+    assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000040"
+
+
+def test_no_data_and_no_folder_are_usage_errors(tmp_path, capsys):
+    assert main(["--out", str(tmp_path / "x")]) == 2
+    assert main([str(tmp_path)]) == 2
+    assert main([str(tmp_path / "absent"), "--out", str(tmp_path / "x")]) == 1
+    assert "DATA is missing" in (error := capsys.readouterr().err)
+    assert "--out is missing" in error and "no such folder" in error
+
+
+def test_the_result_is_one_json_object_on_stdout(shards_folder, tiny, tmp_path, capsys):
+    assert train(shards_folder, tmp_path / "run", *tiny, "--steps", "3", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["step"] == 3 and result["val_loss"] < result["first_val_loss"]

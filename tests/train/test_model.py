@@ -1,0 +1,146 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from train.config import PRESETS, GPTConfig
+from train.loss import IGNORED, next_token_loss
+from train.model import GPT, LayerCache, allowed, attend
+
+TINY = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=32, vocab_size=97)
+
+
+def made(config: GPTConfig, seed: int = 1) -> GPT:
+    model = GPT(config)
+    model.reset_parameters(seed)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("preset", "count"),
+    [
+        ("gpt2", 124_439_808),
+        ("gpt2-medium", 354_823_168),
+        ("gpt2-large", 774_030_080),
+        ("gpt2-xl", 1_557_611_200),
+        ("gpt1", 116_534_784),
+    ],
+)
+def test_presets_have_the_published_sizes(preset, count):
+    assert PRESETS[preset].config.parameters() == count
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("qkv_bias", [True, False])
+def test_the_counted_parameters_are_those_of_the_model(norm, qkv_bias):
+    config = replace(TINY, norm=norm, qkv_bias=qkv_bias)
+    held = sum(p.numel() for p in GPT(config).parameters())
+    padding = (config.padded_vocab - config.vocab_size) * config.n_embd
+    assert held - padding == config.parameters()
+
+
+def test_names_are_those_of_gpt2():
+    names = [name for name, _ in GPT(replace(TINY, n_layer=1)).named_parameters()]
+    block = [
+        f"transformer.h.0.{part}.{kind}"
+        for part in ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+        for kind in ("weight", "bias")
+    ]
+    tables = ["transformer.wte.weight", "transformer.wpe.weight"]
+    assert names == [*tables, *block, "transformer.ln_f.weight", "transformer.ln_f.bias"]
+
+
+def test_initial_weights_are_gpt2s_and_depend_on_the_seed_alone():
+    config = replace(TINY, n_layer=8, n_embd=256, n_head=4, n_ctx=256, vocab_size=1000)
+    parts = made(config).requires_grad_(False).transformer
+    assert parts["wte"].weight[:1000].std() == pytest.approx(0.02, rel=0.03)
+    assert parts["wpe"].weight.std() == pytest.approx(0.01, rel=0.03)
+    block = parts["h"][3]
+    assert block.mlp.c_fc.weight.std() == pytest.approx(0.02, rel=0.03)
+    assert block.mlp.c_proj.weight.std() == pytest.approx(0.02 / math.sqrt(16), rel=0.03)
+    assert block.mlp.c_fc.bias.abs().max() == 0
+    assert torch.equal(made(TINY, 3).head_weight, made(TINY, 3).head_weight)
+    assert not torch.equal(made(TINY, 3).head_weight, made(TINY, 4).head_weight)
+
+
+def test_the_loss_at_the_start_is_that_of_guessing():
+    ids = torch.randint(97, (16, 33), generator=torch.Generator().manual_seed(0))
+    model = made(TINY)
+    h_NC = model.hidden(ids[:, :-1]).flatten(0, 1)
+    loss = next_token_loss(h_NC, model.head_weight, ids[:, 1:].flatten(), 97, chunked=False)
+    assert loss.item() / (16 * 32) == pytest.approx(math.log(97), abs=0.05)
+
+
+def test_a_position_sees_nothing_that_comes_after_it():
+    model = made(TINY).eval()
+    ids = torch.randint(97, (1, 32), generator=torch.Generator().manual_seed(0))
+    other = ids.clone()
+    other[0, 20:] = (other[0, 20:] + 1) % 97
+    assert torch.equal(model(ids)[0, :20], model(other)[0, :20])
+    assert not torch.equal(model(ids)[0, 20:], model(other)[0, 20:])
+
+
+@pytest.mark.parametrize("T", [8, 16, 17, 31, 32])
+@pytest.mark.parametrize("pattern", ["banded", "strided"])
+def test_sparse_attention_equals_dense_attention_under_its_mask(pattern, T):
+    band = 8
+    q, k, v = torch.randn(3, 2, 2, T, 16, generator=torch.Generator().manual_seed(T))
+    at = torch.arange(T)
+    mask = allowed(at[:, None], at[None], pattern, band)
+    wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    assert torch.allclose(attend(q, k, v, pattern, band, 0.0), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("attention", ["dense", "banded", "strided"])
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_cached_steps_give_the_hidden_states_of_the_whole_sequence(attention, norm):
+    config = replace(TINY, attention=attention, band=5, norm=norm)
+    model = made(config).eval()
+    ids = torch.randint(97, (2, 30), generator=torch.Generator().manual_seed(0))
+    caches = [LayerCache(config, 2, 30, model.head_weight) for _ in range(config.n_layer)]
+    pieces = [model.hidden(part, caches) for part in ids.split([7, 1, 1, 5, 16], dim=1)]
+    assert torch.allclose(torch.cat(pieces, 1), model.hidden(ids), atol=1e-5)
+
+
+def gradients(model, ids, targets, chunked):
+    model.zero_grad()
+    h_NC = model.hidden(ids).flatten(0, 1)
+    loss = next_token_loss(h_NC, model.head_weight, targets, 97, chunked=chunked) / 7
+    loss.backward()
+    return loss.item(), [p.grad.clone() for p in model.parameters()]
+
+
+def test_the_chunked_loss_and_its_gradients_equal_the_full_ones(monkeypatch):
+    monkeypatch.setattr("train.loss.ROWS", 50)
+    model = made(TINY)
+    ids = torch.randint(97, (4, 33), generator=torch.Generator().manual_seed(0))
+    targets = ids[:, 1:].flatten().clone()
+    targets[::5] = IGNORED
+    full, full_gradients = gradients(model, ids[:, :-1], targets, False)
+    chunked, chunked_gradients = gradients(model, ids[:, :-1], targets, True)
+    assert chunked == pytest.approx(full, rel=1e-5)
+    for a, b in zip(full_gradients, chunked_gradients, strict=True):
+        assert torch.allclose(a, b, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_padding_of_the_vocabulary_has_no_probability_and_no_gradient(chunked):
+    model = made(TINY)
+    assert model.head_weight.shape[0] == 128
+    with torch.no_grad():
+        model.head_weight[97:] = 5.0  # would swallow all probability were it not masked
+    ids = torch.randint(97, (4, 33), generator=torch.Generator().manual_seed(0))
+    loss, _ = gradients(model, ids[:, :-1], ids[:, 1:].flatten(), chunked)
+    assert loss * 7 / 128 == pytest.approx(math.log(97), abs=0.1)
+    assert model.head_weight.grad[97:].abs().max() == 0
+    assert model(ids[:, :-1]).shape == (4, 32, 97)
+
+
+def test_activation_checkpointing_changes_no_gradient():
+    ids = torch.randint(97, (4, 33), generator=torch.Generator().manual_seed(0))
+    model = made(TINY).train()
+    _, plain = gradients(model, ids[:, :-1], ids[:, 1:].flatten(), False)
+    model.checkpoint_activations = True
+    _, again = gradients(model, ids[:, :-1], ids[:, 1:].flatten(), False)
+    assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
