@@ -1,0 +1,363 @@
+"""The stages `tokenizer` and `shards`, and `texts_stage`, which stands in for the corpus.
+
+    tokenizer   train    corpus -> one token a row, and the tokenizer's files
+    shards      encode   corpus, tokenizer -> encoded documents, sorted, ids in a file beside
+                layout   encoded -> shards: which documents each file holds (one part)
+                write    encoded, layout -> placed documents; a part writes a shard's three files
+
+Encoded parts are sorted as the shards are, so what a shard takes of one is a single read: tokens
+are copied once, and never more than one shard's are in memory.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.engine.digest import digest_of
+from pipeline.engine.stage import Inputs, Part, PartInfo, PartWriter, Stage, Step
+from pipeline.errors import StageError
+from pipeline.records import Drop
+from pipeline.settings import ShardsSettings, TokenizerSettings
+from pipeline.tokens import tokenizer as tokenizers
+from pipeline.tokens.encode import Encoder
+from pipeline.tokens.layout import SHARD, Shard, lay_out
+from pipeline.tokens.shards import (
+    ENCODED,
+    PLACED,
+    Encoded,
+    ShardPaths,
+    encoded_table,
+    manifest,
+    write_shard,
+)
+from pipeline.tokens.split import SplitRules, order_limit, order_of, split_of
+from pipeline.tokens.texts import BATCH_ROWS, TEXT, Text, read_texts
+
+UNIT = "documents"
+PART_BYTES = 64 << 20  # of text become one part: some 12 s of encoding
+FileDigest = Callable[[Path], str]
+
+# One row for each id of the vocabulary.
+TOKEN = pa.schema([("id", pa.int64()), ("token", pa.binary())])
+
+
+def texts_stage(paths: Sequence[Path], file_digest: FileDigest) -> Stage:
+    """Anyone's files in the corpus's place, for the commands that work without a build."""
+    plan = partial(_plan_texts, tuple(paths), file_digest)
+    read = Step(name="read", version=1, plan=plan, work=_read_texts, schema=TEXT)
+    return Stage(name="corpus", unit=UNIT, steps=(read,))
+
+
+def tokenizer_stage(
+    rules: TokenizerSettings, shards: ShardsSettings, file_digest: FileDigest, base: Path = Path()
+) -> Stage:
+    """The stage; its input is `corpus`, or none where `rules.path` (from `base`) names a file.
+
+    The shards' settings say which documents are held out: training does not see them.
+    """
+    if rules.path:
+        path = base / rules.path
+        path = path / "tokenizer.json" if path.is_dir() else path
+        plan = partial(_plan_import, path, file_digest)
+        step = Step(name="import", version=1, plan=plan, work=_import, schema=TOKEN)
+    else:
+        split = SplitRules.of(shards)
+        step = Step(
+            name="train",
+            version=1,
+            settings={"tokenizer": asdict(rules), "split": asdict(split)},
+            versions={"tokenizers": version("tokenizers")},
+            inputs=("corpus",),
+            plan=_plan_train,
+            work=_Train(rules, split),
+            schema=TOKEN,
+        )
+    return Stage(name="tokenizer", unit="tokens", steps=(step,))
+
+
+def shards_stage(rules: ShardsSettings) -> Stage:
+    """The stage; its inputs are `corpus` and `tokenizer`."""
+    split = SplitRules.of(rules)
+    encode = Step(
+        name="encode",
+        version=1,
+        settings=split,
+        versions={"tiktoken": version("tiktoken")},
+        inputs=("corpus", "tokenizer"),
+        feeds=("corpus",),
+        plan=_plan_encode,
+        work=_Encode(split),
+        schema=ENCODED,
+    )
+    layout = Step(
+        name="layout",
+        version=1,
+        settings={"shard_tokens_max": rules.shard_tokens_max},
+        inputs=("encode", "tokenizer"),
+        feeds=(),
+        plan=_plan_layout,
+        work=_Layout(rules.shard_tokens_max),
+        schema=SHARD,
+    )
+    write = Step(
+        name="write",
+        version=1,
+        inputs=("encode", "layout"),
+        feeds=("encode",),
+        plan=_plan_write,
+        work=_write,
+        schema=PLACED,
+    )
+    return Stage(
+        name="shards",
+        unit=UNIT,
+        steps=(encode, layout, write),
+        finish=partial(_write_manifest, split),
+    )
+
+
+def _plan_texts(paths: Sequence[Path], file_digest: FileDigest, inputs: Inputs) -> list[Part]:
+    return [
+        Part(number, path.name, file_digest(path), {"path": str(path)})
+        for number, path in enumerate(paths)
+    ]
+
+
+def _read_texts(part: Part, out: PartWriter) -> None:
+    batch: list[dict[str, Any]] = []
+    for place, found in read_texts(Path(part.source["path"])):
+        out.book(UNIT, rows_in=1)
+        if isinstance(found, Drop):
+            detail = f"{part.label}, {place}: {found.detail}"
+            out.drop(UNIT, found.reason, detail=detail)
+            continue
+        batch.append({name: getattr(found, name) for name in TEXT.names})
+        if len(batch) == BATCH_ROWS:
+            out.heartbeat(place)
+            out.write_rows(batch)
+            out.book(UNIT, rows_out=len(batch))
+            batch = []
+    out.write_rows(batch)
+    out.book(UNIT, rows_out=len(batch))
+
+
+def _plan_import(path: Path, file_digest: FileDigest, inputs: Inputs) -> list[Part]:
+    if not path.is_file():
+        tokenizers.load(path)  # says what is missing
+    return [Part(0, path.name, file_digest(path), {"path": str(path)})]
+
+
+def _import(part: Part, out: PartWriter) -> None:
+    _write_tokenizer(tokenizers.load(Path(part.source["path"])), out)
+
+
+def _plan_train(inputs: Inputs) -> list[Part]:
+    corpus = inputs["corpus"]
+    source = {"paths": [str(info.path) for info in corpus.parts]}
+    return [Part(0, "tokenizer", corpus.digest, source)]
+
+
+@dataclass(frozen=True)
+class _Train:
+    """The corpus's training documents to a tokenizer: by hash, until `sample_bytes_max`."""
+
+    rules: TokenizerSettings
+    split: SplitRules
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        paths = [Path(path) for path in part.source["paths"]]
+        orders, sizes = self._sizes(paths, out)
+        if not len(orders):
+            raise StageError(
+                "the corpus has no document to train a tokenizer on: all are held out; "
+                "lower shards.val_share, or set tokenizer.path to an existing tokenizer.json"
+            )
+        limit = order_limit(orders, sizes, self.rules.sample_bytes_max)
+        made = tokenizers.train(
+            self._texts(paths, limit, out), self.rules.vocab_size, self.rules.min_frequency
+        )
+        out.note("vocab_size_wanted", self.rules.vocab_size)
+        out.note("documents", int((orders <= limit).sum()))
+        out.note("text_bytes", int(sizes[orders <= limit].sum()))
+        _write_tokenizer(made, out)
+
+    def _sizes(self, paths: Sequence[Path], out: PartWriter) -> tuple[Any, Any]:
+        """Order and UTF-8 bytes of every training document."""
+        orders: list[int] = []
+        sizes: list[int] = []
+        for document in _documents(paths):
+            if split_of(document.id, document.host, self.split) == "train":
+                orders.append(order_of(document.id, self.split))
+                sizes.append(len(document.text.encode()))
+            out.heartbeat("choosing documents")
+        return np.array(orders, np.int64), np.array(sizes, np.int64)
+
+    def _texts(self, paths: Sequence[Path], limit: int, out: PartWriter) -> Iterator[str]:
+        for document in _documents(paths):
+            out.heartbeat(document.id)
+            in_sample = order_of(document.id, self.split) <= limit
+            if in_sample and split_of(document.id, document.host, self.split) == "train":
+                yield document.text
+
+
+def _write_tokenizer(made: tokenizers.Tokenizer, out: PartWriter) -> None:
+    first = out.file(tokenizers.FILES[0])
+    for name in tokenizers.FILES:
+        out.file(name)
+    tokenizers.save(made, first.parent)
+    out.write_rows({"id": i, "token": token} for i, token in enumerate(made.tokens))
+    out.book("tokens", rows_in=made.vocab_size, rows_out=made.vocab_size)
+    out.note("vocab_size", made.vocab_size)
+    out.note("eot_id", made.eot_id)
+    out.note("digest", made.digest)
+
+
+def _plan_encode(inputs: Inputs) -> list[Part]:
+    """Parts of about PART_BYTES of text: a range of a corpus part's row groups."""
+    tokenizer = inputs["tokenizer"]
+    parts: list[Part] = []
+    for info in inputs["corpus"].parts:
+        ranges = list(_row_group_ranges(info.path))
+        for first, last in ranges:
+            # The digest of rows knows no order; a range of them is known by the file's checksum.
+            rows = info.digest
+            if len(ranges) > 1:
+                rows = digest_of([info.files[info.path.name]["xxh3_128"], first, last])
+            source = {
+                "path": str(info.path),
+                "row_groups": [first, last],
+                "tokenizer": str(tokenizer.folder),
+            }
+            digest = digest_of([tokenizer.digest, rows])
+            parts.append(Part(len(parts), f"{info.label} from row group {first}", digest, source))
+    return parts
+
+
+def _row_group_ranges(path: Path) -> Iterator[tuple[int, int]]:
+    """[first, last) of neighbouring row groups; one range, perhaps empty, for an empty file."""
+    with pq.ParquetFile(path) as file:
+        sizes = [file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)]
+    first, gathered = 0, 0
+    for number, size in enumerate(sizes):
+        if gathered and gathered + size > PART_BYTES:
+            yield first, number
+            first, gathered = number, 0
+        gathered += size
+    yield first, len(sizes)
+
+
+@dataclass(frozen=True)
+class _Encode:
+    """Documents to ENCODED rows and their ids."""
+
+    split: SplitRules
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        encoder = Encoder(tokenizers.load(Path(part.source["tokenizer"])))
+        rows, ids = [], []
+        first, last = part.source["row_groups"]
+        for document in _documents([Path(part.source["path"])], range(first, last)):
+            out.heartbeat(document.id)
+            ids.append(encoder.encode(document.text))
+            rows.append(self._row(document))
+        table, all_ids = encoded_table(rows, ids)
+        all_ids.tofile(out.file(_tokens_name(part.number)))
+        out.write(table)
+        out.book(UNIT, rows_in=len(rows), rows_out=len(rows))
+        out.note("tokens", len(all_ids))
+
+    def _row(self, document: Text) -> dict[str, Any]:
+        return {
+            "split": split_of(document.id, document.host, self.split),
+            "order": order_of(document.id, self.split),
+            "id": document.id,
+            "url": document.url,
+            "text_bytes": len(document.text.encode()),
+        }
+
+
+def _tokens_name(part_number: int) -> str:
+    # Named like the part's table: its content is in the rows' digests already.
+    return f"part-{part_number:05d}.tokens"
+
+
+def _plan_layout(inputs: Inputs) -> list[Part]:
+    encode, tokenizer = inputs["encode"], inputs["tokenizer"]
+    about = {name: tokenizer.parts[0].notes[name] for name in ("digest", "vocab_size", "eot_id")}
+    source = {"paths": [str(info.path) for info in encode.parts], "tokenizer": about}
+    return [Part(0, "layout", digest_of([encode.digest, about]), source)]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Four numbers of every encoded document to shards."""
+
+    shard_tokens_max: int
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        columns = ["split", "order", "tokens", "text_bytes"]
+        tables = [pq.read_table(path, columns=columns) for path in part.source["paths"]]
+        if tables:
+            documents = pa.concat_tables(tables)
+            out.write_rows(map(asdict, lay_out(documents, self.shard_tokens_max)))
+            out.note("tokens", pc.sum(documents["tokens"]).as_py() or 0)
+        out.note("tokenizer", part.source["tokenizer"])
+
+
+def _plan_write(inputs: Inputs) -> list[Part]:
+    encode, layout = inputs["encode"], inputs["layout"]
+    about = layout.parts[0].notes["tokenizer"]
+    encoded = [
+        [str(info.path), str(info.folder / _tokens_name(info.number))] for info in encode.parts
+    ]
+    return [
+        Part(
+            number,
+            row["name"],
+            digest_of([encode.digest, about, row]),
+            {"shard": row, "encoded": encoded, "eot_id": about["eot_id"]},
+        )
+        for number, row in enumerate(layout.parts[0].read().to_pylist())
+    ]
+
+
+def _write(part: Part, out: PartWriter) -> None:
+    shard = Shard(**part.source["shard"])
+    encoded = [Encoded(Path(table), Path(tokens)) for table, tokens in part.source["encoded"]]
+    names = (f"{shard.name}{ending}" for ending in (".bin", ".idx", ".urls.txt"))
+    paths = ShardPaths(*(out.file(name) for name in names))
+    placed = write_shard(shard, encoded, part.source["eot_id"], paths)
+    out.write(placed)
+    out.book(UNIT, rows_in=placed.num_rows, rows_out=placed.num_rows)
+    out.note("shard", asdict(shard))
+
+
+def _write_manifest(split: SplitRules, folder: Path, outputs: Inputs) -> None:
+    shards = [_written(info) for info in outputs["write"].parts]
+    about = outputs["layout"].parts[0].notes["tokenizer"]
+    content = manifest(shards, about, split)
+    (folder / "shards.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _written(info: PartInfo) -> tuple[Shard, str]:
+    shard = Shard(**info.notes["shard"])
+    return shard, info.files[f"{shard.name}.bin"]["xxh3_128"]
+
+
+def _documents(paths: Sequence[Path], row_groups: range | None = None) -> Iterator[Text]:
+    """The columns of TEXT of a corpus's files, of these row groups or of all."""
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            groups = None if row_groups is None else list(row_groups)
+            for batch in file.iter_batches(BATCH_ROWS, groups, columns=TEXT.names):
+                for row in batch.to_pylist():
+                    yield Text(**{name: row[name] or "" for name in TEXT.names})
