@@ -213,7 +213,7 @@ class _Plain:
         self.file.seek(offset)
         head = self.file.read(keep)
         ends = _HEADER_END.search(head)
-        if not head.startswith(START):
+        if not _starts(head):
             raise _BrokenFrame("no WARC record starts here")
         if not ends:
             raise _BrokenFrame("the WARC header has no end", torn=len(head) < keep)
@@ -226,9 +226,10 @@ class _Plain:
         self.file.seek(end)
         follows = self.file.read(64)
         blank = len(follows) - len(follows.lstrip(b"\r\n"))
-        if follows[blank:] and not follows[blank:].startswith(START):
+        if not _starts(follows[blank:]):
             raise _BrokenFrame("its Content-Length does not lead to the next record")
-        return Frame(offset, end + blank - offset, head[: end - offset], end - offset)
+        size = end + blank - offset
+        return Frame(offset, size, head[:size], size)
 
     def next_start(self, offset: int) -> int | None:
         """Where the next record starts, after `offset`; None if there is none."""
@@ -278,6 +279,11 @@ def _zstd_dictionary(
     if not data:
         raise InputError(path, "byte 0", "its zstd dictionary is damaged", "Get the file again")
     return 8 + size, zstandard.ZstdCompressionDict(data)
+
+
+def _starts(data: bytes) -> bool:
+    """Whether a record starts here, or the file ends before that can be told."""
+    return data[: len(START)] == START[: len(data)]
 
 
 def _find(file: BinaryIO, offset: int, pattern: re.Pattern[bytes]) -> Iterator[int]:

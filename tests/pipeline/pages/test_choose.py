@@ -1,0 +1,138 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.pages.capture import Capture
+from pipeline.pages.choose import Elsewhere, Found, Nothing, Search, choose
+from pipeline.reasons import Reason
+
+POST = 1_000
+
+
+@pytest.mark.parametrize(
+    ("times", "chosen"),
+    [
+        ([900, 1_100], 1_100),
+        ([900, 990], 990),
+        ([5_000, 1_001, 999], 1_001),
+        ([1_000, 1_001], 1_000),
+        ([None, 10], 10),
+        ([None], None),
+        ([None, 9_999], 9_999),
+    ],
+)
+def test_the_page_nearest_after_the_post_is_taken_else_the_nearest_before(capture, times, chosen):
+    made = [capture(offset=n, captured_s=time) for n, time in enumerate(times)]
+    assert choose(made, Search(POST)).capture.captured_s == chosen
+
+
+def test_a_link_to_a_capture_of_an_archive_gets_the_nearest_on_either_side(capture):
+    made = [capture(offset=1, captured_s=990), capture(offset=2, captured_s=1_020)]
+    assert choose(made, Search(POST, exact=True)).capture.offset == 1
+
+
+def test_ties_go_to_the_smaller_record_id_then_to_the_place(capture):
+    made = [capture(record_id="b", offset=1), capture(record_id="a", offset=2)]
+    assert choose(made, Search(POST)).capture.record_id == "a"
+    made = [capture(record_id="a", warc="y"), capture(record_id="a", warc="x")]
+    assert choose(made, Search(POST)).capture.warc == "x"
+
+
+def test_a_page_far_away_is_better_than_a_redirect_and_that_than_an_error(capture):
+    page = capture(offset=1, captured_s=90_000)
+    redirect = capture(offset=2, kind="redirect", status=301, target_key="b.org/")
+    error = capture(offset=3, status=404)
+    assert choose([error, redirect, page], Search(POST)) == Found(page, page)
+    assert choose([error, redirect], Search(POST)) == Elsewhere(redirect)
+    assert choose([error], Search(POST)) == Nothing(Reason.STATUS_ERROR, "status 404", error)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"status": 500}, Reason.STATUS_ERROR),
+        ({"status": 301}, Reason.STATUS_ERROR),  # without a Location that can be read
+        ({"status": 206}, Reason.STATUS_ERROR),
+        ({"fault": "not_a_page", "detail": "image/png"}, Reason.NOT_A_PAGE),
+        ({"fault": "unreadable", "status": 0}, Reason.UNREADABLE),
+        ({"kind": "revisit", "status": 0}, Reason.REVISIT_LOST),
+        ({"kind": "revisit", "status": 200, "target_key": "a.org/"}, Reason.REVISIT_LOST),
+        ({"kind": "revisit", "status": 404}, Reason.STATUS_ERROR),
+        ({"kind": "redirect", "status": 301, "target_key": "a.org/"}, Reason.REDIRECT_LOST),
+    ],
+)
+def test_without_a_page_the_reason_is_told(capture, fields, reason):
+    answer = choose([capture(**fields)], Search(POST))
+    assert (type(answer), answer.reason) == (Nothing, reason)
+
+
+def test_a_redirect_to_the_same_key_gives_way_to_every_other_capture(capture):
+    back = capture(offset=1, kind="redirect", status=301, target_key="a.org/")
+    image = capture(offset=2, fault="not_a_page", captured_s=9)
+    assert choose([back, image], Search(POST)).reason is Reason.NOT_A_PAGE
+    page = capture(offset=3, captured_s=9)
+    assert choose([back, image, page], Search(POST)) == Found(page, page)
+
+
+def test_no_capture_is_not_captured(capture):
+    assert choose([], Search(POST)) == Nothing(Reason.NOT_CAPTURED, "", None)
+
+
+def test_a_revisit_gives_the_bytes_of_the_last_page_before_it_with_its_payload(capture):
+    old = capture(offset=1, captured_s=100, payload_digest="sha1:A")
+    other = capture(offset=2, captured_s=200, payload_digest="sha1:B")
+    revisit = capture(offset=3, captured_s=POST, kind="revisit", payload_digest="sha1:A")
+    assert choose([old, other, revisit], Search(POST)) == Found(revisit, old)
+    untold = capture(offset=4, captured_s=POST, kind="revisit", status=0)
+    assert choose([old, other, untold], Search(POST)) == Found(untold, other)
+    late = capture(offset=5, captured_s=2_000)
+    assert choose([late, untold], Search(POST)) == Found(untold, late)
+
+
+def test_a_revisit_of_another_url_leads_there(capture):
+    revisit = capture(kind="revisit", status=0, payload_digest="sha1:A", target_key="b.org/")
+    assert choose([revisit], Search(POST)) == Elsewhere(revisit)
+
+
+def test_the_original_of_a_revisit_is_asked_for_by_its_payload(capture):
+    near = capture(offset=1, payload_digest="sha1:B")
+    right = capture(offset=2, captured_s=9, payload_digest="sha1:A")
+    assert choose([near, right], Search(POST, digest="sha1:A")) == Found(right, right)
+    assert choose([near], Search(POST, digest="sha1:A")).reason is Reason.REVISIT_LOST
+    assert choose([], Search(POST, digest="sha1:A")).reason is Reason.REVISIT_LOST
+
+
+captures = st.lists(
+    st.builds(
+        Capture,
+        record_id=st.sampled_from("abc"),
+        key=st.just("a.org/"),
+        url=st.just("http://a.org/"),
+        kind=st.sampled_from(["response", "revisit", "redirect"]),
+        warc=st.sampled_from("xy"),
+        offset=st.integers(0, 9),
+        length=st.just(1),
+        status=st.sampled_from([0, 200, 301, 404]),
+        mime=st.just("text/html"),
+        captured_s=st.none() | st.integers(0, 20),
+        payload_digest=st.sampled_from(["", "sha1:A", "sha1:B"]),
+        target_key=st.sampled_from(["", "a.org/", "b.org/"]),
+        target_url=st.just(""),
+        fault=st.sampled_from(["", "", "unreadable", "not_a_page"]),
+        detail=st.just(""),
+    ),
+    max_size=6,
+    unique_by=lambda capture: capture.place,
+)
+
+
+@given(captures, st.none() | st.integers(0, 20), st.booleans(), st.randoms())
+def test_the_answer_does_not_depend_on_the_order_of_captures(made, time_s, exact, chance):
+    search = Search(time_s, exact)
+    shuffled = random.Random(chance.random()).sample(made, len(made))
+    answer = choose(made, search)
+    assert choose(shuffled, search) == answer
+    if any(c.kind == "response" and not c.fault and c.status == 200 for c in made):
+        assert isinstance(answer, Found)

@@ -1,0 +1,147 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.pages.capture import Capture
+from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up
+
+HOPS_MAX = 3
+
+
+def walk(key="a.org/", **fields):
+    row = dict.fromkeys(WALK.names)
+    return {
+        **row,
+        **{"id": "1", "url": f"http://{key}", "key": key, "state": OPEN, "hops": 0},
+        **{"trail": [], "payload_digest": "", "first_post_s": 1_000, **fields},
+    }
+
+
+def walked(captures, start):
+    """The end of a walk, its rounds, and the places that it used."""
+    by_key = {}
+    for capture in captures:
+        by_key.setdefault(capture.key, []).append(capture)
+    rounds, used = 0, set()
+    while start["state"] == OPEN:
+        rounds += 1
+        *visits, start = look_up(start, by_key.get(start["key"], []), HOPS_MAX)
+        assert all(visit["state"] == VISIT for visit in visits)
+        used |= {visit["offset"] for visit in visits}
+    assert start["state"] == ENDED
+    return start, rounds, used
+
+
+def chain(capture, *keys, end=True):
+    """Redirects from key to key, a page at the last if `end`."""
+    made = [
+        capture(
+            offset=n,
+            key=key,
+            url=f"http://{key}",
+            kind="redirect",
+            status=302,
+            target_key=then,
+            target_url=f"http://{then}",
+        )
+        for n, (key, then) in enumerate(itertools.pairwise(keys))
+    ]
+    return made + [capture(offset=99, key=keys[-1], url=f"http://{keys[-1]}")] * end
+
+
+def test_a_page_at_the_link_itself_ends_the_walk_at_once(capture):
+    end, rounds, used = walked([capture(offset=7)], walk())
+    assert (end["outcome"], end["hops"], end["offset"], end["status"]) == (CAPTURED, 0, 7, 200)
+    assert (end["final_url"], end["captured_s"], rounds, used) == ("http://a.org/", 1_000, 1, {7})
+
+
+def test_redirects_are_followed_to_the_page_and_all_records_on_the_way_are_used(capture):
+    end, rounds, used = walked(chain(capture, "a.org/", "b.org/", "c.org/"), walk())
+    assert (end["outcome"], end["hops"], end["final_url"]) == (CAPTURED, 2, "http://c.org/")
+    assert (rounds, used) == (3, {0, 1, 99})
+
+
+@pytest.mark.parametrize(
+    ("keys", "end", "outcome", "detail"),
+    [
+        (["a.org/", "b.org/"], False, "redirect_lost", "to http://b.org/"),
+        (["a.org/", "b.org/", "c.org/"], False, "redirect_lost", "to http://c.org/"),
+        (["a.org/", "b.org/", "a.org/"], False, "redirect_loop", "back to http://a.org/"),
+        (["a.org/", "1.org/", "2.org/", "3.org/"], True, "captured", ""),
+        (
+            ["a.org/", "1.org/", "2.org/", "3.org/", "4.org/"],
+            True,
+            "redirect_loop",
+            "more than 3 redirects, the next one to http://4.org/",
+        ),
+    ],
+)
+def test_a_walk_that_does_not_arrive_tells_where_it_was_lost(capture, keys, end, outcome, detail):
+    ended, _, _ = walked(chain(capture, *keys, end=end), walk())
+    assert (ended["outcome"], ended["detail"].split(", at")[0]) == (outcome, detail)
+
+
+def test_an_error_behind_a_redirect_names_the_url_that_gave_it(capture):
+    made = [*chain(capture, "a.org/", "b.org/", end=False)]
+    made.append(capture(offset=5, key="b.org/", url="http://b.org/", status=404))
+    ended, _, used = walked(made, walk())
+    assert (ended["outcome"], ended["detail"]) == ("status_error", "status 404, at http://b.org/")
+    assert used == {0, 5}
+
+
+def test_a_url_without_captures_was_not_captured(capture):
+    ended, rounds, used = walked([], walk())
+    assert (ended["outcome"], rounds, used) == ("not_captured", 1, set())
+
+
+def test_a_revisit_takes_its_bytes_from_the_original_at_another_url(capture):
+    revisit = capture(
+        offset=1, kind="revisit", status=0, target_key="b.org/", payload_digest="A", captured_s=50
+    )
+    wrong = capture(offset=2, key="b.org/", payload_digest="B")
+    right = capture(offset=3, key="b.org/", url="http://b.org/", payload_digest="A")
+    ended, _, used = walked([revisit, wrong, right], walk())
+    assert (ended["outcome"], ended["offset"], used) == (CAPTURED, 3, {1, 3})
+    assert (ended["final_url"], ended["captured_s"]) == ("http://a.org/", 50)
+    ended, _, used = walked([revisit, wrong], walk())
+    assert (ended["outcome"], used) == ("revisit_lost", {1, -1})
+
+
+def test_the_capture_hint_is_nearer_than_the_post(capture):
+    made = [capture(offset=1, captured_s=1_001), capture(offset=2, captured_s=495)]
+    assert walked(made, walk())[0]["offset"] == 1
+    assert walked(made, walk(capture_hint_s=500))[0]["offset"] == 2
+
+
+KEYS = ["a.org/", "b.org/", "c.org/", "d.org/", "e.org/", "f.org/"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(KEYS),
+            st.sampled_from(KEYS),
+            st.sampled_from(["response", "redirect", "revisit"]),
+            st.sampled_from([200, 301, 404, 0]),
+            st.sampled_from(["", "A", "B"]),
+        ),
+        max_size=20,
+    )
+)
+def test_every_walk_ends_in_bounded_rounds_with_one_outcome(made):
+    captures = [
+        Capture(
+            f"r{n}", key, f"http://{key}", kind, "w", n, 1, status, "text/html", n, digest,
+            target, f"http://{target}", "", "",
+        )
+        for n, (key, target, kind, status, digest) in enumerate(made)
+    ]  # fmt: skip
+    ended, rounds, used = walked(captures, walk())
+    assert rounds <= HOPS_MAX + 1
+    assert ended["hops"] == rounds - 1
+    assert used <= {*range(len(captures)), -1}
+    if ended["outcome"] == CAPTURED:
+        assert captures[ended["offset"]].kind == "response"
+        assert ended["offset"] in used
