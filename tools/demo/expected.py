@@ -1,0 +1,67 @@
+"""What should become of the demo's submissions and links: the truth that a build is compared with."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.reasons import Reason
+from tools.demo.posts import KARMA_MIN, Post
+from tools.demo.web import Target
+
+# Why the demo cannot show these.
+UNREACHABLE: dict[Reason, str] = {
+    Reason.EXTRACTION_FAILED: "no page is known on which the engine raises an error",
+    Reason.TIMED_OUT: "the budgets drop every page that could hold an engine up",
+    Reason.CRASHED: "no page is known that ends a worker process",
+    Reason.OUT_OF_MEMORY: "the caps on body and text keep every page far below the limit",
+    Reason.EMPTY_TEXT: "a text without words has no language either, and that is asked before",
+}
+# Reasons for single posts that a link's URL alone decides: such a link never comes into being.
+_OF_POSTS = {"wikipedia"}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The truth about one demo.
+
+    `submissions` counts lines by what becomes of them: "kept" (one post of each kept link),
+    "merged" (its others), or a reason. `links` says for each linked URL "kept" (its text is in the
+    corpus), a reason, reasons joined by "|" where any of them is right, or "" where nobody knows:
+    texts of the installation. `records` counts the records of the WARC files.
+    """
+
+    submissions: dict[str, int]
+    links: dict[str, str]
+    records: int
+
+    def tables(self) -> dict[str, Any]:
+        """Plain tables for JSON."""
+        return asdict(self)
+
+
+def expect(
+    targets: Sequence[Target], posts: Sequence[Post], broken: Counter[str], records: int
+) -> Expected:
+    """The truth about these posts of these targets, and about lines that were broken."""
+    karma: dict[int, int] = {}
+    for post in posts:
+        if post.target >= 0:
+            karma[post.target] = max(post.score, karma.get(post.target, post.score))
+    links = {}
+    submissions = Counter(broken)
+    for index, target in enumerate(targets):
+        low = karma[index] < KARMA_MIN and target.expected not in _OF_POSTS
+        links[target.url] = "karma_low" if low else target.expected
+    seen: set[int] = set()
+    for post in posts:
+        if post.target < 0:
+            submissions[post.reason] += 1
+            continue
+        end = links[targets[post.target].url]
+        if end == "karma_low" or end in _OF_POSTS:
+            submissions[end] += 1
+        else:
+            submissions["merged" if post.target in seen else "kept"] += 1
+            seen.add(post.target)
+    return Expected(dict(sorted(submissions.items())), links, records)
