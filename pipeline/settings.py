@@ -255,6 +255,12 @@ def _check(settings: Settings, source: _Source) -> None:
         "pages.hops_max": (lambda n: 0 <= n <= 20, "from 0 to 20"),
         "pages.range_bytes": (lambda n: n > 0, "1 or more"),
         "corpus.near_threshold": (lambda share: 0 < share <= 1, "above 0, at most 1"),
+        "corpus.near_slack": (lambda share: 0 <= share <= 1, "from 0 to 1"),
+        "corpus.bands": (lambda n: n > 0, "1 or more"),
+        "corpus.rows": (
+            lambda n: n > 0 and n * settings.corpus.bands <= 128,
+            "1 or more, and at most 128 / corpus.bands (a signature has 128 values)",
+        ),
         "shards.val_share": (lambda share: 0 <= share < 1, "from 0 to below 1"),
         "tokenizer.vocab_size": (
             lambda n: 257 <= n <= 65_536,
