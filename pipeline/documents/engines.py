@@ -31,8 +31,16 @@ def extract_by_trafilatura(html: str) -> Extracted:
     No metadata: those come from the head (metadata.py); trafilatura's date search costs two
     thirds of an extraction and depends on the day it runs.
     """
-    text = trafilatura.extract(html, include_comments=False)
+    text = trafilatura.extract(_as_page(html), include_comments=False)
     return Extracted(text or "", "trafilatura")
+
+
+def _as_page(html: str) -> str:
+    # trafilatura takes a page for no HTML at all where the word is not in the first 50 characters
+    # and all is inside one element: half of the old pages that give nothing are such fragments.
+    html = html.lstrip()
+    is_fragment = html.startswith("<") and "html" not in html[:50].lower()
+    return f"<html>{html}" if is_fragment else html
 
 
 ENGINES: dict[str, Engine] = {"trafilatura": extract_by_trafilatura}

@@ -1,0 +1,151 @@
+"""The stage `documents`: pages to text, each page in a worker process that may fall.
+
+    extract    pages -> documents      one row for each page that gave a text
+
+The driver sends places, not pages: a worker reads its page from the WARC file itself, so the
+thread that feeds the workers has next to nothing to do.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
+from pipeline.engine.digest import digest_of
+from pipeline.engine.pool import Fault
+from pipeline.engine.stage import Inputs, Part, PartInfo, PartWriter, Stage, Step
+from pipeline.errors import InputError
+from pipeline.records import DOCUMENT, Drop
+from pipeline.settings import DocumentsSettings
+
+UNIT = "pages"
+PAGES_PER_PART = 2_000  # about a minute of two cores at 30 ms of CPU a page
+ROWS_PER_BATCH = 200
+LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid")  # they shape the rows
+
+
+def documents_stage(rules: DocumentsSettings, warcs: Mapping[str, Path]) -> Stage:
+    """The stage; its input is the stage `pages`, made over the WARC files of these names."""
+    step = Step(
+        name="extract",
+        version=1,
+        settings=rules,
+        versions=_versions(),
+        inputs=("pages",),
+        plan=_plan,
+        work=Extract(rules, dict(warcs)),
+        schema=DOCUMENT,
+        runs="items",
+    )
+    return Stage("documents", UNIT, (step,), gives="documents")
+
+
+@dataclass(frozen=True)
+class Extract:
+    """The pages of a part to documents and drops; `warcs` says where a named WARC file lies."""
+
+    rules: DocumentsSettings
+    warcs: dict[str, Path]
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        """One row or one drop for each captured page, in the order in which they lie."""
+        pages = _read_pages(part.source["slices"])
+        places = [
+            PageAt(str(self.warcs[page["warc"]]), page["offset"], page["length"]) for page in pages
+        ]
+        results = out.pool.map(ReadAndExtract(self.rules), places)
+        documents: list[dict[str, Any]] = []
+        for page, result in zip(pages, results, strict=True):
+            if isinstance(result, InputError):
+                raise result
+            if isinstance(result, Drop | Fault):
+                out.drop(UNIT, result.reason, id=page["id"], url=page["url"], detail=result.detail)
+                continue
+            documents.append(_row(page, result))
+            if len(documents) == ROWS_PER_BATCH:
+                out.write_rows(documents)
+                out.book(UNIT, rows_out=len(documents))
+                documents = []
+        out.write_rows(documents)
+        out.book(UNIT, rows_in=len(pages), rows_out=len(documents))
+
+
+def _plan(inputs: Inputs) -> list[Part]:
+    """Parts of at most PAGES_PER_PART pages: small tables together, large ones cut."""
+    groups: list[list[_Slice]] = []
+    pages = PAGES_PER_PART
+    for found in _slices(inputs["pages"].parts):
+        pages += found.stop - found.start
+        if pages > PAGES_PER_PART:
+            groups.append([])
+            pages = found.stop - found.start
+        groups[-1].append(found)
+    return [
+        Part(
+            number,
+            f"pages {number}",
+            digest_of([[found.digest, found.start, found.stop] for found in group]),
+            {"slices": [[found.path, found.start, found.stop] for found in group]},
+        )
+        for number, group in enumerate(groups)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """Rows of a table of pages."""
+
+    path: str
+    digest: str
+    start: int
+    stop: int
+
+
+def _slices(tables: Iterable[PartInfo]) -> Iterator[_Slice]:
+    for info in tables:
+        captured = info.ledgers["links"].rows_out  # these rows come first in the table
+        for start in range(0, captured, PAGES_PER_PART):
+            stop = min(start + PAGES_PER_PART, captured)
+            yield _Slice(str(info.path), info.digest, start, stop)
+
+
+def _read_pages(slices: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
+    """The pages of these slices, in the order in which they lie in the WARC files."""
+    pages = pa.concat_tables([_read_slice(*found) for found in slices])
+    order = [("warc", "ascending"), ("offset", "ascending"), ("id", "ascending")]
+    rows: list[dict[str, Any]] = pages.sort_by(order).to_pylist()
+    return rows
+
+
+def _read_slice(path: str, start: int, stop: int) -> pa.Table:
+    # Only the row groups that are needed: a table may be large and its parts many.
+    with pq.ParquetFile(path) as file:
+        groups, first, skipped = [], 0, 0
+        for number in range(file.num_row_groups):
+            last = first + file.metadata.row_group(number).num_rows
+            if last <= start:
+                skipped = last
+            elif first < stop:
+                groups.append(number)
+            first = last
+        return file.read_row_groups(groups).slice(start - skipped, stop - start)
+
+
+def _row(page: dict[str, Any], document: Document) -> dict[str, Any]:
+    said = {field.name: getattr(document, field.name) for field in fields(document)}
+    derived = {"host": host_of(page["final_url"]), "text_chars": len(document.text)}
+    known = {name: page[name] for name in DOCUMENT.names if name in page}
+    return {**known, **said, **derived}
+
+
+def _versions() -> dict[str, str]:
+    return {
+        **{library: version(library) for library in LIBRARIES},
+        "unicode": unicodedata.unidata_version,
+    }
