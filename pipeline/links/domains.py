@@ -11,7 +11,8 @@ compares ours with the published one.
 import ipaddress
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+
+import msgspec
 
 from pipeline.links.unwrap import Unwrapper, unwrapper
 from pipeline.reasons import Reason
@@ -52,7 +53,7 @@ _PRIVATE_SUFFIXES = frozenset(
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
-class HostFacts(NamedTuple):
+class HostFacts(msgspec.Struct, frozen=True):
     """What is known of a host. The reasons are apart because rules on the URL stand between."""
 
     unreachable: Reason | None  # host_invalid, host_private
@@ -64,7 +65,9 @@ class HostFacts(NamedTuple):
 def host_facts(host: str, blocked: frozenset[str], removed: frozenset[str]) -> HostFacts:
     """What a host decides; `blocked` and `removed` are domains, each with its subdomains."""
     names = set(suffixes(host))
-    return HostFacts(_unreachable(host), _listed(names), _blocked(names, blocked, removed), unwrapper(host))
+    return HostFacts(
+        _unreachable(host), _listed(names), _blocked(names, blocked, removed), unwrapper(host)
+    )
 
 
 def suffixes(host: str) -> Iterator[str]:
