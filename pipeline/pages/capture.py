@@ -29,7 +29,6 @@ PAGE_TYPES = frozenset(
 # A WARC-Date has 14 digits; the standard allows fewer or a fraction (4.7), archives cut or pad.
 _DIGITS = re.compile(r"\D")
 _YEAR_MIN, _YEAR_MAX = 1990, 2100
-_ISO_DIGITS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +100,16 @@ def mime_of(response: Response) -> str:
 
 def time_of(date: str) -> int | None:
     """UTC seconds of a WARC-Date, whatever its precision; None if it is no date."""
-    digits = _DIGITS.sub("", date)[:_ISO_DIGITS]
+    digits = _DIGITS.sub("", date)[:14]
     if len(digits) < 4 or not _YEAR_MIN <= int(digits[:4]) < _YEAR_MAX:
         return None
     digits += "0101000000"[len(digits) - 4 :]
+    month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(4, 14, 2))
     try:
-        moment = datetime.strptime(digits, "%Y%m%d%H%M%S")
+        moment = datetime(int(digits[:4]), month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-    return int(moment.replace(tzinfo=UTC).timestamp())
+    return int(moment.timestamp())
 
 
 _NO_RESPONSE = Response(0, (), b"")
@@ -144,7 +144,7 @@ def _target(record: Record, response: Response, url: Canonical) -> Canonical | N
             return None
     else:
         address = record.headers.get("warc-refers-to-target-uri", "").strip("<> ")
-    target = canonical(address)
+    target = canonical(address) if address else None
     return None if isinstance(target, Drop) else target
 
 

@@ -66,12 +66,15 @@ def choose(captures: Sequence[Capture], search: Search) -> Answer:
     if not captures:
         return Nothing(Reason.NOT_CAPTURED, "", None)
     pages = [capture for capture in captures if is_page(capture)]
-    goodness = {capture.place: _goodness(capture, pages) for capture in captures}
+    payloads = {page.payload_digest for page in pages}
     side: Literal["either", "after"] = "either" if search.exact else "after"
-    chosen = min(captures, key=lambda c: (goodness[c.place], *_distance(c, search.time_s, side)))
-    if goodness[chosen.place] == _PAGE:
-        return Found(chosen, _original(chosen, pages) or chosen)
-    if goodness[chosen.place] == _ELSEWHERE:
+    goodness, chosen = min(
+        ((_goodness(capture, payloads), capture) for capture in captures),
+        key=lambda one: (one[0], *_distance(one[1], search.time_s, side)),
+    )
+    if goodness == _PAGE:
+        return Found(chosen, chosen if is_page(chosen) else _original(chosen, pages))
+    if goodness == _ELSEWHERE:
         return Elsewhere(chosen)
     return Nothing(*_why_nothing(chosen), chosen)
 
@@ -81,8 +84,11 @@ def is_page(capture: Capture) -> bool:
     return capture.kind == "response" and not capture.fault and capture.status in PAGE_STATUSES
 
 
-def _goodness(capture: Capture, pages: Sequence[Capture]) -> int:
-    if is_page(capture) or _original(capture, pages):
+def _goodness(capture: Capture, payloads: set[str]) -> int:
+    """`payloads` are the digests of the pages among the captures."""
+    # A revisit that does not tell its payload repeats what its URL gave before.
+    told = capture.payload_digest
+    if is_page(capture) or (_may_be_page(capture) and (told in payloads if told else payloads)):
         return _PAGE
     if capture.kind == "redirect" and capture.target_key == capture.key:
         return _BACK_HERE
@@ -99,16 +105,11 @@ def _may_be_page(capture: Capture) -> bool:
     )
 
 
-def _original(capture: Capture, pages: Sequence[Capture]) -> Capture | None:
-    """The page that a revisit repeats: the last before it with the same payload.
-
-    Where a revisit does not tell its payload, it repeats what its URL gave before.
-    """
-    if not _may_be_page(capture):
-        return None
-    digest = capture.payload_digest
-    same = [page for page in pages if not digest or page.payload_digest == digest]
-    return min(same, key=lambda p: _distance(p, capture.captured_s, "before"), default=None)
+def _original(revisit: Capture, pages: Sequence[Capture]) -> Capture:
+    """The page that a revisit repeats: the last before it with the same payload."""
+    told = revisit.payload_digest
+    same = [page for page in pages if not told or page.payload_digest == told]
+    return min(same, key=lambda page: _distance(page, revisit.captured_s, "before"))
 
 
 def _distance(

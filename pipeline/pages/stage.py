@@ -224,7 +224,6 @@ def _records_step(follow: Sequence[str]) -> ReduceStep:
         key="key",
         reduce=account,
         schema=USED,
-        keep=True,  # for its drops, which say what became of a record
     )
 
 

@@ -1,0 +1,257 @@
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
+import pytest
+
+from pipeline.engine.build import Build
+from pipeline.engine.drops import read_drops
+from pipeline.engine.parts import read_sidecars
+from pipeline.engine.stage import Part, Stage, Step
+from pipeline.engine.task import run_part
+from pipeline.errors import InputError, StageError
+from pipeline.links.canonical import canonical, link_id
+from pipeline.pages.capture import Capture, capture_of
+from pipeline.pages.stage import pages_stage
+from pipeline.pages.warc import records, warc_names
+from pipeline.records import LINK, PAGE
+from pipeline.settings import EngineSettings, PagesSettings
+
+POST_S = 1_367_366_400  # 2013-05-01
+
+
+def link(url, verdict="kept", **fields):
+    page = canonical(url)
+    row = {
+        **{"id": link_id(page.key), "key": page.key, "url": page.url, "via": ""},
+        **{"karma_max": 7, "karma_sum": 9, "karma_first": 2, "posts": 3, "first_post_s": POST_S},
+        **{"subreddit": "test", "over_18": False, "verdict": verdict},
+    }
+    return {**dict.fromkeys(LINK.names), **row, **fields}
+
+
+@dataclass(frozen=True)
+class Links:
+    """Stands in for the stage `links`: these rows."""
+
+    rows: tuple
+
+    def __call__(self, part, out):
+        out.write_rows(self.rows)
+        kept = sum(row["verdict"] == "kept" for row in self.rows)
+        out.book("links", rows_in=kept, rows_out=kept)
+
+
+def links_stage(rows):
+    parts = [Part(0, "links", "00", {})]
+    step = Step("links", 1, lambda _: parts, Links(tuple(rows)), LINK, runs="items")
+    return Stage("links", "links", (step,))
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """Parts are done here and now: no Beam, no processes."""
+    monkeypatch.setattr(
+        Build, "run_parts", lambda self, task, parts: [run_part(task, part) for part in parts]
+    )
+
+
+def build(folder, rows, paths, rules=None, buckets=4):
+    engine = EngineSettings(buckets=buckets, workers=2, free_disk_min_bytes=1)
+    with Build(folder, engine, quiet=True, redo=["links", "pages"]) as made:
+        made.run(links_stage(rows))
+        stage = pages_stage(rules or PagesSettings(), warc_names(paths), made.files.digest)
+        return made.run(stage)
+
+
+def table_of(output):
+    return pa.concat_tables([info.read() for info in output.parts])
+
+
+def step_folder(folder, step):
+    (found,) = folder.glob(f".work/pages-{step}-*")
+    return found
+
+
+@pytest.fixture
+def archive(maker):
+    """A WARC with every outcome of a link and of a record."""
+    page, record = maker.http(), maker.record
+    moved = partial(maker.http, 301)
+    after = {"date": "2013-06-01T00:00:00Z"}
+    return maker.write(
+        [
+            record("", b"software: x", kind="warcinfo"),
+            record("http://page.org/", b"GET / HTTP/1.1", kind="request"),
+            record("http://page.org/", page, date="2012-01-01T00:00:00Z"),
+            record("https://www.page.org", page, **after),
+            record("http://page.org/", maker.http(404), **after),
+            record("http://moved.org/", moved(location="/there")),
+            record("http://moved.org/there", page),
+            record("http://lost.org/", moved(location="http://nowhere.org/")),
+            record("http://loop.org/a", moved(location="/b")),
+            record("http://loop.org/b", moved(location="/a")),
+            record("http://error.org/", maker.http(500)),
+            record("http://again.org/", page, WARC_Payload_Digest="A", date="2013-01-01"),
+            record("http://again.org/", kind="revisit", WARC_Payload_Digest="A", **after),
+            record("http://gone.org/", kind="revisit", WARC_Payload_Digest="A"),
+            record("http://image.org/", maker.http(content_type="image/png")),
+            record("http://broken.org/", b"not http"),
+            record("http://unlinked.org/", page),
+        ]
+    )
+
+
+OUTCOMES = {
+    "http://page.org/": ("captured", "https://www.page.org/", 0),
+    "http://moved.org/": ("captured", "http://moved.org/there", 1),
+    "http://lost.org/": ("redirect_lost", None, 1),
+    "http://loop.org/a": ("redirect_loop", None, 1),
+    "http://error.org/": ("status_error", None, 0),
+    "http://again.org/": ("captured", "http://again.org/", 0),
+    "http://gone.org/": ("revisit_lost", None, 0),
+    "http://image.org/": ("not_a_page", None, 0),
+    "http://broken.org/": ("unreadable", None, 0),
+    "http://nothing.org/": ("not_captured", None, 0),
+}
+ROWS = [*map(link, OUTCOMES), link("http://unlinked.org/", "karma_low")]
+
+
+def test_every_kept_link_gets_one_outcome_and_every_record_one_too(inline, archive, tmp_path):
+    output = build(tmp_path / "build", ROWS, [archive])
+    rows = table_of(output).to_pylist()
+    assert {r["url"]: (r["outcome"], r["final_url"], r["hops"]) for r in rows} == OUTCOMES
+    assert len(rows) == len(OUTCOMES)
+    assert output.ledgers["pages"].rows_out == 3
+    drops = read_drops(output.folder).to_pylist()
+    lost = {url: outcome for url, (outcome, _, _) in OUTCOMES.items() if outcome != "captured"}
+    assert {row["url"]: row["reason"] for row in drops if row["unit"] == "links"} == lost
+
+    ledger = output.ledgers["records"]
+    reasons = {"not_a_page": 3, "unreadable": 1, "other_capture": 2, "not_linked": 1}
+    assert (ledger.rows_in, ledger.rows_out, ledger.drops) == (17, 10, Counter(reasons))
+    of_records = [row for row in drops if row["unit"] == "records"]
+    assert len(of_records) == ledger.dropped
+    (unlinked,) = [row for row in of_records if row["reason"] == "not_linked"]
+    assert unlinked["url"] == "http://unlinked.org/"
+
+
+@pytest.mark.slow
+def test_the_stage_runs_through_the_engine(archive, tmp_path):
+    output = build(tmp_path / "build", ROWS, [archive], PagesSettings(hops_max=1))
+    assert output.ledgers["pages"].rows_out == 3
+    assert output.ledgers["records"].rows_in == 17
+
+
+def test_a_page_row_says_where_the_bytes_lie_and_carries_the_links_provenance(
+    inline, archive, tmp_path
+):
+    output = build(tmp_path / "build", ROWS, [archive])
+    assert all(info.read().schema.equals(PAGE) for info in output.parts)
+    rows = {row["url"]: row for row in table_of(output).to_pylist()}
+    made = list(records(archive))
+    for url, at in {"http://page.org/": 3, "http://moved.org/": 6, "http://again.org/": 11}.items():
+        assert (rows[url]["offset"], rows[url]["length"]) == (made[at].offset, made[at].length)
+        assert (rows[url]["warc"], rows[url]["status"]) == ("made.warc.gz", 200)
+    row = rows["http://page.org/"]
+    assert row["record_id"] == made[3].headers["warc-record-id"]
+    assert row["captured_s"] == POST_S + 31 * 86_400
+    given = {name: row[name] for name in ("karma_max", "karma_sum", "posts", "subreddit")}
+    assert given == {"karma_max": 7, "karma_sum": 9, "posts": 3, "subreddit": "test"}
+
+
+def test_pages_lie_in_the_order_of_their_bytes(inline, archive, tmp_path):
+    output = build(tmp_path / "build", ROWS, [archive], buckets=1)
+    (info,) = output.parts
+    offsets = [offset for offset in info.read()["offset"].to_pylist() if offset is not None]
+    assert offsets == sorted(offsets)
+    assert len(offsets) == 3
+
+
+@pytest.mark.parametrize(("range_bytes", "buckets"), [(1, 1), (600, 2), (1_500, 8)])
+def test_the_pages_do_not_depend_on_ranges_or_buckets(
+    inline, archive, tmp_path, range_bytes, buckets
+):
+    whole = build(tmp_path / "whole", ROWS, [archive])
+    rules = PagesSettings(range_bytes=range_bytes)
+    parts = build(tmp_path / "parts", ROWS, [archive], rules, buckets)
+    assert parts.digest == whole.digest
+    assert parts.ledgers == whole.ledgers
+    assert len(read_sidecars(step_folder(tmp_path / "parts", "index"))) > 1
+
+
+def test_the_pages_do_not_depend_on_where_the_files_lie(inline, archive, tmp_path):
+    before = build(tmp_path / "build", ROWS, [archive])
+    (tmp_path / "elsewhere").mkdir()
+    moved = archive.rename(tmp_path / "elsewhere" / archive.name)
+    after = build(tmp_path / "build", ROWS, [moved])
+    assert after.digest == before.digest
+
+
+def test_another_archive_or_another_rule_indexes_only_what_is_new(inline, archive, maker, tmp_path):
+    folder = tmp_path / "build"
+    first = build(folder, ROWS, [archive])
+    (old,) = step_folder(folder, "index").glob("part-*.arrow")
+    inode = old.stat().st_ino
+    build(folder, ROWS, [archive], PagesSettings(hops_max=0))
+    assert old.stat().st_ino == inode
+    more = maker.write([maker.record("http://nothing.org/", maker.http())], name="0.warc.gz")
+    second = build(folder, ROWS, [archive, more])
+    parts = sorted(step_folder(folder, "index").glob("part-*.arrow"))
+    assert [part.stat().st_ino == inode for part in parts] == [False, True]
+    assert second.ledgers["pages"].rows_out == first.ledgers["pages"].rows_out + 1
+
+
+def test_no_redirect_is_followed_where_none_is_allowed(inline, archive, tmp_path):
+    output = build(tmp_path / "build", ROWS, [archive], PagesSettings(hops_max=0))
+    outcomes = {row["url"]: row["outcome"] for row in table_of(output).to_pylist()}
+    assert outcomes["http://moved.org/"] == "redirect_loop"
+    assert outcomes["http://page.org/"] == "captured"
+
+
+def test_a_cut_file_stops_the_stage_unless_it_is_accepted(inline, archive, tmp_path):
+    last = list(records(archive))[-1]
+    archive.write_bytes(archive.read_bytes()[: last.offset + 20])
+    with pytest.raises(InputError, match=f"{archive.name}, byte {last.offset}"):
+        build(tmp_path / "build", ROWS, [archive])
+    output = build(tmp_path / "build", ROWS, [archive], PagesSettings(accept_torn=True))
+    assert output.ledgers["records"].drops["unreadable"] == 2
+    assert output.ledgers["records"].rows_in == 17
+
+
+def test_links_without_any_capture_stop_the_build(inline, archive, tmp_path):
+    with pytest.raises(StageError, match=r"pages kept nothing of 1 links \(not_captured 1\)"):
+        build(tmp_path / "build", [link("http://nothing.org/")], [archive])
+
+
+@pytest.mark.real
+def test_every_record_of_the_real_files_is_accounted_for(inline, shared_data, tmp_path):
+    paths = sorted((shared_data / "pages").glob("*.warc.gz"))
+    captures = [
+        capture
+        for path in paths
+        for record in records(path)
+        if isinstance(capture := capture_of(record, path.name), Capture)
+    ]
+    pages = [c for c in captures if c.kind == "response" and c.status == 200 and not c.fault]
+    # 2,459 pages in five files. Of the 342 HTML records of pages-original 51 are errors, 16 are
+    # redirects; one page there has no Content-Type.
+    assert (len(captures), len(pages)) == (2_920, 2_459 + 342 - 51 - 16 + 1)
+    rows = {capture.key: link(capture.url) for capture in captures}
+    output = build(tmp_path / "build", rows.values(), paths, buckets=2)
+    ledger = output.ledgers["records"]
+    assert ledger.rows_in == 2_926  # six warcinfo records among them
+    assert ledger.drops == {"not_a_page": 6 + 111, "other_capture": 66}
+    found = {row["url"]: row for row in table_of(output).to_pylist()}
+    assert len(found) == len(rows)
+    assert Counter(row["outcome"] for row in found.values()) == {
+        **{"captured": 2_691, "not_a_page": 98, "status_error": 49, "redirect_lost": 3}
+    }
+    # Looked at by hand.
+    for url, final in {
+        "http://www.iana.org/domains/example": "http://www.iana.org/domains/reserved",
+        "http://www.archiveteam.org/": "https://wiki.archiveteam.org/",
+        "http://data.gov.uk/data": "http://data.gov.uk/data/search",  # a revisit that redirects
+    }.items():
+        assert (found[url]["final_url"], found[url]["hops"]) == (final, 1)
