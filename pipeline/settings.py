@@ -6,6 +6,7 @@ known name, before any work starts.
 """
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -186,6 +187,22 @@ def from_tables(tables: Mapping[str, Any], source: "_Source | None" = None) -> S
 def as_tables(settings: Settings) -> dict[str, Any]:
     """All settings as plain nested tables, for manifests and for `webtext init`."""
     return asdict(settings)
+
+
+def to_toml() -> str:
+    """A settings file with every setting at its default, for `webtext init`."""
+    lines = ['profile = "paper"']
+    for section, values in as_tables(Settings()).items():
+        if section not in ("profile", "train"):
+            lines += ["", f"[{section}]"]
+            lines += [f"{name} = {_toml(value)}" for name, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    return json.dumps(value, ensure_ascii=False)  # the same for text, numbers, booleans and lists
 
 
 @dataclass(frozen=True)

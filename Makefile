@@ -1,0 +1,34 @@
+# Everything is installed into .venv of this checkout, whatever environment is active.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: setup demo real test check clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "webtext needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[test,check]'
+	@touch $@
+
+demo: setup  ## the whole flow on a small web of our own, offline: build/demo
+	$(BIN)/webtext demo --out build/demo
+
+real: setup  ## the same flow on real dumps and captures: build/real
+	$(BIN)/webtext build recipes/real.toml --out build/real
+
+test: setup  ## fast tests; SLOW=1 runs the slow ones too
+	$(BIN)/python -m pytest $(if $(SLOW),,-m "not slow")
+
+check: setup  ## linters and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## removes the environment and all builds
+	rm -rf $(VENV) build

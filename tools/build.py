@@ -1,0 +1,85 @@
+"""The whole flow: the one place where pipeline and train meet.
+
+    links -> pages -> documents -> corpus -> tokenizer -> shards -> model -> report
+
+Every stage is resumed where it stopped; what is up to date is not touched.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pipeline.corpus.stage import corpus_stage
+from pipeline.documents.stage import documents_stage
+from pipeline.engine.build import Build
+from pipeline.engine.stage import Stage
+from pipeline.errors import SettingsError
+from pipeline.links.stage import links_stage
+from pipeline.pages.stage import pages_stage
+from pipeline.pages.warc import warc_names
+from pipeline.settings import Settings
+from pipeline.tokens.stage import shards_stage, tokenizer_stage
+from tools import model
+from tools.report import write_report
+
+STAGES = ("links", "pages", "documents", "corpus", "tokenizer", "shards", "model", "report")
+
+
+def run_build(
+    folder: Path,
+    settings: Settings,
+    base: Path,
+    *,
+    to: str = "report",
+    redo: Iterable[str] = (),
+    keep_versions: bool = False,
+) -> list[str]:
+    """Make all stages up to `to`; messages of quality gates that failed.
+
+    `base` is the folder that paths in the settings are relative to. Raises what the stages raise.
+    """
+    if to not in STAGES:
+        raise SettingsError(f"--to {to}: no such stage; known: {', '.join(STAGES)}")
+    train_options = model.check_settings(settings.train)
+    with Build(folder, settings.engine, redo=redo, keep_versions=keep_versions) as build:
+        makers = _stage_makers(build, settings, base)
+        for name in STAGES[: STAGES.index(to) + 1]:
+            if name == "model":
+                model.make(build, train_options)
+            elif name == "report":
+                write_report(folder)
+            else:
+                build.run(makers[name]())
+        return build.gates
+
+
+def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Callable[[], Stage]]:
+    digest = build.files.digest
+
+    def dumps() -> list[Path]:
+        return find_inputs(settings.input.dumps, base, "input.dumps")
+
+    def warcs() -> dict[str, Path]:
+        return warc_names(find_inputs(settings.input.warcs, base, "input.warcs"))
+
+    return {
+        "links": lambda: links_stage(settings.links, dumps(), digest),
+        "pages": lambda: pages_stage(settings.pages, warcs(), digest),
+        "documents": lambda: documents_stage(settings.documents, warcs()),
+        "corpus": lambda: corpus_stage(settings.corpus),
+        "tokenizer": lambda: tokenizer_stage(settings.tokenizer, settings.shards, digest, base),
+        "shards": lambda: shards_stage(settings.shards),
+    }
+
+
+def find_inputs(patterns: Iterable[str], base: Path, key: str) -> list[Path]:
+    """The files that these patterns name, sorted; SettingsError names a pattern without any."""
+    found: list[Path] = []
+    for pattern in patterns:
+        path = base.absolute() / pattern
+        matches = sorted(p for p in Path(path.anchor).glob(str(path)[1:]) if p.is_file())
+        if not matches:
+            raise SettingsError(f"{key}: no file matches {pattern} (relative to {base.absolute()})")
+        found += matches
+    if not found:
+        raise SettingsError(f"{key} names no files; set it in the settings file")
+    return found

@@ -1,0 +1,170 @@
+"""The stage `model`: the trainer as a process of its own, under the build's lock and signals.
+
+The run is made in `.work/model-<fingerprint>/`, where the trainer's own checkpoints resume it, and
+renamed to `model/` when it is trained, evaluated and sampled. `webtext.json` in it is the commit.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.engine.build import Build
+from pipeline.engine.digest import digest_of, file_digest
+from pipeline.engine.manifest import DEAR_S
+from pipeline.engine.parts import remove_tree, write_durably
+from pipeline.errors import SettingsError, StageError
+from train.errors import TrainError
+from train.settings import TrainSettings, checked, from_options
+
+COMMIT = "webtext.json"
+# Prompts of the samples shown in the report: the start of a document, and plain openings.
+PROMPTS = ("", "The ", "In the beginning ", "How to ")
+SAMPLE_TOKENS = 120
+
+
+def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The `[train]` table, checked by the trainer's own parser before any work starts."""
+    for name in ("data", "out", "resume"):
+        if name in options:
+            raise SettingsError(f"train.{name} is set by the build; leave it away")
+    try:
+        checked(from_options(TrainSettings, options))
+    except TrainError as error:
+        raise SettingsError(f"[train]: {error}") from None
+    return dict(options)
+
+
+def make(build: Build, options: Mapping[str, Any]) -> None:
+    """Train, evaluate and sample, unless the model is up to date."""
+    shards = build.output("shards")
+    fingerprint = digest_of([shards.digest, dict(options)])
+    folder = build.folder / "model"
+    old = _read_commit(folder)
+    if old and old["fingerprint"] == fingerprint:
+        return
+    if old and "model" not in build.redo:
+        build.progress.say("model: its settings or shards changed; it is trained again")
+        if old["wall_s"] > DEAR_S:
+            raise StageError(
+                f"model took {old['wall_s'] / 60:.0f} minutes to train, and its settings or shards "
+                "changed since; --redo model trains it again"
+            )
+    work = build.work / f"model-{fingerprint[:16]}"
+    started = time.monotonic()
+    say = build.progress.say
+    say("model: training")
+    _trainer(build, [str(shards.folder), "--out", str(work), "--resume", *_flags(options)])
+    say("model: evaluating and sampling")
+    data = ["--data", str(shards.folder)]
+    evaluation = json.loads(_trainer(build, ["evaluate", str(work), *data, "--json"]))
+    samples = [json.loads(_trainer(build, _sample_words(work, prompt))) for prompt in PROMPTS]
+    weights = sorted((work / "checkpoints").glob("step-*/model.safetensors"))[-1]
+    commit = {
+        "fingerprint": fingerprint,
+        "digest": file_digest(weights),
+        "settings": dict(options),
+        "evaluation": evaluation,
+        "samples": samples,
+        "wall_s": round(time.monotonic() - started, 1),
+    }
+    write_durably(work / COMMIT, json.dumps(commit, indent=1, ensure_ascii=False))
+    if folder.exists():
+        folder.rename(build.work / f"old-model-{time.time_ns()}")
+    work.rename(folder)
+    for left in build.work.glob("*model-*"):
+        remove_tree(left)
+    say(
+        f"model: held-out loss {evaluation['loss']:.3f}, perplexity {evaluation['perplexity']:.1f}"
+        f" ({commit['wall_s']:.0f} s)"
+    )
+
+
+def model_status(folder: Path) -> dict[str, Any] | None:
+    """The model's row in `webtext status`; its unit is optimizer steps."""
+    commit = _read_commit(folder / "model")
+    if commit is None:
+        at_work = len(list((folder / ".work").glob("model-*/checkpoints/step-*")))
+        return _row("partial", 0, at_work, "") if at_work else None
+    steps = [entry for entry in read_log(folder / "model") if entry["kind"] == "step"]
+    return _row("done", steps[-1]["step"] if steps else 0, 1, commit["digest"])
+
+
+def read_log(model: Path) -> list[dict[str, Any]]:
+    """The trainer's log.jsonl."""
+    return [json.loads(line) for line in (model / "log.jsonl").read_text().splitlines()]
+
+
+def run_trainer(words: Sequence[str]) -> int:
+    """The trainer's own command line, in the foreground; its exit code."""
+    return subprocess.call([sys.executable, "-P", "-m", "train", *words])
+
+
+def _row(state: str, steps: int, parts: int, digest: str) -> dict[str, Any]:
+    return {
+        "state": state,
+        "rows_in": steps,
+        "rows_out": steps,
+        "merged": 0,
+        "drops": {},
+        "parts": parts,
+        "digest": digest,
+    }
+
+
+def _read_commit(model: Path) -> dict[str, Any] | None:
+    try:
+        commit: dict[str, Any] = json.loads((model / COMMIT).read_text())
+    except FileNotFoundError:
+        return None
+    return commit
+
+
+def _flags(options: Mapping[str, Any]) -> list[str]:
+    words: list[str] = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(flag)
+        elif value is not False:
+            words += [flag, str(value)]
+    return words
+
+
+def _sample_words(work: Path, prompt: str) -> list[str]:
+    return [
+        *("sample", str(work), "--prompt", prompt, "--tokens", str(SAMPLE_TOKENS)),
+        *("--seed", "1", "--json"),
+    ]
+
+
+def _trainer(build: Build, words: Sequence[str]) -> str:
+    """Run the trainer and give back its stdout; hands on signals, so that it saves and leaves."""
+    command = [sys.executable, "-P", "-m", "train", *words]
+    # A session of its own: a Ctrl-C reaches it once, through us. Its stdin is a pipe from us.
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    told = 0
+    while True:
+        try:
+            output, _ = child.communicate(timeout=0.2)
+            break
+        except subprocess.TimeoutExpired:
+            received = build.signal_received
+            if received and received != told:
+                told = received
+                child.send_signal(received)
+    build.check_signals()
+    if child.returncode:
+        what = (
+            signal.Signals(-child.returncode).name
+            if child.returncode < 0
+            else f"exit code {child.returncode}"
+        )
+        raise StageError(f"model: the trainer ended with {what}: python -m {' '.join(command[3:])}")
+    return output

@@ -1,0 +1,81 @@
+"""What a build holds, for people and for programs.
+
+The JSON form is a promise that tests and scripts rely on:
+
+    {"stages": {NAME: {"state", "rows_in", "rows_out", "merged", "drops": {REASON: n}, "parts",
+                       "digest"}}, "digest"}
+
+`state` is "done", "partial" (parts are committed, the stage is not published) or "missing"; a
+digest depends on the stage's content alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.engine.digest import digest_of
+from pipeline.engine.ledger import Ledger
+from pipeline.engine.manifest import read_manifest
+from pipeline.errors import SettingsError
+from tools.model import model_status
+
+STAGES = ("links", "pages", "documents", "corpus", "tokenizer", "shards")
+
+
+def status(folder: Path) -> dict[str, Any]:
+    """The state of every stage that the folder knows of, in the order of the flow."""
+    if not folder.is_dir():
+        raise SettingsError(f"{folder}: no such build folder")
+    stages = {name: found for name in STAGES if (found := _stage(folder, name))}
+    if found := model_status(folder):
+        stages["model"] = found
+    if not stages:
+        raise SettingsError(f"{folder} holds no stage of a build")
+    digest = digest_of([[name, stage["digest"]] for name, stage in stages.items()])
+    return {"stages": stages, "digest": digest}
+
+
+def show(folder: Path) -> None:
+    """Print the state as a table."""
+    table = Table(
+        "stage", "state", *("rows in", "rows out", "merged", "dropped", "parts"), "digest"
+    )
+    for column in table.columns[2:7]:
+        column.justify = "right"
+    found = status(folder)
+    for name, stage in found["stages"].items():
+        numbers = (
+            stage["rows_in"],
+            stage["rows_out"],
+            stage["merged"],
+            sum(stage["drops"].values()),
+        )
+        table.add_row(
+            name,
+            stage["state"],
+            *(f"{number:,}" for number in (*numbers, stage["parts"])),
+            stage["digest"][:16],
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"digest {found['digest']}")
+
+
+def _stage(folder: Path, name: str) -> dict[str, Any] | None:
+    manifest = read_manifest(folder / name)
+    at_work = sum(
+        len(list((step / ".meta").glob("part-*.json")))
+        for step in (folder / ".work").glob(f"{name}-*")
+    )
+    if manifest is None:
+        if not at_work:
+            return None
+        return _row("partial", Ledger(), at_work, "")
+    ledger = manifest.ledgers.get(manifest.unit, Ledger())
+    return _row("done", ledger, len(manifest.steps[-1].parts), manifest.digest)
+
+
+def _row(state: str, ledger: Ledger, parts: int, digest: str) -> dict[str, Any]:
+    return {"state": state, **ledger.to_json(), "parts": parts, "digest": digest}
