@@ -19,15 +19,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from pipeline.errors import BusyError, StageError, Stopped
+from pipeline.errors import BusyError, SettingsError, StageError, Stopped
 
 
 @contextmanager
 def locked(build: Path) -> Iterator[None]:
-    """Hold the build's lock; BusyError names the holder if another process has it."""
-    build.mkdir(parents=True, exist_ok=True)
+    """Hold the build's lock; BusyError names the holder if another process has it.
+
+    Raises SettingsError for a folder in which nothing can be written.
+    """
     path = build / "lock"
-    with path.open("a+") as file:
+    try:
+        build.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+")
+    except OSError as error:
+        raise SettingsError(f"cannot build in {build}: {error.strerror} ({path})") from None
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -42,6 +49,31 @@ def locked(build: Path) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def check_fixed(path: Path, form: int, buckets: int) -> None:
+    """Keep what is fixed for a build; StageError or SettingsError for a build of another kind.
+
+    `form` is that of the build's files. A part of an exchange is cut into so many `buckets`, and
+    another number would miss some of them.
+    """
+    if not path.exists():
+        path.write_text(json.dumps({"format": form, "buckets": buckets}))
+        return
+    try:
+        fixed = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise StageError(f"{path} is damaged ({error}); remove {path.parent} to go on") from None
+    if fixed["format"] != form:
+        raise StageError(
+            f"{path.parent.parent} was made in format {fixed['format']}, this webtext reads format "
+            f"{form}; use the version that made it, or build in another folder"
+        )
+    if fixed["buckets"] != buckets:
+        raise SettingsError(
+            f"engine.buckets is {buckets}, but this build was begun with {fixed['buckets']}; "
+            "set it back, or build in another folder"
+        )
 
 
 def _holder(text: str) -> str:
@@ -99,10 +131,11 @@ class Signals:
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            os._exit(128 + signum)
+            os._exit(Stopped(self.received).exit_code)
         self.received = signum
         self.flag.set(signal.Signals(signum).name)
-        sys.stderr.write("\nstopping after the parts at work; once more to stop at once\n")
+        # Not sys.stderr: it cannot be entered again where the signal came in the middle of a write.
+        os.write(2, b"\nstopping; what is done is kept. Once more to stop at once\n")
 
     def check(self) -> None:
         """Raise Stopped if a signal came."""

@@ -8,6 +8,7 @@ format's version, and two halves add up to the whole.
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ def hex_digest(value: int) -> str:
 
 
 def digest_of(value: Any) -> str:
-    """Digest of plain data, settings dataclasses included; dictionaries by sorted keys."""
-    text = json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, default=str)
+    """Digest of plain data, dates and dataclasses included; dictionaries by sorted keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
     return xxhash.xxh3_128_hexdigest(text.encode())
 
 
@@ -62,7 +63,7 @@ class FileDigests:
         self._cache = cache
         try:
             self._known: dict[str, list[Any]] = json.loads(cache.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (OSError, json.JSONDecodeError):
             self._known = {}
 
     def digest(self, path: Path) -> str:
@@ -84,4 +85,8 @@ class FileDigests:
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    return value
+    if isinstance(value, set | frozenset):
+        return sorted(value)  # their own order changes from run to run
+    if isinstance(value, date | Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no digest: {value!r}")

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.engine.ledger import Ledger, Ledgers
-from pipeline.engine.parts import PartInfo
+from pipeline.engine.parts import PartInfo, read_sidecars
 from pipeline.engine.stage import Output
 from pipeline.errors import StageError
 
@@ -116,6 +116,21 @@ def read_manifest(folder: Path) -> Manifest | None:
     data["ledgers"] = _ledgers_from_json(data["ledgers"])
     data["steps"] = [StepRecord.from_json(step) for step in data["steps"]]
     return Manifest(**data)
+
+
+def published(folder: Path, manifest: Manifest) -> Output:
+    """A published stage's output; its ledger also under the name its rows have for the next."""
+    by_unit = dict(manifest.ledgers)
+    if manifest.gives != manifest.unit:
+        kept = by_unit.pop(manifest.unit, Ledger())
+        by_unit[manifest.gives] = Ledger(kept.rows_out, kept.rows_out)
+    return Output(manifest.stage, folder, manifest.digest, by_unit, read_sidecars(folder))
+
+
+def plain_settings(settings: Any) -> Any:
+    """A step's settings in plain form."""
+    is_instance = is_dataclass(settings) and not isinstance(settings, type)
+    return asdict(settings) if is_instance else settings
 
 
 def versions_only(stage: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:

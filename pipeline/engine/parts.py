@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline.engine import digest
-from pipeline.engine.control import StopFlag
 from pipeline.engine.drops import DropWriter
 from pipeline.engine.exchange import BucketWriter, Exchange
 from pipeline.engine.ledger import Ledger, Ledgers
@@ -95,6 +94,12 @@ class PartInfo:
         return pq.read_table(self.path, columns=columns)
 
 
+def engine_files(number: int) -> tuple[str, ...]:
+    """The names of a part's own files, of which it has some; a stage may add files of its own."""
+    table, meta = f"part-{number:05d}", f"-{number:05d}.parquet"
+    return f"{table}.parquet", f"{table}.arrow", f".meta/drops{meta}", f".meta/hashes{meta}"
+
+
 def sidecar_path(folder: Path, number: int) -> Path:
     """Where the sidecar of a part lies."""
     return folder / ".meta" / f"part-{number:05d}.json"
@@ -123,14 +128,14 @@ class PartWriter:
         exchange: Exchange | None = None,
         buckets: int = 1,
         sampled_drops: bool = False,
-        stop: StopFlag | None = None,
+        stopping: Callable[[], bool] = bool,
         pool: Pool | None = None,
     ) -> None:
         self.folder = folder
         self.schema = schema
         self._part = part
         self._fingerprint = fingerprint
-        self._stop = stop
+        self._stopping = stopping
         self._pool = pool
         self._aside = folder / ".aside" / f"{part.number:05d}-{os.getpid()}"
         self._aside.mkdir(parents=True, exist_ok=True)
@@ -228,7 +233,6 @@ class PartWriter:
             ledger.check(f"part {self._part.label}, {unit}")
         buckets = self._table.close()
         self._drops.close()
-        self._check_stop()
         digest_sum = self._digest
         files = {}
         for name, path in self._files.items():
@@ -267,7 +271,7 @@ class PartWriter:
         self._clear()
 
     def _check_stop(self) -> None:
-        if self._stop and self._stop.is_set():
+        if self._stopping():
             raise PartStopped(f"part {self._part.label} was asked to stop")
 
     def _clear(self) -> None:
@@ -284,8 +288,10 @@ class PartPool:
 
     def map(self, function: Callable[[T], Any], items: Iterable[T]) -> Iterator[Any]:
         """`function(item)` or a Fault, for each item in order; see `Pool.map`."""
-        for number, result in enumerate(self._pool.map(function, items, self._writer.add_item)):
-            self._writer.heartbeat(f"item {number}")
+        writer = self._writer
+        results = self._pool.map(function, items, writer.add_item, writer.heartbeat)
+        for number, result in enumerate(results):
+            writer.heartbeat(f"item {number}")
             yield result
 
 
@@ -317,9 +323,14 @@ class _ParquetWriter:
 
 def write_durably(path: Path, text: str) -> None:
     """Write a small file so that after a crash it is there whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
-    aside.write_text(text, encoding="utf-8")
-    _durable_rename(aside, path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        _durable_rename(aside, path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _durable_rename(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ This is the one file that catches every exception: whatever an item raises, even
 """
 
 import contextlib
+import ctypes
 import math
 import multiprocessing
 import multiprocessing.connection
@@ -22,15 +23,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pebble
 
+from pipeline.errors import StageError
 from pipeline.reasons import Reason
 
 T = TypeVar("T")
+WAIT_S = 0.2  # between two looks whether the build is asked to stop
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+# pebble asks a worker to end by SIGTERM, which ours do not hear, and waits so long for it.
+pebble.CONSTS.term_timeout = 0
 INFINITE = resource.RLIM_INFINITY
 
 
@@ -64,22 +71,34 @@ class Pool:
             initializer=_start_worker,
             context=multiprocessing.get_context("spawn"),
         )
+        # Asking starts the workers. They die with the thread that spawned them, so it is this one.
+        assert self._pool.active
 
     def map(
-        self, function: Callable[[T], Any], items: Iterable[T], used: Callable[[float, int], None]
+        self,
+        function: Callable[[T], Any],
+        items: Iterable[T],
+        used: Callable[[float, int], None],
+        beat: Callable[[], None] = lambda: None,
     ) -> Iterator[Any]:
         """`function` of each item, in order: its result, or a `Fault`.
 
         At most four items a worker are in flight. `used` is told the CPU seconds and the tries of
-        each.
+        each. `beat` is called while items are waited for; if it raises, they are given up.
         """
-        waiting: deque[tuple[T, Future[Any]]] = deque()
-        for item in items:
-            waiting.append((item, self._schedule(function, item)))
-            if len(waiting) >= 4 * self.workers:
-                yield self._result(function, *waiting.popleft(), used)
-        while waiting:
-            yield self._result(function, *waiting.popleft(), used)
+        calls: deque[_Call] = deque()
+        try:
+            for item in items:
+                calls.append(_Call(item, self._schedule(function, item)))
+                if len(calls) >= 4 * self.workers:
+                    yield self._result(function, calls[0], used, beat)
+                    calls.popleft()
+            while calls:
+                yield self._result(function, calls[0], used, beat)
+                calls.popleft()
+        finally:
+            for call in calls:
+                call.future.cancel()
 
     def run(self, function: Callable[..., T], *args: Any) -> T:
         """`function(*args)` in a worker, without limits; its exception is raised here.
@@ -87,11 +106,16 @@ class Pool:
         A worker that dies under it (killed for memory, say) is replaced once.
         """
         call = (function, args, None)
-        try:
-            value: T = self._pool.schedule(_call, args=call).result()
-        except pebble.ProcessExpired:
-            value = self._pool.schedule(_call, args=call).result()
-        return value
+        for _ in range(2):
+            try:
+                value: T = self._pool.schedule(_call, args=call).result()
+                return value
+            except pebble.ProcessExpired as error:
+                end = _end(error.exitcode)
+        raise StageError(
+            f"the worker process ended by {end}, twice. If the machine is short of memory, "
+            "set engine.workers lower and run the same command to go on"
+        )
 
     def close(self) -> None:
         """End all workers: idle ones in peace, others by force."""
@@ -112,13 +136,15 @@ class Pool:
     def _result(
         self,
         function: Callable[[T], Any],
-        item: T,
-        future: "Future[Any]",
+        call: "_Call",
         used: Callable[[float, int], None],
+        beat: Callable[[], None],
     ) -> Any:
         for attempt in (1, 2):
+            while not futures.wait([call.future], WAIT_S).done:
+                beat()
             try:
-                value, cpu_s = future.result()
+                value, cpu_s = call.future.result()
                 used(cpu_s, attempt)
                 return value
             except TimeoutError:
@@ -126,15 +152,24 @@ class Pool:
             except pebble.ProcessExpired as error:
                 fault = self._fault_of_death(error.exitcode)
             if attempt == 1:
-                future = self._schedule(function, item)
+                call.future = self._schedule(function, call.item)
         used(0.0, attempt)
         return fault
 
     def _fault_of_death(self, exitcode: int) -> Fault:
         if exitcode == -signal.SIGXCPU:
             return Fault(Reason.TIMED_OUT, f"over {self.limits.cpu_s} CPU seconds")
-        what = f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
-        return Fault(Reason.CRASHED, f"the worker ended by {what}")
+        return Fault(Reason.CRASHED, f"the worker ended by {_end(exitcode)}")
+
+
+@dataclass
+class _Call:
+    item: Any
+    future: "Future[Any]"
+
+
+def _end(exitcode: int) -> str:
+    return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 
 def _start_worker() -> None:
@@ -142,12 +177,14 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _die_with_parent() -> None:
-    # The sentinel is readable once the parent is gone, even by -9. Code that holds the
-    # interpreter lock delays this thread; the CPU limit ends such code.
+    # For other systems than Linux, and for a parent that went before prctl was called. The sentinel
+    # is readable once the parent is gone; code that holds the interpreter lock delays this thread.
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
@@ -158,7 +195,12 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], limits: Limits | 
     """Run in a worker. With limits: (result or Fault, CPU seconds); without: the bare result."""
     if limits is None:
         _set_limits(INFINITE, INFINITE)
-        return function(*args)
+        try:
+            return function(*args)
+        except Exception:
+            raise
+        except BaseException as error:  # a panic of a library in Rust, sys.exit()
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
     start_s = time.process_time()
     _set_limits(math.ceil(start_s) + limits.cpu_s, _address_space_bytes() + limits.memory_bytes)
     try:

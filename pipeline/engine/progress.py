@@ -33,6 +33,7 @@ class Progress:
 
     def begin(self, label: str, parts: int) -> None:
         """A step starts (or goes on) with so many parts in all."""
+        self.close()
         self._label, self._parts = label, parts
         self._started = self._shown = time.monotonic()
         self._seen: dict[Path, int] = {}
@@ -60,9 +61,7 @@ class Progress:
 
     def end(self, ledgers: Ledgers) -> None:
         """The step is finished: what became of its rows."""
-        if self._live:
-            self._live.stop()
-            self._live = None
+        self.close()
         seconds = time.monotonic() - self._started
         books = "; ".join(
             f"{led.rows_in:,} {unit}, {led.rows_out:,} kept"
@@ -71,6 +70,12 @@ class Progress:
             for unit, led in ledgers.items()
         )
         self.say(f"{self._label}: {books or 'done'} ({seconds:.1f} s)")
+
+    def close(self) -> None:
+        """Give the terminal back, also where a step failed."""
+        if self._live:
+            self._live.stop()
+            self._live = None
 
     def _line(self, now: float) -> str:
         done, seconds = len(self._seen), now - self._started

@@ -33,6 +33,7 @@ REFUSED = {
     "PrismRunner": "it downloads its engine when it starts",
     "BundleBasedDirectRunner": "it holds every row in memory",
 }
+QUEUED_PER_WORKER = 4
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
 
@@ -151,10 +152,7 @@ class Runner:
         self.engine = engine
         self._options = list(engine.runner_options)
         if engine.runner == "local":
-            self._options += [
-                f"--direct_num_workers={engine.parts_in_flight}",
-                "--direct_running_mode=in_memory",
-            ]
+            self._options.append("--direct_running_mode=in_memory")
             if any("multi_processing" in option for option in engine.runner_options):
                 raise SettingsError(
                     "engine.runner_options asks for multi_processing, which takes three times the "
@@ -178,10 +176,12 @@ class Runner:
         shuffle = self.engine.exchange == "shuffle" or (
             self.engine.exchange == "auto" and self.engine.runner != "local"
         )
+        shuffle = shuffle and bool(task.sources)
         with beam.Pipeline(
-            runner=_runner_class(self.engine.runner)(), options=PipelineOptions(self._options)
+            runner=_runner_class(self.engine.runner)(),
+            options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
         ) as pipeline:
-            if task.sources and shuffle:
+            if shuffle:
                 sources = [(n, info) for n, infos in task.sources.items() for info in infos]
                 numbered = {part.number: part for part in parts}
                 done = pipeline | "Map parts" >> beam.Create(sources)
@@ -189,11 +189,24 @@ class Runner:
             else:
                 done = pipeline | "Missing parts" >> beam.Create(parts)
                 done | "Parts" >> RunParts(task)
-        if task.sources and shuffle:
+        if shuffle:
             # A bucket that got no row never came out of the shuffle; it is a part all the same.
             for part in parts:
                 if not task.stopping() and not task.committed(part):
                     list(_guarded(task, part, _ShuffledBatches([])))
+
+    def _in_flight(self, task: Task, parts: list[Part], shuffle: bool) -> list[str]:
+        """How many of Beam's threads hand out parts.
+
+        It deals them out beforehand, so parts for workers get enough threads that the pool's queue,
+        not the deal, decides which worker does the next one.
+        """
+        if self.engine.runner != "local":
+            return []
+        threads = self.engine.parts_in_flight
+        if task.runs_in_worker and not shuffle and _pool is not None:
+            threads = max(threads, min(len(parts), QUEUED_PER_WORKER * _pool.workers))
+        return [f"--direct_num_workers={threads}"]
 
 
 def _runner_class(name: str) -> type:

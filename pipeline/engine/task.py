@@ -48,7 +48,7 @@ class Task:
         return self.stop.is_set() or any(self._faults.glob("*.pickle"))
 
     def committed(self, part: Part) -> bool:
-        """Whether the part exists."""
+        """Whether the part exists. (Sidecars of another plan are removed before a step starts.)"""
         return sidecar_path(self.folder, part.number).exists()
 
     def fail(self, part: Part, error: Exception, stack: str) -> None:
@@ -85,7 +85,7 @@ def run_part(
         exchange=step.exchange,
         buckets=task.engine.buckets,
         sampled_drops=step.sampled_drops,
-        stop=task.stop,
+        stopping=task.stopping,
         pool=pool,
     )
     try:

@@ -1,0 +1,63 @@
+"""Publishing a stage: its drops, its refusal to keep nothing, and the swap with the one before."""
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.engine.adopt import link
+from pipeline.engine.drops import read_drops
+from pipeline.engine.manifest import Manifest
+from pipeline.engine.parts import remove_tree, write_durably
+from pipeline.engine.stage import Stage, stage_ledger
+from pipeline.errors import StageError
+from pipeline.reasons import Reason
+
+EXAMPLES = 5
+
+
+def keep_drops(made: Path, before: Path, target: Path) -> None:
+    """Link a step's dropped rows into the stage's folder.
+
+    `made` is the step's `.meta`; where that is gone, `before` holds the links of the last time.
+    """
+    source = made if made.is_dir() else before
+    target.mkdir(parents=True, exist_ok=True)
+    for path in (*source.glob("drops-*"), *source.glob("hashes-*")):
+        link(path, target / path.name)
+
+
+def refuse_empty(stage: Stage, manifest: Manifest, folders: Iterable[Path]) -> None:
+    """Raise StageError if the stage kept nothing, with its commonest reasons and some rows."""
+    ledger = stage_ledger(stage, manifest.ledgers)
+    if ledger.rows_out or stage.empty_is_fine:
+        return
+    reasons = ", ".join(f"{r} {n}" for r, n in ledger.drops.most_common(5)) or "no input"
+    examples = [
+        f"  {row['url'] or row['id']}: {Reason[row['reason'].upper()].sentence} {row['detail']}"
+        for folder in folders
+        for row in read_drops(folder).slice(0, 3).to_pylist()
+    ]
+    raise StageError(
+        "\n".join(
+            [
+                f"{stage.name} kept nothing of {ledger.rows_in} {stage.unit} "
+                f"({reasons}); nothing was published",
+                *examples[:EXAMPLES],
+            ]
+        )
+    )
+
+
+def swap(folder: Path, target: Path, manifest: Manifest, work: Path) -> None:
+    """Write the manifest and make `folder` the stage; the one before goes to the work folder."""
+    write_durably(folder / "manifest.json", json.dumps(manifest.to_json(), indent=1, default=str))
+    if target.exists():
+        target.rename(work / f"old-{manifest.stage}-{time.time_ns()}")
+    folder.rename(target)
+
+
+def remove_old(work: Path, stage: str) -> None:
+    """Remove what `swap` put away: here, or in a run that was killed after it."""
+    for path in work.glob(f"old-{stage}-*"):
+        remove_tree(path)
