@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.engine.digest import digest_of
@@ -306,10 +305,11 @@ class _Layout:
     def __call__(self, part: Part, out: PartWriter) -> None:
         columns = ["split", "order", "tokens", "text_bytes"]
         tables = [pq.read_table(path, columns=columns) for path in part.source["paths"]]
-        if tables:
-            documents = pa.concat_tables(tables)
-            out.write_rows(map(asdict, lay_out(documents, self.shard_tokens_max)))
-            out.note("tokens", pc.sum(documents["tokens"]).as_py() or 0)
+        documents = pa.concat_tables([ENCODED.empty_table().select(columns), *tables])
+        shards = [asdict(shard) for shard in lay_out(documents, self.shard_tokens_max)]
+        out.write_rows(shards)
+        # The next step is planned from the note: it outlives this step's rows.
+        out.note("shards", shards)
         out.note("tokenizer", part.source["tokenizer"])
 
 
@@ -326,7 +326,7 @@ def _plan_write(inputs: Inputs) -> list[Part]:
             digest_of([encode.digest, about, row]),
             {"shard": row, "encoded": encoded, "eot_id": about["eot_id"]},
         )
-        for number, row in enumerate(layout.parts[0].read().to_pylist())
+        for number, row in enumerate(layout.parts[0].notes["shards"])
     ]
 
 

@@ -1,0 +1,224 @@
+"""The two stages as a build runs them; the rules have tests of their own."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.engine import parts as engine_parts
+from pipeline.engine.build import Build
+from pipeline.engine.digest import file_digest, sum_digests
+from pipeline.engine.drops import read_drops
+from pipeline.engine.ledger import total
+from pipeline.engine.stage import Output, PartWriter, Stage, identity
+from pipeline.errors import SettingsError, StageError
+from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
+from pipeline.tokens import stage as stages
+from pipeline.tokens.encode import Encoder
+from pipeline.tokens.shards import read_tokens
+from pipeline.tokens.split import SplitRules, split_of
+from pipeline.tokens.stage import shards_stage, texts_stage, tokenizer_stage
+from pipeline.tokens.texts import read_texts
+from pipeline.tokens.tokenizer import load
+
+TOKENIZER = TokenizerSettings(vocab_size=400)
+SHARDS = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
+
+
+def write_files(folder: Path, texts: Sequence[str], files: int) -> list[Path]:
+    folder.mkdir()
+    paths = [folder / f"texts-{number}.jsonl" for number in range(files)]
+    for number, path in enumerate(paths):
+        rows = (
+            {"text": text, "url": f"http://h.example/{text[-7:]}"} for text in texts[number::files]
+        )
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return paths
+
+
+def run_here(stage: Stage, published: dict[str, Output], folder: Path) -> Output:
+    """The stage's steps in this process, without Beam: for tests of what they do."""
+    outputs = dict(published)
+    for step in stage.steps:
+        infos = []
+        for part in step.plan({name: outputs[name] for name in step.inputs}):
+            out = PartWriter(folder / step.name, part, step.schema)
+            step.work(part, out)
+            infos.append(out.commit())
+        ledgers = total(info.ledgers for info in infos)
+        digest = sum_digests(info.digest for info in infos)
+        outputs[step.name] = Output(step.name, folder / step.name, digest, ledgers, infos)
+    last = outputs[stage.steps[-1].name]
+    if stage.finish:
+        stage.finish(last.folder, outputs)
+    return last
+
+
+def make_here(
+    folder: Path,
+    paths: list[Path],
+    tokenizer: TokenizerSettings = TOKENIZER,
+    shards: ShardsSettings = SHARDS,
+) -> tuple[Output, Output]:
+    """As `build`, in this process."""
+    corpus = run_here(texts_stage(paths, file_digest), {}, folder)
+    made = run_here(tokenizer_stage(tokenizer, shards, file_digest), {"corpus": corpus}, folder)
+    inputs = {"corpus": corpus, "tokenizer": made}
+    return made, run_here(shards_stage(shards), inputs, folder)
+
+
+def build(
+    folder: Path,
+    paths: list[Path],
+    tokenizer: TokenizerSettings = TOKENIZER,
+    shards: ShardsSettings = SHARDS,
+) -> tuple[Output, Output]:
+    """The published stages, tokenizer and shards."""
+    with Build(folder, EngineSettings(workers=1), quiet=True) as made:
+        made.run(texts_stage(paths, made.files.digest))
+        return (
+            made.run(tokenizer_stage(tokenizer, shards, made.files.digest)),
+            made.run(shards_stage(shards)),
+        )
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, texts) -> tuple[Path, list[Path]]:
+    folder = tmp_path_factory.mktemp("stage")
+    return folder, write_files(folder / "in", texts, 3)
+
+
+@pytest.fixture(scope="module")
+def made(corpus) -> tuple[Output, Output]:
+    return build(corpus[0] / "build", corpus[1])
+
+
+def test_all_documents_are_in_the_shards_with_an_eot_each(made, texts):
+    tokenizer, shards = made
+    assert shards.ledgers["documents"].rows_in == len(texts)
+    assert shards.ledgers["documents"].rows_out == len(texts)
+    encoder = Encoder(load(tokenizer.folder))
+    content = json.loads((shards.folder / "shards.json").read_text())
+    counted = sum(split["tokens"] for split in content["splits"].values())
+    assert counted == sum(len(encoder.encode(text)) for text in texts) + len(texts)
+    assert content["tokenizer"] == encoder.tokenizer.digest
+    assert content["eot_id"] == encoder.tokenizer.eot_id
+
+
+def test_each_row_leads_to_its_text(made, texts):
+    tokenizer, shards = made
+    encoder = Encoder(load(tokenizer.folder))
+    decoded = []
+    for info in shards.parts:
+        for row in info.read().to_pylist():
+            tokens = read_tokens(shards.folder / f"{row['shard']}.bin")
+            decoded.append(encoder.decode(tokens[row["start"] + 1 :][: row["tokens"]]))
+            assert row["url"] == f"http://h.example/{decoded[-1][-7:]}"
+    assert sorted(decoded) == sorted(texts)
+
+
+def test_files_and_their_checksums_stand_in_shards_json(made):
+    shards = made[1]
+    content = json.loads((shards.folder / "shards.json").read_text())
+    names = [entry["name"] for entry in content["files"]]
+    assert names == sorted(path.name for path in shards.folder.glob("*.bin"))
+    assert sum(name.startswith("train") for name in names) >= 2
+    assert not list(shards.folder.glob("*.tokens"))
+    checksums = {
+        name: facts["xxh3_128"] for info in shards.parts for name, facts in info.files.items()
+    }
+    assert all(checksums[entry["name"]] == entry["xxh3_128"] for entry in content["files"])
+
+
+def test_tokenizer_and_shards_do_not_depend_on_files_or_order(made, texts, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_parts, "ROW_GROUP_BYTES", 2000)
+    monkeypatch.setattr(stages, "PART_BYTES", 9000)
+    shuffled = random.Random(8).sample(texts, len(texts))
+    for files in (1, 7):
+        paths = write_files(tmp_path / f"in-{files}", shuffled, files)
+        tokenizer, shards = make_here(tmp_path / f"build-{files}", paths)
+        assert len(list((tmp_path / f"build-{files}" / "encode").glob("*.tokens"))) > 7
+        assert (tokenizer.digest, shards.digest) == (made[0].digest, made[1].digest)
+        for path in made[1].folder.glob("[tv]*_*"):
+            assert (shards.folder / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_second_run_makes_nothing_again(corpus, made):
+    before = {path: path.stat().st_mtime_ns for path in made[1].folder.iterdir()}
+    again = build(corpus[0] / "build", corpus[1])
+    assert [output.digest for output in again] == [output.digest for output in made]
+    assert {path: path.stat().st_mtime_ns for path in made[1].folder.iterdir()} == before
+
+
+def test_held_out_documents_are_not_seen_by_the_tokenizer(made, corpus, texts, tmp_path):
+    rules = SplitRules.of(SHARDS)
+    rare = [f"zqj zqj xkv{number} " * 50 for number in range(300)]
+    paths = write_files(tmp_path / "in", [*texts, *rare], 1)
+    kept = []
+    for _, text in read_texts(paths[0]):
+        if text.text not in rare or split_of(text.id, text.host, rules) == "val":
+            kept.append(text.text)
+    assert len(kept) > len(texts)
+    paths[0].write_text("".join(json.dumps({"text": text}) + "\n" for text in kept))
+    tokenizer, _ = make_here(tmp_path / "build", paths)
+    assert tokenizer.digest == made[0].digest
+
+
+def test_the_tokenizer_sees_a_sample_of_the_asked_size(corpus, made, tmp_path):
+    tokenizer, _ = make_here(tmp_path / "b", corpus[1], replace(TOKENIZER, sample_bytes_max=20_000))
+    seen = tokenizer.parts[0].notes
+    assert 20_000 <= seen["text_bytes"] < 22_000
+    assert seen["documents"] < made[0].parts[0].notes["documents"]
+    assert tokenizer.digest != made[0].digest
+
+
+def test_a_vocabulary_larger_than_the_corpus_allows_is_noted(tmp_path):
+    paths = write_files(tmp_path / "in", [f"ab ab ab {n}" for n in range(9)], 1)
+    tokenizer, _ = make_here(tmp_path / "b", paths, TokenizerSettings())
+    notes = tokenizer.parts[0].notes
+    assert notes["vocab_size_wanted"] == 50_257
+    assert notes["vocab_size"] == tokenizer.ledgers["tokens"].rows_out < 270
+
+
+def test_an_existing_tokenizer_is_used_as_it_is(corpus, made, tmp_path):
+    settings = TokenizerSettings(path=str(made[0].folder))
+    tokenizer, shards = make_here(tmp_path / "b", corpus[1], settings)
+    assert load(tokenizer.folder) == load(made[0].folder)
+    assert tokenizer.digest == made[0].digest
+    assert shards.digest == made[1].digest
+
+
+def test_a_missing_tokenizer_is_told_before_any_work(corpus, tmp_path):
+    with pytest.raises(SettingsError, match="no such file"):
+        make_here(tmp_path / "b", corpus[1], TokenizerSettings(path="nowhere.json"))
+
+
+def test_a_corpus_that_is_all_held_out_trains_no_tokenizer(tmp_path, texts):
+    paths = write_files(tmp_path / "in", texts[:5], 1)
+    with pytest.raises(StageError, match="lower shards"):
+        make_here(tmp_path / "b", paths, shards=replace(SHARDS, val_share=0.999999999))
+
+
+def test_only_what_decides_the_split_makes_the_tokenizer_anew():
+    def identity_of(shards: ShardsSettings) -> str:
+        stage = tokenizer_stage(TOKENIZER, shards, file_digest)
+        return identity(stage, stage.steps[0], {})
+
+    same = identity_of(SHARDS)
+    assert identity_of(replace(SHARDS, shard_tokens_max=10**6)) == same
+    assert identity_of(replace(SHARDS, val_share=0.2)) != same
+
+
+def test_bad_rows_of_anyones_file_are_dropped_with_their_place(tmp_path, texts):
+    paths = write_files(tmp_path / "in", texts[:20], 1)
+    with paths[0].open("a") as file:
+        file.write('{"text": 5}\nnot json\n')
+    output = run_here(texts_stage(paths, file_digest), {}, tmp_path)
+    details = [row["detail"] for row in read_drops(output.folder).to_pylist()]
+    assert details[0] == "texts-0.jsonl, line 21: text is int"
+    ledger = output.ledgers["documents"]
+    assert (ledger.rows_in, ledger.rows_out) == (22, 20)
+    assert ledger.drops == {"text_missing": 1, "line_invalid": 1}
