@@ -28,7 +28,11 @@ PACKAGES = "asyncio concurrent email html http importlib json logging multiproce
 CLASS_DOC_CHARS_MIN = 160
 Block = tuple[str, str]
 Entry = tuple[str, str, list[Block]]
-_NO_TEXT = re.compile(r"-{20}|\A__(?:dict|weakref|slots|hash|annotations)__\b")
+# What pydoc says of nearly every class.
+_NO_TEXT = re.compile(
+    r"-{20}|Method resolution order:|See help\(type\(self\)\)|Methods defined here:"
+    r"|\A__(?:dict|weakref|slots|hash|annotations)__\b|Return (?:repr|str)\(self\)\.$"
+)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 # What a class has from others, and constants, are no text about it.
 _REST = re.compile(

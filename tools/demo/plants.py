@@ -235,9 +235,9 @@ def charsets(web: Web) -> None:
         karma=7,
         headers=NO_CHARSET,
     )
-    other = page_of("header lies", "review").replace("the", "thé")
+    other = page_of("header lies", "review").replace(" the ", " thé ")
     web.page(f"{base}/header-lies", other.encode(), karma=7, headers=latin)
-    other = page_of("meta lies", "fiction").replace("a ", "å ", 30)
+    other = page_of("meta lies", "fiction").replace(" a ", " å ")
     other = other.replace("<head>", '<head><meta charset="iso-8859-1">')
     web.page(f"{base}/meta-lies", other.encode(), karma=7, headers=NO_CHARSET)
     web.page(
@@ -254,7 +254,7 @@ def charsets(web: Web) -> None:
     )
     one = page_of("one bad byte", "news").encode().replace(b" and ", b" \x96 ", 1)
     web.page(f"{base}/one-bad-byte", one, karma=7)
-    silent = page_of("silent", "news").replace("e", "é", 25).encode("latin-1", "replace")
+    silent = page_of("silent", "news").replace(" the ", " thé ").encode("latin-1", "replace")
     web.page(f"{base}/silent", silent, karma=7, headers=NO_CHARSET)
     draw = random.Random(8)
     noise = b"<html><body>" + bytes(draw.randrange(1, 256) for _ in range(4_000))

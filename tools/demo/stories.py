@@ -34,7 +34,7 @@ class Article:
         return "-".join(words[:9])
 
 
-# Each genre's themes: a paragraph draws three to five sentences of one theme.
+# Each genre's themes: a paragraph draws four to six sentences of one theme.
 THEMES = {
     "news": ("money", "people", "history", "work", "doubt"),
     "travel": ("road", "stay", "place", "thought", "advice"),
@@ -60,9 +60,9 @@ def _themes(writer: Writer, genre: str) -> list[Block]:
     rng = writer.rng
     blocks: list[Block] = [("p", writer.write(f"{genre}.open"))]
     for theme in (*THEMES[genre], choose(rng, THEMES[genre])):
-        sentences = writer.several(f"{genre}.{theme}", 3 + below(rng, 3))
+        sentences = writer.several(f"{genre}.{theme}", 4 + below(rng, 3))
         if rng.random() < 0.2 and genre in ("nature", "howto", "review"):
-            blocks.append(("h2", writer.expand("{quality} {weekday}s").capitalize()))
+            blocks.append(("h2", writer.write("heading")))
         blocks.append(("p", " ".join(sentences)))
     blocks.append(("p", writer.write(f"{genre}.close")))
     return blocks

@@ -25,7 +25,7 @@ _MARKUP = (
     (re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])"), r"\1"),  # and links
     (re.compile(r"`([^`<]+?)\s*<[^>]+>`_+"), r"\1"),  # reStructuredText's links
     (re.compile(r":[a-z:]+:`([^`]+)`"), r"\1"),  # and roles
-    (re.compile(r"[*_]{2}|`+|\|[^|\n]+\|_?"), ""),
+    (re.compile(r"(?:^|(?<= ))>+ |[*_]{2}|`+|\|[^|\n]+\|_?"), ""),
 )
 
 
