@@ -136,6 +136,7 @@ def test_files_and_their_checksums_stand_in_shards_json(made):
 def test_tokenizer_and_shards_do_not_depend_on_files_or_order(made, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(engine_parts, "ROW_GROUP_BYTES", 2000)
     monkeypatch.setattr(stages, "PART_BYTES", 9000)
+    monkeypatch.setattr(stages, "BATCH_ROWS", 5)
     shuffled = random.Random(8).sample(texts, len(texts))
     for files in (1, 7):
         paths = write_files(tmp_path / f"in-{files}", shuffled, files)
