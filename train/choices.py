@@ -19,8 +19,6 @@ from train.settings import TrainSettings
 TINY_WEIGHTS = 3_000_000
 COMPILE_HOURS = 0.25  # shorter runs do not earn back the minute that compiling takes on two cores
 CPU_PASS_TOKENS = 8192  # more of them in one pass leave every cache and gain nothing
-# Full logits of small batches and vocabularies are faster than chunks and fit any cache.
-FULL_LOGITS = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,6 @@ class Choices:
     dtype: str
     compile: bool
     micro_batch: int  # sequences of one pass on one rank
-    chunked_loss: bool
     threads: int
     reasons: dict[str, str]
 
@@ -65,10 +62,8 @@ def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
     micro, reasons["micro_batch"] = _micro_batch(
         settings, recipe.config, device, rows // ranks, dtype
     )
-    logits = micro * recipe.config.n_ctx * recipe.config.padded_vocab
     threads = settings.threads or len(os.sched_getaffinity(0))
-    reasons["loss"] = f"{logits * 4 / 1e6:.0f} MB of logits a pass"
-    return Choices(device, dtype, compiled, micro, logits > FULL_LOGITS, threads, reasons)
+    return Choices(device, dtype, compiled, micro, threads, reasons)
 
 
 def device_of(wanted: str) -> str:

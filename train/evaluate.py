@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from train.choices import Choices, device_of
 from train.data import Shards, Tokens, held_out, open_shards
@@ -60,13 +59,8 @@ def score(model: GPT, windows: Iterable[Tokens], choices: Choices | None = None)
         ids_BT = torch.from_numpy(batch).to(device).long()
         with choices.autocast() if choices else torch.autocast(device.type, enabled=False):
             h_NC = model.hidden(ids_BT[:, :-1]).flatten(0, 1)
-            loss: Tensor = next_token_loss(
-                h_NC,
-                model.head_weight,
-                ids_BT[:, 1:].flatten(),
-                model.config.vocab_size,
-                chunked=True,
-            )
+            targets_N = ids_BT[:, 1:].flatten()
+            loss = next_token_loss(h_NC, model.head_weight, targets_N, model.config.vocab_size)
         nats += float(loss)
         tokens += ids_BT[:, 1:].numel()
     model.train(was_training)

@@ -172,10 +172,10 @@ class Loop:
 
     def _objective(self, ids_BT: Tensor) -> Tensor:
         h_NC = self.model.hidden(ids_BT[:, :-1]).flatten(0, 1)
+        targets_N = ids_BT[:, 1:].flatten()
         return next_token_loss(
-            h_NC, self.model.head_weight, ids_BT[:, 1:].flatten(), self.recipe.config.vocab_size,
-            chunked=self.choices.chunked_loss,
-        )  # fmt: skip
+            h_NC, self.model.head_weight, targets_N, self.recipe.config.vocab_size
+        )
 
     def _read_numbers(self) -> None:
         """Log the step before: on a GPU its numbers are there by now, so that nothing waits."""

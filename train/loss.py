@@ -1,9 +1,10 @@
 """Cross-entropy of the tied head, as a sum over tokens, without ever keeping all logits.
 
-For GPT-2's vocabulary the logits of one sequence of 1,024 tokens take 206 MB in fp32; the whole
-model's activations are smaller. `chunked` computes loss and gradient ROWS tokens at a time in the
-forward pass, so that only (N, C) and (V, C) are kept. The plain way is for small vocabularies, and
-the reference of the tests. Axes: N tokens, C channels, V padded vocabulary.
+For GPT-2's vocabulary the fp32 logits of one sequence of 1,024 tokens take 206 MB, more than the
+rest of the model keeps of it. `chunked` makes loss and gradient in the forward pass while a chunk's
+logits are there, so that only (N, C) and (V, C) are kept. On a CPU this is also 1.2 to 1.7 times as
+fast as the full way, which stays as the reference of the tests.
+Axes: N tokens, C channels, V padded vocabulary.
 """
 
 from typing import Any
@@ -12,54 +13,48 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
-ROWS = 1024  # tokens of one chunk: 206 MB of fp32 logits at GPT-2's vocabulary
 IGNORED = -100  # a target that counts for nothing, as in torch
+# Logits of one chunk. On a CPU the best of 16 to 1,024 rows at vocabularies of 4,096 and 50,257;
+# larger chunks leave the cache, smaller ones waste the matrix product.
+CPU_ROWS_MIN, CPU_CHUNK = 256, 1 << 21
+GPU_ROWS = 2048
 
 
 def next_token_loss(
-    h_NC: Tensor, head_VC: Tensor, targets_N: Tensor, vocab_size: int, *, chunked: bool
+    h_NC: Tensor, head_VC: Tensor, targets_N: Tensor, vocab_size: int, *, chunked: bool = True
 ) -> Tensor:
     """Sum over tokens of -ln p(target) in nats, fp32; rows past the vocabulary have p = 0."""
     if not chunked:
         return _chunk_loss(F.linear(h_NC, head_VC), targets_N, vocab_size)
+    rows = GPU_ROWS if h_NC.is_cuda else max(CPU_ROWS_MIN, CPU_CHUNK // head_VC.shape[0])
     if torch.is_grad_enabled():
-        return _ChunkedLoss.apply(h_NC, head_VC, targets_N, vocab_size)  # type: ignore[no-untyped-call]
-    total = h_NC.new_zeros((), dtype=torch.float32)
-    for start in range(0, h_NC.shape[0], ROWS):
-        rows = slice(start, start + ROWS)
-        total += _chunk_loss(F.linear(h_NC[rows], head_VC), targets_N[rows], vocab_size)
+        return _ChunkedLoss.apply(h_NC, head_VC, targets_N, vocab_size, rows)  # type: ignore[no-untyped-call]
+    total = torch.zeros((), device=h_NC.device)
+    for h_RC, targets_R in zip(h_NC.split(rows), targets_N.split(rows), strict=True):  # type: ignore[no-untyped-call]
+        total += _chunk_loss(F.linear(h_RC, head_VC), targets_R, vocab_size)
     return total
 
 
 def _chunk_loss(logits_NV: Tensor, targets_N: Tensor, vocab_size: int) -> Tensor:
-    return F.cross_entropy(
-        _masked(logits_NV, vocab_size), targets_N, ignore_index=IGNORED, reduction="sum"
-    )
-
-
-def _masked(logits_NV: Tensor, vocab_size: int) -> Tensor:
-    """fp32 logits in which the padding of the vocabulary can have no probability."""
-    logits_NV = logits_NV.float()
-    padded = logits_NV.shape[1]
-    if padded == vocab_size:
-        return logits_NV
-    return logits_NV.masked_fill(
-        torch.arange(padded, device=logits_NV.device) >= vocab_size, float("-inf")
-    )
+    padding = torch.arange(logits_NV.shape[1], device=logits_NV.device) >= vocab_size
+    masked_NV = logits_NV.float().masked_fill(padding, float("-inf"))
+    return F.cross_entropy(masked_NV, targets_N, ignore_index=IGNORED, reduction="sum")
 
 
 def _loss_and_gradient(
     logits_NV: Tensor, targets_N: Tensor, vocab_size: int
 ) -> tuple[Tensor, Tensor]:
-    """The sum of the losses and d sum / d logits, in the type of the logits."""
-    masked_NV = _masked(logits_NV, vocab_size)
-    log_p_NV = masked_NV.log_softmax(-1)
-    counts_N = targets_N != IGNORED
+    """The sum of the losses, and d sum / d logits in the type of the logits, which are used up."""
+    kind, logits_NV = logits_NV.dtype, logits_NV.float()
+    logits_NV[:, vocab_size:] = float("-inf")
+    counts_N1 = (targets_N != IGNORED)[:, None]
     index_N1 = targets_N.clamp(min=0)[:, None]
-    loss = -(log_p_NV.gather(1, index_N1)[:, 0] * counts_N).sum()
-    is_target_NV = torch.arange(logits_NV.shape[1], device=logits_NV.device)[None] == index_N1
-    d_NV = (log_p_NV.exp() - is_target_NV.float()) * counts_N[:, None]
-    return loss, d_NV.to(logits_NV.dtype)
+    target_N1 = logits_NV.gather(1, index_N1)
+    total_N1 = logits_NV.logsumexp(-1, keepdim=True)
+    d_NV = logits_NV.sub_(total_N1).exp_()
+    d_NV.scatter_add_(1, index_N1, torch.full_like(index_N1, -1, dtype=torch.float32))
+    d_NV.mul_(counts_N1)
+    return ((total_N1 - target_N1) * counts_N1).sum(), d_NV.to(kind)
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -67,29 +62,33 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, h_NC: Tensor, head_VC: Tensor, targets_N: Tensor, vocab_size: int
+        ctx: Any, h_NC: Tensor, head_VC: Tensor, targets_N: Tensor, vocab_size: int, size: int
     ) -> Tensor:
         device = h_NC.device.type
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else h_NC.dtype
         ctx.kinds = h_NC.dtype, head_VC.dtype
         h_NC, head_VC = h_NC.to(kind), head_VC.to(kind)
         dh_NC = torch.empty_like(h_NC)
+        # A sum over many chunks: in fp32, whatever the products are.
         dhead_VC = torch.zeros_like(head_VC, dtype=torch.float32)
-        total = torch.zeros((), dtype=torch.float32, device=h_NC.device)
+        total = torch.zeros((), device=h_NC.device)
         with torch.autocast(device, enabled=False):
-            for start in range(0, h_NC.shape[0], ROWS):
-                rows = slice(start, start + ROWS)
+            for start in range(0, h_NC.shape[0], size):
+                rows = slice(start, start + size)
                 logits_NV = h_NC[rows] @ head_VC.t()
                 loss, d_NV = _loss_and_gradient(logits_NV, targets_N[rows], vocab_size)
                 total += loss
                 torch.mm(d_NV, head_VC, out=dh_NC[rows])
-                dhead_VC += d_NV.t() @ h_NC[rows]
+                if kind == torch.float32:
+                    torch.addmm(dhead_VC, d_NV.t(), h_NC[rows], out=dhead_VC)
+                else:
+                    dhead_VC += d_NV.t() @ h_NC[rows]
         ctx.save_for_backward(dh_NC, dhead_VC)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         dh_NC, dhead_VC = ctx.saved_tensors
         h_kind, head_kind = ctx.kinds
         scale = grads[0]
-        return (dh_NC * scale).to(h_kind), (dhead_VC * scale).to(head_kind), None, None
+        return (dh_NC * scale).to(h_kind), (dhead_VC * scale).to(head_kind), None, None, None

@@ -70,15 +70,6 @@ def test_accumulation_gives_the_losses_of_one_pass(shards_folder, tiny, whole_ru
         assert one == pytest.approx(four, abs=1e-5)
 
 
-def test_chunked_loss_trains_like_the_full_one(
-    shards_folder, tiny, whole_run, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("train.choices.FULL_LOGITS", 0)
-    assert train(shards_folder, tmp_path / "run", *tiny) == 0
-    for (_, full), (_, chunked) in zip(losses(whole_run), losses(tmp_path / "run"), strict=True):
-        assert full == pytest.approx(chunked, abs=1e-4)
-
-
 def killed(shards, out, options, after_lines):
     """Start a run, send SIGKILL once its log has so many lines; whether it was still running."""
     command = [sys.executable, "-m", "train", str(shards), "--out", str(out), "--resume", *options]

@@ -112,7 +112,8 @@ def gradients(model, ids, targets, chunked):
 
 
 def test_the_chunked_loss_and_its_gradients_equal_the_full_ones(monkeypatch):
-    monkeypatch.setattr("train.loss.ROWS", 50)
+    monkeypatch.setattr("train.loss.CPU_CHUNK", 0)
+    monkeypatch.setattr("train.loss.CPU_ROWS_MIN", 50)
     model = made(TINY)
     ids = torch.randint(97, (4, 33), generator=torch.Generator().manual_seed(0))
     targets = ids[:, 1:].flatten().clone()
