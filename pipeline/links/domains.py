@@ -47,7 +47,7 @@ SOCIAL_DOMAINS = frozenset(
 WIKIPEDIA_DOMAINS = frozenset({"wikipedia.org", "wikipedia.com", "secure.wikimedia.org"})
 
 # RFC 6761, RFC 6762, RFC 8375 and the names that routers and offices use.
-_PRIVATE_SUFFIXES = frozenset(
+PRIVATE_SUFFIXES = frozenset(
     "localhost local localdomain internal intranet lan home home.arpa corp private".split()
 )
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
@@ -86,7 +86,7 @@ def _unreachable(host: str) -> Reason | None:
         return None if address.is_global and not address.is_multicast else Reason.HOST_PRIVATE
     if _HOST_NAME.fullmatch(host) is None:
         return Reason.HOST_INVALID
-    if "." not in host or not _PRIVATE_SUFFIXES.isdisjoint(suffixes(host)):
+    if "." not in host or not PRIVATE_SUFFIXES.isdisjoint(suffixes(host)):
         return Reason.HOST_PRIVATE
     return None
 
