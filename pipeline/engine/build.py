@@ -10,6 +10,7 @@
 made in it is stage_run.py's business.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterable
@@ -118,8 +119,10 @@ class Build:
         Whatever happens here, that thread is joined before the lock is let go.
         """
         if self._runner is None:
+            logging.disable(logging.WARNING)  # Beam misses libraries of Google's, out loud
             from pipeline.engine.runner import Runner  # Beam takes a second to import
 
+            logging.disable(logging.NOTSET)
             self._runner = self._stack.enter_context(Runner(self.engine))
         runner, crash = self._runner, list[BaseException]()
 

@@ -1,0 +1,167 @@
+"""Toy builds in this process, and drivers in processes of their own that can be killed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy
+
+from pipeline.engine import runner
+from pipeline.engine.build import Build
+from pipeline.engine.stage import Output, Stage
+from pipeline.settings import EngineSettings
+
+ROOT = Path(__file__).resolve().parents[3]
+ENGINE = {"workers": 2, "buckets": 4, "free_disk_min_bytes": 0}
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts run one by one in this process, without Beam's second a step.
+
+    For tests of what the engine keeps, not of where parts run.
+    """
+
+    def run(self: runner.Runner, task: Any, parts: list[Any]) -> None:
+        for part in parts:
+            list(runner._guarded(task, part, None))
+
+    monkeypatch.setattr(runner.Runner, "__enter__", lambda self: self)
+    monkeypatch.setattr(runner.Runner, "run", run)
+
+
+@dataclass
+class Toys:
+    """Builds of toy stages in one folder, and the log of what was done."""
+
+    folder: Path
+    log: Path
+    drivers: "Drivers | None" = None
+    engine: dict[str, Any] = field(default_factory=lambda: dict(ENGINE))
+
+    def build(self, *labels: str, build: dict[str, Any] | None = None, **stage: Any) -> Output:
+        """Build the toy stage in this process."""
+        do = stage.pop("do", {})
+        options = toy.Options(str(self.log), do)
+        return self.run(toy.stage(labels or ("a", "b", "c", "d"), options=options, **stage), build)
+
+    def run(self, stage: Stage, build: dict[str, Any] | None = None) -> Output:
+        """Build any stage in this process."""
+        settings = EngineSettings(**self.engine)
+        with Build(self.folder, settings, quiet=True, **(build or {})) as the_build:
+            return the_build.run(stage)
+
+    def done(self) -> Counter[str]:
+        """What was done since the last call: "read" and so on, how often."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        self.log.write_text("")
+        return Counter(line.split()[0] for line in lines)
+
+    def start(self, kill: str = "", **stage: Any) -> int:
+        """Start a driver in a process of its own; its pid."""
+        assert self.drivers is not None
+        stage.setdefault("labels", ["a", "b", "c", "d"])
+        stage["log"] = str(self.log)
+        run = {
+            "folder": str(self.folder),
+            "stderr": str(self.stderr),
+            "kill": kill,
+            "engine": self.engine,
+            "stage": stage,
+        }
+        return self.drivers.ask({"run": run})
+
+    def wait(self, pid: int) -> int:
+        """Wait for a driver: its exit code, or the negative signal that ended it."""
+        assert self.drivers is not None
+        return self.drivers.ask({"wait": pid})
+
+    @property
+    def stderr(self) -> Path:
+        """What drivers wrote for people."""
+        return self.folder.with_suffix(".stderr")
+
+    def wait_for(self, text: str, timeout_s: float = 20) -> str:
+        """Wait until the log has a line with this text; the line."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            lines = self.log.read_text().splitlines() if self.log.exists() else []
+            for line in lines:
+                if text in line:
+                    return line
+            time.sleep(0.02)
+        raise AssertionError(f"{text!r} did not come in {timeout_s} s; the log has {lines}")
+
+
+class Drivers:
+    """The process that forks drivers."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests" / "toy_driver.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    def ask(self, request: dict[str, Any]) -> int:
+        """One request, one answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def drivers() -> Iterator[Drivers]:
+    """Forks drivers for the whole session."""
+    found = Drivers()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> Toys:
+    """A build folder for toys."""
+    return Toys(tmp_path / "build", tmp_path / "log")
+
+
+@pytest.fixture
+def killable(toys: Toys, drivers: Drivers) -> Toys:
+    """A build folder for toys whose drivers are processes of their own."""
+    toys.drivers = drivers
+    return toys
+
+
+@pytest.fixture
+def processes_of() -> Callable[[int], list[int]]:
+    """The living processes of a driver's group."""
+
+    def living(group: int) -> list[int]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[2]) == group and fields[0] != "Z":
+                found.append(int(path.parent.name))
+        return found
+
+    return living

@@ -1,0 +1,248 @@
+"""A small stage for tests of the engine; worker processes import it.
+
+Its rows are made up from part and row numbers; a log file outside the build tells what was done.
+`do` makes one part misbehave: {"1": "kill the driver"}.
+"""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.engine import parts as engine_parts
+from pipeline.engine.parts import Part, PartWriter
+from pipeline.engine.stage import Exchange, Inputs, ReduceStep, Stage, Step
+from pipeline.errors import InputError
+from pipeline.reasons import Reason
+
+SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64())])
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Settings of the toy."""
+
+    rows: int = 20
+    keys: int = 7
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a toy does besides its rows; nothing here shapes a digest."""
+
+    log: str = ""
+    do: Mapping[str, str] = field(default_factory=dict)  # part's label: what it does
+
+
+def say(log: str, line: str) -> None:
+    """Append a line to the log, whole even from several processes."""
+    if log:
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, f"{line}\n".encode())
+        os.close(descriptor)
+
+
+def plan(labels: tuple[str, ...], options: Options, inputs: Inputs) -> list[Part]:
+    """One part a label; its content is its label."""
+    return [Part(number, label, label) for number, label in enumerate(labels)]
+
+
+@dataclass(frozen=True)
+class Read:
+    """Makes a part's rows; drops every tenth."""
+
+    rules: Rules
+    options: Options
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        say(self.options.log, f"read {part.label}")
+        misbehave(self.options.do.get(part.label, ""), out, self.options.log)
+        seed = sum(part.label.encode())
+        rows = [
+            {"id": f"k{(seed * 31 + row * 7) % self.rules.keys}", "n": seed * 1000 + row}
+            for row in range(self.rules.rows)
+        ]
+        out.write_rows(row for row in rows if row["n"] % 10)
+        dropped = [row for row in rows if row["n"] % 10 == 0]
+        for row in dropped:
+            out.drop("posts", Reason.URL_INVALID, id=row["id"], url=f"http://{row['n']}")
+        out.book("posts", rows_in=len(rows), rows_out=len(rows) - len(dropped))
+        say(self.options.log, f"done {part.label}")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sums the rows of each key."""
+
+    options: Options
+
+    def __call__(self, tables: dict[str, pa.Table], out: PartWriter) -> None:
+        table = pa.concat_tables(list(tables.values()))
+        say(self.options.log, f"group {table.num_rows}")
+        sums = table.group_by("id").aggregate([("n", "sum")]).rename_columns(["id", "n"])
+        out.write(sums)
+        out.book(
+            "posts",
+            rows_in=table.num_rows,
+            rows_out=sums.num_rows,
+            merged=table.num_rows - sums.num_rows,
+        )
+
+
+def plan_items(inputs: Inputs) -> list[Part]:
+    """A part for each bucket."""
+    return [
+        Part(info.number, info.label, f"{info.number} {info.digest}", {"path": str(info.path)})
+        for info in inputs["group"].parts
+    ]
+
+
+@dataclass(frozen=True)
+class Items:
+    """Sends each row through the pool."""
+
+    options: Options
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        say(self.options.log, f"items {part.label}")
+        misbehave(self.options.do.get(part.label, ""), out, self.options.log)
+        table = engine_parts.pq.read_table(part.source["path"])
+        rows = list(out.pool.map(double, table.to_pylist()))
+        out.write_rows(rows)
+        out.book("posts", rows_in=table.num_rows, rows_out=len(rows))
+
+
+def double(row: dict[str, Any]) -> dict[str, Any]:
+    """The work on one item."""
+    return {"id": row["id"], "n": row["n"] * 2}
+
+
+def stage(
+    labels: tuple[str, ...] = ("a", "b", "c", "d"),
+    rules: Rules = Rules(),  # noqa: B008 (frozen)
+    options: Options = Options(),  # noqa: B008 (frozen)
+    *,
+    items: bool = False,
+    keep: bool = False,
+    versions: Mapping[str, str] | None = None,
+    **more: Any,
+) -> Stage:
+    """posts -> posts by key (-> items)."""
+    steps: list[Step | ReduceStep] = [
+        Step(
+            "read",
+            1,
+            partial(plan, labels, options),
+            Read(rules, options),
+            SCHEMA,
+            settings=rules,
+            exchange=Exchange("id"),
+            keep=keep,
+            versions=versions or {},
+        ),
+        ReduceStep("group", 1, "id", Group(options), SCHEMA, ("read",)),
+    ]
+    if items:
+        steps.append(
+            Step("items", 1, plan_items, Items(options), SCHEMA, inputs=("group",), runs="items")
+        )
+    return Stage("toy", "posts", tuple(steps), **more)
+
+
+# What a part can do instead of, or before, its work
+
+
+def misbehave(what: str, out: PartWriter, log: str) -> None:
+    """Do it."""
+    if what:
+        MISDEEDS[what](out, log)
+
+
+def _kill_driver(out: PartWriter, log: str) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(600)
+
+
+def _kill_driver_and_hold_the_lock(out: PartWriter, log: str) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    hold_interpreter_lock()
+
+
+def hold_interpreter_lock() -> None:
+    """Stay in C code for ages: no other thread of this process runs."""
+    re.match(r"(a+)+$", "a" * 50 + "b")
+
+
+def _kill_driver_before_sidecar(out: PartWriter, log: str) -> None:
+    # In the worker: the part's data is renamed into place, its sidecar is never written.
+    def write_durably(path: Path, text: str) -> None:
+        _kill_driver(out, log)
+
+    engine_parts.write_durably = write_durably
+
+
+def _sleep(out: PartWriter, log: str) -> None:
+    say(log, f"asleep {os.getpid()}")
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        time.sleep(0.02)
+        out.heartbeat("asleep")
+
+
+def _finish_slowly(out: PartWriter, log: str) -> None:
+    say(log, f"slow {os.getpid()}")
+    time.sleep(1.5)
+
+
+def _raise_input_error(out: PartWriter, log: str) -> None:
+    raise InputError("dump.zst", "byte 10240", "the file ends in the middle of a frame", "Mend it")
+
+
+def _die_once(out: PartWriter, log: str) -> None:
+    if Path(log).read_text().count("dying") == 0:
+        say(log, "dying")
+        os._exit(9)
+
+
+def _book_wrongly(out: PartWriter, log: str) -> None:
+    out.book("posts", rows_in=1)
+
+
+def _fail(error: BaseException) -> Callable[[PartWriter, str], None]:
+    def act(out: PartWriter, log: str) -> None:
+        raise error
+
+    return act
+
+
+def _fill_disk(out: PartWriter, log: str) -> None:
+    out.file("more.bin").write_bytes(bytes(64 << 20))
+
+
+def _hang_in_pool(out: PartWriter, log: str) -> None:
+    say(log, f"asleep {os.getpid()}")
+    list(out.pool.map(time.sleep, [500.0, 500.0]))
+
+
+MISDEEDS: dict[str, Callable[[PartWriter, str], None]] = {
+    "kill the driver": _kill_driver,
+    "kill the driver, hold the lock": _kill_driver_and_hold_the_lock,
+    "kill the driver before the sidecar": _kill_driver_before_sidecar,
+    "sleep": _sleep,
+    "finish slowly": _finish_slowly,
+    "raise InputError": _raise_input_error,
+    "raise KeyError": _fail(KeyError("colour")),
+    "exit": _fail(SystemExit(3)),
+    "die once": _die_once,
+    "die": lambda out, log: os._exit(9),
+    "book wrongly": _book_wrongly,
+    "fill the disk": _fill_disk,
+    "hang in the pool": _hang_in_pool,
+}
