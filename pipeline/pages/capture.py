@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from urllib.parse import urljoin
 
 from pipeline.links.canonical import Canonical, canonical
+from pipeline.links.unwrap import unwrapper
 from pipeline.pages.warc import NotHttp, Record, Response, response_of
 from pipeline.reasons import Reason
 from pipeline.records import Drop
@@ -68,12 +69,12 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
             return Drop(Reason.UNREADABLE, record.fault)
         return Drop(Reason.NOT_A_PAGE, f"a {record.kind or 'nameless'} record")
     address = record.headers.get("warc-target-uri", "").strip().removeprefix("<").removesuffix(">")
-    url = canonical(address)
+    url, archived_s = page_url(address)
     if isinstance(url, Drop):
         reason = Reason.UNREADABLE if record.fault else Reason.NOT_A_PAGE
         return Drop(reason, f"{address or 'no target URI'}: {url.reason}")
     response, fault, detail = _response(record)
-    target = _target(record, response, url)
+    target = _target(record, response, address)
     return Capture(
         record_id=record.headers.get("warc-record-id", ""),
         key=url.key,
@@ -84,13 +85,32 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
         length=record.length,
         status=response.status,
         mime=mime_of(response),
-        captured_s=time_of(record.headers.get("warc-date", "")),
+        captured_s=time_of(record.headers.get("warc-date", ""))
+        if archived_s is None
+        else archived_s,
         payload_digest=record.headers.get("warc-payload-digest", ""),
         target_key=target.key if target else "",
         target_url=target.url if target else "",
         fault=fault,
         detail=detail,
     )
+
+
+def page_url(address: str) -> tuple[Canonical | Drop, int | None]:
+    """The URL of the page at this address, and the time of its capture where that is a web archive.
+
+    A dated page of web.archive.org is the page that it shows, as links are unwrapped too. Other
+    wrappers stay: a translation is another page.
+    """
+    url = canonical(address)
+    if isinstance(url, Drop):
+        return url, None
+    unwrap = unwrapper(url.host)
+    inner = unwrap(url) if unwrap else None
+    if inner is None or inner.capture_hint_s is None:
+        return url, None
+    within = canonical(inner.url)
+    return (url, None) if isinstance(within, Drop) else (within, inner.capture_hint_s)
 
 
 def mime_of(response: Response) -> str:
@@ -133,18 +153,18 @@ def _response(record: Record) -> tuple[Response, str, str]:
     return response, "", ""
 
 
-def _target(record: Record, response: Response, url: Canonical) -> Canonical | None:
+def _target(record: Record, response: Response, base: str) -> Canonical | None:
     """Where a redirect leads, or the URL of the capture that a revisit repeats."""
     if response.status in REDIRECT_STATUSES:
         # Servers send UTF-8 here, which was read as Latin-1 like all headers.
         address = response.header("Location").encode("latin-1").decode("utf-8", "replace")
         try:
-            address = urljoin(url.url, address) if address else ""
+            address = urljoin(base, address) if address else ""
         except ValueError:  # an unmatched bracket in the host
             return None
     else:
         address = record.headers.get("warc-refers-to-target-uri", "").strip("<> ")
-    target = canonical(address) if address else None
+    target = page_url(address)[0] if address else None
     return None if isinstance(target, Drop) else target
 
 

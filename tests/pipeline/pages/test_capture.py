@@ -123,6 +123,17 @@ def test_a_target_uri_in_angle_brackets_is_read(maker):
     assert one(maker, "<http://A.org/x/>", maker.http()).key == "a.org/x"
 
 
+def test_a_capture_of_a_web_archive_is_one_of_the_page_that_it_shows(maker):
+    archive = "https://web.archive.org/web"
+    found = one(maker, f"{archive}/20130501000000/http://a.org/x/", maker.http(), date="2020-01-01")
+    assert (found.key, found.url, found.captured_s) == ("a.org/x", "http://a.org/x/", 1367366400)
+    moved = maker.http(302, location="/web/2013/http://b.org/")
+    assert one(maker, f"{archive}/2012/http://a.org/", moved).target_key == "b.org/"
+    assert one(maker, f"{archive}/*/http://a.org/", maker.http()).key.startswith("web.archive.org")
+    translated = one(maker, "http://translate.google.com/?u=http://a.org/", maker.http())
+    assert translated.key.startswith("translate.google.com")
+
+
 @pytest.mark.parametrize(
     ("date", "seconds"),
     [
