@@ -39,7 +39,7 @@ from pipeline.tokens.shards import (
     write_shard,
 )
 from pipeline.tokens.split import SplitRules, order_limit, order_of, split_of
-from pipeline.tokens.texts import BATCH_ROWS, TEXT, Text, read_texts
+from pipeline.tokens.texts import BATCH_ROWS, TEXT, Text, is_plain, read_texts
 
 UNIT = "documents"
 PART_BYTES = 64 << 20  # of text become one part: some 12 s of encoding
@@ -125,9 +125,11 @@ def shards_stage(rules: ShardsSettings) -> Stage:
 
 
 def _plan_texts(paths: Sequence[Path], file_digest: FileDigest, inputs: Inputs) -> list[Part]:
+    # A file's name says how it is read, so it is part of what is read.
+    digests = [digest_of([file_digest(path), is_plain(path)]) for path in paths]
     return [
-        Part(number, path.name, file_digest(path), {"path": str(path)})
-        for number, path in enumerate(paths)
+        Part(number, path.name, digest, {"path": str(path.absolute())})
+        for number, (path, digest) in enumerate(zip(paths, digests, strict=True))
     ]
 
 
@@ -152,7 +154,7 @@ def _read_texts(part: Part, out: PartWriter) -> None:
 def _plan_import(path: Path, file_digest: FileDigest, inputs: Inputs) -> list[Part]:
     if not path.is_file():
         tokenizers.load(path)  # says what is missing
-    return [Part(0, path.name, file_digest(path), {"path": str(path)})]
+    return [Part(0, path.name, file_digest(path), {"path": str(path.absolute())})]
 
 
 def _import(part: Part, out: PartWriter) -> None:

@@ -63,7 +63,7 @@ def read_texts(path: Path) -> Iterator[Found]:
                 return
             file.seek(0)
             chunks = _unpacked(path, file)
-            if _is_plain(path):
+            if is_plain(path):
                 yield from _documents(b"".join(chunks))
             else:
                 for number, line in enumerate(_lines(chunks), 1):
@@ -73,8 +73,8 @@ def read_texts(path: Path) -> Iterator[Found]:
         raise InputError(path, "", "there is no such file", "Check the path.") from None
 
 
-def _is_plain(path: Path) -> bool:
-    """Whether the file is plain text, by its name less what packed it."""
+def is_plain(path: Path) -> bool:
+    """Whether the file is plain text (not JSON lines), by its name less what packed it."""
     suffixes = [suffix for suffix in path.suffixes if suffix not in (".gz", ".zst", ".xz")]
     return not suffixes or suffixes[-1] not in (".jsonl", ".json", ".ndjson")
 

@@ -2,6 +2,10 @@
 
 import json
 import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +17,7 @@ from pipeline.engine.build import Build
 from pipeline.engine.digest import file_digest, sum_digests
 from pipeline.engine.drops import read_drops
 from pipeline.engine.ledger import total
+from pipeline.engine.parts import PartStopped
 from pipeline.engine.stage import Output, PartWriter, Stage, identity
 from pipeline.errors import SettingsError, StageError
 from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
@@ -106,6 +111,19 @@ def test_all_documents_are_in_the_shards_with_an_eot_each(made, texts):
     assert counted == sum(len(encoder.encode(text)) for text in texts) + len(texts)
     assert content["tokenizer"] == encoder.tokenizer.digest
     assert content["eot_id"] == encoder.tokenizer.eot_id
+
+
+def test_the_stages_give_these_tokens_until_their_version_changes(made):
+    # A change here is a change of a rule: raise the version of the step that made it.
+    tokenizer, shards = made
+    assert tokenizer.parts[0].notes["digest"] == "ca74d10c631efb5ef9a1b22d0b81384b"
+    content = json.loads((shards.folder / "shards.json").read_text())
+    checksums = [entry["xxh3_128"] for entry in content["files"]]
+    assert (len(checksums), checksums[0], checksums[-1]) == (
+        8,
+        "b83b4b4ec4eb6707d52c2f6e06b1df2f",
+        "5a7d0ef520a003e6f8e1a4708208b92d",
+    )
 
 
 def test_each_row_leads_to_its_text(made, texts):
@@ -223,3 +241,49 @@ def test_bad_rows_of_anyones_file_are_dropped_with_their_place(tmp_path, texts):
     ledger = output.ledgers["documents"]
     assert (ledger.rows_in, ledger.rows_out) == (22, 20)
     assert ledger.drops == {"text_missing": 1, "line_invalid": 1}
+
+
+def test_a_part_that_is_asked_to_stop_leaves_nothing(corpus, tmp_path):
+    inputs = {"corpus": run_here(texts_stage(corpus[1], file_digest), {}, tmp_path)}
+    stage = tokenizer_stage(TOKENIZER, SHARDS, file_digest)
+    out = PartWriter(
+        tmp_path / "train",
+        stage.steps[0].plan(inputs)[0],
+        stage.steps[0].schema,
+        stopping=lambda: True,
+    )
+    with pytest.raises(PartStopped):
+        stage.steps[0].work(stage.steps[0].plan(inputs)[0], out)
+    out.abandon()
+    assert not list((tmp_path / "train").glob("*.json"))
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from pipeline.engine.build import Build
+from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
+from pipeline.tokens.stage import shards_stage, texts_stage, tokenizer_stage
+
+shards = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
+with Build(Path(sys.argv[1]), EngineSettings(workers=1), quiet=True) as build:
+    build.run(texts_stage([Path(path) for path in sys.argv[2:]], build.files.digest))
+    build.run(tokenizer_stage(TokenizerSettings(vocab_size=400), shards, build.files.digest))
+    build.run(shards_stage(shards))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sign", ["tokenizer-train-*/.aside/*", "shards-encode-*/part-*", "shards-write-*/*.bin"]
+)
+def test_shards_are_the_same_after_a_kill(corpus, made, tmp_path, sign):
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), *map(str, corpus[1])]
+    with subprocess.Popen(command) as child:
+        while child.poll() is None and not list((tmp_path / ".work").glob(sign)):
+            time.sleep(0.002)
+        child.kill()
+    assert child.returncode == -signal.SIGKILL
+    assert not (tmp_path / "shards").exists()
+    tokenizer, shards = build(tmp_path, corpus[1])
+    assert (tokenizer.digest, shards.digest) == (made[0].digest, made[1].digest)
