@@ -17,14 +17,14 @@ import pyarrow as pa
 import xxhash
 
 MODULUS = 1 << 128
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode  # one value as bytes that depend on nothing else
 
 
 def rows_digest(table: pa.Table) -> int:
     """Sum of the digests of all rows, all columns, modulo 2^128."""
     columns = [column.to_pylist() for column in table.columns]
     digest = xxhash.xxh3_128_intdigest
-    return sum(digest(_encode(row)) for row in zip(*columns, strict=True)) % MODULUS
+    return sum(digest(encode(row)) for row in zip(*columns, strict=True)) % MODULUS
 
 
 def sum_digests(digests: Iterable[str]) -> str:

@@ -18,7 +18,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
+
+from pipeline.engine.digest import encode
 
 # Rows are gathered until so many bytes before they are cut into buckets: one batch a bucket then.
 FLUSH_BYTES = 64 << 20
@@ -129,8 +132,15 @@ def slices(
 
 
 def _sorted(table: pa.Table, key: str) -> pa.Table:
-    others = [f.name for f in table.schema if f.name != key and not pa.types.is_nested(f.type)]
-    return table.sort_by([(name, "ascending") for name in (key, *others)]).combine_chunks()
+    names = [key, *(name for name in table.column_names if name != key)]
+    columns = {name: table[name] for name in names}
+    for name in names:
+        if pa.types.is_nested(columns[name].type):  # Arrow cannot sort these
+            encoded = [encode(value) for value in columns[name].to_pylist()]
+            columns[name] = pa.array(encoded, pa.large_binary())
+    order = [(name, "ascending") for name in names]
+    indices = pc.sort_indices(pa.table(columns), sort_keys=order)
+    return table.take(indices).combine_chunks()
 
 
 def read_batches(

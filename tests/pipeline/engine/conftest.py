@@ -16,6 +16,7 @@ import toy
 
 from pipeline.engine import runner
 from pipeline.engine.build import Build
+from pipeline.engine.parts import read_sidecars
 from pipeline.engine.stage import Output, Stage
 from pipeline.settings import EngineSettings
 
@@ -84,6 +85,11 @@ class Toys:
         assert self.drivers is not None
         return self.drivers.ask({"wait": pid})
 
+    def committed(self) -> set[str]:
+        """The labels of the parts of the step `read` that are committed."""
+        folders = (self.folder / ".work").glob("toy-read-*")
+        return {info.label for folder in folders for info in read_sidecars(folder)}
+
     @property
     def stderr(self) -> Path:
         """What drivers wrote for people."""
@@ -146,22 +152,31 @@ def toys(tmp_path: Path) -> Toys:
 def killable(toys: Toys, drivers: Drivers) -> Toys:
     """A build folder for toys whose drivers are processes of their own."""
     toys.drivers = drivers
+    toys.engine["workers"] = 1  # each takes half a second to start
     return toys
 
 
-@pytest.fixture
-def processes_of() -> Callable[[int], list[int]]:
+def living(group: int) -> list[int]:
     """The living processes of a driver's group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
 
-    def living(group: int) -> list[int]:
-        found = []
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = path.read_text().rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(fields[2]) == group and fields[0] != "Z":
-                found.append(int(path.parent.name))
-        return found
 
-    return living
+@pytest.fixture
+def all_gone() -> Callable[[int], bool]:
+    """Whether no process of a driver's group is left two seconds after it ended."""
+
+    def gone(group: int) -> bool:
+        deadline = time.monotonic() + 2
+        while living(group) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return not living(group)
+
+    return gone
