@@ -16,7 +16,9 @@ _INVISIBLE = re.compile(
 _JOINERS = re.compile("(?<![\u0590-\U0010ffff])[\u200c\u200d]+")
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-_BEFORE_LINE_END = re.compile("[ \t]+(?=\n)")
+_BEFORE_LINE_END = re.compile(
+    "(?<![ \t])[ \t]++(?=\n)"
+)  # from the run's start: linear in its length
 _BLANK_LINES = re.compile("\n{3,}")
 
 

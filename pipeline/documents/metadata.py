@@ -14,11 +14,13 @@ TITLE_CHARS_MAX = 500
 _META = re.compile(
     r"<meta\s([^>\"']*+(?:\"[^\"]*+\"[^>\"']*+|'[^']*+'[^>\"']*+|[\"'])*+)", re.IGNORECASE
 )
-_ATTRIBUTE = re.compile(r"([^\s\"'/=]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
-_TITLE = re.compile(r"<title\b[^>]*+>([^<]*+)", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"(?<![^\s\"'/])([^\s\"'/=]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))"
+)
+_TITLE = re.compile(r"<title\b[^<>]*+>([^<]*+)", re.IGNORECASE)
 _JSON_DATE = re.compile(r"\"datePublished\"\s*+:\s*+\"([^\"]{8,40})\"")
 _TIME = re.compile(
-    r"<time\b[^>]*?\bdatetime\s*+=\s*+[\"']([^\"'>]{8,40})[\"'][^>]*+>", re.IGNORECASE
+    r"<time\b[^<>]{0,300}?\bdatetime\s*+=\s*+[\"']([^\"'>]{8,40})[\"']", re.IGNORECASE
 )
 _DAY = re.compile(r"\s*(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})(?!\d)")
 _TITLE_NAMES = ("og:title", "twitter:title", "dc.title", "headline")

@@ -1,0 +1,178 @@
+import codecs
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.documents.charset import NAME_OF_LABEL, Decoded, decode_text, detect
+from pipeline.reasons import Reason
+
+FRENCH = (
+    "<p>L'été dernier, nous avons marché près de la forêt ; où étiez-vous ? À Orléans, là-bas, "
+    "les élèves répètent leur leçon de français chaque matinée.</p>"
+) * 3
+SAMPLES = {
+    "windows-1252": FRENCH,
+    "windows-1250": "<p>Zażółć gęślą jaźń. Wczoraj byliśmy w górach i śpiewaliśmy pieśni.</p>" * 4,
+    "windows-1251": "<p>Вчера мы были в горах и пели песни у костра до самого утра.</p>" * 4,
+    "koi8-r": "<p>Вчера мы были в горах и пели песни у костра до самого утра.</p>" * 4,
+    "windows-1253": "<p>Χθες ήμασταν στα βουνά και τραγουδούσαμε μέχρι το πρωί.</p>" * 4,
+    "windows-1255": "<p>אתמול היינו בהרים ושרנו שירים ליד המדורה עד הבוקר.</p>" * 4,
+    "windows-1256": "<p>كنا أمس في الجبال وغنينا الأغاني بجانب النار حتى الصباح.</p>" * 4,
+    "windows-874": "<p>เมื่อวานเราอยู่บนภูเขาและร้องเพลงข้างกองไฟจนถึงเช้า</p>" * 4,
+    "shift_jis": "<p>昨日、私たちは山に行き、朝まで焚き火のそばで歌を歌いました。</p>" * 4,
+    "euc-jp": "<p>昨日、私たちは山に行き、朝まで焚き火のそばで歌を歌いました。</p>" * 4,
+    "gbk": "<p>昨天我们在山里，在篝火旁唱歌直到早晨，大家都很高兴。</p>" * 4,
+    "big5": "<p>昨天我們在山裡，在營火旁唱歌直到早晨，大家都很高興。</p>" * 4,
+    "euc-kr": "<p>어제 우리는 산에 가서 아침까지 모닥불 옆에서 노래를 불렀습니다.</p>" * 4,
+}
+
+
+def encode(name, text):
+    codec = {"windows-874": "cp874", "gbk": "gb18030"}.get(name, name)
+    return text.encode(codec)
+
+
+def test_a_byte_order_mark_comes_before_all():
+    body = codecs.BOM_UTF16_LE + FRENCH.encode("utf-16-le")
+    assert decode_text(body, "text/html; charset=utf-8") == Decoded(FRENCH, "utf-16le")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_header_names_the_charset(name):
+    found = decode_text(encode(name, SAMPLES[name]), f"text/html; charset={name}")
+    assert found == Decoded(SAMPLES[name], name)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_without_a_label_the_charset_is_found_in_which_the_text_reads(name):
+    assert detect(encode(name, SAMPLES[name])) == name
+
+
+def test_the_header_comes_before_meta():
+    body = b"<meta charset=windows-1251>" + FRENCH.encode("cp1252")
+    assert decode_text(body, 'text/html; charset="ISO-8859-1"').charset == "windows-1252"
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        b'<META content="text/html; charset=windows-1251" http-equiv=Content-Type>',
+        b"<meta charset='WINDOWS-1251'/>",
+        b'<?xml version="1.0" encoding="windows-1251"?>',
+        b"<!--" + b"x" * 3000 + b"--><meta charset = cp1251>",
+    ],
+)
+def test_meta_names_the_charset(label):
+    body = label + SAMPLES["windows-1251"].encode("cp1251")
+    found = decode_text(body, "text/html")
+    assert found.charset == "windows-1251"
+    assert found.html.endswith(SAMPLES["windows-1251"])
+
+
+def test_valid_utf_8_comes_before_a_header_that_says_otherwise():
+    found = decode_text(FRENCH.encode(), "text/html; charset=iso-8859-1")
+    assert found == Decoded(FRENCH, "utf-8")
+
+
+def test_pure_ascii_needs_no_label():
+    assert decode_text(b"<p>plain", "text/html; charset=gbk") == Decoded("<p>plain", "ascii")
+
+
+def test_iso_2022_jp_is_ascii_by_its_bytes_and_is_read_by_its_label():
+    body = SAMPLES["euc-jp"].encode("iso2022_jp")
+    found = decode_text(body, "text/html; charset=iso-2022-jp")
+    assert found == Decoded(SAMPLES["euc-jp"], "iso-2022-jp")
+
+
+@pytest.mark.parametrize(("codec", "name"), [("utf-16-le", "utf-16le"), ("utf-16-be", "utf-16be")])
+def test_utf_16_without_a_mark_is_told_by_its_zeros(codec, name):
+    assert decode_text(FRENCH.encode(codec), "") == Decoded(FRENCH, name)
+
+
+def test_meta_that_claims_utf_16_means_utf_8():
+    found = decode_text(b"<meta charset=utf-16>" + FRENCH.encode() + b"\x96", "")
+    assert found.charset == "utf-8"
+
+
+@pytest.mark.parametrize("content_type", ["", "text/html; charset=utf-8"])
+def test_one_bad_byte_in_a_utf_8_page_makes_no_mojibake(content_type):
+    body = FRENCH.encode() + b"<p>don\x92t" + FRENCH.encode()
+    assert decode_text(body, content_type) == Decoded(f"{FRENCH}<p>don’t{FRENCH}", "utf-8")
+
+
+def test_a_character_that_was_cut_becomes_one_replacement():
+    body = FRENCH.encode() + "日".encode()[:2] + b"..." + FRENCH.encode()
+    assert decode_text(body, "").html == f"{FRENCH}\ufffd...{FRENCH}"
+
+
+def test_a_label_of_utf_8_over_windows_1252_is_not_believed():
+    found = decode_text(FRENCH.encode("cp1252"), "text/html; charset=utf-8")
+    assert found == Decoded(FRENCH, "windows-1252")
+
+
+def test_a_label_under_which_little_is_readable_is_not_believed():
+    body = SAMPLES["windows-1251"].encode("cp1251")
+    assert decode_text(body, "text/html; charset=euc-jp").charset == "windows-1251"
+
+
+def test_quotation_marks_of_windows_survive_a_wrong_label():
+    body = b"<p>\x93It\x92s Z\xfcrich\x94"
+    for label in ("iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1252", "none"):
+        found = decode_text(body, f"text/html; charset={label}")
+        assert found.html == "<p>“It’s Zürich”"
+
+
+def test_unknown_labels_are_passed_over():
+    body = b"<meta charset=koi8-r>" + SAMPLES["koi8-r"].encode("koi8-r")
+    assert decode_text(body, "text/html; charset=x-nonsense").charset == "koi8-r"
+
+
+def test_bytes_that_are_no_text_are_dropped():
+    body = bytes(range(256)) * 20
+    assert decode_text(body, "text/html").reason is Reason.CHARSET_UNKNOWN
+
+
+def test_no_label_reaches_a_codec_that_is_no_charset():
+    for label in ("idna", "rot13", "base64", "unicode_escape", "utf-7", "zip", "punycode"):
+        assert label not in NAME_OF_LABEL
+
+
+def test_labels_mean_what_the_encoding_standard_says():
+    for label, name in {
+        "latin1": "windows-1252",
+        "us-ascii": "windows-1252",
+        "gb2312": "gbk",
+        "ks_c_5601-1987": "euc-kr",
+        "tis-620": "windows-874",
+        "iso-8859-9": "windows-1254",
+        "x-sjis": "shift_jis",
+        "unicode-1-1-utf-8": "utf-8",
+    }.items():
+        assert NAME_OF_LABEL[label] == name
+
+
+@given(st.binary(max_size=200), st.sampled_from(["", *sorted(NAME_OF_LABEL)]))
+def test_no_bytes_make_the_decoder_raise(body, label):
+    found = decode_text(body, f"text/html; charset={label}")
+    assert (
+        not isinstance(found, Decoded)
+        or found.charset == "ascii"
+        or found.charset in (NAME_OF_LABEL.values())
+    )
+
+
+@given(st.text())
+def test_utf_8_comes_back_as_it_was(text):
+    text = text.translate(dict.fromkeys(range(0x80, 0xA0))).lstrip("\ufeff")
+    body = text.encode("utf-8", "ignore")
+    if b"\0" not in body and b"\x1b" not in body:
+        assert decode_text(body, "").html == body.decode()
+
+
+@pytest.mark.parametrize("piece", [b"<script ", b"<meta ", b"charset =", b"\x93<", b"\xe9 "])
+def test_time_is_linear_in_the_page(piece):
+    started_s = time.process_time()
+    decode_text(piece * 400_000 + b"\xff", "")
+    assert time.process_time() - started_s < 5

@@ -1,0 +1,74 @@
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.documents.clean import clean_line, clean_text
+
+ODD = st.text(
+    alphabet=st.one_of(
+        st.characters(),
+        st.sampled_from(
+            list("ab \n\t\r\u00a0\u00ad\u200b\u200c\u200d\u2028\ufeff\ud800e\u0301ب👩")
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("co\u00adop\u200ber\ufeffate", "cooperate"),
+        ("a\u00a0b\u2009c\u3000d", "a b c d"),
+        ("bell\x07 and \x1b[31mred", "bell and [31mred"),
+        ("one\r\ntwo\rthree\u2028four", "one\ntwo\nthree\nfour"),
+        ("one  \n\n\n\n two\t\n", "one\n\n two"),
+        ("cafe\u0301", "café"),
+        ("lone \ud800 surrogate", "lone  surrogate"),
+        ("    def f():\n        return  1", "    def f():\n        return  1"),
+        ("\n\n title", " title"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("👩\u200d👧", "👩\u200d👧"),
+        ("word\u200c\u200d", "word"),
+        ("", ""),
+    ],
+)
+def test_what_cannot_be_seen_goes_and_what_can_stays(text, clean):
+    assert clean_text(text) == clean
+
+
+@given(ODD)
+def test_a_clean_text_stays_as_it_is(text):
+    assert clean_text(clean_text(text)) == clean_text(text)
+
+
+@given(ODD)
+def test_nothing_that_can_be_seen_is_taken_away(text):
+    def seen(characters):
+        composed = unicodedata.normalize("NFC", characters)
+        return [c for c in composed if unicodedata.category(c)[0] in "LNPS"]
+
+    without_marks = "".join(c for c in text if unicodedata.category(c)[0] != "M")
+    kept = seen(clean_text(without_marks))
+    assert [c for c in seen(without_marks) if c != "\ufffc"] == kept
+
+
+@given(ODD)
+def test_a_clean_text_can_be_encoded_and_holds_one_kind_of_space(text):
+    clean = clean_text(text)
+    clean.encode("utf-8")
+    assert not {c for c in clean if c.isspace()} - {" ", "\n", "\t"}
+    assert "\n\n\n" not in clean
+
+
+def test_a_line_has_single_spaces():
+    assert clean_line(" A\n title\u00a0\u00a0here ") == "A title here"
+
+
+@pytest.mark.parametrize("piece", [" ", "\t ", "\u200d", "\n ", "\u00ad", "\r"])
+def test_time_is_linear_in_the_text(piece):
+    started_s = time.process_time()
+    clean_text(f"a{piece * 1_000_000}b")
+    assert time.process_time() - started_s < 5

@@ -1,0 +1,168 @@
+import gzip
+import zlib
+from functools import partial
+
+import brotli
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.documents.decode import ENCODINGS_MAX, decode_body, file_kind
+from pipeline.reasons import Reason
+
+PAGE = b"<!DOCTYPE html><title>A river</title>" + b"<p>The quick brown fox jumped.</p>" * 400
+CAP = 1 << 20
+
+
+def chunked(body, size=1000):
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    lines = [f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in pieces]
+    return b"".join(lines) + b"0\r\n\r\n"
+
+
+def raw_deflate(body):
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+PACKERS = {
+    "chunked": chunked,
+    "gzip": lambda body: gzip.compress(body, mtime=0),
+    "x-gzip": lambda body: gzip.compress(body, mtime=0),
+    "deflate": zlib.compress,
+    "br": partial(brotli.compress, quality=4),
+    "zstd": zstandard.compress,
+}
+
+
+def decode(body, content="", transfer="", bytes_max=CAP):
+    return decode_body(
+        body, transfer_encoding=transfer, content_encoding=content, bytes_max=bytes_max
+    )
+
+
+@pytest.mark.parametrize("label", PACKERS)
+def test_each_encoding_is_undone(label):
+    assert decode(PACKERS[label](PAGE), label) == PAGE
+
+
+@given(st.lists(st.sampled_from(sorted(PACKERS)), max_size=ENCODINGS_MAX), st.binary(min_size=1))
+def test_encodings_in_a_row_are_undone_from_the_last(labels, content):
+    body = wanted = PAGE + content
+    for label in labels:
+        body = PACKERS[label](body)
+    assert decode(body, ", ".join(labels)) == wanted
+
+
+def test_transfer_encoding_is_undone_before_content_encoding():
+    body = chunked(PACKERS["br"](PAGE))
+    assert decode(body, content="br", transfer="chunked") == PAGE
+
+
+def test_deflate_may_lack_the_header_of_zlib():
+    assert decode(raw_deflate(PAGE), "deflate") == PAGE
+
+
+def test_members_of_gzip_follow_each_other_and_padding_is_no_member():
+    body = gzip.compress(PAGE) + gzip.compress(b"<p>more") + b"\0" * 20
+    assert decode(body, "gzip") == PAGE + b"<p>more"
+
+
+@pytest.mark.parametrize("label", [*PACKERS, "utf-8", "aws-chunked"])
+def test_a_page_that_is_plain_is_taken_as_it_is_whatever_the_header_says(label):
+    assert decode(PAGE, label) == PAGE
+
+
+def test_an_archive_may_undo_the_chunks_and_keep_both_headers():
+    assert decode(gzip.compress(PAGE), content="gzip", transfer="chunked") == PAGE
+
+
+@pytest.mark.parametrize("label", ["gzip", "deflate", "br", "zstd", "chunked"])
+def test_a_torn_body_gives_what_came_before_its_end(label):
+    varied = b"<html>" + b"".join(b"<p>%d %d</p>" % (n, n * n) for n in range(30_000))
+    packed = PACKERS[label](varied)
+    found = decode(packed[: len(packed) * 2 // 3], label)
+    assert varied.startswith(found)
+    assert len(found) > len(varied) // 3
+
+
+def test_damage_in_the_middle_gives_what_came_before():
+    varied = b"<html>" + b"".join(b"<p>%d %d</p>" % (n, n * n) for n in range(30_000))
+    packed = bytearray(gzip.compress(varied))
+    packed[len(packed) // 2 :] = b"\xff" * (len(packed) // 2)
+    assert varied.startswith(decode(bytes(packed), "gzip")[: len(varied) // 4])
+
+
+@pytest.mark.parametrize("label", ["gzip", "br", "zstd", "deflate", "compress"])
+def test_bytes_that_do_not_decode_and_are_no_markup_are_dropped(label):
+    drop = decode(b"\x00\x9c\xff\x13" * 50, label)
+    assert drop.reason is Reason.BODY_UNDECODABLE
+    assert label in drop.detail
+
+
+@pytest.mark.parametrize("label", ["gzip", "br", "zstd", "deflate"])
+def test_a_bomb_is_stopped_at_the_cap(label):
+    bomb = PACKERS[label](b"<p>" + b"\0" * (8 << 20))
+    assert len(bomb) < CAP
+    assert decode(bomb, label).reason is Reason.BODY_TOO_LARGE
+
+
+def test_a_bomb_of_many_members_is_stopped_too():
+    bomb = gzip.compress(b" " * 10_000) * 200
+    assert decode(bomb, "gzip").reason is Reason.BODY_TOO_LARGE
+
+
+def test_a_bomb_in_a_bomb_is_stopped_at_the_outer_one():
+    bomb = gzip.compress(gzip.compress(b"\0" * (8 << 20)))
+    assert decode(bomb, "gzip, gzip").reason is Reason.BODY_TOO_LARGE
+
+
+def test_a_body_above_the_cap_is_dropped_and_one_of_just_the_cap_is_not():
+    assert decode(PAGE, bytes_max=len(PAGE)) == PAGE
+    assert decode(PAGE, bytes_max=len(PAGE) - 1).reason is Reason.BODY_TOO_LARGE
+
+
+def test_more_encodings_than_any_client_allows_are_refused():
+    labels = ["gzip"] * (ENCODINGS_MAX + 1)
+    assert decode(PAGE, ", ".join(labels)).reason is Reason.BODY_UNDECODABLE
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n\t", b"\0\0"])
+def test_a_body_without_content_is_empty(body):
+    assert decode(body).reason is Reason.PAGE_EMPTY
+
+
+@given(st.binary(max_size=300), st.sampled_from([*PACKERS, "unknown"]))
+def test_no_bytes_make_a_decoder_raise(body, label):
+    decode(body, label)
+    decode(PACKERS.get(label, bytes)(body)[:-3], label)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"%PDF-1.4\n", "PDF"),
+        (b"\r\n %PDF-1.7", "PDF"),
+        (b"\x89PNG\r\n\x1a\n", "PNG"),
+        (b"GIF89a\1\0", "GIF"),
+        (b"\xff\xd8\xff\xe0", "JPEG"),
+        (b"PK\3\4\x14\0", "zip"),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"ID3\3\0", "MP3"),
+        (b"\0\0\0\x18ftypmp42", "MP4"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", "RIFF"),
+        (b"\0\0\1\0\1\0", "icon"),
+        (b"BM\x36\0\0\0\0\0\0\0", "bitmap"),
+        (b"x" * 257 + b"ustar\x0000", "tar"),
+    ],
+)
+def test_other_kinds_of_files_are_known_by_their_first_bytes(start, kind):
+    assert file_kind(start + b"\0" * 100) == kind
+
+
+@pytest.mark.parametrize(
+    "start", [b"<html>", b"BMW is a car", b"MZ Wallace", b"Rare", b"\xef\xbb\xbf<p>", b"RIFF raff"]
+)
+def test_pages_are_no_other_kind_of_file(start):
+    assert file_kind(start + b" and so on" * 40) == ""

@@ -1,0 +1,40 @@
+import pytest
+
+from pipeline.documents.language import SAMPLE_CHARS, classify, judge_language
+from pipeline.reasons import Reason
+
+ENGLISH = "The quick brown fox jumped over the lazy dog while everyone watched the river rise. " * 3
+GERMAN = "Der schnelle braune Fuchs sprang über den faulen Hund, während alle den Fluss sahen. " * 3
+NOISE = "1 2 3 4 5 6 7 8 9 10 11 12"
+
+
+@pytest.mark.parametrize(("text", "language"), [(ENGLISH, "en"), (GERMAN, "de")])
+def test_the_language_is_named_with_its_probability(text, language):
+    name, score = classify(text)
+    assert name == language
+    assert 0.9 < score <= 1
+    assert score == round(score, 4)
+
+
+def test_only_the_beginning_is_looked_at():
+    text = ENGLISH * 20
+    assert classify(text) == classify(text[:SAMPLE_CHARS] + GERMAN * 100)
+
+
+def test_a_wanted_language_is_kept():
+    assert judge_language(ENGLISH, ("en",), 0.5) == classify(ENGLISH)
+
+
+def test_another_language_is_dropped_and_named():
+    drop = judge_language(GERMAN, ("en", "fr"), 0.5)
+    assert drop.reason is Reason.OTHER_LANGUAGE
+    assert drop.detail.startswith("de 0.9")
+
+
+def test_a_text_whose_language_cannot_be_told_is_dropped():
+    assert judge_language(NOISE, ("en",), 0.5).reason is Reason.LANGUAGE_UNSURE
+
+
+def test_where_all_languages_are_wanted_the_unsure_are_kept_without_a_name():
+    assert judge_language(NOISE, (), 0.5)[0] == ""
+    assert judge_language(GERMAN, (), 0.5)[0] == "de"
