@@ -111,7 +111,8 @@ def load(path: Path) -> Tokenizer:
     for problem in _problems(content):
         raise SettingsError(f"{file}: {problem}; a byte-level BPE in GPT-2's form is needed")
     model = content["model"]
-    return _from_model(model["vocab"] | {END_OF_TEXT: len(model["vocab"])}, model["merges"])
+    vocab = _without_end(model["vocab"])
+    return _from_model(vocab | {END_OF_TEXT: len(vocab)}, model["merges"])
 
 
 def _problems(content: Any) -> Iterator[str]:
@@ -126,8 +127,7 @@ def _problems(content: Any) -> Iterator[str]:
         yield f"its pre-tokenizer is {split.get('type')}, or not with GPT-2's options"
     if content.get("normalizer"):
         yield "it normalises texts, so they could not be decoded as they were"
-    vocab = model["vocab"]
-    vocab.pop(END_OF_TEXT, None)  # some list it in the model too
+    vocab = _without_end(model["vocab"])
     added = [(token["content"], token["id"]) for token in content.get("added_tokens", [])]
     if added != [(END_OF_TEXT, len(vocab))]:
         yield f"its added tokens are not just {END_OF_TEXT} as the last id"
@@ -136,17 +136,29 @@ def _problems(content: Any) -> Iterator[str]:
     missing = set(_LETTER_OF_BYTE.values()) - vocab.keys()
     if missing:
         yield f"{len(missing)} of the 256 bytes have no token"
+    if any(left + right not in vocab for left, right in map(_pair, model["merges"])):
+        yield "some of its merges make no token"
     if len(vocab) >= 2**16:
         yield f"it has {len(vocab) + 1:,} ids, and shards hold 16-bit ones"
 
 
+def _without_end(vocab: dict[str, int]) -> dict[str, int]:
+    """A model's own tokens: OpenAI's file lists end-of-text among them, ours does too."""
+    return {token: i for token, i in vocab.items() if token != END_OF_TEXT}
+
+
+def _pair(merge: str | list[str]) -> tuple[str, str]:
+    """Older files write a merge as "a b", newer ones as a pair."""
+    left, right = merge.split(" ") if isinstance(merge, str) else merge
+    return left, right
+
+
 def _from_model(vocab: dict[str, int], merges: list[Any]) -> Tokenizer:
-    """From Hugging Face's spelling. Older files write a merge as "a b", newer ones as a pair."""
+    """From Hugging Face's spelling."""
     tokens = sorted(vocab, key=vocab.__getitem__)
-    pairs = [tuple(merge.split(" ") if isinstance(merge, str) else merge) for merge in merges]
     return Tokenizer(
         tokens=(*map(_unspell, tokens[:-1]), END_OF_TEXT.encode()),
-        merges=tuple((_unspell(left), _unspell(right)) for left, right in pairs),
+        merges=tuple((_unspell(left), _unspell(right)) for left, right in map(_pair, merges)),
     )
 
 

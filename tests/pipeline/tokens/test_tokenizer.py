@@ -170,6 +170,13 @@ def test_a_tokenizer_that_is_not_gpt2s_kind_is_refused_with_the_reason(saved, ch
     assert str(path) in str(error.value)
 
 
+def test_merges_without_a_token_are_refused(saved):
+    model = json.loads((saved / "tokenizer.json").read_text())["model"]
+    model["merges"].append(["Ġ", "zqzq"])
+    with pytest.raises(SettingsError, match="merges make no token"):
+        load(changed(saved, model=model))
+
+
 def test_a_missing_or_broken_tokenizer_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match="webtext tokenizer train"):
         load(tmp_path)
