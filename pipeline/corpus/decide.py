@@ -40,9 +40,8 @@ def decide(
 ) -> pa.Table:
     """One DECISION a document, by id, from the entries after the exact passes and their sketches.
 
-    A copy of a copy names the document that is left in
-    the end: if A is an exact copy of B, and B a near copy of C, then A's keeper is C, with the
-    Jaccard of B and C.
+    A copy of a copy names the document that is left in the end: if A is an exact copy of B, and B
+    a near copy of C, then A's keeper is C, with the Jaccard of B and C.
     """
     entries = entries.sort_by("id")
     n = entries.num_rows
@@ -50,18 +49,24 @@ def decide(
     reasons = entries["reason"].to_numpy().copy()
     jaccard = np.where(reasons == Reason.EXACT_COPY, 1.0, np.nan)
 
+    shadows = _mask(entries["shadow"])
     walking = np.flatnonzero(_mask(stands(entries)) & (keeper < 0))
     order = walking[_walk_order(entries, walking)]
     places = np.full(n, -1, np.int64)
     places[order] = np.arange(len(order))
     sketched = _places(read_ids(sketches).cast(pa.string()), entries["id"])
-    shadows = _mask(entries["shadow"])
     found = find_copies(sketches, places[sketched], shadows[order], rules, scratch, beat)
     near = order[found.keeper >= 0]
     keeper[near] = order[found.keeper[found.keeper >= 0]]
     jaccard[near] = found.jaccard[found.keeper >= 0]
     reasons[near] = Reason.NEAR_COPY.value
+    return _decisions(entries, keeper, jaccard, reasons)
 
+
+def _decisions(
+    entries: pa.Table, keeper: I64, jaccard: F64, reasons: NDArray[np.object_]
+) -> pa.Table:
+    shadows = _mask(entries["shadow"])
     final = np.where(shadows, -1, _final_keepers(keeper, jaccard, reasons))
     ids = entries["id"].combine_chunks()
     return pa.table(
@@ -72,7 +77,7 @@ def decide(
             "keeper": _named(ids, final),
             "jaccard": pa.array(np.round(jaccard, 6), from_pandas=True),
             "shadow_reason": _named(pa.array(np.where(shadows, reasons, ""), pa.string()), final),
-            "copies": pa.array(np.bincount(final[final >= 0], minlength=n)),
+            "copies": pa.array(np.bincount(final[final >= 0], minlength=len(ids))),
         },
         schema=DECISION,
     )

@@ -48,6 +48,7 @@ VERSIONS = {"unicode": UNICODE_VERSION}  # of the tables that make tokens and no
 
 def corpus_stage(rules: CorpusSettings) -> Stage:
     """The stage; its input is the stage `documents`."""
+    # Over forty lines: the five steps are declared in one piece, in the order of the flow.
     sign = Step(
         name="sign",
         version=1,

@@ -98,6 +98,15 @@ def test_no_texts_give_no_decisions(tmp_path: Path) -> None:
     assert run(tmp_path / "texts") == ([], Counts(0, 0, 0, 0))
 
 
+@pytest.mark.filterwarnings("error")
+def test_texts_without_a_word_are_copies_only_of_their_like(tmp_path: Path) -> None:
+    texts = ["...", "!!!", "...", "?"]
+    rows = [{"id": number, "text": text} for number, text in enumerate(texts)]
+    (tmp_path / "texts").write_bytes(lines_of(rows))
+    decided, _ = run(tmp_path / "texts")
+    assert [row["keeper"] for row in decided] == [None, None, 0, None]
+
+
 GOOD = lines_of(ROWS)
 
 
