@@ -140,6 +140,18 @@ def _token_file(path: Path, split: str) -> TokenFile:
     return TokenFile(path, split, HEADER_BYTES, int(head[2]))
 
 
+def unigram_entropy(shards: Shards, tokens_max: int = 4_000_000) -> float:
+    """Entropy in nats of single training tokens: the loss of a model that knows only how often each
+    comes. A loss above it after warm-up says that something is wrong. Counts about `tokens_max`.
+    """
+    files = shards.split("train")
+    counts = np.zeros(1 << 16, np.int64)
+    for file in files:
+        counts += np.bincount(file.read(0, tokens_max // len(files)), minlength=1 << 16)
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum())
+
+
 def documents_in(file: TokenFile, start: int, stop: int) -> list[str]:
     """Ids of the documents that tokens start to stop belong to; none where there is no index."""
     path = file.path.with_suffix(".idx")

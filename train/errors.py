@@ -27,6 +27,10 @@ class DataError(TrainError):
     """A token file is missing, torn or of another format."""
 
 
+class BusyError(TrainError):
+    """Another process holds the run's lock."""
+
+
 class CheckpointError(TrainError):
     """No usable checkpoint, or one of another model."""
 

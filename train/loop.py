@@ -10,7 +10,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +99,7 @@ class Loop:
     log: RunLog
     live: LiveLine
     folder: Path
+    sampler: Callable[[GPT], str] | None = None
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -130,6 +131,7 @@ class Loop:
                 self.progress.seconds = seconds_before + time.monotonic() - started
                 if self.progress.step % (self.settings.eval_every or self.recipe.steps) == 0:
                     self._evaluate()
+                self._sample_if_due()
                 self._save_if_due()
                 late = self.settings.stop_after_s is not None and (
                     time.monotonic() - started > self.settings.stop_after_s
@@ -245,6 +247,17 @@ class Loop:
             if step > 0:
                 self.save()
         self._line_at = time.monotonic()  # the next rate leaves this pause out
+
+    def _sample_if_due(self) -> None:
+        every = self.settings.sample_every
+        if self.sampler and every and self.progress.step % every == 0:
+            self._read_numbers()
+            self.model.eval()
+            text = self.sampler(self.model)
+            self.model.train()
+            self.log.write("sample", step=self.progress.step, text=text)
+            self.live.note(f"step {self.progress.step}: {text!r}")
+            self._line_at = time.monotonic()
 
     def _save_if_due(self) -> None:
         by_step = self.settings.save_steps and self.progress.step % self.settings.save_steps == 0

@@ -1,17 +1,42 @@
-"""The folder of a run: run.json, log.jsonl, tokenizer.json, checkpoints/."""
+"""The folder of a run: run.json, log.jsonl, tokenizer.json, checkpoints/, lock."""
 
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from train.checkpoint import Checkpoint, load
 from train.config import GPTConfig
-from train.errors import CheckpointError
+from train.errors import BusyError, CheckpointError
 from train.model import GPT
 
 TOKENIZER = "tokenizer.json"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run's folder: the system lets go of it when the process ends, however it ends.
+
+    Raises BusyError with the process id of the holder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise BusyError(
+                f"{folder}: process {file.read().strip()} trains in this folder; wait for it, "
+                "end it (it saves and leaves on SIGTERM), or give another --out"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def read_run(folder: Path) -> dict[str, Any]:

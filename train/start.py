@@ -2,6 +2,7 @@
 
 import math
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,24 @@ from train.checkpoint import load
 from train.choices import Choices, choose
 from train.config import Recipe
 from train.cost import flops_per_token
-from train.data import Batches, Shards, held_out, open_shards
+from train.data import GPT2_EOT, Batches, Shards, held_out, open_shards, unigram_entropy
 from train.errors import SettingsError
 from train.log import LiveLine, RunLog
 from train.loop import Loop, Result
 from train.model import GPT
-from train.runs import find_tokenizer, keep_tokenizer, load_weights, read_run, write_run
+from train.runs import (
+    TOKENIZER,
+    find_tokenizer,
+    keep_tokenizer,
+    load_weights,
+    locked,
+    read_run,
+    write_run,
+)
+from train.sample import Text, generate
 from train.settings import TrainSettings, recipe_for, resumed, with_recipe
+
+SAMPLE_TOKENS = 100  # of a sample in the log
 
 
 def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Result:
@@ -29,7 +41,11 @@ def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Res
     """
     if not settings.out:
         raise SettingsError("--out is missing: the folder of the run")
-    folder = Path(settings.out)
+    with locked(Path(settings.out)):
+        return _train(Path(settings.out), settings, given, live)
+
+
+def _train(folder: Path, settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Result:
     before = _run_before(folder, settings)
     if before:
         settings, notes = resumed(before["settings"], given)
@@ -39,7 +55,6 @@ def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Res
     name, recipe = recipe_for(settings, shards.vocab_size, has_gpu=torch.cuda.is_available())
     settings = replace(with_recipe(settings, name, recipe), data=str(shards.folder.resolve()))
     choices = choose(_as_before(settings, given, before), recipe)
-    folder.mkdir(parents=True, exist_ok=True)
     keep_tokenizer(folder, find_tokenizer(shards.folder, settings.tokenizer))
     write_run(folder, _run(settings, recipe, choices, shards))
     for line in _header(recipe, name, choices, shards):
@@ -156,10 +171,30 @@ def _loop(
     step = checkpoint.step if checkpoint else 0
     log = RunLog(folder / "log.jsonl", step)
     loop = Loop(model, recipe, settings, choices, batches, windows, log, live, folder)
+    loop.sampler = _sampler(folder, settings, shards)
     if checkpoint:
         loop.restore(checkpoint)
         live.note(f"going on from {checkpoint.path.name}")
     log.write(
-        "run", step=step, parameters=config.parameters(), uniform_loss=math.log(config.vocab_size)
-    )
+        "run", step=step, parameters=config.parameters(),
+        uniform_loss=math.log(config.vocab_size), unigram_loss=unigram_entropy(shards),
+    )  # fmt: skip
     return loop
+
+
+def _sampler(folder: Path, settings: TrainSettings, shards: Shards) -> Callable[[GPT], str] | None:
+    """Draws the sample that goes into the log, always from the start of a document."""
+    if not settings.sample_every:
+        return None
+    if not (folder / TOKENIZER).is_file():
+        raise SettingsError("--sample-every needs --tokenizer PATH: none lies beside the shards")
+    text = Text(folder / TOKENIZER)
+    eot_id = GPT2_EOT if shards.eot_id is None else shards.eot_id
+
+    def draw(model: GPT) -> str:
+        drawn = generate(
+            model, [[eot_id]], SAMPLE_TOKENS, seed=settings.seed, temperature=0.8, eot_id=eot_id
+        )
+        return text.decode([token for (token,) in drawn if token is not None])
+
+    return draw

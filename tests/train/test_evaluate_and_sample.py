@@ -147,7 +147,11 @@ def test_the_tokenizer_beside_the_shards_goes_with_the_run(
     (tmp_path / "tokenizer").mkdir()
     shutil.copy(tokenizer_path, tmp_path / "tokenizer")
     run = tmp_path / "run"
-    assert main([str(shards), "--out", str(run), *tiny, "--steps", "5"]) == 0
+    options = [*tiny, "--steps", "6", "--sample-every", "3"]
+    assert main([str(shards), "--out", str(run), *options]) == 0
+    logged = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    samples = [entry for entry in logged if entry["kind"] == "sample"]
+    assert [s["step"] for s in samples] == [3, 6] and all(s["text"] for s in samples)
     shutil.rmtree(tmp_path / "tokenizer")
     capsys.readouterr()
     command = ["sample", str(run), "--prompt", "the", "--tokens", "8", "--seed", "4"]

@@ -234,6 +234,21 @@ def test_a_full_disk_is_noted_and_the_run_goes_on(
     assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000040"
 
 
+def test_two_trainers_in_one_folder_are_refused(shards_folder, tiny, tmp_path, capsys):
+    from train.runs import locked
+
+    with locked(tmp_path / "run"):
+        assert train(shards_folder, tmp_path / "run", *tiny) == 1
+    assert f"process {os.getpid()} trains in this folder" in capsys.readouterr().err
+    assert train(shards_folder, tmp_path / "run", *tiny, "--steps", "2") == 0
+
+
+def test_the_log_says_what_guessing_and_counting_would_lose(whole_run):
+    run = lines(whole_run, "run")[0]
+    assert run["uniform_loss"] == pytest.approx(math.log(97))
+    assert 3.5 < run["unigram_loss"] < run["uniform_loss"]
+
+
 def test_no_data_and_no_folder_are_usage_errors(tmp_path, capsys):
     assert main(["--out", str(tmp_path / "x")]) == 2
     assert main([str(tmp_path)]) == 2
