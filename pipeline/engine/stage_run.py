@@ -8,6 +8,7 @@ beside the new ones, and a kill at any instant loses at most the parts at work.
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,6 +106,10 @@ class StageRun:
                 parts = step.plan_buckets(inputs, self.build.engine.buckets)
             else:
                 parts = step.plan(inputs)
+            if twice := [n for n, times in Counter(p.number for p in parts).items() if times > 1]:
+                raise StageError(
+                    f"{self.stage.name}: {step.name}: two parts have number {twice[0]}"
+                )
             self._plans[step.name] = self._fingerprinted(step, parts, step.versions)
             self._stop_if_only_versions_differ(step, parts)
         return self._plans[step.name]

@@ -144,5 +144,3 @@ def test_a_stage_before_that_is_missing_is_named(tmp_path):
         pytest.raises(StageError, match="no stage links"),
     ):
         build.output("links")
-
-

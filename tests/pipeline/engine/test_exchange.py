@@ -144,9 +144,7 @@ def pages_of(rows: int, parts: int, toy):
         return [Part(n, f"{n}", f"{n} of {parts}", {"n": n}) for n in range(parts)]
 
     assert isinstance(read, Step)
-    step = Step(
-        "read", 1, plan, partial(_deal, rows, parts), toy.SCHEMA, exchange=Exchange("id")
-    )
+    step = Step("read", 1, plan, partial(_deal, rows, parts), toy.SCHEMA, exchange=Exchange("id"))
     return toy.Stage("toy", "posts", (step, *whole.steps[1:]))
 
 

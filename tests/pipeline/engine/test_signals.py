@@ -38,9 +38,7 @@ def test_a_signal_to_the_whole_group_stops_the_build_and_the_next_run_goes_on(
     assert killable.done()["read"] == 4 - len(committed)
 
 
-def test_a_second_signal_ends_the_driver_at_once_with_the_first_ones_exit_code(
-    killable, all_gone
-):
+def test_a_second_signal_ends_the_driver_at_once_with_the_first_ones_exit_code(killable, all_gone):
     driver = killable.start(do={"a": "finish slowly"})
     killable.wait_for("slow")
     os.kill(driver, signal.SIGTERM)

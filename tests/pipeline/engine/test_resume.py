@@ -1,0 +1,313 @@
+"""A rerun reuses what matches and does only what is missing; what it may not do, it says."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import toy
+
+from pipeline.engine.parts import Part, read_sidecars
+from pipeline.engine.stage import Stage, Step
+from pipeline.errors import StageError
+
+pytestmark = pytest.mark.usefixtures("inline")
+
+
+def edit_manifest(toys, **changes) -> None:
+    path = toys.folder / "toy" / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def events(toys) -> list[dict]:
+    return [json.loads(line) for line in (toys.folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_stage_that_is_up_to_date_is_not_made_again(toys):
+    before = toys.build()
+    assert toys.done() == {"read": 4, "done": 4, "group": 4}
+    again = toys.build()
+    assert toys.done() == {}
+    assert (again.digest, again.ledgers) == (before.digest, before.ledgers)
+
+
+def test_one_part_more_takes_over_the_others(toys):
+    toys.build("a", "b", keep=True)
+    toys.done()
+    grown = toys.build("a", "b", "c", keep=True)
+    assert toys.done() == {"read": 1, "done": 1, "group": 4}
+    toys.folder = toys.folder.with_name("fresh")
+    assert toys.build("a", "b", "c").digest == grown.digest
+
+
+def test_parts_are_known_by_content_whatever_number_they_get(toys):
+    toys.build("b", "c", "d", keep=True)
+    toys.done()
+    output = toys.build("a", "d", "b", "c", keep=True)
+    assert toys.done()["read"] == 1
+    (step,) = (toys.folder / ".work").glob("toy-read-*")
+    infos = read_sidecars(step)
+    assert [(info.number, info.label) for info in infos] == [
+        (0, "a"),
+        (1, "d"),
+        (2, "b"),
+        (3, "c"),
+    ]
+    assert all(info.path.name == f"part-{info.number:05d}.arrow" for info in infos)
+    toys.folder = toys.folder.with_name("fresh")
+    assert toys.build("d", "c", "b", "a").digest == output.digest
+
+
+def test_an_interrupted_run_goes_on_though_its_parts_are_numbered_anew(toys):
+    with pytest.raises(StageError):
+        toys.build("a", "b", "c", do={"c": "raise KeyError"})
+    assert toys.done()["done"] == 2
+    output = toys.build("c", "a", "b")
+    assert output.ledgers["posts"].rows_in == 60
+    assert toys.done()["read"] <= 3
+    toys.folder = toys.folder.with_name("fresh")
+    assert toys.build("a", "b", "c").digest == output.digest
+
+
+def test_two_parts_with_the_same_content_are_both_there(toys):
+    output = toys.build("a", "a")
+    assert output.ledgers["posts"].rows_in == 40
+    assert toys.build("a", "b", "a").ledgers["posts"].rows_in == 60
+
+
+def test_files_that_a_stage_named_itself_keep_their_names_and_are_taken_over_whole(toys):
+    def plan(labels, inputs) -> list[Part]:
+        return [Part(number, label, label) for number, label in enumerate(labels)]
+
+    def stage(*labels: str) -> Stage:
+        from functools import partial
+
+        step = Step("read", 1, partial(plan, labels), with_file, toy.SCHEMA)
+        return Stage("toy", "posts", (step,))
+
+    def with_file(part: Part, out) -> None:
+        toy.say(str(toys.log), f"read {part.label}")
+        out.file(f"shard_{part.number:06d}.bin").write_bytes(part.label.encode())
+        out.write_rows([{"id": part.label, "n": 1}])
+        out.book("posts", rows_in=1, rows_out=1)
+
+    toys.run(stage("x", "y"))
+    toys.done()
+    toys.run(stage("x", "y", "z"))
+    assert toys.done()["read"] == 1
+    toys.run(stage("y", "x", "z", "w"))
+    assert toys.done()["read"] == 3
+    assert {path.name: path.read_text() for path in (toys.folder / "toy").glob("*.bin")} == {
+        "shard_000000.bin": "y",
+        "shard_000001.bin": "x",
+        "shard_000002.bin": "z",
+        "shard_000003.bin": "w",
+    }
+
+
+def test_a_changed_setting_redoes_its_step_and_those_after_it(toys):
+    toys.build(keep=True)
+    toys.done()
+    toys.build(rules=toy.Rules(keys=3), keep=True)
+    assert toys.done() == {"read": 4, "done": 4, "group": 4}
+
+
+def test_a_changed_later_step_leaves_kept_earlier_ones_alone(toys):
+    first = toys.build(keep=True)
+    toys.done()
+    stage = toy.stage(options=toy.Options(str(toys.log)), keep=True)
+    stage = replace(stage, steps=(stage.steps[0], replace(stage.steps[1], version=2)))
+    assert toys.run(stage).digest == first.digest
+    assert toys.done() == {"group": 4}
+
+
+def test_a_setting_that_changes_no_row_redoes_its_step_alone(toys):
+    before = toys.build("a", "b", keep=True)
+    toys.done()
+    stage = toy.stage(("a", "b"), options=toy.Options(str(toys.log)), keep=True)
+    stage = replace(stage, steps=(replace(stage.steps[0], version=2), stage.steps[1]))
+    assert toys.run(stage).digest == before.digest
+    assert toys.done() == {"read": 2, "done": 2}
+
+
+def test_going_back_to_an_earlier_setting_gives_the_earlier_rows(toys):
+    first = toys.build()
+    toys.build(rules=toy.Rules(keys=3))
+    assert toys.build().digest == first.digest
+
+
+def test_other_versions_stop_the_build_and_say_both_ways_out(toys):
+    toys.build(versions={"lxml": "5.3"})
+    toys.done()
+    with pytest.raises(StageError, match=r"lxml 5.3 -> 5.4.*--keep-versions.*--redo toy"):
+        toys.build(versions={"lxml": "5.4"})
+    assert toys.done() == {}
+
+
+def test_keep_versions_goes_on_with_what_is_there_and_is_recorded(toys):
+    before = toys.build(versions={"lxml": "5.3"})
+    toys.done()
+    kept = toys.build(versions={"lxml": "5.4"}, build={"keep_versions": True})
+    assert kept.digest == before.digest
+    assert toys.done() == {}
+    assert "keep-versions" in [event["event"] for event in events(toys)]
+
+
+def test_redo_makes_a_stage_again_with_the_new_versions(toys):
+    toys.build(versions={"lxml": "5.3"})
+    toys.done()
+    toys.build(versions={"lxml": "5.4"}, build={"redo": ["toy"]})
+    assert toys.done()["read"] == 4
+    toys.build(versions={"lxml": "5.4"})
+    assert toys.done() == {}
+
+
+def test_a_dear_stage_is_made_again_only_when_asked(toys):
+    toys.build()
+    edit_manifest(toys, wall_s=7200.0)
+    toys.done()
+    with pytest.raises(StageError, match=r"took 120 minutes.*--redo toy"):
+        toys.build(rules=toy.Rules(keys=3))
+    assert toys.done() == {}
+    toys.build(rules=toy.Rules(keys=3), build={"redo": ["toy"]})
+    assert toys.done()["read"] == 4
+
+
+def test_a_stage_made_in_several_runs_counts_all_of_them_as_its_cost(toys):
+    toys.engine["workers"] = 1
+    with pytest.raises(StageError):
+        toys.build(do={"a": "finish slowly", "d": "raise KeyError"})
+    toys.build()
+    manifest = json.loads((toys.folder / "toy" / "manifest.json").read_text())
+    assert manifest["wall_s"] > 1.5
+
+
+def test_a_stage_that_keeps_nothing_stops_the_build_and_shows_why(toys):
+    with pytest.raises(StageError) as error:
+        toys.build("nothing", rules=toy.Rules(rows=1))
+    text = str(error.value)
+    assert "toy kept nothing of 1 posts (url_invalid 1); nothing was published" in text
+    assert "http://" in text
+    assert "The URL cannot be parsed." in text
+    assert not (toys.folder / "toy").exists()
+
+
+def test_a_stage_without_any_input_stops_the_build_unless_that_is_fine(toys):
+    def empty(**more) -> Stage:
+        step = Step("read", 1, lambda inputs: [], lambda part, out: None, toy.SCHEMA)
+        return Stage("toy", "posts", (step,), gives="links", **more)
+
+    with pytest.raises(StageError, match="kept nothing of 0 posts"):
+        toys.run(empty())
+    assert toys.run(empty(empty_is_fine=True)).parts == []
+
+
+def test_a_part_whose_ledger_does_not_add_up_is_named_and_not_committed(toys):
+    with pytest.raises(StageError, match=r"part b, posts: 21 rows came in, but 20 are accounted"):
+        toys.build(do={"b": "book wrongly"})
+    assert toys.committed() == {"a"}
+    assert not (toys.folder / "toy").exists()
+
+
+def test_rows_lost_between_two_steps_are_named_and_nothing_is_published(toys):
+    stage = toy.stage(options=toy.Options(str(toys.log)))
+
+    def forgetful(tables, out) -> None:
+        out.write(tables["read"].slice(1))
+        rows = max(tables["read"].num_rows - 1, 0)
+        out.book("posts", rows_in=rows, rows_out=rows)
+
+    stage = replace(stage, steps=(stage.steps[0], replace(stage.steps[1], reduce=forgetful)))
+    with pytest.raises(StageError, match=r"group received \d+ posts, but read sent 72"):
+        toys.run(stage)
+    assert not (toys.folder / "toy").exists()
+
+
+def test_a_step_that_gives_other_rows_the_second_time_is_found_out(toys):
+    # Its rows are gone after the first run, so the second makes them again, for the later step.
+    def stage(version: int) -> Stage:
+        whole = toy.stage(options=toy.Options(str(toys.log)))
+        read, group = whole.steps
+        return replace(whole, steps=(replace(read, work=moody), replace(group, version=version)))
+
+    moods = iter("ab")
+
+    def moody(part: Part, out) -> None:
+        if part.number == 0:
+            part = replace(part, label=next(moods))
+        toy.Read(toy.Rules(), toy.Options())(part, out)
+
+    toys.run(stage(1))
+    with pytest.raises(StageError, match="read gave other rows than the last time"):
+        toys.run(stage(2))
+
+
+def test_two_parts_with_one_number_are_refused(toys):
+    step = Step(
+        "read",
+        1,
+        lambda inputs: [Part(0, "a", "a"), Part(0, "b", "b")],
+        toy.Read(toy.Rules(), toy.Options()),
+        toy.SCHEMA,
+    )
+    with pytest.raises(StageError, match="two parts have number 0"):
+        toys.run(Stage("toy", "posts", (step,)))
+
+
+def test_gates_that_failed_are_told_also_when_the_stage_is_up_to_date(toys):
+    from pipeline.engine.build import Build
+    from pipeline.settings import EngineSettings
+
+    stage = toy.stage(check=lambda outputs: [f"{outputs['read'].ledgers['posts'].rows_in} rows"])
+    for _ in range(2):
+        with Build(toys.folder, EngineSettings(**toys.engine), quiet=True) as build:
+            build.run(stage)
+            assert build.gates == ["80 rows"]
+
+
+def test_finish_adds_files_before_the_stage_is_published(toys):
+    def finish(folder, outputs) -> None:
+        assert not (toys.folder / "toy").exists()
+        (folder / "README.md").write_text(f"{len(outputs['group'].parts)} parts")
+
+    toys.build(finish=finish)
+    assert (toys.folder / "toy" / "README.md").read_text() == "4 parts"
+
+
+def test_dropped_rows_of_all_steps_are_in_the_published_stage(toys):
+    from pipeline.engine.drops import read_drops
+
+    toys.build()
+    drops = read_drops(toys.folder / "toy")
+    assert drops.num_rows == toys.build().ledgers["posts"].dropped == 8
+    toys.build("a", keep=True)
+    toys.build("a", "b", keep=True)
+    assert read_drops(toys.folder / "toy").num_rows == 4
+
+
+def test_scratch_goes_and_kept_steps_stay(toys):
+    toys.build("a", keep=True)
+    toys.build("b", keep=True)
+    assert len(list((toys.folder / ".work").glob("toy-*"))) == 1
+    toys.build("b", "c")
+    assert not list((toys.folder / ".work").glob("toy-*"))
+
+
+def test_the_next_stage_reads_the_one_before_under_the_name_of_its_rows(toys):
+    def plan(inputs) -> list[Part]:
+        return [
+            Part(i.number, i.label, i.digest, {"path": str(i.path)}) for i in inputs["toy"].parts
+        ]
+
+    def work(part: Part, out) -> None:
+        from pyarrow.parquet import read_table
+
+        table = read_table(part.source["path"])
+        out.write(table)
+        out.book("links", rows_in=table.num_rows, rows_out=table.num_rows - lost)
+        out.book("links", merged=lost)
+
+    later = Stage("later", "links", (Step("copy", 1, plan, work, toy.SCHEMA, inputs=("toy",)),))
+    lost = 0
+    first = toys.build(gives="links")
+    assert toys.run(later).digest == first.digest
+    assert toys.run(later).ledgers["links"].rows_in == first.ledgers["links"].rows_out
