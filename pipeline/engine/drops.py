@@ -87,6 +87,6 @@ def reasons_of(folder: Path, id: str) -> Counter[str]:
     hashed = xxhash.xxh3_64_intdigest(id.encode())
     found: Counter[str] = Counter()
     for path in sorted((folder / ".meta").rglob("hashes-*.parquet")):
-        table = pq.read_table(path, filters=[("hash", "==", hashed)])
+        table = pq.read_table(path, filters=[("hash", "==", pa.scalar(hashed, pa.uint64()))])
         found.update(table["reason"].to_pylist())
     return found
