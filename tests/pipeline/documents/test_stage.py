@@ -127,7 +127,7 @@ def build(folder, warc, tables=1):
 class InlinePool:
     """Stands in for the pool: items are done here and now."""
 
-    def map(self, function, items, used):
+    def map(self, function, items, used, *_):
         for item in items:
             used(0.0, 1)
             yield function(item)
