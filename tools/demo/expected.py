@@ -1,4 +1,4 @@
-"""What should become of the demo's submissions and links: the truth that a build is compared with."""
+"""What should become of the demo's submissions and links: what a build is compared with."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ UNREACHABLE: dict[Reason, str] = {
     Reason.TIMED_OUT: "the budgets drop every page that could hold an engine up",
     Reason.CRASHED: "no page is known that ends a worker process",
     Reason.OUT_OF_MEMORY: "the caps on body and text keep every page far below the limit",
+    Reason.TEXT_MISSING: "each document of a build has a text; only files of others may lack one",
     Reason.EMPTY_TEXT: "a text without words has no language either, and that is asked before",
 }
 # Reasons for single posts that a link's URL alone decides: such a link never comes into being.

@@ -33,6 +33,7 @@ removed = ["takedown.example"]
 
 [documents]
 body_bytes_max = 1_000_000
+text_chars_max = 100_000
 
 [tokenizer]
 vocab_size = 8192

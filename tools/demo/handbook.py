@@ -24,8 +24,12 @@ LEFT_OUT = frozenset(
     antigravity this idlelib tkinter turtle turtledemo test lib2to3 ensurepip pydoc_data nt ntpath
     """.split()
 )
-PACKAGES = "asyncio concurrent email html http importlib json logging multiprocessing unittest urllib wsgiref xml"
+PACKAGES = (
+    "asyncio concurrent email html http importlib json logging multiprocessing unittest urllib"
+    " wsgiref xml"
+)
 CLASS_DOC_CHARS_MIN = 160
+_PLAIN = pydoc.TextDoc()
 Block = tuple[str, str]
 Entry = tuple[str, str, list[Block]]
 # What pydoc says of nearly every class.
@@ -83,14 +87,14 @@ def _entries(module: types.ModuleType) -> list[Entry]:
             if len(own or "") >= CLASS_DOC_CHARS_MIN:
                 classes.append((name, f"{name}.{key}", _class_blocks(value)))
         elif inspect.isroutine(value) and value.__name__ == key and inspect.getdoc(value):
-            text = pydoc.plain(pydoc.plaintext.docroutine(value))
+            text = pydoc.plain(_PLAIN.docroutine(value))
             signature, _, rest = text.partition("\n")
             blocks += [("h2", _tidy(signature)), *_blocks(inspect.cleandoc(rest))]
     return [(name, name, blocks), *classes]
 
 
 def _class_blocks(value: type) -> list[Block]:
-    text = pydoc.plain(pydoc.plaintext.docclass(value))
+    text = pydoc.plain(_PLAIN.docclass(value))
     if found := _REST.search(text):
         text = text[: found.start()]
     return _blocks("\n".join(re.sub(r"^ \|  ?", "", line) for line in text.splitlines()[1:]))

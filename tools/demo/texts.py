@@ -20,11 +20,11 @@ DAY = date(2019, 11, 4)
 _FENCE = re.compile(r"^\s*(?:```|~~~(?!~))")
 _UNDERLINE = re.compile(r"^([=\-~^\"#*+])\1{2,}\s*$")
 _MARKUP = (
+    (re.compile(r"`([^`<]+?)\s*<[^>]+>`_+"), r"\1"),  # reStructuredText's links
+    (re.compile(r":[a-z:]+:`([^`]+)`"), r"\1"),  # and roles
     (re.compile(r"<!--.*?-->|<[^<>\n]{1,300}>", re.DOTALL), " "),
     (re.compile(r"!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])"), " "),  # Markdown's images
     (re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])"), r"\1"),  # and links
-    (re.compile(r"`([^`<]+?)\s*<[^>]+>`_+"), r"\1"),  # reStructuredText's links
-    (re.compile(r":[a-z:]+:`([^`]+)`"), r"\1"),  # and roles
     (re.compile(r"(?:^|(?<= ))>+ |[*_]{2}|`+|\|[^|\n]+\|_?"), ""),
 )
 
@@ -56,8 +56,8 @@ def readmes() -> list[Article]:
     """The descriptions of the installed packages, by name."""
     texts: dict[str, Article] = {}
     for found in importlib.metadata.distributions():
-        name = (found.metadata["Name"] or "").lower()
-        body = found.metadata.get_payload() or found.metadata.get("Description") or ""
+        facts = found.metadata.json
+        name, body = str(facts.get("name", "")).lower(), facts.get("description", "")
         if isinstance(body, str) and len(body) >= README_CHARS_MIN:
             title = f"{name} {found.version}: the README"
             texts[name] = Article(title, f"the authors of {name}", DAY, tuple(readme_blocks(body)))

@@ -1,6 +1,7 @@
 """The demo's small web: hosts with their articles, and what a link to each page should become."""
 
 import random
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import jinja2
 from tools.demo import stored
 from tools.demo.captures import HTML, Capture, Headers
 from tools.demo.grammar import Writer, below
-from tools.demo.stories import Article, article
+from tools.demo.stories import LANGUAGES, Article, article
 
 KEPT = "kept"
 UNKNOWN = ""  # a text of the installation: nobody can say beforehand
@@ -38,53 +39,26 @@ class Site:
         return self.origin + self.path.format(number=number, day=text.day, slug=text.slug)
 
 
-# fmt: off
-SITES = (
-    Site("The Valley Ledger", "https://www.valleyledger.example", "news", "newspaper", 39, "/{day:%Y}/{day:%m}/{slug}-{number}"),
-    Site("Cairnmouth Courier", "https://cairnmouth-courier.example", "news", "newspaper", 36, "/local/{slug}-{number}.html", encoding="gzip"),
-    Site("North County", "http://www.northcounty.example", "news", "oldtable", 33, "/news/{day:%Y%m%d}_{number}.htm", "iso-8859-1"),
-    Site("Harbour Post", "https://harbourpost.example", "news", "app", 33, "/p/{slug}-{number}", encoding="br"),
-    Site("Spoon and Pot", "https://spoonandpot.example", "recipe", "recipe", 39, "/recipes/{number}/{slug}/"),
-    Site("Kitchen Notes", "http://kitchen-notes.example", "recipe", "blog", 33, "/?p={number}"),
-    Site("Holloway Farm", "https://recipes.hollowayfarm.example", "recipe", "app", 27, "/r/{slug}-{number}", encoding="gzip"),
-    Site("Rusty Bolt", "http://forum.rustybolt.example", "forum", "forum", 39, "/viewtopic.php?f=4&t={number}"),
-    Site("Tinkerers' Board", "https://boards.tinkerers.example", "forum", "thread", 33, "/t/{slug}.{number}/"),
-    Site("Low Tide Talk", "http://talk.lowtide.example", "forum", "thread", 27, "/thread-{number}.html", encoding="deflate"),
-    Site("Slow Roads", "https://slowroads.example", "travel", "blog", 36, "/{day:%Y}/{day:%m}/{slug}-{number}/"),
-    Site("Two Boots", "http://two-boots.example", "travel", "blog", 33, "/archives/{number}"),
-    Site("The Ferryman", "https://blog.ferryman.example", "travel", "app", 27, "/{slug}-{number}", encoding="zstd"),
-    Site("Honest Gear", "https://www.honestgear.example", "review", "newspaper", 33, "/reviews/{slug}-{number}"),
-    Site("Workbench Tested", "http://tested.workbench.example", "review", "blog", 30, "/review.aspx?id={number}", "windows-1252"),
-    Site("A Second Look", "https://secondlook.example", "review", "app", 27, "/look/{number}", encoding="gzip"),
-    Site("Lantern Stories", "https://lanternstories.example", "fiction", "plain", 36, "/{number}.html"),
-    Site("Short Fiction Quarterly", "http://www.shortfiction.example", "fiction", "table", 30, "/issue{number}/story.html", "windows-1252"),
-    Site("The Seventh Stair", "https://seventhstair.example", "fiction", "blog", 27, "/story/{slug}-{number}"),
-    Site("Field Notes", "http://fieldnotes.example", "nature", "blog", 36, "/{day:%Y}/{slug}-{number}.html"),
-    Site("Marsh Survey", "https://marshsurvey.example", "nature", "docs", 30, "/reports/{number}.html"),
-    Site("Nature Watch", "https://www.naturewatch.example", "nature", "newspaper", 30, "/watch/{slug}-{number}", encoding="br"),
-    Site("How to Mend", "https://howtomend.example", "howto", "app", 36, "/guides/{slug}-{number}"),
-    Site("Workshop Handbook", "http://handbook.workshop.example", "howto", "docs", 33, "/chapter{number}.html"),
-    Site("Old House", "https://oldhouse.example", "howto", "table", 27, "/tips/{number}.htm", "iso-8859-15"),
-    Site("Notice Board", "https://noticeboard.example", "listing", "listing", 27, "/week/{number}"),
-    Site("Larkspur Classifieds", "http://classifieds.larkspur.example", "listing", "listing", 21, "/list?page={number}&town=larkspur"),
-    Site("Nachrichten aus dem Tal", "https://nachrichten-aus-dem-tal.example", "de", "newspaper", 7, "/artikel/{number}"),
-    Site("Chroniques", "http://chroniques.example", "fr", "table", 6, "/page{number}.html", "iso-8859-1"),
-    Site("El Molino", "https://elmolino.example", "es", "blog", 6, "/entrada/{number}"),
-    Site("De Sluis", "https://desluis.example", "nl", "plain", 4, "/{number}.html"),
-    Site("O Relógio", "https://orelogio.example", "pt", "blog", 4, "/post/{number}"),
-    Site("Письма", "http://pisma.example", "ru", "table", 5, "/{number}.html", "koi8-r"),
-    Site("みなと", "http://minato.example", "ja", "table", 5, "/{number}.html", "shift_jis"),
-    Site("Fyren", "https://fyren.example", "sv", "newspaper", 4, "/nyhet/{number}"),
-)
-# fmt: on
-FOREIGN = {"de", "fr", "es", "nl", "pt", "ru", "ja", "sv"}
-
 ENCODERS = {
     "gzip": stored.gzip_stored,
     "deflate": stored.zlib_stored,
     "br": stored.brotli_stored,
     "zstd": stored.zstd_stored,
 }
+
+
+def _sites() -> tuple[Site, ...]:
+    lines = Path(__file__).with_name("sites.txt").read_text(encoding="utf-8").splitlines()
+    sites = []
+    for line in lines:
+        if line and not line.startswith("#"):
+            name, origin, genre, layout, pages, path, charset, encoding = re.split(r" {2,}", line)
+            encoding = encoding.replace("-", "")
+            sites.append(Site(name, origin, genre, layout, int(pages), path, charset, encoding))
+    return tuple(sites)
+
+
+SITES = _sites()
 
 
 @dataclass(frozen=True)
@@ -159,7 +133,7 @@ def seeded_sites(web: Web) -> None:
     """The sites whose texts our grammars write."""
     for site in SITES:
         texts = [article(site.genre, f"{site.origin}/{number}") for number in range(site.pages)]
-        add_site(web, site, texts, "other_language" if site.genre in FOREIGN else KEPT)
+        add_site(web, site, texts, "other_language" if site.genre in LANGUAGES else KEPT)
 
 
 def render(
