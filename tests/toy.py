@@ -126,8 +126,8 @@ def double(row: dict[str, Any]) -> dict[str, Any]:
 
 def stage(
     labels: tuple[str, ...] = ("a", "b", "c", "d"),
-    rules: Rules = Rules(),  # noqa: B008 (frozen)
-    options: Options = Options(),  # noqa: B008 (frozen)
+    rules: Rules = Rules(),
+    options: Options = Options(),
     *,
     items: bool = False,
     keep: bool = False,

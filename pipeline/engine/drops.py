@@ -6,7 +6,9 @@ the reason, so that `webtext why` can still answer for each.
 """
 
 import heapq
+from array import array
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,8 @@ from pipeline.records import DROP
 
 SAMPLE = 100  # rows kept whole for each reason of each part
 FLUSH_ROWS = 20_000
-HASHED = pa.schema([("hash", pa.uint64()), ("reason", pa.dictionary(pa.int8(), pa.string()))])
+# Signed, since Parquet's statistics and filters of unsigned 64 bits end at 2^63.
+HASHED = pa.schema([("hash", pa.int64()), ("reason", pa.dictionary(pa.int8(), pa.string()))])
 
 
 class DropWriter:
@@ -29,7 +32,7 @@ class DropWriter:
         self._rows: list[tuple[str, ...]] = []
         self._hashes_path = hashes_path
         self._lowest: dict[str, list[tuple[int, tuple[str, ...]]]] = defaultdict(list)
-        self._hashes: dict[str, list[int]] = defaultdict(list)
+        self._hashes: dict[str, array[int]] = defaultdict(partial(array, "Q"))  # 8 bytes a drop
         self._open = True
 
     def add(self, unit: str, id: str, url: str, reason: str, detail: str) -> None:
@@ -67,9 +70,9 @@ class DropWriter:
 
     def _write_hashes(self, path: Path) -> None:
         reasons = sorted(self._hashes)
-        hashes = [np.array(self._hashes[reason], dtype=np.uint64) for reason in reasons]
+        hashes = [np.frombuffer(self._hashes[reason], np.int64) for reason in reasons]
         codes = np.repeat(np.arange(len(reasons), dtype=np.int8), [len(h) for h in hashes])
-        values = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
+        values = np.concatenate(hashes) if hashes else np.zeros(0, np.int64)
         order = np.argsort(values, kind="stable")  # sorted: a look-up reads one row group
         reason_column = pa.DictionaryArray.from_arrays(codes[order], pa.array(reasons, pa.string()))
         table = pa.Table.from_arrays([pa.array(values[order]), reason_column], schema=HASHED)
@@ -84,9 +87,9 @@ def read_drops(folder: Path) -> pa.Table:
 
 def reasons_of(folder: Path, id: str) -> Counter[str]:
     """The reasons for which rows with this id were dropped, from the hashes of a sampled step."""
-    hashed = xxhash.xxh3_64_intdigest(id.encode())
+    hashed = int(np.uint64(xxhash.xxh3_64_intdigest(id.encode())).view(np.int64))
     found: Counter[str] = Counter()
     for path in sorted((folder / ".meta").rglob("hashes-*.parquet")):
-        table = pq.read_table(path, filters=[("hash", "==", pa.scalar(hashed, pa.uint64()))])
+        table = pq.read_table(path, filters=[("hash", "==", hashed)])
         found.update(table["reason"].to_pylist())
     return found

@@ -85,7 +85,7 @@ def test_a_write_that_fails_names_the_part_and_the_next_run_goes_on(toys, reques
 
 def test_a_folder_that_cannot_be_made_is_refused_by_name(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match="cannot build in .*file/build: Not a directory"):
+    with pytest.raises(SettingsError, match=r"cannot build in .*file/build: Not a directory"):
         Build(tmp_path / "file" / "build").__enter__()
 
 

@@ -1,6 +1,5 @@
 """Exchange: equal keys meet, by any transport, for any number of parts, buckets and slices."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -177,4 +176,3 @@ def test_a_bucket_without_rows_is_a_part_by_shuffle_too(toys):
     assert [info.rows for info in output.parts].count(0) == 3
     assert len(read_sidecars(toys.folder / "toy")) == 4
     assert hex_digest(sum(rows_digest(info.read()) for info in output.parts)) == output.digest
-    assert os.listdir(toys.folder / "toy").count("part-00000.parquet") == 1

@@ -1,0 +1,110 @@
+"""Digests know content, and nothing else: not order, parts, paths or dates of files."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.engine.digest import FileDigests, digest_of, hex_digest, rows_digest, sum_digests
+
+SCHEMA = pa.schema([("a", pa.string()), ("b", pa.float64()), ("c", pa.list_(pa.int64()))])
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "a": st.none() | st.text(max_size=3),
+            "b": st.none() | st.floats(allow_nan=False),
+            "c": st.none() | st.lists(st.integers(-9, 9), max_size=2),
+        }
+    ),
+    max_size=9,
+)
+
+
+def digest(rows) -> str:
+    return hex_digest(rows_digest(pa.Table.from_pylist(rows, schema=SCHEMA)))
+
+
+@given(ROWS, st.randoms(), st.integers(0, 9))
+def test_order_and_parts_leave_no_trace(rows, random, cut):
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert sum_digests([digest(shuffled[:cut]), digest(shuffled[cut:])]) == digest(rows)
+
+
+@given(ROWS, ROWS)
+def test_other_rows_have_another_digest(rows, others):
+    key = sorted(map(repr, rows))
+    assert (digest(rows) == digest(others)) == (key == sorted(map(repr, others)))
+
+
+def test_a_digest_stays_what_it_was():
+    rows = [
+        {"a": "é", "b": 0.5, "c": [1, 2]},
+        {"a": None, "b": None, "c": None},
+    ]
+    assert digest(rows) == "44dd2eacb27ddaeb1db7757bba276660"
+    assert digest([]) == "0" * 32
+
+
+def test_times_are_digested_whatever_the_zone_of_the_machine(monkeypatch):
+    table = pa.table({"t": pa.array([datetime(2017, 1, 1, tzinfo=UTC)], pa.timestamp("s", "UTC"))})
+    before = rows_digest(table)
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    assert rows_digest(table) == before
+
+
+@dataclass(frozen=True)
+class Rules:
+    karma_min: int = 3
+    day: date = date(2017, 12, 31)
+    blocked: frozenset[str] = frozenset(["b", "a", "c"])
+    table: Path = Path("psl.dat")
+
+
+def test_settings_are_digested_by_their_values():
+    assert digest_of(Rules()) == digest_of(Rules(blocked=frozenset(["c", "a", "b"])))
+    assert digest_of(Rules()) != digest_of(Rules(karma_min=4))
+    assert digest_of(Rules()) != digest_of(Rules(day=date(2018, 1, 1)))
+    assert digest_of([Rules(), {"x": 1, "y": 2}]) == digest_of([Rules(), {"y": 2, "x": 1}])
+
+
+def test_what_has_no_stable_form_has_no_digest():
+    with pytest.raises(TypeError, match="object has no digest"):
+        digest_of({"rule": object()})
+
+
+def test_a_file_is_read_again_only_when_it_changed(tmp_path, monkeypatch):
+    from pipeline.engine import digest as module
+
+    path, cache = tmp_path / "dump.zst", tmp_path / "build" / "inputs.json"
+    path.write_bytes(b"one")
+    first = FileDigests(cache).digest(path)
+    reads = []
+    file_digest = module.file_digest
+    monkeypatch.setattr(module, "file_digest", lambda p: reads.append(p) or file_digest(p))
+    assert FileDigests(cache).digest(path) == first
+    assert reads == []
+    path.write_bytes(b"two")
+    os.utime(path, ns=(1, 1))
+    assert FileDigests(cache).digest(path) != first
+    assert reads == [path]
+
+
+def test_a_file_that_moves_keeps_its_digest(tmp_path):
+    path = tmp_path / "dump.zst"
+    path.write_bytes(b"one")
+    digests = FileDigests(tmp_path / "inputs.json")
+    before = digests.digest(path)
+    assert digests.digest(path.rename(tmp_path / "moved.zst")) == before
+
+
+def test_a_damaged_cache_of_digests_is_made_anew(tmp_path):
+    path = tmp_path / "dump.zst"
+    path.write_bytes(b"one")
+    (tmp_path / "inputs.json").write_text('{"half')
+    assert len(FileDigests(tmp_path / "inputs.json").digest(path)) == 32

@@ -1,0 +1,105 @@
+"""One live line on a terminal, a plain one every 30 seconds elsewhere, and a log."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from pipeline.engine import progress
+from pipeline.engine.ledger import Ledger
+from pipeline.engine.progress import Log, Progress
+from pipeline.errors import StageError
+
+
+@pytest.fixture
+def terminal(monkeypatch) -> io.StringIO:
+    """A terminal's stderr."""
+    stream = io.StringIO()
+
+    def console(**options) -> Console:
+        options.pop("stderr")
+        return Console(file=stream, force_terminal=True, width=100, **options)
+
+    monkeypatch.setattr(progress, "Console", console)
+    monkeypatch.setattr(progress, "LIVE_EVERY_S", 0.0)
+    return stream
+
+
+def test_a_terminal_gets_a_live_line_and_gets_its_cursor_back(terminal, toys, inline):
+    settings = toys.engine
+    from pipeline.engine.build import Build
+    from pipeline.settings import EngineSettings
+
+    with Build(toys.folder, EngineSettings(**settings)) as build:
+        from toy import stage
+
+        build.run(stage())
+    text = terminal.getvalue()
+    assert "toy: read: 80 posts, 72 kept, url_invalid 8" in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0
+
+
+def test_a_terminal_gets_its_cursor_back_after_a_failure(terminal, toys, inline):
+    from toy import Options, stage
+
+    from pipeline.engine.build import Build
+    from pipeline.settings import EngineSettings
+
+    with (
+        pytest.raises(StageError),
+        Build(toys.folder, EngineSettings(**toys.engine)) as build,
+    ):
+        build.run(stage(options=Options(str(toys.log), {"b": "raise KeyError"})))
+    text = terminal.getvalue()
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0
+
+
+def test_elsewhere_a_plain_line_comes_every_thirty_seconds(tmp_path, capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    shown = Progress()
+    shown.begin("links: read", 10)
+    meta = tmp_path / ".meta"
+    meta.mkdir()
+    for second in range(0, 61, 10):
+        now[0] = float(second)
+        path = meta / f"part-{second:05d}.json"
+        monkeypatch.setattr(progress, "read_sidecar", lambda path: Ledger(rows_in=0))
+        monkeypatch.setattr(Ledger, "rows", 1000, raising=False)
+        path.write_text("{}")
+        shown.update(tmp_path)
+    shown.end({"posts": Ledger(7000, 6000, 400, progress_drops())})
+    assert capsys.readouterr().err.splitlines() == [
+        "links: read: 4 of 10 parts, 4,000 rows",
+        "links: read: 7 of 10 parts, 7,000 rows, 60 s left",
+        "links: read: 7,000 posts, 6,000 kept, 400 merged, self_post 600 (60.0 s)",
+    ]
+
+
+def progress_drops():
+    from collections import Counter
+
+    return Counter({"self_post": 600})
+
+
+def test_a_quiet_build_says_nothing(capsys):
+    shown = Progress(quiet=True)
+    shown.begin("links: read", 1)
+    shown.say("hello")
+    shown.end({})
+    assert capsys.readouterr().err == ""
+
+
+def test_the_log_keeps_one_object_a_line(tmp_path):
+    log = Log(tmp_path / "log.jsonl")
+    log.write("run", folder=tmp_path)
+    log.write("fault", stack="a\nb")
+    first, second = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+    assert (first["event"], first["folder"]) == ("run", str(tmp_path))
+    assert second["stack"] == "a\nb"
+
+
+def test_a_log_that_cannot_be_written_never_stops_a_build(tmp_path, capsys):
+    Log(tmp_path / "none" / "log.jsonl").write("run")
+    assert "No such file" in capsys.readouterr().err
