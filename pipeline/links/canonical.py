@@ -55,11 +55,12 @@ _UNTIDY = re.compile(
     r"|2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])"
 )
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-# A URL in which WHATWG parsing changes nothing, if its host is a plain name (`_plain_host`). Not in
-# it, so for the parser: `%`, `;`, ports, fragments, credentials, and what needs percent-encoding.
+# A URL in which WHATWG parsing changes nothing but the case of scheme and host, if the host is a
+# plain name (`_plain_host`). Not in it, so for the parser: `%`, `;`, `#!`, ports, credentials, and
+# what needs percent-encoding. Another fragment is left out. `++` and `*+` never backtrack.
 _CLEAN = re.compile(
-    r"(https?)://([a-z0-9.-]++)(/[A-Za-z0-9._~!$()*+,=:@/&-]*+)?"
-    r"(?:\?([A-Za-z0-9._~!$()*+,=:@/&?-]++))?"
+    r"([hH][tT][tT][pP][sS]?)://([A-Za-z0-9.-]++)(/[A-Za-z0-9._~!$()*+,=:@/&-]*+)?"
+    r"(?:\?([A-Za-z0-9._~!$()*+,=:@/&?-]*+))?(#(?!!)[!-~]*+)?"
 )
 _PLAIN_HOST = re.compile(r"[a-z0-9.-]*[a-z0-9-]\.[a-z]+")
 _HOSTS_CACHED = 1 << 17  # some 30 MB when full; a month of Reddit links to about 300,000 hosts
@@ -108,30 +109,30 @@ def canonical_slow(url: str, chars_max: int = 0) -> Canonical | Drop:
 
 
 def _if_clean(url: str) -> Canonical | None:
-    """The forms of a URL that the parser would not change; None: it must see this one."""
+    """The forms of a URL that the parser would hardly change; None: it must see this one."""
     clean = _CLEAN.fullmatch(url)
     if clean is None:
         return None
-    scheme, host, path, query = clean.groups()
-    bare = _plain_host(host)
+    scheme, name, path, query, fragment = clean.groups()
+    host, bare = _plain_host(name)
     if not bare or (path and "/." in path):
         return None
-    if query is not None:
-        query = _without_tracking(query)
-    elif path:
+    if path and query is None and fragment is None and host == name and scheme.islower():
         return Canonical(url, bare + _merged_path(path), host, path)
     path = path or "/"
+    query = _without_tracking(query or "")
     mark = "?" + query if query else ""
     key = f"{bare}{_merged_path(path, mark)}{mark}"
-    return Canonical(f"{scheme}://{host}{path}{mark}", key, host, path)
+    return Canonical(f"{scheme.lower()}://{host}{path}{mark}", key, host, path)
 
 
 @lru_cache(_HOSTS_CACHED)
-def _plain_host(host: str) -> str:
-    """The host as keys have it; "" unless it is a name that the parser would leave as it is."""
+def _plain_host(name: str) -> tuple[str, str]:
+    """The host in lower case and as keys have it; "" unless the parser would do no more to it."""
+    host = name.lower()
     if _PLAIN_HOST.fullmatch(host) is None or "xn--" in host:
-        return ""
-    return _bare(host)
+        return "", ""
+    return host, _bare(host)
 
 
 def _bare(host: str) -> str:
