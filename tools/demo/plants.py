@@ -154,9 +154,9 @@ def wikipedia(web: Web) -> None:
             web.page(f"https://www.wikiwand.com/en/{text.slug}", copy, "wikipedia_mirror", 30)
         else:
             credit = ("p", f"This article uses material from the Wikipedia article {text.title}.")
-            copy = replace(text, blocks=(*text.blocks, credit))
+            credited = replace(text, blocks=(*text.blocks, credit))
             url = f"https://allfacts.example/{number}"
-            web.page(url, render("plain", UNMARKED, copy, url), "wikipedia_mark", 30)
+            web.page(url, render("plain", UNMARKED, credited, url), "wikipedia_mark", 30)
 
 
 def kinds_of_files(web: Web) -> None:
@@ -168,15 +168,9 @@ def kinds_of_files(web: Web) -> None:
         web.page(url, pdf, "not_html", 8, headers=HTML)
         honest = (("Content-Type", "application/pdf"),)
         web.page(f"{url}/file", pdf, "not_a_page", 8, headers=honest)
-    web.page(
-        "https://library.example/scan",
-        png,
-        "not_a_page",
-        5,
-        headers=(("Content-Type", "image/png"),),
-    )
-    web.page("https://library.example/data", b'{"a": [1, 2]}', "not_a_page", 5,
-             headers=(("Content-Type", "application/json"),))  # fmt: skip
+    image, data = (("Content-Type", "image/png"),), (("Content-Type", "application/json"),)
+    web.page("https://library.example/scan", png, "not_a_page", 5, headers=image)
+    web.page("https://library.example/data", b'{"a": [1, 2]}', "not_a_page", 5, headers=data)
     web.page("https://library.example/archive", b"PK\x03\x04" + bytes(200), "not_html", 5)
 
 
@@ -191,9 +185,9 @@ def limits(web: Web) -> None:
         "https://hugepage.example/bomb", stored.bomb(4_000), "body_too_large", 13, headers=gzip
     )
     stories = [article("fiction", f"collected {number}").blocks for number in range(60)]
-    collected = replace(article("fiction", "all"), blocks=tuple(b for s in stories for b in s))
+    whole = replace(article("fiction", "all"), blocks=tuple(b for s in stories for b in s))
     url = "https://hugepage.example/collected-stories"
-    web.page(url, render("plain", PLAIN, collected, url), "too_long", 21)
+    web.page(url, render("plain", PLAIN, whole, url), "too_long", 21)
     deep = "<html><body>" + "<div>" * 20_000 + text + "</div>" * 20_000
     web.page("https://hostile.example/deep", deep, "too_deep", 9)
     many = " ".join(f"data-a{i}=1" for i in range(60_000))
