@@ -1,8 +1,9 @@
-"""The commands of the trainer: train, `evaluate` and `sample`.
+"""The commands of the trainer: train, `evaluate`, `sample` and `export`.
 
     python -m train DATA --out RUN
     python -m train evaluate RUN
     python -m train sample RUN --prompt TEXT
+    python -m train export RUN --out FOLDER
 
 
 Use `python -P -m train` where the current folder may hold a train.py of its own. Results go to
@@ -18,13 +19,20 @@ from dataclasses import asdict
 from typing import Any
 
 from train.errors import SettingsError, Stopped, TrainError
-from train.settings import EvaluateSettings, SampleSettings, TrainSettings, checked, parse
+from train.settings import (
+    EvaluateSettings,
+    ExportSettings,
+    SampleSettings,
+    TrainSettings,
+    checked,
+    parse,
+)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> int:
     """Run one command and give back its exit code; errors go to stderr without a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
-    commands = {"evaluate": _evaluate, "sample": _sample}
+    commands = {"evaluate": _evaluate, "sample": _sample, "export": _export}
     command = commands.get(words[0]) if words else None
     try:
         return command(words[1:], f"{prog} {words[0]}") if command else _train(words, prog)
@@ -84,6 +92,22 @@ def _sample(argv: list[str], prog: str) -> int:
     found = sample(settings, _note, show)
     if as_json:
         _print_json(found)
+    return 0
+
+
+def _export(argv: list[str], prog: str) -> int:
+    settings, _, as_json = parse(ExportSettings, argv, prog)
+    _require_run(settings.run)
+    if not settings.out:
+        raise SettingsError("--out is missing: the folder to write")
+    from train.export import export
+
+    found = export(settings, _note)
+    if as_json:
+        _print_json(found)
+        return 0
+    print(f"{found['architecture']} of {found['parameters']:,} parameters: {found['folder']}")
+    print(f"read back, its logits differ by {found['logits_difference']:.1e} of the largest")
     return 0
 
 

@@ -3,6 +3,7 @@
 TrainError
 ├── SettingsError    before any work: an option is wrong, or may not change on resume
 ├── DataError        the shards are missing or broken: names the file and the mend
+├── BusyError        another process trains in this folder
 ├── CheckpointError  no checkpoint can be read, or it does not fit the model
 ├── Diverged         three steps in a row were not finite
 └── Stopped          asked to stop; the last checkpoint holds everything

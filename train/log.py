@@ -14,15 +14,18 @@ LIVE_S, PLAIN_S = 0.2, 30.0  # how often the line is renewed on a terminal, and 
 class RunLog:
     """Appends one JSON object a line: kind "run", "step", "eval", "sample", "save" or "fault"."""
 
-    def __init__(self, path: Path, resumed_step: int) -> None:
-        """Lines of steps that a kill undid (after `resumed_step`) and torn lines leave the file."""
+    def __init__(self, path: Path) -> None:
         self.path = path
-        if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _stands(line, resumed_step)]
-            aside = path.with_suffix(".tmp")
-            aside.write_text("".join(line + "\n" for line in kept))
-            aside.replace(path)
         self._file = path.open("a")
+
+    def cut(self, step: int) -> None:
+        """Take back the lines after `step`, which a kill undid, and torn ones."""
+        self._file.close()
+        kept = [line for line in self.path.read_text().splitlines() if _stands(line, step)]
+        aside = self.path.with_suffix(".tmp")
+        aside.write_text("".join(line + "\n" for line in kept))
+        aside.replace(self.path)
+        self._file = self.path.open("a")
 
     def write(self, kind: str, **values: Any) -> None:
         """One line, on disk at once; a number that is not finite is written as null."""

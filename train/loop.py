@@ -305,6 +305,7 @@ class Loop:
             }
         known = Progress.__dataclass_fields__
         self.progress = Progress(**{k: v for k, v in checkpoint.state.items() if k in known})
+        self.log.cut(self.progress.step)
         self.saved_step, self.val_loss = self.progress.step, checkpoint.state["val_loss"]
         self._line_tokens = self.progress.tokens
         if self.progress.step > self.recipe.steps:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from train.checkpoint import Checkpoint, load
 from train.config import GPTConfig
 from train.errors import BusyError, CheckpointError
@@ -67,21 +69,21 @@ def load_model(
     if checkpoint is None:
         raise CheckpointError(f"{folder}: no checkpoint there yet")
     model = GPT(GPTConfig(**run["config"]))
-    load_weights(model, checkpoint)
+    load_weights(model, checkpoint.model)
     return model.to(device).eval(), checkpoint
 
 
-def load_weights(model: GPT, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's weights into a model; CheckpointError names what does not fit."""
+def load_weights(model: GPT, weights: dict[str, Tensor]) -> None:
+    """Put weights into a model; CheckpointError names what does not fit."""
     own = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    found = {name: tuple(t.shape) for name, t in checkpoint.model.items()}
+    found = {name: tuple(t.shape) for name, t in weights.items()}
     wrong = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
     if wrong:
         raise CheckpointError(
-            f"{checkpoint.path}: does not fit the model: {wrong[0]} is {found.get(wrong[0])}, "
+            f"the weights do not fit the model: {wrong[0]} is {found.get(wrong[0])}, "
             f"wanted {own.get(wrong[0])} ({len(wrong)} such)"
         )
-    model.load_state_dict(checkpoint.model)
+    model.load_state_dict(weights)
 
 
 def find_tokenizer(data: Path, given: str) -> Path | None:

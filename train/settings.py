@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from train.config import PRESETS, Recipe
+from train.config import PRESETS, GPTConfig, Recipe
 from train.errors import SettingsError
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class TrainSettings:
     )
     out: str = option("", "folder of the run: run.json, log.jsonl, checkpoints/")
     resume: bool = option(False, "go on from the newest good checkpoint in --out, if there is one")
+    init: str = option("", "start from the weights of this run or Hugging Face folder", "locked")
     preset: str | None = option(
         None, f"{', '.join(PRESETS)}; default: gpt2 on a GPU, else demo", "locked"
     )
@@ -52,6 +53,11 @@ class TrainSettings:
     n_embd: int | None = option(None, "width", "locked")
     n_ctx: int | None = option(None, "context in tokens", "locked")
     dropout: float | None = option(None, "dropout while training", "locked")
+    attention: Literal["dense", "banded", "strided"] | None = option(
+        None, "pattern of every second layer", "locked"
+    )
+    band: int | None = option(None, "positions that banded and strided layers see", "locked")
+    qkv_bias: bool | None = option(None, "biases of query, key and value", "locked")
     steps: int | None = option(None, "optimizer steps; more may be given on resume")
     batch_tokens: int | None = option(None, "global batch in tokens, over all ranks", "locked")
     micro_batch: int | None = option(
@@ -124,7 +130,21 @@ class SampleSettings:
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute")
 
 
-S = TypeVar("S", TrainSettings, EvaluateSettings, SampleSettings)
+@dataclass(frozen=True)
+class ExportSettings:
+    """A folder that Hugging Face's transformers loads, checked by reading it back.
+
+    Example: python -m train export build/model --out my-gpt2
+    """
+
+    run: str = option("", "folder of a run, or of one checkpoint", positional=True)
+    out: str = option("", "folder to write")
+    dtype: Literal["float32", "bfloat16"] = option("float32", "type of the weights in the file")
+    best: bool = option(False, "take the checkpoint with the lowest held-out loss")
+    tokenizer: str = option("", "tokenizer.json; default: the run's own")
+
+
+S = TypeVar("S", TrainSettings, EvaluateSettings, SampleSettings, ExportSettings)
 
 
 def from_options(kind: type[S], options: Mapping[str, Any]) -> S:
@@ -160,6 +180,8 @@ def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, A
         text = f.metadata["help"].replace("%", "%%")
         if f.metadata["positional"]:
             parser.add_argument(f.name, nargs="?", metavar=f.name.upper(), help=text)
+        elif hints[f.name] == (bool | None):
+            parser.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, help=text)
         elif hints[f.name] is bool:
             parser.add_argument(flag(f.name), action="store_true", help=text)
         else:
@@ -191,7 +213,7 @@ def checked(settings: TrainSettings) -> TrainSettings:
         ("keep", s.keep > 0, "1 or more"),
         ("log_every", s.log_every > 0, "1 or more"),
     ]
-    shape = ("n_layer", "n_head", "n_embd", "n_ctx")
+    shape = ("n_layer", "n_head", "n_embd", "n_ctx", "band")
     for name in (*shape, "steps", "batch_tokens", "micro_batch", "eval_tokens", "threads"):
         value = getattr(s, name)
         rules.append((name, value is None or value > 0, "1 or more"))
@@ -201,19 +223,24 @@ def checked(settings: TrainSettings) -> TrainSettings:
     return s
 
 
-def recipe_for(settings: TrainSettings, vocab_size: int, *, has_gpu: bool) -> tuple[str, Recipe]:
+def recipe_for(
+    settings: TrainSettings, vocab_size: int, *, has_gpu: bool, shape: GPTConfig | None = None
+) -> tuple[str, Recipe]:
     """The preset's name and its recipe under what the settings say of shape, steps, batch and rate.
 
-    Raises SettingsError if the batch is no multiple of the context or the heads do not fit.
+    `shape` is that of given weights and replaces the preset's. Raises SettingsError if the batch is
+    no multiple of the context or the heads do not fit.
     """
     s = checked(settings)
     name = s.preset or ("gpt2" if has_gpu else "demo")
-    base = PRESETS[name]
+    base = PRESETS[name] if shape is None else replace(PRESETS[name], config=shape)
     config = replace(
         base.config, vocab_size=vocab_size,
         n_layer=s.n_layer or base.config.n_layer, n_head=s.n_head or base.config.n_head,
         n_embd=s.n_embd or base.config.n_embd, n_ctx=s.n_ctx or base.config.n_ctx,
         dropout=base.config.dropout if s.dropout is None else s.dropout,
+        attention=s.attention or base.config.attention, band=s.band or base.config.band,
+        qkv_bias=base.config.qkv_bias if s.qkv_bias is None else s.qkv_bias,
     )  # fmt: skip
     if config.n_embd % config.n_head:
         raise SettingsError(
@@ -238,7 +265,8 @@ def with_recipe(settings: TrainSettings, name: str, recipe: Recipe) -> TrainSett
     every, look = settings.eval_every, settings.eval_tokens
     return replace(
         settings, preset=name, n_layer=config.n_layer, n_head=config.n_head, n_embd=config.n_embd,
-        n_ctx=config.n_ctx, dropout=config.dropout, steps=recipe.steps, lr=recipe.lr,
+        n_ctx=config.n_ctx, dropout=config.dropout, attention=config.attention, band=config.band,
+        qkv_bias=config.qkv_bias, steps=recipe.steps, lr=recipe.lr,
         batch_tokens=recipe.batch_tokens, warmup_steps=recipe.warmup_steps,
         eval_every=max(1, recipe.steps // 10) if every is None else every,
         eval_tokens=min(EVAL_TOKENS_MAX, 4 * recipe.batch_tokens) if look is None else look,
@@ -255,6 +283,8 @@ def resumed(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[TrainSett
     notes, new = [], {}
     for name, value in given.items():
         before = getattr(settings, name)
+        if name == "init":
+            continue  # the weights are in the checkpoint by now
         if name not in ("data", "out", "resume") and value != before:
             change = about[name].metadata["change"]
             if change == "locked":
@@ -322,7 +352,8 @@ def _number(text: str) -> float | None:
 
 
 def _metavar(kind: Any) -> str:
-    kinds = [k for k in get_args(kind) if k is not type(None)] or [kind]
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(k for k in get_args(kind) if k is not type(None))
     if get_origin(kind) is Literal:
-        return "{" + ",".join(kinds) + "}"
-    return {int: "N", float: "X", str: "TEXT"}[kinds[0]]
+        return "{" + ",".join(get_args(kind)) + "}"
+    return {int: "N", float: "X", str: "TEXT"}[kind]

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from train.checkpoint import load
-from train.choices import Choices, choose
-from train.config import Recipe
+from train.choices import Choices, choose, device_of
+from train.config import GPTConfig, Recipe
 from train.cost import flops_per_token
 from train.data import GPT2_EOT, Batches, Shards, held_out, open_shards, unigram_entropy
 from train.errors import SettingsError
+from train.export import read_weights
 from train.log import LiveLine, RunLog
 from train.loop import Loop, Result
 from train.model import GPT
@@ -52,19 +54,46 @@ def _train(folder: Path, settings: TrainSettings, given: dict[str, Any], live: L
         for note in notes:
             live.note(note)
     shards = _shards(settings, before)
-    name, recipe = recipe_for(settings, shards.vocab_size, has_gpu=torch.cuda.is_available())
+    checkpoint = load(folder, note=live.note) if before else None
+    shape = GPTConfig(**before["config"]) if before else None
+    weights = checkpoint.model if checkpoint else None
+    if settings.init and not checkpoint:
+        shape, weights = read_weights(Path(settings.init), live.note)
+    has_gpu = device_of(settings.device) == "cuda"
+    name, recipe = recipe_for(settings, shards.vocab_size, has_gpu=has_gpu, shape=shape)
+    if shape:
+        _check_shape(settings.init, shape, recipe.config)
     settings = replace(with_recipe(settings, name, recipe), data=str(shards.folder.resolve()))
     choices = choose(_as_before(settings, given, before), recipe)
     keep_tokenizer(folder, find_tokenizer(shards.folder, settings.tokenizer))
     write_run(folder, _run(settings, recipe, choices, shards))
     for line in _header(recipe, name, choices, shards):
         live.note(line)
-    loop = _loop(folder, settings, recipe, choices, shards, live)
+    model = _model(settings, recipe, choices, weights)
+    loop = _loop(folder, settings, recipe, choices, shards, live, model)
     try:
+        if checkpoint:
+            loop.restore(checkpoint)
+            live.note(f"going on from {checkpoint.path.name}")
+        else:
+            loop.log.cut(-1)  # what a run that came to no checkpoint left
+        loop.log.write(
+            "run", step=loop.progress.step, parameters=recipe.config.parameters(),
+            uniform_loss=math.log(shards.vocab_size), unigram_loss=unigram_entropy(shards),
+        )  # fmt: skip
         return loop.run()
     finally:
         loop.log.close()
         loop.batches.close()
+
+
+def _check_shape(init: str, given: GPTConfig, wanted: GPTConfig) -> None:
+    """Refuse options, or data of another tokenizer, that the given weights do not fit."""
+    for name, value in asdict(replace(wanted, dropout=given.dropout)).items():
+        before = getattr(given, name)
+        if value != before:
+            what = "the data's tokenizer has" if name == "vocab_size" else "the options say"
+            raise SettingsError(f"--init {init} has {name} {before}, {what} {value}")
 
 
 def _run_before(folder: Path, settings: TrainSettings) -> dict[str, Any] | None:
@@ -143,42 +172,36 @@ def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards) -> list
     ]
 
 
-def _loop(
-    folder: Path,
-    settings: TrainSettings,
-    recipe: Recipe,
-    choices: Choices,
-    shards: Shards,
-    live: LiveLine,
-) -> Loop:
-    """The loop at its first step, or where the newest whole checkpoint left it."""
-    config = recipe.config
+def _model(
+    settings: TrainSettings, recipe: Recipe, choices: Choices, weights: dict[str, Tensor] | None
+) -> GPT:
+    """The model on its device, with the given weights or drawn anew from the seed."""
     if choices.device == "cpu":
         torch.set_num_threads(choices.threads)
-    checkpoint = load(folder, note=live.note) if settings.resume else None
-    model = GPT(config)
-    if checkpoint:
-        load_weights(model, checkpoint)
+    model = GPT(recipe.config)
+    if weights:
+        load_weights(model, weights)
     else:
         model.reset_parameters(settings.seed)
     model.to(choices.device)
     model.checkpoint_activations = settings.checkpoint_activations
     if choices.compile:
         model.compile_blocks()
+    return model
+
+
+def _loop(
+    folder: Path, settings: TrainSettings, recipe: Recipe, choices: Choices, shards: Shards,
+    live: LiveLine, model: GPT,
+) -> Loop:  # fmt: skip
+    """The loop at its first step."""
+    config = recipe.config
     rows = recipe.batch_tokens // config.n_ctx
     batches = Batches(shards.split("train"), config.n_ctx, rows, settings.seed)
     windows = list(held_out(shards.split("val"), config.n_ctx, settings.eval_tokens or 0))
-    step = checkpoint.step if checkpoint else 0
-    log = RunLog(folder / "log.jsonl", step)
+    log = RunLog(folder / "log.jsonl")
     loop = Loop(model, recipe, settings, choices, batches, windows, log, live, folder)
     loop.sampler = _sampler(folder, settings, shards)
-    if checkpoint:
-        loop.restore(checkpoint)
-        live.note(f"going on from {checkpoint.path.name}")
-    log.write(
-        "run", step=step, parameters=config.parameters(),
-        uniform_loss=math.log(config.vocab_size), unigram_loss=unigram_entropy(shards),
-    )  # fmt: skip
     return loop
 
 
