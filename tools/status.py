@@ -5,8 +5,9 @@ The JSON form is a promise that tests and scripts rely on:
     {"stages": {NAME: {"state", "rows_in", "rows_out", "merged", "drops": {REASON: n}, "parts",
                        "digest"}}, "digest"}
 
-`state` is "done", "partial" (parts are committed, the stage is not published) or "missing"; a
-digest depends on the stage's content alone.
+`state` is "done" or "partial" (parts are committed, the stage is not published). A digest depends
+on the stage's content alone; that of the build leaves out the model, whose sums may differ in their
+last bits between machines.
 """
 
 from pathlib import Path
@@ -33,8 +34,8 @@ def status(folder: Path) -> dict[str, Any]:
         stages["model"] = found
     if not stages:
         raise SettingsError(f"{folder} holds no stage of a build")
-    digest = digest_of([[name, stage["digest"]] for name, stage in stages.items()])
-    return {"stages": stages, "digest": digest}
+    content = [[name, stages[name]["digest"]] for name in STAGES if name in stages]
+    return {"stages": stages, "digest": digest_of(content)}
 
 
 def show(folder: Path) -> None:

@@ -29,6 +29,7 @@ EXAMPLES = 4  # of each reason
 PAIRS = 6  # near copies side by side
 RANDOM_DOCUMENTS = 10
 EXCERPT_CHARS = 900
+LANGUAGES = 8
 LENGTH_EDGES = [0, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 1e12]
 UNITS = {  # what each stage of the funnel takes in, and what its rows out are
     "links": ("submissions", "links"),
@@ -162,7 +163,7 @@ def _add_corpus(facts: Facts, build: Path) -> None:
         "documents": table.num_rows,
         "chars": sum(lengths),
         "years": sorted((str(year), count) for year, count in years.items()),
-        "languages": Counter(table["language"].to_pylist()).most_common(8),
+        "languages": _languages(build / "documents"),
         "engines": Counter(table["engine"].to_pylist()).most_common(),
         "lengths": lengths,
         "length_edges": LENGTH_EDGES,
@@ -171,6 +172,23 @@ def _add_corpus(facts: Facts, build: Path) -> None:
     }
     facts.likeness = likeness(hosts)
     facts.documents = list(_random_documents(build / "corpus", table["id"].to_pylist()))
+
+
+def _languages(documents: Path) -> list[dict[str, Any]]:
+    """Kept and dropped documents of each language, most frequent first."""
+    kept: Counter[str] = Counter()
+    for info in read_sidecars(documents):
+        kept.update(info.read(["language"])["language"].to_pylist())
+    languages = {
+        Reason.OTHER_LANGUAGE: lambda d: d.split()[0],
+        Reason.LANGUAGE_UNSURE: lambda d: "",
+    }
+    dropped: Counter[str] = Counter()
+    for row in read_drops(documents).to_pylist():
+        if row["reason"] in languages:
+            dropped[languages[row["reason"]](row["detail"])] += 1
+    names = [name for name, _ in (kept + dropped).most_common(LANGUAGES)]
+    return [{"language": name, "kept": kept[name], "dropped": dropped[name]} for name in names]
 
 
 def likeness(hosts: Counter[str]) -> dict[str, Any]:
