@@ -179,14 +179,12 @@ def _languages(documents: Path) -> list[dict[str, Any]]:
     kept: Counter[str] = Counter()
     for info in read_sidecars(documents):
         kept.update(info.read(["language"])["language"].to_pylist())
-    languages = {
-        Reason.OTHER_LANGUAGE: lambda d: d.split()[0],
-        Reason.LANGUAGE_UNSURE: lambda d: "",
-    }
     dropped: Counter[str] = Counter()
     for row in read_drops(documents).to_pylist():
-        if row["reason"] in languages:
-            dropped[languages[row["reason"]](row["detail"])] += 1
+        if row["reason"] == Reason.OTHER_LANGUAGE:
+            dropped[row["detail"].split()[0]] += 1
+        elif row["reason"] == Reason.LANGUAGE_UNSURE:
+            dropped[""] += 1
     names = [name for name, _ in (kept + dropped).most_common(LANGUAGES)]
     return [{"language": name, "kept": kept[name], "dropped": dropped[name]} for name in names]
 
