@@ -152,9 +152,10 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Setti
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    for dotted, value in (overrides or {}).items():
-        _set(tables, dotted.replace("-", "_"), value)
-    return from_tables(tables, _Source(str(path) if path else "", text))
+    options = {dotted.replace("-", "_"): value for dotted, value in (overrides or {}).items()}
+    for dotted, value in options.items():
+        _set(tables, dotted, value)
+    return from_tables(tables, _Source(str(path or ""), text, frozenset(options)))
 
 
 def from_tables(tables: Mapping[str, Any], source: "_Source | None" = None) -> Settings:
@@ -209,12 +210,22 @@ def _toml(value: Any) -> str:
 class _Source:
     path: str
     text: str
+    options: frozenset[str] = frozenset()  # keys that were set by options
 
     def at(self, key: str) -> str:
-        """ " (webtext.toml line 7)" for the line that sets `key`, or ""."""
-        leaf = re.escape(key.split(".")[-1])
+        """ " (webtext.toml line 7)" for the line that sets `key`, " (option)", or ""."""
+        if key in self.options:
+            return " (option)"
+        section, _, leaf = key.rpartition(".")
+        table = ""
         for number, line in enumerate(self.text.splitlines(), 1):
-            if re.match(rf"\s*(\[.*\b)?{leaf}\b", line):
+            if header := re.match(r"\s*\[\s*([\w.-]+)", line):
+                table = header[1]
+                found = table == key
+            else:
+                name = leaf if table == section else key if not table else None
+                found = name is not None and bool(re.match(rf"\s*{re.escape(name)}\s*=", line))
+            if found:
                 return f" ({self.path} line {number})"
         return ""
 
@@ -232,6 +243,8 @@ def _set(tables: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, leaf = dotted.split(".")
     for name in parents:
         tables = tables.setdefault(name, {})
+        if not isinstance(tables, dict):
+            raise SettingsError(f"unknown setting {dotted}: {name} holds a value, not a table")
     tables[leaf] = value
 
 
@@ -257,8 +270,9 @@ def _convert(key: str, value: Any, kind: Any, where: str) -> Any:
 
 
 def _unknown(key: str, known: set[str], where: str) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(known))}"
+    leaves = {name.split(".")[-1]: name for name in known}
+    near = difflib.get_close_matches(key.split(".")[-1], leaves, n=1, cutoff=0.5)
+    hint = f"; did you mean {leaves[near[0]]}?" if near else f"; known: {', '.join(sorted(known))}"
     return f"unknown setting {key}{where}{hint}"
 
 
