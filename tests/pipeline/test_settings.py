@@ -137,7 +137,7 @@ def test_a_value_of_the_wrong_type_names_key_value_line_and_type(toml, line, wan
         ("engine.buckets", "12", "a power of two"),
         ("engine.buckets", "0", "a power of two"),
         ("corpus.near_threshold", "1.2", "at most 1"),
-        ("shards.val_share", "1", "below 1"),
+        ("shards.val_share", "1.5", "below 1"),
         ("tokenizer.vocab_size", "70000", "16-bit ids"),
     ],
 )
