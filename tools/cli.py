@@ -1,4 +1,4 @@
-"""The command `webtext`. Imports cyclopts alone: help answers in well under a second.
+"""The command `webtext`. Imports little but cyclopts: help answers in well under a second.
 
 Each command lives in `tools/commands.py` and imports what it needs when it is called. Settings may
 be given with any command that reads them, as `--links.karma-min 5`; they are taken out here, since
@@ -8,32 +8,29 @@ Exit codes: 0 done; 1 failed; 2 usage or settings; 3 finished, but a quality gat
 Ctrl-C and 75 after SIGTERM, both resumable.
 """
 
+import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
-COMMANDS = {
-    "demo": "The whole flow on a small web of our own, offline, in a few minutes.",
-    "init": "Write a settings file to start from.",
-    "build": "Dumps and captures to corpus, shards, a trained model, a report.",
-    "status": "What a build holds: stages, rows, drops, digests.",
-    "why": "What became of a URL, from its submissions to its shard.",
-    "report": "Write the build's report, one self-contained HTML file.",
-    "links": "Reddit dumps to links.",
-    "extract": "WARC, HTML or JSONL files to documents.",
-    "dedup": "Texts to one decision each: keep, or the document it copies.",
-    "shards": "Texts to token shards for the trainer.",
-    "train": "Train a GPT-2 on shards.",
-    "evaluate": "Held-out loss, perplexity and bits per byte of a trained model.",
-    "sample": "Text from a trained model.",
-}
-TOKENIZER_COMMANDS = {"train": "Texts to a byte-level BPE tokenizer."}
-OVERRIDE = re.compile(r"--([a-z]+\.[a-z_-]+)(?:=(.*))?", re.DOTALL)
+from pipeline.errors import SettingsError, Stopped, WebtextError
+from tools import commands
+
+COMMANDS = (
+    *("demo", "init", "build", "status", "why", "report"),
+    *("links", "extract", "dedup", "shards", "train", "evaluate", "sample"),
+)
+TOKENIZER_COMMANDS = ("train",)
+OVERRIDE = re.compile(r"--([a-z]+\.[a-z0-9_-]+)(?:=(.*))?", re.DOTALL)
 
 
 def _version() -> str:
@@ -44,17 +41,20 @@ def _version() -> str:
 
 
 def make_app() -> App:
-    """The command line, with nothing imported but names."""
+    """The command line; each command's help is the docstring of its function."""
     app = App(
         name="webtext",
         version=_version,
         help="From Reddit submissions to a trained GPT-2: nothing lost, everything explained.",
+        default_parameter=Parameter(negative=()),  # one spelling a flag: no --no-json
     )
-    for name, help_line in COMMANDS.items():
-        app.command(f"tools.commands:{name}", name=name, help=help_line)
+    for name in COMMANDS:
+        app.command(getattr(commands, name), name=name)
+    for name in ("train", "evaluate", "sample"):
+        app[name].help_flags = ()  # the trainer answers --help for its own commands
     tokenizer = App(name="tokenizer", help="Make a tokenizer.")
-    for name, help_line in TOKENIZER_COMMANDS.items():
-        tokenizer.command(f"tools.commands:tokenizer_{name}", name=name, help=help_line)
+    for name in TOKENIZER_COMMANDS:
+        tokenizer.command(getattr(commands, f"tokenizer_{name}"), name=name)
     app.command(tokenizer)
     return app
 
@@ -74,36 +74,61 @@ def split_overrides(tokens: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         elif waiting:
             overrides[match[1].replace("-", "_")] = waiting.pop(0)
         else:
-            raise SystemExit(f"webtext: {token} wants a value")
+            raise SettingsError(f"{token} wants a value, as in {token} VALUE")
     return rest, overrides
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    from pipeline.errors import WebtextError
-
-    _check_packages()
-    rest, overrides = split_overrides(sys.argv[1:] if tokens is None else tokens)
-    app = make_app()
     try:
-        command, bound, unparsed = app.parse_args(rest, exit_on_error=False)
-        extra = {}
-        if "overrides" in unparsed:
-            extra["overrides"] = overrides
-        elif overrides:
-            raise WebtextError(f"this command takes no settings: --{next(iter(overrides))}")
-        result = command(*bound.args, **bound.kwargs, **extra)
+        _check_packages()
+        with _terminating():
+            code = _run(sys.argv[1:] if tokens is None else tokens)
+            sys.stdout.flush()
+        return code
     except CycloptsError:
         return 2  # cyclopts has printed what is wrong
+    except KeyboardInterrupt:
+        print(f"webtext: {Stopped(signal.SIGINT)}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except WebtextError as error:
         print(f"webtext: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        return 0
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"webtext: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(tokens: Sequence[str]) -> int:
+    rest, overrides = split_overrides(tokens)
+    command, bound, unparsed = make_app().parse_args(rest, exit_on_error=False)
+    extra = {}
+    if "overrides" in unparsed:
+        extra["overrides"] = overrides
+    elif overrides:
+        raise SettingsError(f"this command takes no settings: --{next(iter(overrides))}")
+    result = command(*bound.args, **bound.kwargs, **extra)
     return result if isinstance(result, int) else 0
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """Turn SIGTERM into Stopped, for commands that have no better way to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise Stopped(signum)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_packages() -> None:
@@ -113,8 +138,8 @@ def _check_packages() -> None:
         spec = find_spec(name)
         found = Path(spec.origin).resolve().parent.parent if spec and spec.origin else None
         if found != home:
-            raise SystemExit(
-                f"webtext: the package {name!r} is found in {found}, not beside webtext in {home}; "
+            raise SettingsError(
+                f"the package {name!r} is found in {found}, not beside webtext in {home}; "
                 "install webtext in an environment of its own"
             )
 

@@ -35,7 +35,7 @@ def demo(*, out: Path = Path("build/demo"), to: str = "report", overrides: Overr
     return _build(out, settings_path, overrides, to=to)
 
 
-def init(path: Path = Path(SETTINGS_FILE)) -> None:
+def init(path: Path = Path(SETTINGS_FILE), /) -> None:
     """Write a settings file with every setting and its default.
 
     Example: webtext init webtext.toml
@@ -50,6 +50,7 @@ def init(path: Path = Path(SETTINGS_FILE)) -> None:
 
 def build(
     settings: Path = Path(SETTINGS_FILE),
+    /,
     *,
     out: Path = Path("build"),
     to: str = "report",
@@ -77,7 +78,7 @@ def build(
     return _build(out, settings, overrides, to=to, redo=redo, keep_versions=keep_versions)
 
 
-def status(folder: Path, *, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
+def status(folder: Path, /, *, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
     """Show what a build (or the --out folder of a stage command) holds.
 
     Example: webtext status build --json
@@ -99,6 +100,7 @@ def status(folder: Path, *, as_json: Annotated[bool, Parameter(name="--json")] =
 
 def why(
     url: str,
+    /,
     *,
     build: Path = Path("build"),
     as_json: Annotated[bool, Parameter(name="--json")] = False,
@@ -127,7 +129,7 @@ def why(
     return 0
 
 
-def report(build: Path = Path("build")) -> None:
+def report(build: Path = Path("build"), /) -> None:
     """Write BUILD/report.html: one self-contained page.
 
     Example: webtext report build/demo
@@ -164,7 +166,8 @@ def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:
     inputs
         .warc, .warc.gz; .html, .htm; .jsonl(.gz, .zst) with `url` and `html`.
     out
-        documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl.
+        documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl. The
+        counts are printed as JSON: rows_in is rows_out and all drops.
     """
     from tools.extract import extract_files
 
@@ -173,6 +176,7 @@ def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:
 
 def dedup(
     source: Path,
+    /,
     *,
     out: Path,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
@@ -249,32 +253,31 @@ def train(*words: Words) -> int:
     """Train a GPT-2 on shards: the command line of `python -m train`.
 
     Example: webtext train tokens/shards --out model --preset gpt2 --steps 1000
-
-    All its options: python -m train --help
     """
-    return _trainer(words)
+    return _trainer(words, "webtext train")
 
 
 def evaluate(*words: Words) -> int:
-    """Held-out loss, perplexity and bits per byte: `python -m train evaluate`.
+    """Tell held-out loss, perplexity and bits per byte of a trained model.
 
     Example: webtext evaluate model --json
     """
-    return _trainer(("evaluate", *words))
+    return _trainer(("evaluate", *words), "webtext")
 
 
 def sample(*words: Words) -> int:
-    """Text from a trained model: `python -m train sample`.
+    """Write text with a trained model.
 
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
     """
-    return _trainer(("sample", *words))
+    return _trainer(("sample", *words), "webtext")
 
 
-def _trainer(words: tuple[str, ...]) -> int:
-    from tools.model import run_trainer
+def _trainer(words: tuple[str, ...], prog: str) -> int:
+    """The trainer's own command line, which has its own help, errors and signals."""
+    from train.__main__ import main
 
-    return run_trainer(words)
+    return main(words, prog)
 
 
 def _settings(path: Path | None, overrides: dict[str, str]) -> Any:

@@ -1,6 +1,7 @@
 """`webtext extract`: anyone's WARC, HTML or JSONL files to documents, without a build.
 
-Every page becomes a row of OUT or a line of OUT.drops.jsonl; the counts on stdout add up.
+Every page and every other record becomes a row of OUT or a line of OUT.drops.jsonl; the counts on
+stdout add up.
 """
 
 import gzip
@@ -10,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -20,7 +21,8 @@ import zstandard
 from pipeline.documents.extract import Document, extract, host_of
 from pipeline.engine.pool import Fault, Limits, Pool
 from pipeline.errors import InputError, SettingsError
-from pipeline.pages.capture import capture_of
+from pipeline.links.dumps import Lines
+from pipeline.pages.capture import PAGE_STATUSES, Capture, capture_of
 from pipeline.pages.warc import Response, read_page, records
 from pipeline.reasons import Reason
 from pipeline.records import DOCUMENT, Drop
@@ -30,6 +32,9 @@ COLUMNS = ("id", "url", "host", "title", "date", "language", "language_score", "
 SCHEMA = pa.schema([*(DOCUMENT.field(name) for name in COLUMNS), ("engine", pa.string())])
 HTML_HEADERS = (("Content-Type", "text/html"),)
 UTF8_HEADERS = (("Content-Type", "text/html; charset=utf-8"),)
+WARC_NAMES = (".warc", ".warc.gz", ".warc.zst")
+HTML_NAMES = (".html", ".htm")
+JSONL_NAMES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 BATCH_ROWS = 500
 
 
@@ -66,108 +71,139 @@ class _Line(msgspec.Struct):
 
 
 def extract_files(inputs: Sequence[Path], out: Path, settings: Settings) -> int:
-    """Extract all pages of `inputs` into `out`; prints the counts; 1 if no page gave a text."""
+    """Extract all pages of `inputs` into `out`; prints the counts; 1 if no page gave a text.
+
+    Raises SettingsError and InputError before anything is written where a name is not as needed.
+    """
     if not inputs:
         raise SettingsError("webtext extract wants at least one file")
+    for path in inputs:
+        _check_input(path)
+    _check_output(out)
     engine = settings.engine
     limits = Limits(engine.item_cpu_s, engine.item_wall_s, engine.worker_memory_bytes)
-    pool = Pool(engine.workers, limits, engine.worker_items)
-    counts: Counter[str] = Counter()
     out.parent.mkdir(parents=True, exist_ok=True)
     drops_path = out.with_name(out.name + ".drops.jsonl")
     waiting: list[RawPage] = []
+    documents = 0
 
     def pages() -> Iterator[RawPage]:
         for path in inputs:
-            for page in read_pages(path, counts, drops):
+            for page in read_pages(path, drops):
                 waiting.append(page)
                 yield page
 
+    pool = Pool(engine.workers, limits, engine.worker_items)
     try:
-        with drops_path.open("w", encoding="utf-8") as drops, _Writer(out) as writer:
+        with _Drops(drops_path) as drops, _Writer(out) as writer:
             for result in pool.map(ExtractPage(settings.documents), pages(), lambda *_: None):
                 page = waiting.pop(0)
-                counts["pages"] += 1
                 if isinstance(result, Document):
-                    counts["documents"] += 1
+                    documents += 1
                     writer.add(_row(page, result))
                 else:
-                    _drop(drops, counts, page.id, page.url, result)
+                    drops.add(page.id, page.url, result)
     finally:
         pool.close()
-    print(json.dumps(dict(counts)))
-    if not counts["documents"]:
+    rows_in = documents + drops.counts.total()
+    print(json.dumps({"rows_in": rows_in, "rows_out": documents, "drops": dict(drops.counts)}))
+    if not documents:
         print(f"webtext: no page gave a text; {drops_path} says why", file=sys.stderr)
-    return 0 if counts["documents"] else 1
+    return 0 if documents else 1
 
 
-def read_pages(path: Path, counts: Counter[str], drops: IO[str]) -> Iterator[RawPage]:
-    """The pages of one file; records that are no page are counted and written to `drops`."""
-    name = path.name.lower()
+def _check_input(path: Path) -> None:
     if not path.is_file():
         raise InputError(path, "", "there is no such file", "Name WARC, HTML or JSONL files.")
-    if name.endswith((".warc", ".warc.gz", ".warc.zst")):
-        yield from _from_warc(path, counts, drops)
-    elif name.endswith((".html", ".htm")):
-        yield RawPage(str(path), "", Response(200, HTML_HEADERS, path.read_bytes()))
-    elif name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
-        yield from _from_jsonl(path)
-    else:
+    if not path.name.lower().endswith((*WARC_NAMES, *HTML_NAMES, *JSONL_NAMES)):
         raise InputError(
             path, "", "its name has no known ending", "Use .warc(.gz), .html or .jsonl(.gz, .zst)."
         )
 
 
-def _from_warc(path: Path, counts: Counter[str], drops: IO[str]) -> Iterator[RawPage]:
+def _check_output(out: Path) -> None:
+    if not out.name.endswith((*JSONL_NAMES, ".parquet")):
+        raise SettingsError(f"--out {out}: use .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+
+
+def read_pages(path: Path, drops: "_Drops") -> Iterator[RawPage]:
+    """The pages of one file; its records that are no page go to `drops`."""
+    name = path.name.lower()
+    if name.endswith(WARC_NAMES):
+        yield from _from_warc(path, drops)
+    elif name.endswith(HTML_NAMES):
+        yield RawPage(str(path), "", Response(200, HTML_HEADERS, path.read_bytes()))
+    else:
+        yield from _from_jsonl(path)
+
+
+def _from_warc(path: Path, drops: "_Drops") -> Iterator[RawPage]:
     for record in records(path):
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
-        url = record.headers.get("warc-target-uri", "")
         capture = capture_of(record, path.name)
-        if isinstance(capture, Drop):
-            _drop(drops, counts, id, url, capture)
-        elif capture.kind != "response":
-            drop = Drop(Reason.NOT_A_PAGE, f"{capture.kind}, status {capture.status}")
-            _drop(drops, counts, id, url, drop)
+        if drop := _no_page(capture):
+            drops.add(id, record.headers.get("warc-target-uri", ""), drop)
         else:
+            assert isinstance(capture, Capture)
             yield RawPage(id, capture.url, None, str(path), record.offset, record.length)
+
+
+def _no_page(capture: Capture | Drop) -> Drop | None:
+    if isinstance(capture, Drop):
+        return capture
+    if capture.fault:
+        return Drop(Reason[capture.fault.upper()], capture.detail)
+    if capture.kind != "response":
+        return Drop(Reason.NOT_A_PAGE, f"a {capture.kind}, status {capture.status}")
+    if capture.status not in PAGE_STATUSES:
+        return Drop(Reason.STATUS_ERROR, f"status {capture.status}")
+    return None
 
 
 def _from_jsonl(path: Path) -> Iterator[RawPage]:
     decoder = msgspec.json.Decoder(_Line)
-    with open_bytes(path, "rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise InputError(
-                    path, f"line {number}", str(error), 'Each line needs "html"; "url" is wished.'
-                ) from None
-            body = row.html.encode("utf-8", "replace")
-            yield RawPage(
-                str(row.id or row.url or number), row.url, Response(200, UTF8_HEADERS, body)
-            )
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            row = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(
+                path, f"line {number}", str(error), 'Each line needs "html"; "url" is wished.'
+            ) from None
+        body = row.html.encode("utf-8", "replace")
+        yield RawPage(str(row.id or row.url or number), row.url, Response(200, UTF8_HEADERS, body))
 
 
-def open_bytes(path: Path, mode: Literal["rb", "wb"]) -> Any:
-    """A file, packed or unpacked as the ending of its name says."""
-    if path.name.endswith(".gz"):
-        return gzip.open(path, mode)
-    if path.name.endswith(".zst"):
-        dctx = zstandard.ZstdDecompressor(max_window_size=1 << 31)
-        return zstandard.open(path, mode, dctx=dctx if mode == "rb" else None)
-    return path.open(mode)
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with Lines(path) as lines:
+            yield from lines
+    except InputError as error:
+        raise InputError(path, error.place, error.problem, "Get the file again.") from None
 
 
 def _row(page: RawPage, document: Document) -> dict[str, Any]:
     return {"id": page.id, "url": page.url, "host": host_of(page.url), **asdict(document)}
 
 
-def _drop(drops: IO[str], counts: Counter[str], id: str, url: str, why: Drop | Fault) -> None:
-    counts[why.reason.value] += 1
-    row = {"id": id, "url": url, "reason": why.reason.value, "detail": why.detail}
-    drops.write(json.dumps(row, ensure_ascii=False) + "\n")
+class _Drops:
+    """OUT.drops.jsonl: what gave no document, each with its reason; and their counts."""
+
+    def __init__(self, path: Path) -> None:
+        self.counts: Counter[str] = Counter()
+        self._file = path.open("w", encoding="utf-8")
+
+    def __enter__(self) -> "_Drops":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, id: str, url: str, why: Drop | Fault) -> None:
+        self.counts[why.reason.value] += 1
+        row = {"id": id, "url": url, "reason": why.reason.value, "detail": why.detail}
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 class _Writer:
@@ -176,13 +212,15 @@ class _Writer:
     def __init__(self, path: Path) -> None:
         self._rows: list[dict[str, Any]] = []
         self._parquet: pq.ParquetWriter | None = None
-        self._lines: IO[bytes] | None = None
+        self._lines: Any = None  # a binary file
         if path.name.endswith(".parquet"):
             self._parquet = pq.ParquetWriter(path, SCHEMA, compression="zstd")
-        elif path.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst")):
-            self._lines = open_bytes(path, "wb")
+        elif path.name.endswith(".gz"):
+            self._lines = gzip.open(path, "wb")  # noqa: SIM115 (closed by __exit__)
+        elif path.name.endswith(".zst"):
+            self._lines = zstandard.open(path, "wb")
         else:
-            raise SettingsError(f"--out {path}: use .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+            self._lines = path.open("wb")
 
     def __enter__(self) -> "_Writer":
         return self

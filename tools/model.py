@@ -99,11 +99,6 @@ def read_log(model: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (model / "log.jsonl").read_text().splitlines()]
 
 
-def run_trainer(words: Sequence[str]) -> int:
-    """The trainer's own command line, in the foreground; its exit code."""
-    return subprocess.call([sys.executable, "-P", "-m", "train", *words])
-
-
 def _row(state: str, steps: int, parts: int, digest: str) -> dict[str, Any]:
     return {
         "state": state,

@@ -10,6 +10,7 @@ on the stage's content alone; that of the build leaves out the model, whose sums
 last bits between machines.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from pipeline.errors import SettingsError
 from tools.model import model_status
 
 STAGES = ("links", "pages", "documents", "corpus", "tokenizer", "shards")
+DIGEST_DIGITS = 8  # shown in the table, which then fits a terminal
+PLAIN_WIDTH = 120  # of the table where there is no terminal
 
 
 def status(folder: Path) -> dict[str, Any]:
@@ -40,11 +43,12 @@ def status(folder: Path) -> dict[str, Any]:
 
 def show(folder: Path) -> None:
     """Print the state as a table."""
-    table = Table(
-        "stage", "state", *("rows in", "rows out", "merged", "dropped", "parts"), "digest"
-    )
-    for column in table.columns[2:7]:
-        column.justify = "right"
+    table = Table()
+    for name in ("stage", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("rows in", "rows out", "merged", "dropped", "parts"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("digest", no_wrap=True, min_width=DIGEST_DIGITS)
     found = status(folder)
     for name, stage in found["stages"].items():
         numbers = (
@@ -57,9 +61,9 @@ def show(folder: Path) -> None:
             name,
             stage["state"],
             *(f"{number:,}" for number in (*numbers, stage["parts"])),
-            stage["digest"][:16],
+            stage["digest"][:DIGEST_DIGITS],
         )
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(table)
     console.print(f"digest {found['digest']}")
 

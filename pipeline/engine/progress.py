@@ -29,7 +29,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def begin(self, label: str, parts: int) -> None:
         """A step starts (or goes on) with so many parts in all."""
