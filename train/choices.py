@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from train.config import GPTConfig, Recipe
+from train.cost import memory
 from train.errors import SettingsError
 from train.settings import TrainSettings
 
@@ -118,26 +119,17 @@ def _micro_batch(
                 f"--micro-batch is {settings.micro_batch}; it must divide the {rows} of a step"
             )
         return settings.micro_batch, "as set"
-    free, share = free_memory(device), (0.8 if device == "cuda" else 0.4)
-    room = free * share - 16 * config.parameters()
-    one = activation_bytes(config, 2 if dtype == "bfloat16" else 4)
-    fitting = max(1, int(room // one))
+    item_bytes, recompute = (2 if dtype == "bfloat16" else 4), settings.checkpoint_activations
+    room = free_memory(device) * (0.85 if device == "cuda" else 0.4)
+    fitting = [
+        n for n in range(1, rows + 1)
+        if rows % n == 0 and memory(config, n, item_bytes, recompute=recompute).total <= room
+    ]  # fmt: skip
     if device == "cpu":
-        fitting = min(fitting, max(1, CPU_PASS_TOKENS // config.n_ctx))
-    micro = max(n for n in range(1, rows + 1) if rows % n == 0 and n <= fitting)
-    return micro, f"{one / 1e6:.0f} MB of activations a sequence, {free / 1e9:.1f} GB free"
-
-
-def activation_bytes(config: GPTConfig, item_bytes: int) -> int:
-    """What one sequence keeps for the backward pass: 34 values a channel, token and block
-    (Korthikanti et al. 2022, in the form without attention scores), and the chunked loss.
-    """
-    tokens = config.n_ctx
-    block = 17 * config.n_embd * item_bytes
-    return (
-        tokens * (config.n_layer * block + 4 * config.n_embd * 4)
-        + min(tokens, 1024) * config.padded_vocab * 12
-    )
+        fitting = [n for n in fitting if n * config.n_ctx <= CPU_PASS_TOKENS]
+    micro = max(fitting, default=1)
+    needed = memory(config, micro, item_bytes, recompute=recompute).total
+    return micro, f"about {needed / 1e9:.2f} GB of {room / 1e9:.0f} GB to be used"
 
 
 def free_memory(device: str) -> int:

@@ -1,6 +1,11 @@
-"""What a step costs: FLOPs by one stated convention, and the peak of known devices."""
+"""What a run costs before it is started: memory by part, FLOPs by one stated convention, hours.
 
-from train.config import GPTConfig
+Plain arithmetic, no torch: other programs plan with it.
+"""
+
+from dataclasses import dataclass
+
+from train.config import GPTConfig, Recipe
 
 # Dense bf16 FLOP/s by NVIDIA's and AMD's data sheets (without sparsity), by a part of the name.
 PEAKS = {
@@ -44,3 +49,68 @@ def flops_per_token(config: GPTConfig) -> float:
 def peak_flops(device_name: str) -> float | None:
     """Dense bf16 FLOP/s of a device by its name; None where it is not known."""
     return next((peak for part, peak in PEAKS.items() if part in device_name), None)
+
+
+# Model FLOPs a second of one core at GPT-2's shapes, in fp32, as the share of time that training
+# reaches: measured on two cores of an AVX2 server CPU (BENCHMARKS.md).
+CPU_CORE_FLOPS = 4e10
+# The share of a GPU's peak that training reaches (llm.c on an H100: 38 % at 124M, 47 % at 1558M).
+GPU_USE = 0.4
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on one device, by what they hold."""
+
+    weights: int
+    gradients: int
+    moments: int  # AdamW's two
+    activations: int  # kept from the forward to the backward pass
+    logits: int  # of one chunk of the loss, and the head's gradient
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.weights + self.gradients + self.moments + self.activations + self.logits
+
+
+def memory(
+    config: GPTConfig, micro_batch: int, item_bytes: int, *, recompute: bool = False
+) -> Memory:
+    """The memory of training with fp32 weights; `item_bytes` are those of a matrix product.
+
+    `recompute` keeps only the input of each block (activation checkpointing), and one block's rest.
+    """
+    weights = 4 * (config.parameters() + (config.padded_vocab - config.vocab_size) * config.n_embd)
+    tokens = micro_batch * config.n_ctx
+    # 34 bytes a channel at two bytes an item (Korthikanti et al. 2022, without the scores, which
+    # fused attention does not keep).
+    block = 17 * config.n_embd * item_bytes
+    kept = config.n_embd * 4 * config.n_layer + block if recompute else block * config.n_layer
+    ends = 4 * config.n_embd * 4
+    logits = min(tokens, 2048) * config.padded_vocab * 8 + 4 * config.padded_vocab * config.n_embd
+    return Memory(weights, weights, 2 * weights, tokens * (kept + ends), logits)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a recipe needs in all. `hours` is an estimate, None where the device is not known."""
+
+    tokens: int
+    flops: float
+    hours: float | None
+
+
+def cost(recipe: Recipe, flops_per_s: float | None) -> Cost:
+    """The whole run at a speed that a device sustains."""
+    tokens = recipe.steps * recipe.batch_tokens
+    flops = tokens * flops_per_token(recipe.config)
+    return Cost(tokens, flops, flops / flops_per_s / 3600 if flops_per_s else None)
+
+
+def sustained_flops(device_name: str, threads: int) -> float | None:
+    """FLOP/s that training is expected to reach: on "cpu" by cores, else by the data sheet."""
+    if device_name == "cpu":
+        return CPU_CORE_FLOPS * threads
+    peak = peak_flops(device_name)
+    return GPU_USE * peak if peak else None

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,6 +31,7 @@ from train.log import LiveLine, RunLog, duration
 from train.loss import next_token_loss
 from train.model import GPT
 from train.optimizer import adamw, learning_rate, update
+from train.runs import keep_micro_batch
 from train.settings import TrainSettings
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps of a parameter
@@ -156,12 +157,7 @@ class Loop:
         ids_BT = torch.from_numpy(tokens_BT)
         if device == "cuda":
             ids_BT = ids_BT.pin_memory().to(device, non_blocking=True)
-        loss = torch.zeros((), device=device)
-        for micro_BT in torch.split(ids_BT.long(), self.choices.micro_batch):
-            with self.choices.autocast():
-                part = self._objective(micro_BT) / self.recipe.batch_tokens
-            torch.autograd.backward(part)
-            loss += part.detach()
+        loss = self._gradient(ids_BT.long())
         rate = learning_rate(self.recipe, self.settings, step)
         norm, finite = update(self.optimizer, loss, rate, self.settings.clip)
         self._read_numbers()
@@ -171,6 +167,29 @@ class Loop:
         self.val_loss = None
         if device == "cpu":
             self._read_numbers()
+
+    def _gradient(self, ids_BT: Tensor) -> Tensor:
+        """The mean loss of the batch; its gradient is left in the parameters.
+
+        Where memory runs out in the first step of a run, the micro-batch is halved and kept so.
+        """
+        try:
+            loss = torch.zeros((), device=ids_BT.device)
+            for micro_BT in torch.split(ids_BT, self.choices.micro_batch):
+                with self.choices.autocast():
+                    part = self._objective(micro_BT) / self.recipe.batch_tokens
+                torch.autograd.backward(part)
+                loss += part.detach()
+            return loss
+        except torch.OutOfMemoryError:
+            smaller = self.choices.micro_batch // 2
+            if self.progress.step or not smaller:
+                raise
+        self.live.note(f"memory ran out: {smaller} sequences at a time from now on")
+        self.optimizer.zero_grad(set_to_none=True)
+        self.choices = replace(self.choices, micro_batch=smaller)
+        keep_micro_batch(self.folder, smaller)
+        return self._gradient(ids_BT)
 
     def _objective(self, ids_BT: Tensor) -> Tensor:
         h_NC = self.model.hidden(ids_BT[:, :-1]).flatten(0, 1)

@@ -61,6 +61,13 @@ def write_run(folder: Path, run: dict[str, Any]) -> None:
     aside.replace(folder / "run.json")
 
 
+def keep_micro_batch(folder: Path, micro_batch: int) -> None:
+    """Note a micro-batch that was found while running, so that a resumed run takes it again."""
+    run = read_run(folder)
+    run["choices"]["micro_batch"] = micro_batch
+    write_run(folder, {key: value for key, value in run.items() if key != "folder"})
+
+
 def load_model(
     folder: Path, run: dict[str, Any], *, best: bool, device: str, note: Callable[[str], None]
 ) -> tuple[GPT, Checkpoint]:

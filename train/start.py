@@ -14,11 +14,11 @@ from torch import Tensor
 from train.checkpoint import load
 from train.choices import Choices, choose, device_of
 from train.config import GPTConfig, Recipe
-from train.cost import flops_per_token
+from train.cost import cost, sustained_flops
 from train.data import GPT2_EOT, Batches, Shards, held_out, open_shards, unigram_entropy
 from train.errors import SettingsError
 from train.export import read_weights
-from train.log import LiveLine, RunLog
+from train.log import LiveLine, RunLog, duration
 from train.loop import Loop, Result
 from train.model import GPT
 from train.runs import (
@@ -156,8 +156,10 @@ def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards) -> list
     """What a person wants to know before the first step."""
     config, why = recipe.config, choices.reasons
     paper = f" (the paper says {recipe.paper})" if recipe.paper else ""
-    run_tokens = recipe.steps * recipe.batch_tokens
-    epochs = run_tokens / max(1, shards.tokens("train"))
+    speed = sustained_flops("cpu" if choices.device == "cpu" else why["device"], choices.threads)
+    needs = cost(recipe, speed)
+    hours = f", about {duration(3600 * needs.hours)} here" if needs.hours else ""
+    epochs = needs.tokens / max(1, shards.tokens("train"))
     sequences = recipe.batch_tokens // config.n_ctx
     return [
         f"model: {name}, {config.n_layer} layers x {config.n_embd}, {config.n_head} heads, "
@@ -166,7 +168,7 @@ def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards) -> list
         f"data: {shards.tokens('train'):,} tokens to train on, {shards.tokens('val'):,} held out",
         f"run: {recipe.steps:,} steps of {recipe.batch_tokens:,} tokens ({sequences} sequences, "
         f"{choices.micro_batch} at a time: {why['micro_batch']}), {epochs:.2f} epochs, "
-        f"{run_tokens * flops_per_token(config):.2g} FLOPs",
+        f"{needs.flops:.2g} FLOPs{hours}",
         f"device: {choices.device} ({why['device']}), {choices.threads} threads; {choices.dtype} "
         f"({why['dtype']}); {'compiled' if choices.compile else 'eager'} ({why['compile']})",
     ]

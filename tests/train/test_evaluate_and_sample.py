@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from train.__main__ import main
 from train.config import GPTConfig
@@ -96,24 +95,6 @@ def test_a_prompt_that_ended_gives_none_while_others_go_on(model):
     first = whole.index(eot)
     assert column[:first] == whole[:first]
     assert len(column) > first + 1 and set(column[first:]) == {None}
-
-
-@pytest.fixture(scope="module")
-def tokenizer_path(tmp_path_factory):
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=["<|endoftext|>"],
-        initial_alphabet=alphabet,
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(["the city and the sea"] * 9, trainer)
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
-    tokenizer.save(str(path))
-    return path
 
 
 def test_streamed_pieces_are_whole_characters_and_join_to_the_text(tokenizer_path):

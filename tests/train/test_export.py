@@ -9,7 +9,7 @@ from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
 from train.export import export_folder, read_folder
 from train.model import GPT
-from train.sample import generate
+from train.sample import Text, generate
 
 TINY = GPTConfig(n_layer=3, n_head=4, n_embd=32, n_ctx=64, vocab_size=97)
 KINDS = {
@@ -59,6 +59,17 @@ def test_transformers_computes_the_same_logits_and_generates_the_same_text(kind,
     text = theirs.generate(ids[:1, :5], max_new_tokens=20, do_sample=False, eos_token_id=None)
     greedy = [step[0] for step in generate(model, [ids[0, :5].tolist()], 20, seed=0, temperature=0)]
     assert text[0, 5:].tolist() == greedy
+
+
+def test_transformers_loads_the_tokenizer_with_the_model(tokenizer_path, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    model = made(replace(TINY, vocab_size=300))
+    export_folder(model, tmp_path, eot_id=299, tokenizer=tokenizer_path, dtype=torch.float32)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    text = "the sea – 日本"
+    assert theirs.encode(text) == Text(tokenizer_path).encode(text)
+    assert theirs.decode(theirs.encode(text)) == text
+    assert theirs.eos_token == "<|endoftext|>"
 
 
 def test_transformers_own_gpt2_is_imported(tmp_path):

@@ -214,6 +214,27 @@ def test_three_such_steps_in_a_row_stop_the_run(shards_folder, tiny, tmp_path, p
     assert "3 steps in a row were not finite" in error and "step 20, is good" in error
 
 
+def test_the_micro_batch_is_halved_where_memory_runs_out(
+    shards_folder, tiny, tmp_path, whole_run, monkeypatch
+):
+    from train.loop import Loop
+
+    objective, sizes = Loop._objective, []
+
+    def small(self, ids):
+        sizes.append(len(ids))
+        if len(ids) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return objective(self, ids)
+
+    monkeypatch.setattr(Loop, "_objective", small)
+    run = tmp_path / "run"
+    assert train(shards_folder, run, *tiny) == 0
+    assert sizes[:3] == [8, 4, 2] and set(sizes[3:]) == {2}
+    assert json.loads((run / "run.json").read_text())["choices"]["micro_batch"] == 2
+    assert losses(run)[-1][1] == pytest.approx(losses(whole_run)[-1][1], abs=1e-5)
+
+
 def test_a_full_disk_is_noted_and_the_run_goes_on(
     shards_folder, tiny, tmp_path, monkeypatch, capsys
 ):

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from train.choices import choose
+from train.config import PRESETS, GPTConfig
+from train.cost import attended, cost, flops_per_token, memory, sustained_flops
+from train.errors import SettingsError
+from train.loss import next_token_loss
+from train.model import GPT, allowed
+from train.settings import TrainSettings, from_options, recipe_for
+
+TINY = GPTConfig(n_layer=2, n_head=2, n_embd=64, n_ctx=96, vocab_size=512)
+
+
+@pytest.mark.parametrize("attention", ["dense", "banded", "strided"])
+def test_positions_attended_are_those_of_the_mask(attention):
+    config = replace(TINY, attention=attention, band=16)
+    at = torch.arange(config.n_ctx)
+    mask = allowed(at[:, None], at[None], attention, 16)
+    # Strides that end inside a block are counted on average.
+    wanted = mask.sum().item() / config.n_ctx
+    assert attended(config, 1) == pytest.approx(
+        wanted, rel=1e-3 if attention != "strided" else 0.05
+    )
+
+
+def test_flops_are_those_that_torch_counts():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = GPT(TINY)
+    model.reset_parameters(1)
+    ids = torch.randint(512, (2, 97))
+    with FlopCounterMode(display=False) as counter:
+        h_NC = model.hidden(ids[:, :-1]).flatten(0, 1)
+        loss = next_token_loss(h_NC, model.head_weight, ids[:, 1:].flatten(), 512, chunked=False)
+        loss.backward()
+    # torch's counter does not see into fused attention on a CPU: the products are compared.
+    products = 6 * (2 * 12 * 64 * 64 + 64 * 512)
+    pairs = 12 * 64 * sum(attended(TINY, layer) for layer in range(2))
+    assert flops_per_token(TINY) == products + pairs
+    assert counter.get_total_flops() / 192 == products
+
+
+def test_gpt2_small_costs_what_is_known():
+    recipe = PRESETS["gpt2"]
+    assert flops_per_token(recipe.config) == pytest.approx(7.98e8, rel=0.01)
+    # llm.c: 475 thousand tokens a second on an H100 are 38 % of its peak.
+    assert 475e3 * flops_per_token(recipe.config) / 989e12 == pytest.approx(0.38, abs=0.01)
+    hours = cost(recipe, sustained_flops("NVIDIA H100 80GB HBM3", 1)).hours
+    assert 5 < hours < 7
+    assert sustained_flops("a device of another world", 1) is None
+
+
+def test_memory_of_weights_gradients_and_moments_is_that_of_the_tensors():
+    config = PRESETS["gpt2"].config
+    with torch.device("meta"):
+        held = sum(p.numel() for p in GPT(config).parameters())
+    found = memory(config, 8, 2)
+    assert found.weights == found.gradients == 4 * held and found.moments == 8 * held
+    assert memory(config, 8, 2, recompute=True).total < found.total < memory(config, 16, 2).total
+
+
+def test_saved_activations_are_about_those_that_are_estimated():
+    config = replace(TINY, n_layer=4)
+    model = GPT(config).train()
+    model.reset_parameters(1)
+    seen = {}
+
+    def keep(tensor):
+        seen[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        kept = model.hidden(torch.randint(512, (4, 96)))
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    found = sum(size for place, size in seen.items() if place not in weights)
+    assert kept.shape == (4, 96, 64)
+    assert memory(config, 4, 4).activations == pytest.approx(found, rel=0.35)
+
+
+def test_the_choices_of_this_machine_have_reasons_and_options_are_obeyed():
+    settings = from_options(TrainSettings, {"n_ctx": 64, "batch_tokens": 1024, "device": "cpu"})
+    _, recipe = recipe_for(settings, 500, has_gpu=False)
+    chosen = choose(settings, recipe)
+    assert (chosen.device, chosen.dtype, chosen.compile) == ("cpu", "float32", False)
+    assert chosen.micro_batch == 16
+    assert set(chosen.reasons) == {"device", "dtype", "compile", "micro_batch"}
+    told = replace(settings, dtype="bfloat16", compile="on", micro_batch=4, threads=1)
+    chosen = choose(told, recipe)
+    assert (chosen.dtype, chosen.compile, chosen.micro_batch, chosen.threads) == (
+        "bfloat16", True, 4, 1,
+    )  # fmt: skip
+    with pytest.raises(SettingsError, match="must divide the 16 of a step"):
+        choose(replace(settings, micro_batch=5), recipe)
+
+
+def test_less_memory_makes_smaller_passes(monkeypatch):
+    _, recipe = recipe_for(TrainSettings(preset="gpt2"), 50_257, has_gpu=True)
+    monkeypatch.setattr("train.choices.CPU_PASS_TOKENS", 10**9)
+    sizes = []
+    for free in (400 << 30, 40 << 30, 8 << 30, 1 << 30):
+        monkeypatch.setattr("train.choices.free_memory", lambda _, free=free: free)
+        sizes.append(choose(TrainSettings(device="cpu"), recipe).micro_batch)
+    assert sizes == sorted(sizes, reverse=True) and sizes[-1] == 1 < sizes[0]
+    assert all(512 % size == 0 for size in sizes)
