@@ -39,6 +39,10 @@ def differences(build: Path, expected_path: Path) -> list[Difference]:
         if truth["submissions"].get(name, 0) != counts[name]
     ]
     ends = _ends(build)
+    pages = read_manifest(build / "pages")
+    records = pages.ledgers["records"].rows_in if pages else 0
+    if records != truth["records"]:
+        found.append(Difference("WARC records", str(truth["records"]), str(records)))
     for url, expected in truth["links"].items():
         page = canonical(url)
         end = ends.get(link_id(page.key), "") if isinstance(page, Canonical) else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import xxhash
 
+from pipeline.links.dumps import Lines
 from tools.demo import captures, dumps, posts
 from tools.demo.expected import expect
 from tools.demo.plants import plant_all
@@ -15,7 +16,6 @@ from tools.demo.web import UNKNOWN, Site, Web, add_site, seeded_sites
 
 PASSING_LINKS = 1_100
 SEEDED_WARC, INSTALLED_WARC = "web.warc.gz", "installed.warc.gz"
-# The names in brackets are the settings that the lead of the demo tunes.
 SETTINGS = """\
 # The demo's settings: small, and with a rule for every reason that can be shown.
 
@@ -95,8 +95,6 @@ def digest(files: DemoFiles) -> str:
     For files written without `installed_texts`. The dumps are compressed by libraries whose
     versions differ, so it is their lines that count.
     """
-    from pipeline.links.dumps import Lines
-
     whole = xxhash.xxh3_128()
     for path in files.dumps:
         with Lines(path) as lines:

@@ -30,9 +30,11 @@ def test_a_build_that_went_otherwise_is_told_apart(built, tmp_path):
     url = next(url for url, end in truth["links"].items() if end == "kept")
     truth["links"][url] = "too_short"
     truth["submissions"]["promoted"] += 1
+    truth["records"] -= 1
     wrong = tmp_path / "expected.json"
     wrong.write_text(json.dumps(truth))
-    promoted, page = differences(folder, wrong)
+    promoted, records, page = differences(folder, wrong)
+    assert records.what == "WARC records"
     assert (promoted.what, promoted.expected, promoted.found) == ("submissions: promoted", "7", "6")
     assert (page.what, page.expected, page.found) == (url, "too_short", "kept")
 
