@@ -1,0 +1,224 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import Settings, load
+from tools import commands
+from tools.cli import COMMANDS, TOKENIZER_COMMANDS, main, split_overrides
+
+ALL = [*((name,) for name in COMMANDS), *(("tokenizer", name) for name in TOKENIZER_COMMANDS)]
+HEAVY = ("apache_beam", "torch", "pyarrow", "numpy", "trafilatura", "tokenizers", "rich.progress")
+REPO = Path(__file__).resolve().parents[2]
+
+
+PRINT_HELPS = f"""
+import sys
+from tools.cli import main
+for words in {[[], *map(list, ALL)]!r}:
+    print("##", *words)
+    try:
+        main([*words, "--help"])
+    except SystemExit as end:  # the trainer's own
+        assert not end.code
+print("##imported", *(set({HEAVY!r}) & set(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def helps():
+    """What each command's help prints, by its words, and which heavy modules that imported."""
+    printed = subprocess.run(
+        [sys.executable, "-c", PRINT_HELPS], capture_output=True, text=True, check=True
+    ).stdout
+    pages = [page.partition("\n") for page in printed.split("##")[1:]]
+    return {tuple(words.split()): text for words, _, text in pages}
+
+
+def test_help_imports_nothing_heavy(helps):
+    assert ("imported",) in helps
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_each_command_has_help_with_an_example_and_its_parameters(helps, words):
+    text = helps[words]
+    assert "Example: " in text
+    if words == ("report",) or words == ("init",):
+        assert f"webtext {words[0]}" in text
+    else:
+        assert "--out" in text or "--json" in text
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_an_example_is_a_command_line_that_is_understood(words):
+    function = getattr(commands, "_".join(words))
+    example = re.search(r"Example: (webtext .+)", function.__doc__)[1]
+    assert example.split()[1 : 1 + len(words)] == list(words)
+
+
+def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
+    listed = re.findall(r"^│ (\w+) {2,}(\S.*?) *│$", helps[()], re.MULTILINE)
+    assert {name for name, _ in listed} == {*COMMANDS, "tokenizer"}
+    for name in COMMANDS:
+        first = getattr(commands, name).__doc__.splitlines()[0].replace("`", "")
+        assert first.startswith(dict(listed)[name]), name
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bild"], 'Did you mean "build"?'),
+        (["status", "x", "--jsn"], "--jsn"),
+        (["links", "dump.zst"], "--out"),
+        (["status", ".", "--links.karma-min", "3"], "takes no settings: --links.karma_min"),
+        (["build", "--links.karma-min"], "--links.karma-min wants a value"),
+        (["build", "--to", "shard"], "known: links, pages"),
+        (["links", "d", "--out", "o", "--links.karma-mni", "5"], "did you mean links.karma_min?"),
+        (["links", "d", "--out", "o", "--linsk.karma-min", "5"], "did you mean links?"),
+        (["links", "d", "--out", "o", "--links.karma-min", "few"], "Expected `int`"),
+        (["links", "d", "--out", "o", "--links.karma-min=-3"], "it must be 0 or more"),
+        (["links", "--out", "o"], "name at least one file"),
+        (["build", "nowhere.toml"], "`webtext init` writes one"),
+        (["build", "--train.preset", "gtp2"], "preset"),
+        (["build", "--train.layers", "3"], "unknown setting train.layers"),
+        (["build", "--train.out", "here"], "train.out is set by the build"),
+    ],
+)
+def test_usage_and_settings_errors_end_with_2_and_say_what_is_known(
+    tmp_path, monkeypatch, capsys, words, said
+):
+    monkeypatch.chdir(tmp_path)
+    if words[0] == "build" and "nowhere.toml" not in words:
+        (tmp_path / "webtext.toml").write_text('[input]\ndumps = ["x"]\nwarcs = ["y"]\n')
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in " ".join(captured.err.replace("│", " ").split())
+    assert "Traceback" not in captured.err
+    assert not (tmp_path / "build").exists()
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_error_of_ours_is_told_without_a_traceback_and_gives_its_exit_code(tmp_path, capsys):
+    assert main(["links", str(tmp_path / "no.zst"), "--out", str(tmp_path / "o")]) == 1
+    told = capsys.readouterr().err
+    assert told == f"webtext: {tmp_path}/no.zst: there is no such file. Check the name.\n"
+
+
+def test_an_error_of_the_system_is_told_without_a_traceback(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    page = tmp_path / "page.html"
+    page.write_text("<p>text")
+    assert main(["extract", str(page), "--out", str(tmp_path / "file" / "o.jsonl")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("webtext: ")
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rest", "overrides"),
+    [
+        (["build", "--links.karma-min", "5"], ["build"], {"links.karma_min": "5"}),
+        (["--links.karma-min=5", "build"], ["build"], {"links.karma_min": "5"}),
+        (["--train.beta1=0.8"], [], {"train.beta1": "0.8"}),
+        (["--links.removed", "--x"], [], {"links.removed": "--x"}),
+        (["--links.removed="], [], {"links.removed": ""}),
+        (["--corpus.near-threshold=a=b"], [], {"corpus.near_threshold": "a=b"}),
+        (["why", "https://a.example/--b.c", "--json"], ["why", "https://a.example/--b.c", "--json"], {}),
+    ],
+)  # fmt: skip
+def test_settings_are_told_apart_from_other_words(tokens, rest, overrides):
+    assert split_overrides(tokens) == (rest, overrides)
+
+
+def test_init_writes_a_file_that_gives_the_defaults_and_overwrites_none(tmp_path, capsys):
+    path = tmp_path / "webtext.toml"
+    assert main(["init", str(path)]) == 0
+    assert load(path) == Settings()
+    assert capsys.readouterr().out.strip() == str(path)
+    before = path.read_text()
+    assert main(["init", str(path)]) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert path.read_text() == before
+
+
+def test_another_distributions_pipeline_is_refused(tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("")
+    program = (
+        "import sys; import tools.cli; sys.path.insert(0, sys.argv[1])\n"
+        "sys.modules.pop('pipeline')\n"
+        "sys.exit(tools.cli.main(['status', '.']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"the package 'pipeline' is found in {tmp_path}, not beside webtext" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_error_is_shown_when_the_reader_of_our_output_goes_away(tmp_path):
+    webtext = subprocess.Popen(
+        [sys.executable, "-m", "tools.cli", "init", f"{tmp_path}/webtext.toml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=REPO,
+    )
+    webtext.stdout.close()
+    assert webtext.wait(60) == 0
+    assert webtext.stderr.read() == b""
+    webtext.stderr.close()
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_stage_command_leaves_with_the_code_of_the_signal_and_without_workers(
+    tmp_path, signum, code
+):
+    pages = tmp_path / "pages.jsonl"
+    page = "<html><body><p>" + "A sentence that says a little. " * 2000 + "</p></body></html>"
+    pages.write_text(json.dumps({"html": page}) + "\n" + (json.dumps({"html": page}) + "\n") * 2000)
+    webtext = subprocess.Popen(
+        [sys.executable, "-m", "tools.cli", "extract", str(pages), "--out", f"{tmp_path}/o.jsonl"],
+        cwd=REPO,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    out = tmp_path / "o.jsonl"
+    deadline = time.monotonic() + 100
+    while not (out.exists() and out.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    children = children_of(webtext.pid)
+    assert children
+    webtext.send_signal(signum)
+    _, told = webtext.communicate(timeout=60)
+    assert webtext.returncode == code
+    assert "Traceback" not in told
+    assert "stopped by" in told
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(alive(pid) for pid in children)
+
+
+def children_of(pid):
+    return [
+        int(task)
+        for tasks in Path(f"/proc/{pid}/task").glob("*/children")
+        for task in tasks.read_text().split()
+    ]
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
