@@ -140,20 +140,21 @@ def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
     for bom, name in _BOMS.items():
         if body.startswith(bom):
             return _decoded(body[len(bom) :].decode(_CODEC_OF_NAME[name], "replace"), name)
-    labels = [_header_label(content_type), _meta_label(body)]
     if b"\0" in body and (unmarked := _utf16(body)):
         return _decoded(body.decode(_CODEC_OF_NAME[unmarked], "replace"), unmarked)
     if body.isascii():
-        if b"\x1b" in body and "iso-2022-jp" in labels:
+        if b"\x1b" in body and "iso-2022-jp" in _labels(body, content_type):
             return _decoded(body.decode("iso2022_jp", "replace"), "iso-2022-jp")
         return Decoded(body.decode("ascii"), "ascii")
     try:
-        return _decoded(body.decode("utf-8"), "utf-8")
+        html = body.decode("utf-8")
+        # The usual page is done here; C1 characters begin with this byte.
+        return _decoded(html, "utf-8") if b"\xc2" in body else Decoded(html, "utf-8")
     except UnicodeDecodeError:
         pass
-    for label in (*labels, "utf-8"):
-        if label and (html := _believed(body, label)) is not None:
-            return _decoded(html, label)
+    for label in (*_labels(body, content_type), "utf-8"):
+        if (believed := _believed(body, label)) is not None:
+            return _decoded(believed, label)
     if len(_CONTROL.findall(body)) > CONTROL_SHARE_MAX * len(body):
         return Drop(Reason.CHARSET_UNKNOWN, "control characters")
     name = detect(body)
@@ -198,18 +199,15 @@ def _decoded(html: str, name: str) -> Decoded:
     return Decoded(html, name)
 
 
-def _header_label(content_type: str) -> str | None:
-    found = _HEADER.search(content_type)
-    return NAME_OF_LABEL.get(found[1].lower()) if found else None
-
-
-def _meta_label(body: bytes) -> str | None:
-    found = _META.search(body, 0, META_SEARCH_BYTES)
-    if not found:
-        return None
-    name = NAME_OF_LABEL.get((found[1] or found[2]).decode("ascii").lower())
-    # Whoever reads this in a <meta> does not read UTF-16: the standard takes it for UTF-8.
-    return "utf-8" if name in ("utf-16be", "utf-16le") else name
+def _labels(body: bytes, content_type: str) -> list[str]:
+    """Name the charsets that the HTTP header and `<meta>` claim, as far as they are known."""
+    header = _HEADER.search(content_type)
+    names = [NAME_OF_LABEL.get(header[1].lower())] if header else []
+    if meta := _META.search(body, 0, META_SEARCH_BYTES):
+        name = NAME_OF_LABEL.get((meta[1] or meta[2]).decode("ascii").lower())
+        # Whoever reads this in a <meta> does not read UTF-16: the standard takes it for UTF-8.
+        names.append("utf-8" if name in ("utf-16be", "utf-16le") else name)
+    return [name for name in names if name]
 
 
 def _utf16(body: bytes) -> str | None:

@@ -16,6 +16,7 @@ _INVISIBLE = re.compile(
 _JOINERS = re.compile("(?<![\u0590-\U0010ffff])[\u200c\u200d]+")
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _SPACE = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_SPACE_OR_LINE_END = re.compile(f"{_SPACE.pattern}|{_LINE_END.pattern}")
 _BEFORE_LINE_END = re.compile(
     "(?<![ \t])[ \t]++(?=\n)"
 )  # from the run's start: linear in its length
@@ -28,11 +29,18 @@ def clean_text(text: str) -> str:
     Indentation and runs of spaces within a line are kept: extractors leave them in code alone.
     At most one blank line stays between two lines.
     """
-    text = _INVISIBLE.sub("", text)
-    text = _JOINERS.sub("", text)
+    characters = "".join(set(text))  # most texts hold nothing to clean, and this is quick to see
+    if _INVISIBLE.search(characters):
+        text = _INVISIBLE.sub("", text)
+    if "\u200c" in characters or "\u200d" in characters:
+        text = _JOINERS.sub("", text)
     text = unicodedata.normalize("NFC", text)
-    text = _SPACE.sub(" ", _LINE_END.sub("\n", text))
-    text = _BLANK_LINES.sub("\n\n", _BEFORE_LINE_END.sub("", text))
+    if _SPACE_OR_LINE_END.search(characters):
+        text = _SPACE.sub(" ", _LINE_END.sub("\n", text))
+    if " \n" in text or "\t\n" in text:
+        text = _BEFORE_LINE_END.sub("", text)
+    if "\n\n\n" in text:
+        text = _BLANK_LINES.sub("\n\n", text)
     return text.strip("\n").rstrip()
 
 

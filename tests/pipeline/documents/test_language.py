@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.documents.language import SAMPLE_CHARS, classify, judge_language
+from pipeline.documents.language import LONGER_SAMPLE_CHARS, SURE_SCORE, classify, judge_language
 from pipeline.reasons import Reason
 
 ENGLISH = "The quick brown fox jumped over the lazy dog while everyone watched the river rise. " * 3
@@ -18,7 +18,13 @@ def test_the_language_is_named_with_its_probability(text, language):
 
 def test_only_the_beginning_is_looked_at():
     text = ENGLISH * 20
-    assert classify(text) == classify(text[:SAMPLE_CHARS] + GERMAN * 100)
+    assert classify(text) == classify(text[:LONGER_SAMPLE_CHARS] + GERMAN * 100)
+
+
+def test_where_the_beginning_leaves_a_doubt_more_is_read():
+    numbers = "12 34 56 78 90 | " * 30
+    assert classify(numbers)[1] < SURE_SCORE
+    assert classify(numbers + ENGLISH * 9)[0] == "en"
 
 
 def test_a_wanted_language_is_kept():
