@@ -75,7 +75,7 @@ def local_digest(toys, tmp_path, job_service) -> str:
 def test_an_input_error_keeps_its_type_on_a_portable_runner_and_the_rest_is_resumed(portable):
     from pipeline.errors import InputError
 
-    with pytest.raises(InputError, match="dump.zst, byte 10240"):
+    with pytest.raises(InputError, match=r"dump\.zst, byte 10240"):
         portable.build(do={"d": "raise InputError"})
     committed = portable.committed()
     portable.done()

@@ -1,0 +1,1 @@
+"""Figures of BENCHMARKS.md, each by the command that stands beside it there."""

@@ -1,0 +1,129 @@
+"""What the engine costs: builds of parts that do nothing, and how busy it keeps the cores.
+
+    python -m tools.benchmarks.engine [--parts 1 10 100] [--part-s 30] [--json]
+
+Busy is the CPU time of the whole tree over cores times wall time, imports and all; it means
+something on an idle machine alone.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.engine.build import Build
+from pipeline.engine.parts import Part, PartWriter
+from pipeline.engine.stage import Inputs, Stage, Step
+from pipeline.settings import EngineSettings
+from tools.benchmarks.measure import Usage, measure, show
+
+SCHEMA = pa.schema([("id", pa.string())])
+ITEM_S = 0.03  # about what a page costs
+BUSY_PARTS_PER_CORE = 2
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print the table, or with --json all that was measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsWritten)
+    parser.add_argument("--parts", type=int, nargs="*", default=[1, 10, 100])
+    parser.add_argument("--part-s", type=float, default=30, help="CPU seconds of a busy part")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(words)
+    cores = os.cpu_count() or 1
+    found = {f"{parts} parts of nothing": build("idle", parts, 0) for parts in options.parts}
+    if options.part_s:
+        for runs in ("worker", "items"):
+            parts = BUSY_PARTS_PER_CORE * cores
+            name = f"{parts} parts of {options.part_s:g} CPU-s, by {runs}"
+            found[name] = build(runs, parts, options.part_s)
+    if options.json:
+        print(json.dumps({name: asdict(usage) for name, usage in found.items()}, indent=1))
+        return
+    show(
+        ["build", "seconds", "CPU-s", "busy", "largest process MB", "tree MB"],
+        [[name, *_figures(usage, cores)] for name, usage in found.items()],
+    )
+
+
+_AsWritten = argparse.RawDescriptionHelpFormatter
+
+
+def _figures(usage: Usage, cores: int) -> list[str]:
+    return [
+        f"{usage.wall_s:.1f}",
+        f"{usage.cpu_s:.1f}",
+        f"{usage.cpu_s / usage.wall_s / cores:.2f}",
+        f"{usage.process_bytes / 1e6:.0f}",
+        f"{usage.tree_bytes / 1e6:.0f}",
+    ]
+
+
+def build(runs: str, parts: int, part_s: float) -> Usage:
+    """Measure a build in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return measure("tools.benchmarks.engine:run", folder, runs, parts, part_s)
+
+
+def run(folder: str, runs: str, parts: int, part_s: float) -> str:
+    """Build so many parts, each of so many CPU seconds; the digest."""
+    plan = partial(_plan, parts)
+    if runs == "items":
+        step = Step("busy", 1, plan, Items(part_s), SCHEMA, runs="items")
+    else:
+        step = Step("busy", 1, plan, Whole(part_s), SCHEMA)
+    with Build(Path(folder), EngineSettings(free_disk_min_bytes=0), quiet=True) as the_build:
+        return the_build.run(Stage("busy", "posts", (step,))).digest
+
+
+def _plan(parts: int, inputs: Inputs) -> list[Part]:
+    return [Part(number, f"part {number}", str(number)) for number in range(parts)]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A part that burns its CPU time in one worker."""
+
+    part_s: float
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        """Burn, with a heartbeat for every item's time."""
+        for _ in range(int(self.part_s / ITEM_S)):
+            burn(ITEM_S)
+            out.heartbeat()
+        _write(part, out)
+
+
+@dataclass(frozen=True)
+class Items:
+    """A part that burns its CPU time item by item, by the pool."""
+
+    part_s: float
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        """Burn."""
+        for _ in out.pool.map(burn, [ITEM_S] * int(self.part_s / ITEM_S)):
+            pass
+        _write(part, out)
+
+
+def _write(part: Part, out: PartWriter) -> None:
+    out.write_rows([{"id": part.label}])
+    out.book("posts", rows_in=1, rows_out=1)
+
+
+def burn(cpu_s: float) -> None:
+    """Use so much CPU time."""
+    end_s = time.process_time() + cpu_s
+    while time.process_time() < end_s:
+        sum(range(1000))
+
+
+if __name__ == "__main__":
+    main()

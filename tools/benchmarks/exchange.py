@@ -1,0 +1,135 @@
+"""Synthetic links deduplicated by key, through both transports of the exchange.
+
+python -m tools.benchmarks.exchange [--rows 5000000] [--json]
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.engine.build import Build
+from pipeline.engine.parts import Part, PartWriter
+from pipeline.engine.stage import Exchange, Inputs, ReduceStep, Stage, Step
+from pipeline.settings import EngineSettings
+from tools.benchmarks.measure import measure, show
+
+SCHEMA = pa.schema(
+    [("key", pa.string()), ("url", pa.string()), ("karma", pa.int64()), ("posts", pa.int64())]
+)
+PART_ROWS = 500_000
+BATCH_ROWS = 50_000
+KEYS_PER_ROW = 0.9  # drawn at random: three of five rows have a key of their own
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print the table, or with --json all that was measured."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(words)
+    found = {}
+    for transport in ("files", "shuffle"):
+        with tempfile.TemporaryDirectory() as folder:
+            found[transport] = measure(
+                "tools.benchmarks.exchange:run", folder, transport, options.rows
+            )
+    if options.json:
+        print(json.dumps({name: asdict(usage) for name, usage in found.items()}, indent=1))
+        return
+    show(
+        ["transport", "seconds", "CPU-s", "largest process MB", "tree MB", "rows", "digest"],
+        [
+            [
+                transport,
+                f"{usage.wall_s:.1f}",
+                f"{usage.cpu_s:.1f}",
+                f"{usage.process_bytes / 1e6:.0f}",
+                f"{usage.tree_bytes / 1e6:.0f}",
+                f"{usage.result['rows']:,}",
+                usage.result["digest"],
+            ]
+            for transport, usage in found.items()
+        ],
+    )
+
+
+def run(folder: str, transport: str, rows: int) -> dict[str, object]:
+    """Deduplicate so many links by this transport: rows out, digest."""
+    settings = EngineSettings(exchange=transport, free_disk_min_bytes=0)  # type: ignore[arg-type]
+    stage = Stage(
+        "links",
+        "posts",
+        (
+            Step("read", 1, partial(_plan, rows), Read(rows), SCHEMA, exchange=Exchange("key")),
+            ReduceStep("group", 1, "key", group, SCHEMA, ("read",)),
+        ),
+    )
+    with Build(Path(folder), settings, quiet=True) as build:
+        output = build.run(stage)
+    return {"rows": output.ledgers["posts"].rows_out, "digest": output.digest}
+
+
+def _plan(rows: int, inputs: Inputs) -> list[Part]:
+    return [
+        Part(number, f"part {number}", str(start), {"start": start})
+        for number, start in enumerate(range(0, rows, PART_ROWS))
+    ]
+
+
+@dataclass(frozen=True)
+class Read:
+    """Makes up a part's links."""
+
+    rows: int
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        """Write them batch by batch, as the stage links does."""
+        start = part.source["start"]
+        end = min(start + PART_ROWS, self.rows)
+        for first in range(start, end, BATCH_ROWS):
+            out.write(links(first, min(first + BATCH_ROWS, end), self.rows))
+            out.heartbeat()
+        out.book("posts", rows_in=end - start, rows_out=end - start)
+
+
+def links(start: int, end: int, rows: int) -> pa.Table:
+    """Rows of links by their numbers: the same for every transport."""
+    random = np.random.default_rng(start)
+    pages = random.integers(0, int(rows * KEYS_PER_ROW), end - start)
+    keys = pa.array([f"host-{page % 9973}.example.com/articles/{page:012d}" for page in pages])
+    return pa.table(
+        {
+            "key": keys,
+            "url": pc.binary_join_element_wise("https://www.", keys, ""),
+            "karma": random.integers(0, 500, end - start),
+            "posts": np.ones(end - start, np.int64),
+        },
+        schema=SCHEMA,
+    )
+
+
+def group(tables: dict[str, pa.Table], out: PartWriter) -> None:
+    """Links by key: the highest karma, the number of posts."""
+    table = tables["read"]
+    found = table.group_by("key").aggregate([("url", "min"), ("karma", "max"), ("posts", "sum")])
+    out.write(found.rename_columns(SCHEMA.names))
+    out.book(
+        "posts",
+        rows_in=table.num_rows,
+        rows_out=found.num_rows,
+        merged=table.num_rows - found.num_rows,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Runs a function in a fresh process and tells what its whole tree of processes used (Linux)."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SAMPLE_S = 0.1
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a run used; memory is sampled ten times a second.
+
+    `tree_bytes` is the peak of the sum of proportional set sizes (pages that processes share count
+    once), `process_bytes` the peak resident size of the largest process.
+    """
+
+    wall_s: float
+    cpu_s: float
+    tree_bytes: int
+    process_bytes: int
+    result: Any
+
+
+def measure(function: str, *args: Any) -> Usage:
+    """`function` ("tools.benchmarks.engine:build") of JSON-able arguments, in a new process.
+
+    Raises CalledProcessError if it fails. CPU seconds are those of all processes that it waited
+    for, its imports included.
+    """
+    module, name = function.split(":")
+    code = f"import json, sys, {module} as m; print(json.dumps(m.{name}(*json.loads(sys.argv[1]))))"
+    command = [sys.executable, "-c", code, json.dumps(args)]
+    started = time.monotonic()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        tree_bytes = process_bytes = 0
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            sizes = list(_sizes(process.pid))
+            tree_bytes = max(tree_bytes, sum(pss for pss, _ in sizes))
+            process_bytes = max([process_bytes, *(rss for _, rss in sizes)])
+            time.sleep(SAMPLE_S)
+        wall_s = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.stdout is not None
+        output = process.stdout.read()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, output)
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Usage(wall_s, cpu_s, tree_bytes, process_bytes, json.loads(output))
+
+
+def _sizes(session: int) -> Iterator[tuple[int, int]]:
+    """Proportional and resident bytes of each process of a session."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((path / "stat").read_text().rpartition(")")[2].split()[3]) != session:
+                continue
+            rollup = (path / "smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        facts = {line.split()[0]: int(line.split()[1]) for line in rollup.splitlines()[1:]}
+        yield facts["Pss:"] << 10, facts["Rss:"] << 10
+
+
+def show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table."""
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
