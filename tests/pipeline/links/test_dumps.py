@@ -21,8 +21,9 @@ NOISE = [b"%064x\n" % pow(3, n, 2**256 - 189) for n in range(20_000)]
 
 
 def zstd(data: bytes, window_log: int = 31) -> bytes:
-    small = dict(hash_log=10, chain_log=10, write_content_size=False)
-    params = zstandard.ZstdCompressionParameters(window_log=window_log, **small)
+    params = zstandard.ZstdCompressionParameters(
+        window_log=window_log, hash_log=10, chain_log=10, write_content_size=False
+    )
     packer = zstandard.ZstdCompressor(compression_params=params)
     stream = packer.compressobj()
     return stream.compress(data) + stream.flush()

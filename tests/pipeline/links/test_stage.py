@@ -1,0 +1,184 @@
+"""The stage through the engine: ledgers add up, and parts, order and reruns change nothing."""
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from pipeline.engine.build import Build
+from pipeline.engine.drops import read_drops
+from pipeline.engine.manifest import Manifest, read_manifest
+from pipeline.errors import InputError
+from pipeline.links.stage import immature_months, links_stage
+from pipeline.settings import EngineSettings, LinksSettings
+
+JUNE_2013 = 1370044800
+ENGINE = EngineSettings(buckets=2, free_disk_min_bytes=0, workers=1)
+ODD = {3: {"is_self": True}, 5: {"score": None}, 7: {"url": "https://i.imgur.com/a.jpg"}}
+# The digest of what these dumps give, by the versions of the steps.
+GOLDEN = {"read 1 group 1 verdict 1": "689f1180b4030c0675b2bba6cbf61bb3"}
+Rows = list[dict[str, Any]]
+
+
+def submissions(count: int = 400) -> list[bytes]:
+    """Lines of a dump: links with reposts under variants, drops of many kinds, broken lines."""
+    draw = random.Random(6)
+    lines = []
+    for number in range(count):
+        page = draw.randrange(count // 4)
+        url = draw.choice(
+            ["http://site{}.example.com/a/", "https://www.site{}.example.com/a?utm_source=x",
+             "https://www.google.com/url?q=http%3A%2F%2Fsite{}.example.com%2Fa"]
+        ).format(page)  # fmt: skip
+        post: dict[str, Any] = {
+            "id": f"p{number}", "url": url, "score": draw.randrange(6), "is_self": False,
+            "created_utc": JUNE_2013 + 60 * number, "retrieved_on": JUNE_2013 + 10**7,
+            "subreddit": draw.choice(["news", "science"]), "over_18": number % 20 == 0,
+        }  # fmt: skip
+        lines.append(json.dumps(post | ODD.get(number % 12, {})).encode())
+        if number % 50 == 9:
+            lines += [b"null", lines[-1][:40], lines[-1]]
+    return lines
+
+
+LINES = submissions()
+
+
+def dumps(folder: Path, parts: int, lines: list[bytes] = LINES) -> list[Path]:
+    """The lines spread over so many files."""
+    folder.mkdir()
+    paths = []
+    for number in range(parts):
+        data = b"".join(line + b"\n" for line in lines[number::parts])
+        paths.append(folder / f"RS_{number}.zst")
+        paths[-1].write_bytes(zstandard.ZstdCompressor().compress(data))
+    return paths
+
+
+def run(folder: Path, paths: list[Path], **changed: Any) -> tuple[Manifest, Rows, list[str]]:
+    """Builds the stage; its manifest, its rows by id, and the gates that failed."""
+    with Build(folder, ENGINE, quiet=True) as build:
+        build.run(links_stage(LinksSettings(**changed), paths, build.files.digest))
+        gates = list(build.gates)
+    manifest = read_manifest(folder / "links")
+    assert manifest is not None
+    tables = [pq.read_table(path) for path in sorted((folder / "links").glob("part-*.parquet"))]
+    rows = [row for table in tables for row in table.to_pylist()]
+    return manifest, sorted(rows, key=lambda row: str(row["id"])), gates
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest, Rows]:
+    folder = tmp_path_factory.mktemp("links")
+    manifest, rows, _ = run(folder / "build", dumps(folder / "dumps", 2))
+    return folder, manifest, rows
+
+
+def test_every_submission_is_kept_merged_or_dropped(built: tuple[Path, Manifest, Rows]) -> None:
+    _, manifest, rows = built
+    ledger = manifest.ledgers["submissions"]
+    kept = [row for row in rows if row["verdict"] == "kept"]
+    low = [row for row in rows if row["verdict"] == "karma_low"]
+    assert ledger.rows_in == len(LINES)
+    assert ledger.rows_out == len(kept) > 0
+    assert ledger.drops["karma_low"] == sum(row["posts"] for row in low) > 0
+    twice = sum(number % 12 not in ODD for number in range(9, 400, 50))  # lines that stand twice
+    assert ledger.merged == sum(row["posts"] - 1 for row in kept) + twice
+    assert ledger.drops["line_invalid"] == ledger.drops["line_not_object"] == 8
+    assert {"self_post", "score_missing", "media_host"} <= set(ledger.drops)
+    assert ledger.rows_out + ledger.merged + ledger.dropped == ledger.rows_in
+
+
+def test_rows_change_only_with_the_version_of_a_step(built: tuple[Path, Manifest, Rows]) -> None:
+    steps = links_stage(LinksSettings(), [], str).steps
+    versions = " ".join(f"{step.name} {step.version}" for step in steps)
+    assert built[1].digest == GOLDEN[versions], "a rule changed: raise its step's version"
+
+
+def test_all_karmas_are_there_for_links_below_the_limit_too(
+    built: tuple[Path, Manifest, Rows],
+) -> None:
+    for row in built[2]:
+        assert row["karma_max"] <= row["karma_sum"]
+        assert row["verdict"] == ("kept" if row["karma_max"] >= 3 else "karma_low")
+        assert row["key"].startswith("site")
+        assert row["via"] in ("", "www.google.com")
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+def test_the_number_of_dumps_changes_no_row(
+    parts: int, built: tuple[Path, Manifest, Rows], tmp_path: Path
+) -> None:
+    manifest, rows, _ = run(tmp_path / "build", dumps(tmp_path / "dumps", parts))
+    assert rows == built[2]
+    assert manifest.digest == built[1].digest
+    assert manifest.ledgers == built[1].ledgers
+
+
+def test_another_karma_rule_redoes_the_verdicts_alone(
+    built: tuple[Path, Manifest, Rows], tmp_path: Path
+) -> None:
+    folder, before, _ = built
+    build = tmp_path / "build"
+    shutil.copytree(folder / "build", build)
+    after, rows, _ = run(build, sorted((folder / "dumps").iterdir()), karma_min=1, karma_rule="sum")
+    assert [s.fingerprint for s in after.steps][:2] == [s.fingerprint for s in before.steps][:2]
+    assert after.steps[2].fingerprint != before.steps[2].fingerprint
+    assert all((row["verdict"] == "kept") == (row["karma_sum"] >= 1) for row in rows)
+    assert grouped_at(build) == grouped_at(folder / "build")  # not grouped again, let alone read
+
+
+def grouped_at(build: Path) -> list[int]:
+    """When the parts of the step `group` were written."""
+    paths = sorted(build.glob(".work/links-group-*/part-*.parquet"))
+    assert paths
+    return [path.stat().st_mtime_ns for path in paths]
+
+
+def test_dropped_links_are_explained_one_by_one(built: tuple[Path, Manifest, Rows]) -> None:
+    folder, _, rows = built
+    low = {row["id"] for row in rows if row["verdict"] == "karma_low"}
+    drops = read_drops(folder / "build" / "links").to_pylist()
+    explained = {row["id"]: row for row in drops if row["reason"] == "karma_low"}
+    assert set(explained) == low
+    assert all(row["detail"].startswith("karma_max ") for row in explained.values())
+
+
+def test_a_torn_dump_of_a_fresh_month_is_refused_then_accepted_with_two_gates(
+    tmp_path: Path,
+) -> None:
+    noise = random.Random(1)
+    lines = [
+        line.replace(b"1380044800", b"1370070000")[:-1]
+        + b',"selftext":"%x"}' % noise.getrandbits(9000)
+        for line in LINES
+        if line.endswith(b"}")
+    ]
+    (path,) = dumps(tmp_path / "dumps", 1, lines)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"RS_0\.zst, byte \d+: torn"):
+        run(tmp_path / "build", [path])
+    assert not (tmp_path / "build" / "links").exists()
+    manifest, _, gates = run(tmp_path / "build", [path], accept_torn=True)
+    assert 0 < manifest.ledgers["submissions"].rows_in < len(lines)
+    assert ["RS_0.zst is torn" in gate for gate in gates] == [True, False]
+    assert ["2013-06" in gate for gate in gates] == [False, True]
+
+
+def test_a_misnamed_dump_is_refused_before_any_other_is_read(tmp_path: Path) -> None:
+    good, bad = dumps(tmp_path / "dumps", 2)
+    bad.write_bytes(b"<html>not found</html>")
+    with pytest.raises(InputError, match="named like a zstd file"):
+        run(tmp_path / "build", [good, bad])
+    assert not list((tmp_path / "build").rglob("part-*"))
+
+
+def test_the_age_of_a_months_scores_is_taken_over_all_dumps() -> None:
+    ages = [{"2023-08": [10, 10], "2023-07": [10, 6]}, {"2023-07": [10, 4], "2017-01": [5, 0]}]
+    (message,) = immature_months(ages)
+    assert "100% of the scores of 2023-08" in message
