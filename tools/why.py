@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 
+from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import reasons_of
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import read_sidecars
@@ -58,14 +59,8 @@ def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
     folder = build / "links"
     row = _row(folder, id) if id else None
     if row is None:
-        if reason:
-            return id, _left("links", reason, "", {})
-        dropped = reasons_of(folder, id)
-        if dropped:
-            counts = ", ".join(f"{n} for {Reason[r.upper()].sentence}" for r, n in dropped.items())
-            return id, Chapter("links", False, f"Its submissions were dropped: {counts}", {})
-        return id, Chapter("links", False, "No submission in these dumps links to it.", {})
-    posts = f"{row['posts']} submission{'s' if row['posts'] != 1 else ''}"
+        return id, _without_row(folder, id, reason)
+    posts = _counted(row["posts"], "submission")
     karma = (
         f"karma {row['karma_max']} at best, {row['karma_sum']} in all, {row['karma_first']} first"
     )
@@ -75,6 +70,18 @@ def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
     return id, Chapter("links", True, f"{posts}{first}: {karma}. Link {id}, {row['url']}", row)
 
 
+def _without_row(folder: Path, id: str, reason: Reason | None) -> Chapter:
+    """What is said of a URL that is no link: its submissions' fates, or that there is none."""
+    if dropped := reasons_of(folder, id) if id else None:
+        fates = (f"{n} [{r}] {Reason[r.upper()].sentence}" for r, n in dropped.most_common())
+        count = _counted(dropped.total(), "submission")
+        return Chapter("links", False, f"{count}, all dropped: {' '.join(fates)}", {})
+    if reason is None:
+        return Chapter("links", False, "No submission in these dumps links to it.", {})
+    seen = "No submission in these dumps links to it, and if one did: " if id else ""
+    return Chapter("links", False, f"{seen}{reason.sentence} [{reason.value}]", {})
+
+
 def _page(build: Path, id: str) -> Chapter | None:
     if (build / "pages" / "manifest.json").exists():
         row = _row(build / "pages", id)
@@ -82,7 +89,11 @@ def _page(build: Path, id: str) -> Chapter | None:
             return Chapter("pages", False, "The pages were selected before this link came in.", {})
         if row["outcome"] != "captured":
             return _left("pages", Reason[row["outcome"].upper()], "", row)
-        hops = f", after {row['hops']} redirects to {row['final_url']}" if row["hops"] else ""
+        hops = (
+            f", after {_counted(row['hops'], 'redirect')} to {row['final_url']}"
+            if row["hops"]
+            else ""
+        )
         text = (
             f"Captured on {_day(row['captured_s'])} in {row['warc']} at byte {row['offset']}{hops}"
         )
@@ -126,8 +137,16 @@ def _kept_or_dropped(folder: Path, id: str, text: Any) -> Chapter | None:
         return Chapter(folder.name, True, text(row), row)
     for path in sorted((folder / ".meta").rglob("drops-*.parquet")):
         for row in pq.read_table(path, filters=[("id", "==", id)]).to_pylist():
-            return _left(folder.name, Reason[row["reason"].upper()], row["detail"], row)
+            detail = row["detail"] + _keepers_url(folder.parent, row["detail"])
+            return _left(folder.name, Reason[row["reason"].upper()], detail, row)
     return Chapter(folder.name, False, "Not seen: this stage was made before it came in.", {})
+
+
+def _keepers_url(build: Path, detail: str) -> str:
+    """Where the keeper that a dropped copy names came from."""
+    copy = read_detail(detail)
+    keeper = _row(build / "documents", copy.keeper) if copy else None
+    return f", {keeper['url']}" if keeper else ""
 
 
 def _row(folder: Path, id: str) -> dict[str, Any] | None:
@@ -142,6 +161,10 @@ def _row(folder: Path, id: str) -> dict[str, Any] | None:
 
 def _left(stage: str, reason: Reason, detail: str, row: dict[str, Any]) -> Chapter:
     return Chapter(stage, False, f"{reason.sentence} [{reason.value}] {detail}".strip(), row)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _day(seconds: int | None) -> str:

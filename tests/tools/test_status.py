@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from pipeline.reasons import Reason
+from tools.cli import main
+from tools.status import status
+
+STAGES = ["links", "pages", "documents", "corpus", "tokenizer", "shards", "model"]
+FIELDS = {"state", "rows_in", "rows_out", "merged", "drops", "parts", "digest"}
+
+
+def test_the_json_has_exactly_the_promised_form(finished, capsys):
+    assert main(["status", str(finished.folder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"stages", "digest"}
+    assert list(found["stages"]) == STAGES
+    for stage in found["stages"].values():
+        assert set(stage) == FIELDS
+        assert stage["state"] == "done"
+        assert len(stage["digest"]) == 32
+        assert all(type(stage[name]) is int for name in ("rows_in", "rows_out", "merged", "parts"))
+        assert {Reason(name) for name in stage["drops"]} <= set(Reason)
+    assert len(found["digest"]) == 32
+
+
+def test_the_sums_add_up_in_every_stage_and_from_one_to_the_next(finished):
+    stages = status(finished.folder)["stages"]
+    for name, stage in stages.items():
+        dropped = sum(stage["drops"].values())
+        assert stage["rows_in"] == stage["rows_out"] + stage["merged"] + dropped, name
+    for before, after in (
+        ("links", "pages"), ("pages", "documents"), ("documents", "corpus"), ("corpus", "shards"),
+    ):  # fmt: skip
+        assert stages[before]["rows_out"] == stages[after]["rows_in"]
+
+
+def test_people_see_every_stage_with_its_rows_and_the_digest(finished, capsys):
+    assert main(["status", str(finished.folder)]) == 0
+    told = capsys.readouterr().out
+    found = status(finished.folder)
+    for name, stage in found["stages"].items():
+        row = next(line for line in told.splitlines() if f" {name} " in line)
+        assert f"{stage['rows_in']:,}" in row
+        assert stage["digest"][:8] in row
+    assert found["digest"] in told
+
+
+def test_a_stage_at_work_is_partial(finished, tmp_path):
+    parts = tmp_path / ".work" / "links-read-0123456789abcdef" / ".meta"
+    parts.mkdir(parents=True)
+    for number in range(3):
+        (parts / f"part-{number:05d}.json").write_text("{}")
+    found = status(tmp_path)["stages"]
+    assert list(found) == ["links"]
+    assert found["links"]["state"] == "partial"
+    assert found["links"]["parts"] == 3
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "file"])
+def test_a_folder_that_is_no_build_is_an_error(tmp_path, capsys, what):
+    folder = tmp_path / "build"
+    if what == "empty":
+        folder.mkdir()
+    elif what == "file":
+        folder.write_text("")
+    assert main(["status", str(folder), "--json"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert str(folder) in captured.err

@@ -1,0 +1,146 @@
+import json
+from collections import defaultdict
+
+import pytest
+
+from pipeline.links.canonical import canonical, link_id
+from pipeline.reasons import Reason
+from tools.cli import main
+from tools.why import why
+
+STAGES = ["links", "pages", "documents", "corpus", "shards"]
+# The stage in which a link with this expected end leaves.
+OF_LINKS = {"karma_low", "wikipedia"}
+OF_PAGES = {
+    "not_captured", "redirect_lost", "redirect_loop", "status_error", "revisit_lost",
+    "not_a_page", "unreadable",
+}  # fmt: skip
+OF_CORPUS = {
+    "wikipedia_domain", "wikipedia_mirror", "wikipedia_mark", "same_url", "exact_copy", "near_copy",
+}  # fmt: skip
+MAY_10_2012_S = 1_336_600_000
+
+
+@pytest.fixture(scope="module")
+def fates(finished):
+    """The demo's URLs by what should become of them."""
+    links = json.loads(finished.input.expected_path.read_text(encoding="utf-8"))["links"]
+    found = defaultdict(list)
+    for url, end in links.items():
+        found[end].append(url)
+    return found
+
+
+def id_of(url):
+    return link_id(canonical(url).key)
+
+
+def test_each_kind_of_fate_is_told_up_to_the_stage_where_the_page_left(finished, fates):
+    assert len(fates) > 25
+    for end, urls in fates.items():
+        chapters = why(finished.folder, urls[0])
+        told = [chapter.stage for chapter in chapters]
+        assert told == STAGES[: len(told)]
+        assert all(chapter.kept for chapter in chapters[:-1])
+        last = chapters[-1]
+        assert last.kept == (end == "kept")
+        if end == "kept":
+            assert last.stage == "shards"
+            continue
+        reason = next(Reason(r) for r in end.split("|") if f"[{r}]" in last.text)
+        assert reason.sentence in last.text
+        stage = (
+            "links" if reason in OF_LINKS
+            else "pages" if reason in OF_PAGES
+            else "corpus" if reason in OF_CORPUS
+            else "documents"
+        )  # fmt: skip
+        assert last.stage == stage
+
+
+def test_a_kept_page_is_told_down_to_its_tokens(finished, fates):
+    url = fates["kept"][0]
+    link, page, document, corpus, shard = why(finished.folder, url)
+    assert link.row["id"] == id_of(url)
+    assert page.row["warc"] == "web.warc.gz"
+    assert document.row["text_chars"] > 200
+    assert corpus.row["url"] == document.row["url"]
+    assert shard.row["start"] < shard.row["end"]
+    assert f"{shard.row['file']}.bin, tokens {shard.row['start']:,} to" in shard.text
+
+
+def test_a_near_copy_names_its_keeper_with_jaccard_and_url_and_the_keeper_is_kept(finished, fates):
+    told = why(finished.folder, fates["near_copy"][0])[-1].text
+    words = told.replace(",", "").split()
+    keeper = words[words.index("keeper") + 1]
+    assert 0.5 <= float(words[words.index("Jaccard") + 1]) < 1
+    chapters = why(finished.folder, keeper)
+    assert chapters[-1].stage == "shards"
+    assert words[-1] == chapters[3].row["url"]
+
+
+def test_a_link_id_and_every_way_to_write_a_url_tell_the_same(finished, fates):
+    url = fates["kept"][0]
+    story = why(finished.folder, url)
+    assert why(finished.folder, id_of(url)) == story
+    assert why(finished.folder, f"  {url}?utm_source=x#top ") == story
+    assert why(finished.folder, f"http://www.google.com/url?url={url}") == story
+
+
+@pytest.mark.parametrize("url", ["https://nobody.example/posted-this", "0" * 32])
+def test_a_url_that_nobody_posted_is_said_to_be_unknown(finished, url):
+    (chapter,) = why(finished.folder, url)
+    assert not chapter.kept
+    assert chapter.text == "No submission in these dumps links to it."
+
+
+def test_what_speaks_against_a_url_by_itself_is_told_though_nobody_posted_it(finished):
+    (chapter,) = why(finished.folder, "https://i.imgur.com/never-posted.png")
+    assert chapter.text.startswith("No submission in these dumps links to it, and if one did:")
+    assert "[media_host]" in chapter.text
+    (chapter,) = why(finished.folder, "ftp://nobody.example/")
+    assert "[scheme_not_http]" in chapter.text
+
+
+@pytest.fixture(scope="module")
+def links_only(tmp_path_factory):
+    """Links of a dump in which one page was posted thrice, and never counted."""
+    folder = tmp_path_factory.mktemp("links_only")
+    post = {"id": "a", "url": "http://a.example/", "score": 9, "created_utc": MAY_10_2012_S}
+    faults = [{"over_18": True}, {"over_18": True}, {"score": None}]
+    posts = [{**post, **fault} for fault in faults]
+    posts.append({**post, "url": "https://kept.example/"})
+    (folder / "RS.jsonl").write_text("".join(json.dumps(post) + "\n" for post in posts))
+    words = ["links", str(folder / "RS.jsonl"), "--out", str(folder / "build")]
+    assert main([*words, "--links.over-18", "false", "--engine.workers", "1"]) == 0
+    return folder / "build"
+
+
+def test_dropped_submissions_are_counted_by_reason_from_their_hashes(links_only):
+    (chapter,) = why(links_only, "https://www.a.example")
+    assert chapter.text.startswith("3 submissions, all dropped: 2 [over_18]")
+    assert "1 [score_missing]" in chapter.text
+
+
+def test_the_story_ends_where_the_build_does(links_only):
+    (chapter,) = why(links_only, "http://kept.example")
+    assert chapter.kept
+    assert chapter.stage == "links"
+    assert "1 submission, first on 2012-05-09" in chapter.text
+
+
+def test_the_command_prints_lines_for_people_and_json_for_programs(finished, fates, capsys):
+    url = fates["too_short"][0]
+    assert main(["why", url, "--build", str(finished.folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["links", "kept"], ["pages", "kept"], ["documents", "LEFT"],
+    ]  # fmt: skip
+    assert main(["why", url, "--build", str(finished.folder), "--json"]) == 0
+    chapters = json.loads(capsys.readouterr().out)
+    assert [set(chapter) for chapter in chapters] == [{"stage", "kept", "text", "row"}] * 3
+
+
+def test_a_folder_without_links_is_an_error(tmp_path, capsys):
+    assert main(["why", "http://a.example", "--build", str(tmp_path)]) == 1
+    assert "run webtext build first" in capsys.readouterr().err
