@@ -257,13 +257,15 @@ class Batches:
             os.close(self._handles.pop())
 
     def windows(self, step: int) -> list[Window]:
-        """This rank's windows of a step, in order."""
-        return [Window(self.files[file], start) for file, start in self._places(step)]
+        """The windows of a step's global batch, in order."""
+        places = self._places(step * self.rows, self.rows)
+        return [Window(self.files[file], start) for file, start in places]
 
     def batch(self, step: int) -> Tokens:
         """This rank's (rows, n_ctx + 1) tokens of a step."""
         batch = np.empty((self.rank_rows, self.n_ctx + 1), "<u2")
-        for row, (file, start) in zip(batch, self._places(step), strict=True):
+        places = self._places(step * self.rows + self.first_row, self.rank_rows)
+        for row, (file, start) in zip(batch, places, strict=True):
             wanted = self.files[file].offset + 2 * start
             if os.preadv(self._handles[file], [row.view(np.uint8).data], wanted) != row.nbytes:
                 raise DataError(
@@ -286,9 +288,9 @@ class Batches:
             self._epochs[epoch] = order, shift, self._windows(shift)
         return self._epochs[epoch]
 
-    def _places(self, step: int) -> list[tuple[int, int]]:
-        first = step * self.rows + self.first_row
-        epochs, index = np.divmod(np.arange(first, first + self.rank_rows), self.epoch_windows)
+    def _places(self, first: int, count: int) -> list[tuple[int, int]]:
+        """File and first token of samples first to first + count."""
+        epochs, index = np.divmod(np.arange(first, first + count), self.epoch_windows)
         places: list[tuple[int, int]] = []
         for epoch in np.unique(epochs).tolist():  # ascending, as the samples are
             order, shift, before = self._epoch(epoch)

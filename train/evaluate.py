@@ -3,17 +3,19 @@
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from train.choices import Choices, device_of
 from train.data import Shards, Tokens, held_out, open_shards
 from train.errors import DataError
-from train.loss import next_token_loss
+from train.loss import LanguageModelLoss
 from train.model import GPT
 from train.runs import load_model, read_run
 from train.settings import EvaluateSettings
@@ -49,27 +51,34 @@ class Score:
 
 
 @torch.no_grad()
-def score(model: GPT, windows: Iterable[Tokens], choices: Choices | None = None) -> Score:
-    """The loss over windows of tokens, each of which predicts all its tokens but the first."""
-    device = model.head_weight.device
-    was_training = model.training
-    model.eval()
+def score(
+    objective: nn.Module,
+    windows: Iterable[Tokens],
+    choices: Choices | None = None,
+    rows: int = ROWS,
+) -> Score:
+    """The loss over windows of tokens, each of which predicts all its tokens but the first.
+
+    `rows` windows of one length are taken at a time.
+    """
+    device = next(objective.parameters()).device
+    was_training = objective.training
+    objective.eval()
     nats, tokens = 0.0, 0
-    for batch in _equal_lengths(windows):
-        ids_BT = torch.from_numpy(batch).to(device).long()
-        with choices.autocast() if choices else torch.autocast(device.type, enabled=False):
-            h_NC = model.hidden(ids_BT[:, :-1]).flatten(0, 1)
-            targets_N = ids_BT[:, 1:].flatten()
-            loss = next_token_loss(h_NC, model.head_weight, targets_N, model.config.vocab_size)
-        nats += float(loss)
-        tokens += ids_BT[:, 1:].numel()
-    model.train(was_training)
+    # Compiled blocks are for training: these shapes are others, and few.
+    with torch.compiler.set_stance("force_eager"):
+        for batch in _equal_lengths(windows, rows):
+            ids_BT = torch.from_numpy(batch).to(device).long()
+            with choices.autocast() if choices else nullcontext():
+                nats += float(objective(ids_BT))
+            tokens += ids_BT[:, 1:].numel()
+    objective.train(was_training)
     return Score(nats, tokens)
 
 
-def _equal_lengths(windows: Iterable[Tokens]) -> Iterator[Tokens]:
+def _equal_lengths(windows: Iterable[Tokens], size: int) -> Iterator[Tokens]:
     for _, group in itertools.groupby(windows, len):
-        while rows := list(itertools.islice(group, ROWS)):
+        while rows := list(itertools.islice(group, size)):
             yield np.stack(rows)
 
 
@@ -83,7 +92,7 @@ def score_split(model: GPT, shards: Shards, split: str, tokens: int = 0) -> Scor
         raise DataError(
             f"{shards.folder}: nothing to score in the split {split}; write shards with a val_share"
         )
-    found = score(model, held_out(files, model.config.n_ctx, tokens))
+    found = score(LanguageModelLoss(model), held_out(files, model.config.n_ctx, tokens))
     whole = found.tokens == sum(max(0, f.tokens - 1) for f in files)
     return Score(found.nats, found.tokens, shards.text_bytes.get(split, 0) if whole else 0)
 

@@ -14,12 +14,15 @@ LIVE_S, PLAIN_S = 0.2, 30.0  # how often the line is renewed on a terminal, and 
 class RunLog:
     """Appends one JSON object a line: kind "run", "step", "eval", "sample", "save" or "fault"."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = path.open("a")
+    def __init__(self, path: Path | None) -> None:
+        """None writes nothing: the ranks after the first."""
+        self.path = path or Path(os.devnull)
+        self._file = self.path.open("a")
 
     def cut(self, step: int) -> None:
         """Take back the lines after `step`, which a kill undid, and torn ones."""
+        if not self.path.is_file():
+            return
         self._file.close()
         kept = [line for line in self.path.read_text().splitlines() if _stands(line, step)]
         aside = self.path.with_suffix(".tmp")

@@ -7,15 +7,11 @@ resumed is bit for bit the run that was not.
 
 import hashlib
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,14 +21,16 @@ from train.choices import Choices
 from train.config import Recipe
 from train.cost import flops_per_token, peak_flops
 from train.data import Batches, Tokens, documents_in, prefetched
+from train.distributed import World, like, whole
 from train.errors import CheckpointError, Diverged, SettingsError, Stopped
-from train.evaluate import score
+from train.evaluate import Score, score
 from train.log import LiveLine, RunLog, duration
-from train.loss import next_token_loss
+from train.loss import LanguageModelLoss
 from train.model import GPT
 from train.optimizer import adamw, learning_rate, update
 from train.runs import keep_micro_batch
 from train.settings import TrainSettings
+from train.stop import StopSignals
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps of a parameter
 FAULTS_MAX = 3  # steps in a row that may be not finite: one bad batch is one, a broken run all
@@ -64,29 +62,6 @@ class Result:
     left_out: int
 
 
-class StopSignals:
-    """While open, notes SIGTERM and the first Ctrl-C in `received`; the second one interrupts."""
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "StopSignals":
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                self._before[signum] = signal.signal(signum, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
-
-    def _note(self, signum: int, _frame: FrameType | None) -> None:
-        if self.received == signal.SIGINT == signum:
-            raise KeyboardInterrupt
-        self.received = signum
-
-
 @dataclass
 class Loop:
     """A run in motion: `run()` takes it to its last step."""
@@ -100,12 +75,16 @@ class Loop:
     log: RunLog
     live: LiveLine
     folder: Path
+    world: World
     sampler: Callable[[GPT], str] | None = None
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
+        self.objective = self.world.wrapped(self.model, LanguageModelLoss(self.model))
         self.optimizer = adamw(self.model, self.settings)
-        self.saver = Checkpointer(self.folder / "checkpoints", self.settings.keep)
+        self.saver: Checkpointer | None = None
+        if self.world.first:
+            self.saver = Checkpointer(self.folder / "checkpoints", self.settings.keep)
         self.names: dict[Tensor, str] = {p: n for n, p in self.model.named_parameters()}
         self.saved_step = self.progress.step
         self.loss = math.nan
@@ -117,7 +96,7 @@ class Loop:
 
     def run(self) -> Result:
         """Train to the last step; raises Stopped, Diverged or CheckpointError."""
-        self.model.train()
+        self.objective.train()
         started = self._saved_at = time.monotonic()
         seconds_before = self.progress.seconds
         with (
@@ -133,11 +112,10 @@ class Loop:
                 if self.progress.step % (self.settings.eval_every or self.recipe.steps) == 0:
                     self._evaluate()
                 self._sample_if_due()
-                self._save_if_due()
-                late = self.settings.stop_after_s is not None and (
-                    time.monotonic() - started > self.settings.stop_after_s
-                )
-                if (signals.received or late) and self.progress.step < self.recipe.steps:
+                stop, save = self._wishes(signals.received, time.monotonic() - started)
+                if save:
+                    self.save()
+                if stop and self.progress.step < self.recipe.steps:
                     self._finish()
                     raise Stopped(self.progress.step, signals.received)
             if self.val_loss is None:
@@ -149,15 +127,25 @@ class Loop:
             done.best_val_loss, done.left_out,
         )  # fmt: skip
 
+    def _wishes(self, signum: int | None, elapsed_s: float) -> tuple[bool, bool]:
+        """Whether to stop and whether to save; the ranks agree, since clocks and signals differ."""
+        limit, every = self.settings.stop_after_s, self.settings.save_steps
+        stop = signum is not None or (limit is not None and elapsed_s > limit)
+        save = time.monotonic() - self._saved_at > self.settings.save_every_s
+        if self.world.ranks > 1:
+            both = self.world.sum(torch.tensor([stop, save], device=self.choices.device).float())
+            stop, save = (both > 0).tolist()
+        return stop, save or bool(every and self.progress.step % every == 0)
+
     def _step(self, tokens_BT: Tokens) -> None:
         """One optimizer step over this rank's sequences, a micro-batch at a time."""
         step, device = self.progress.step, self.choices.device
         if self.recipe.config.dropout:
-            torch.manual_seed(_step_seed(self.settings.seed, step))
+            torch.manual_seed(_step_seed(self.settings.seed, step, self.world.rank))
         ids_BT = torch.from_numpy(tokens_BT)
         if device == "cuda":
             ids_BT = ids_BT.pin_memory().to(device, non_blocking=True)
-        loss = self._gradient(ids_BT.long())
+        loss = self.world.sum(self._gradient(ids_BT.long()))
         rate = learning_rate(self.recipe, self.settings, step)
         norm, finite = update(self.optimizer, loss, rate, self.settings.clip)
         self._read_numbers()
@@ -169,34 +157,30 @@ class Loop:
             self._read_numbers()
 
     def _gradient(self, ids_BT: Tensor) -> Tensor:
-        """The mean loss of the batch; its gradient is left in the parameters.
+        """This rank's part of the batch's mean loss; its gradient is left in the parameters.
 
         Where memory runs out in the first step of a run, the micro-batch is halved and kept so.
         """
+        # The ranks' gradients are averaged: each counts as many times as there are ranks.
+        ranks, loss = self.world.ranks, torch.zeros((), device=ids_BT.device)
         try:
-            loss = torch.zeros((), device=ids_BT.device)
-            for micro_BT in torch.split(ids_BT, self.choices.micro_batch):
-                with self.choices.autocast():
-                    part = self._objective(micro_BT) / self.recipe.batch_tokens
-                torch.autograd.backward(part)
+            parts = torch.split(ids_BT, self.choices.micro_batch)
+            for number, micro_BT in enumerate(parts, 1):
+                with self.world.synchronized(self.objective, number == len(parts)):
+                    with self.choices.autocast():
+                        part = self.objective(micro_BT) / self.recipe.batch_tokens
+                    torch.autograd.backward(part * ranks)
                 loss += part.detach()
             return loss
         except torch.OutOfMemoryError:
             smaller = self.choices.micro_batch // 2
-            if self.progress.step or not smaller:
+            if self.progress.step or not smaller or ranks > 1:
                 raise
         self.live.note(f"memory ran out: {smaller} sequences at a time from now on")
         self.optimizer.zero_grad(set_to_none=True)
         self.choices = replace(self.choices, micro_batch=smaller)
         keep_micro_batch(self.folder, smaller)
         return self._gradient(ids_BT)
-
-    def _objective(self, ids_BT: Tensor) -> Tensor:
-        h_NC = self.model.hidden(ids_BT[:, :-1]).flatten(0, 1)
-        targets_N = ids_BT[:, 1:].flatten()
-        return next_token_loss(
-            h_NC, self.model.head_weight, targets_N, self.recipe.config.vocab_size
-        )
 
     def _read_numbers(self) -> None:
         """Log the step before: on a GPU its numbers are there by now, so that nothing waits."""
@@ -244,7 +228,7 @@ class Loop:
         )  # fmt: skip
         self.live.note(f"step {step + 1} is not finite (loss {self.loss}); it is left out")
         if self._faults_in_a_row >= FAULTS_MAX:
-            self.saver.wait()
+            self._wait()
             raise Diverged(
                 f"{FAULTS_MAX} steps in a row were not finite, up to {step + 1}; log.jsonl names "
                 f"their documents. The last checkpoint, of step {self.saved_step}, is good: "
@@ -256,7 +240,7 @@ class Loop:
         self._read_numbers()
         if not self.held_out:
             return
-        found = score(self.model, self.held_out, self.choices)
+        found = self._score()
         step, self.val_loss = self.progress.step, found.loss
         self.log.write("eval", step=step, val_loss=found.loss, val_tokens=found.tokens)
         self.live.note(f"step {step}: held-out loss {found.loss:.4f} over {found.tokens:,} tokens")
@@ -266,6 +250,17 @@ class Loop:
             if step > 0:
                 self.save()
         self._line_at = time.monotonic()  # the next rate leaves this pause out
+
+    def _score(self) -> Score:
+        """The score of the held-out windows, of which each rank takes every ranks-th."""
+        if self.world.sharded:
+            # Weights are gathered for every pass: all ranks must make the same ones.
+            return score(self.objective, self.held_out, self.choices)
+        mine = self.held_out[self.world.rank :: self.world.ranks]
+        found = score(LanguageModelLoss(self.model), mine, self.choices)
+        sums = torch.tensor([found.nats, found.tokens], dtype=torch.float64)
+        nats, tokens = self.world.sum(sums.to(self.choices.device)).tolist()
+        return Score(nats, int(tokens))
 
     def _sample_if_due(self) -> None:
         every = self.settings.sample_every
@@ -278,37 +273,38 @@ class Loop:
             self.live.note(f"step {self.progress.step}: {text!r}")
             self._line_at = time.monotonic()
 
-    def _save_if_due(self) -> None:
-        by_step = self.settings.save_steps and self.progress.step % self.settings.save_steps == 0
-        if by_step or time.monotonic() - self._saved_at > self.settings.save_every_s:
-            self.save()
-
     def save(self) -> None:
         """Save in the background, unless this step is saved; a save that failed is only noted."""
         self._read_numbers()
         if self.saved_step == self.progress.step:
             return
         state = {**vars(self.progress), "val_loss": self.val_loss}
-        try:
-            self.saver.save(self._model_tensors(), self._optimizer_tensors(), state)
-        except CheckpointError as error:
-            self.log.write("fault", step=self.progress.step, problem=str(error))
-            self.live.note(str(error))
-            self.saver.save(self._model_tensors(), self._optimizer_tensors(), state)
+        model, optimizer = self._model_tensors(), self._optimizer_tensors()
+        if self.saver:
+            try:
+                self.saver.save(model, optimizer, state)
+            except CheckpointError as error:
+                self.log.write("fault", step=self.progress.step, problem=str(error))
+                self.live.note(str(error))
+                self.saver.save(model, optimizer, state)
         self.saved_step, self._saved_at = self.progress.step, time.monotonic()
         self.log.write("save", step=self.progress.step)
 
     def _finish(self) -> None:
         """Save, and wait until it is on disk."""
         self.save()
-        self.saver.wait()
+        self.world.share(self._wait)
+
+    def _wait(self) -> None:
+        if self.saver:
+            self.saver.wait()
 
     def _model_tensors(self) -> dict[str, Tensor]:
-        return {name: p.detach() for p, name in self.names.items()}
+        return {name: whole(p.detach()) for p, name in self.names.items()}
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         return {
-            f"{kind}/{self.names[p]}": value
+            f"{kind}/{self.names[p]}": whole(value)
             for p, moments in self.optimizer.state.items()
             for kind, value in moments.items()
         }
@@ -320,7 +316,7 @@ class Loop:
             if not checkpoint.optimizer.keys() >= set(keys.values()):
                 raise CheckpointError(f"{checkpoint.path}: no optimizer state for {name}")
             self.optimizer.state[p] = {
-                kind: checkpoint.optimizer[key].to(p.device) for kind, key in keys.items()
+                k: like(checkpoint.optimizer[key], p) for k, key in keys.items()
             }
         known = Progress.__dataclass_fields__
         self.progress = Progress(**{k: v for k, v in checkpoint.state.items() if k in known})
@@ -333,9 +329,11 @@ class Loop:
             )
 
 
-def _step_seed(seed: int, step: int) -> int:
+def _step_seed(seed: int, step: int, rank: int) -> int:
     """The seed of a step's dropout: no generator's state needs to be kept."""
-    return int.from_bytes(hashlib.blake2b(repr((seed, step)).encode(), digest_size=7).digest())
+    return int.from_bytes(
+        hashlib.blake2b(repr((seed, step, rank)).encode(), digest_size=7).digest()
+    )
 
 
 @contextmanager

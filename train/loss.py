@@ -10,14 +10,31 @@ Axes: N tokens, C channels, V padded vocabulary.
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
+
+from train.model import GPT
 
 IGNORED = -100  # a target that counts for nothing, as in torch
 # Logits of one chunk. On a CPU the best of 16 to 1,024 rows at vocabularies of 4,096 and 50,257;
 # larger chunks leave the cache, smaller ones waste the matrix product.
 CPU_ROWS_MIN, CPU_CHUNK = 256, 1 << 21
 GPU_ROWS = 2048
+
+
+class LanguageModelLoss(nn.Module):
+    """The objective of pre-training, around the model that it trains."""
+
+    def __init__(self, model: GPT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids_BT: Tensor) -> Tensor:
+        """(B, T + 1) tokens -> the summed loss of the B x T predictions, in nats."""
+        h_NC = self.model.hidden(ids_BT[:, :-1]).flatten(0, 1)
+        targets_N = ids_BT[:, 1:].flatten()
+        config = self.model.config
+        return next_token_loss(h_NC, self.model.head_weight, targets_N, config.vocab_size)
 
 
 def next_token_loss(

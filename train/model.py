@@ -228,11 +228,8 @@ class GPT(nn.Module):
         for layer, block in enumerate(self.blocks):
             if self.checkpoint_activations and self.training:
                 x_BTC = checkpoint(block, x_BTC, use_reentrant=False)
-            elif self.training:
-                x_BTC = block(x_BTC)
             else:
-                # Past the compiled call: evaluation and sampling have shapes of their own.
-                x_BTC = block.forward(x_BTC, caches[layer] if caches else None)
+                x_BTC = block(x_BTC, caches[layer] if caches else None)
         return parts["ln_f"](x_BTC)
 
     def logits(self, h_BTC: Tensor) -> Tensor:

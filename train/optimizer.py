@@ -4,8 +4,10 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from train.config import Recipe
+from train.distributed import whole
 from train.settings import TrainSettings
 
 
@@ -39,12 +41,19 @@ def update(
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = nn.utils.get_total_norm(gradients, foreach=True)
+    norm = whole(nn.utils.get_total_norm(gradients, foreach=True))
     finite = torch.isfinite(norm) & torch.isfinite(loss)
-    optimizer.grad_scale = ((norm + 1e-6) / clip).clamp(min=1.0)  # type: ignore[attr-defined]
-    optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+    scale = ((norm + 1e-6) / clip).clamp(min=1.0)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    optimizer.step()
+    if isinstance(parameters[0], DTensor):
+        # The fused kernel takes no plain scale for tensors that are split: the host decides.
+        for gradient in gradients:
+            gradient.to_local().div_(scale)
+        if finite:
+            optimizer.step()
+    else:
+        optimizer.grad_scale, optimizer.found_inf = scale, (~finite).float()  # type: ignore[attr-defined]
+        optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm, finite

@@ -38,7 +38,8 @@ def generate(
     ended = torch.zeros(len(prompts), dtype=torch.bool)
     at_BT = (torch.arange(longest, device=head.device)[None] - added_B1).clamp(min=0)
     for length in range(longest, total):
-        h_BTC = model.hidden(ids_BT, caches, at_BT)
+        with torch.compiler.set_stance("force_eager"):  # compiled blocks are for training
+            h_BTC = model.hidden(ids_BT, caches, at_BT)
         next_B = _pick(model.logits(h_BTC[:, -1]), temperature, top_k, top_p, generator)
         if eot_id is not None:
             ended |= next_B.cpu() == eot_id

@@ -78,6 +78,7 @@ class TrainSettings:
     dtype: Literal["auto", "float32", "bfloat16"] = option("auto", "of matrix products", "bits")
     compile: Literal["auto", "on", "off"] = option("auto", "compile the blocks", "bits")
     threads: int | None = option(None, "CPU threads of torch; default: one a core", "bits")
+    shard: bool = option(False, "under torchrun: split weights over the ranks (FSDP2)", "bits")
     checkpoint_activations: bool = option(False, "less memory, a third more time", "bits")
     eval_every: int | None = option(
         None, "steps between looks at the held-out loss; default: a tenth of all"

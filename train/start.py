@@ -1,8 +1,10 @@
 """Begins a run, or goes on with one: data, settings, model and checkpoint are brought together."""
 
 import math
+import os
 import platform
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.checkpoint import load
+from train.checkpoint import Checkpoint, load
 from train.choices import Choices, choose, device_of
 from train.config import GPTConfig, Recipe
 from train.cost import cost, sustained_flops
 from train.data import GPT2_EOT, Batches, Shards, held_out, open_shards, unigram_entropy
+from train.distributed import World, joined
 from train.errors import SettingsError
 from train.export import read_weights
 from train.log import LiveLine, RunLog, duration
@@ -43,18 +46,24 @@ def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Res
     """
     if not settings.out:
         raise SettingsError("--out is missing: the folder of the run")
-    with locked(Path(settings.out)):
-        return _train(Path(settings.out), settings, given, live)
+    folder = Path(settings.out)
+    with joined(device_of(settings.device), sharded=settings.shard) as world, ExitStack() as stack:
+        world.share(lambda: stack.enter_context(locked(folder)))
+        if not world.first:
+            live = LiveLine(stack.enter_context(open(os.devnull, "w")))  # noqa: PTH123
+        return _train(folder, settings, given, live, world)
 
 
-def _train(folder: Path, settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Result:
-    before = _run_before(folder, settings)
+def _train(
+    folder: Path, settings: TrainSettings, given: dict[str, Any], live: LiveLine, world: World
+) -> Result:
+    before = world.share(lambda: _run_before(folder, settings))
     if before:
         settings, notes = resumed(before["settings"], given)
         for note in notes:
             live.note(note)
     shards = _shards(settings, before)
-    checkpoint = load(folder, note=live.note) if before else None
+    checkpoint = _checkpoint(folder, live, world) if before else None
     shape = GPTConfig(**before["config"]) if before else None
     weights = checkpoint.model if checkpoint else None
     if settings.init and not checkpoint:
@@ -64,27 +73,44 @@ def _train(folder: Path, settings: TrainSettings, given: dict[str, Any], live: L
     if shape:
         _check_shape(settings.init, shape, recipe.config)
     settings = replace(with_recipe(settings, name, recipe), data=str(shards.folder.resolve()))
-    choices = choose(_as_before(settings, given, before), recipe)
-    keep_tokenizer(folder, find_tokenizer(shards.folder, settings.tokenizer))
-    write_run(folder, _run(settings, recipe, choices, shards))
-    for line in _header(recipe, name, choices, shards):
+    wanted = _as_before(settings, given, before, world)
+    if before and before["ranks"] != world.ranks:
+        live.note(f"{before['ranks']} -> {world.ranks} ranks: equal to rounding, not bit for bit")
+    choices = world.share(lambda: choose(wanted, recipe, world.ranks))
+    if world.first:
+        keep_tokenizer(folder, find_tokenizer(shards.folder, settings.tokenizer))
+        write_run(folder, {**_run(settings, recipe, choices, shards), "ranks": world.ranks})
+    for line in _header(recipe, name, choices, shards, world):
         live.note(line)
     model = _model(settings, recipe, choices, weights)
-    loop = _loop(folder, settings, recipe, choices, shards, live, model)
+    loop = _loop(folder, settings, recipe, choices, shards, live, model, world)
     try:
-        if checkpoint:
-            loop.restore(checkpoint)
-            live.note(f"going on from {checkpoint.path.name}")
-        else:
-            loop.log.cut(-1)  # what a run that came to no checkpoint left
-        loop.log.write(
-            "run", step=loop.progress.step, parameters=recipe.config.parameters(),
-            uniform_loss=math.log(shards.vocab_size), unigram_loss=unigram_entropy(shards),
-        )  # fmt: skip
+        _take_over(loop, checkpoint, shards)
         return loop.run()
     finally:
         loop.log.close()
         loop.batches.close()
+
+
+def _take_over(loop: Loop, checkpoint: Checkpoint | None, shards: Shards) -> None:
+    """Bring a loop to where the checkpoint left it, and begin its log."""
+    if checkpoint:
+        loop.restore(checkpoint)
+        loop.live.note(f"going on from {checkpoint.path.name}")
+    else:
+        loop.log.cut(-1)  # what a run that came to no checkpoint left
+    config = loop.recipe.config
+    loop.log.write(
+        "run", step=loop.progress.step, parameters=config.parameters(), ranks=loop.world.ranks,
+        uniform_loss=math.log(config.vocab_size), unigram_loss=unigram_entropy(shards),
+    )  # fmt: skip
+
+
+def _checkpoint(folder: Path, live: LiveLine, world: World) -> Checkpoint | None:
+    """The newest whole checkpoint, as rank 0 finds it; the other ranks read the same folder."""
+    mine = load(folder, note=live.note) if world.first else None
+    path = world.share(lambda: mine.path if mine else None)
+    return mine if world.first or path is None else load(path, note=live.note)
 
 
 def _check_shape(init: str, given: GPTConfig, wanted: GPTConfig) -> None:
@@ -123,14 +149,15 @@ def _shards(settings: TrainSettings, before: dict[str, Any] | None) -> Shards:
 
 
 def _as_before(
-    settings: TrainSettings, given: dict[str, Any], before: dict[str, Any] | None
+    settings: TrainSettings, given: dict[str, Any], before: dict[str, Any] | None, world: World
 ) -> TrainSettings:
     """Settings with the dtype, compile and micro-batch of the run before, unless given anew."""
     if not before:
         return settings
     chosen = before["choices"]
-    kept: dict[str, Any] = {"dtype": chosen["dtype"], "micro_batch": chosen["micro_batch"]}
-    kept["compile"] = "on" if chosen["compile"] else "off"
+    kept = {"dtype": chosen["dtype"], "compile": "on" if chosen["compile"] else "off"}
+    if before["ranks"] == world.ranks:
+        kept["micro_batch"] = chosen["micro_batch"]
     return replace(settings, **{k: v for k, v in kept.items() if k not in given})
 
 
@@ -152,12 +179,13 @@ def _run(
     }
 
 
-def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards) -> list[str]:
+def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards, world: World) -> list[str]:
     """What a person wants to know before the first step."""
     config, why = recipe.config, choices.reasons
     paper = f" (the paper says {recipe.paper})" if recipe.paper else ""
     speed = sustained_flops("cpu" if choices.device == "cpu" else why["device"], choices.threads)
-    needs = cost(recipe, speed)
+    needs = cost(recipe, speed * world.ranks if speed else None)
+    ranks = f" x {world.ranks} ranks" if world.ranks > 1 else ""
     hours = f", about {duration(3600 * needs.hours)} here" if needs.hours else ""
     epochs = needs.tokens / max(1, shards.tokens("train"))
     sequences = recipe.batch_tokens // config.n_ctx
@@ -169,8 +197,9 @@ def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards) -> list
         f"run: {recipe.steps:,} steps of {recipe.batch_tokens:,} tokens ({sequences} sequences, "
         f"{choices.micro_batch} at a time: {why['micro_batch']}), {epochs:.2f} epochs, "
         f"{needs.flops:.2g} FLOPs{hours}",
-        f"device: {choices.device} ({why['device']}), {choices.threads} threads; {choices.dtype} "
-        f"({why['dtype']}); {'compiled' if choices.compile else 'eager'} ({why['compile']})",
+        f"device: {choices.device}{ranks} ({why['device']}), {choices.threads} threads; "
+        f"{choices.dtype} ({why['dtype']}); "
+        f"{'compiled' if choices.compile else 'eager'} ({why['compile']})",
     ]
 
 
@@ -194,16 +223,19 @@ def _model(
 
 def _loop(
     folder: Path, settings: TrainSettings, recipe: Recipe, choices: Choices, shards: Shards,
-    live: LiveLine, model: GPT,
+    live: LiveLine, model: GPT, world: World,
 ) -> Loop:  # fmt: skip
     """The loop at its first step."""
     config = recipe.config
     rows = recipe.batch_tokens // config.n_ctx
-    batches = Batches(shards.split("train"), config.n_ctx, rows, settings.seed)
+    batches = Batches(
+        shards.split("train"), config.n_ctx, rows, settings.seed, world.rank, world.ranks
+    )
     windows = list(held_out(shards.split("val"), config.n_ctx, settings.eval_tokens or 0))
-    log = RunLog(folder / "log.jsonl")
-    loop = Loop(model, recipe, settings, choices, batches, windows, log, live, folder)
-    loop.sampler = _sampler(folder, settings, shards)
+    log = RunLog(folder / "log.jsonl" if world.first else None)
+    loop = Loop(model, recipe, settings, choices, batches, windows, log, live, folder, world)
+    if world.first:
+        loop.sampler = _sampler(folder, settings, shards)
     return loop
 
 
@@ -211,6 +243,10 @@ def _sampler(folder: Path, settings: TrainSettings, shards: Shards) -> Callable[
     """Draws the sample that goes into the log, always from the start of a document."""
     if not settings.sample_every:
         return None
+    if settings.shard:
+        raise SettingsError(
+            "--sample-every: a model that is split cannot be sampled; leave it away"
+        )
     if not (folder / TOKENIZER).is_file():
         raise SettingsError("--sample-every needs --tokenizer PATH: none lies beside the shards")
     text = Text(folder / TOKENIZER)

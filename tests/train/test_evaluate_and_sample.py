@@ -9,6 +9,7 @@ from train.__main__ import main
 from train.config import GPTConfig
 from train.data import open_shards
 from train.evaluate import score, score_split
+from train.loss import LanguageModelLoss
 from train.model import GPT
 from train.sample import Stream, Text, generate
 
@@ -46,7 +47,7 @@ def test_the_score_of_a_window_is_the_cross_entropy_of_its_logits(model, shards_
     window = open_shards(shards_folder).split("val")[0].read(0, 49)
     ids = torch.from_numpy(window.copy()).long()
     wanted = torch.nn.functional.cross_entropy(model(ids[None, :-1])[0], ids[1:])
-    assert score(model, [window]).loss == pytest.approx(wanted.item(), abs=1e-5)
+    assert score(LanguageModelLoss(model), [window]).loss == pytest.approx(wanted.item(), abs=1e-5)
 
 
 def test_evaluate_prints_what_the_run_measured(run, capsys):

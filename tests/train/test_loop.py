@@ -185,13 +185,13 @@ def poisoned(monkeypatch):
     from train.loop import Loop
 
     def poison(steps):
-        objective = Loop._objective
+        gradient = Loop._gradient
 
         def bad(self, ids):
-            loss = objective(self, ids)
+            loss = gradient(self, ids)
             return loss * torch.nan if self.progress.step in steps else loss
 
-        monkeypatch.setattr(Loop, "_objective", bad)
+        monkeypatch.setattr(Loop, "_gradient", bad)
 
     return poison
 
@@ -217,17 +217,18 @@ def test_three_such_steps_in_a_row_stop_the_run(shards_folder, tiny, tmp_path, p
 def test_the_micro_batch_is_halved_where_memory_runs_out(
     shards_folder, tiny, tmp_path, whole_run, monkeypatch
 ):
-    from train.loop import Loop
+    from train.loss import LanguageModelLoss
 
-    objective, sizes = Loop._objective, []
+    forward, sizes = LanguageModelLoss.forward, []
 
     def small(self, ids):
-        sizes.append(len(ids))
-        if len(ids) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return objective(self, ids)
+        if self.training:
+            sizes.append(len(ids))
+            if len(ids) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, ids)
 
-    monkeypatch.setattr(Loop, "_objective", small)
+    monkeypatch.setattr(LanguageModelLoss, "forward", small)
     run = tmp_path / "run"
     assert train(shards_folder, run, *tiny) == 0
     assert sizes[:3] == [8, 4, 2] and set(sizes[3:]) == {2}

@@ -1,0 +1,67 @@
+"""Two processes on the CPU (gloo) against one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from train.__main__ import main
+
+pytestmark = pytest.mark.slow  # each rank imports torch anew
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = ["--steps", "12", "--warmup-steps", "4", "--eval-every", "6"]
+
+
+def two_ranks(*words):
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "train", *words], cwd=ROOT, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    errors = [p.communicate(timeout=120)[1] for p in processes]
+    return [p.returncode for p in processes], errors
+
+
+def numbers(out):
+    entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [e.get("loss", e.get("val_loss")) for e in entries if e["kind"] in ("step", "eval")]
+
+
+@pytest.fixture(scope="module")
+def one(shards_folder, tiny, tmp_path_factory):
+    out = tmp_path_factory.mktemp("one") / "run"
+    assert main([str(shards_folder), "--out", str(out), *tiny, *SHORT]) == 0
+    return numbers(out)
+
+
+@pytest.mark.parametrize("way", ["averaged", "sharded"])
+def test_two_ranks_train_like_one_and_one_goes_on_alone(shards_folder, tiny, tmp_path, one, way):
+    options = [*tiny, *SHORT, *(["--shard"] if way == "sharded" else [])]
+    out = tmp_path / "run"
+    codes, errors = two_ranks(str(shards_folder), "--out", str(out), *options)
+    assert codes == [0, 0], errors
+    assert "x 2 ranks" in errors[0] and errors[1] == ""
+    assert numbers(out) == pytest.approx(one, abs=1e-5)
+    again = [str(shards_folder), "--out", str(out), "--resume", "--steps", "14"]
+    assert main(again) == 0
+    assert len(numbers(out)) == len(one) + 3
+
+
+@pytest.mark.parametrize("way", [[], ["--shard"]], ids=["averaged", "sharded"])
+def test_two_ranks_go_on_with_what_one_left(shards_folder, tiny, tmp_path, one, way):
+    out = str(tmp_path / "run")
+    assert main([str(shards_folder), "--out", out, *tiny, *SHORT, "--stop-after", "0s"]) == 75
+    codes, errors = two_ranks("--out", out, "--resume", "--stop-after", "1h", *way)
+    assert codes == [0, 0], errors
+    assert numbers(tmp_path / "run") == pytest.approx(one, abs=1e-5)
