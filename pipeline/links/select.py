@@ -167,7 +167,10 @@ class Selector:
     def _count_age(self, post: Submission, created: int) -> None:
         seen = score_read_s(post)
         if seen is not None:
-            counts = self._ages.setdefault(created // DAY_S, [0, 0])
+            day = created // DAY_S
+            counts = self._ages.get(day)
+            if counts is None:
+                counts = self._ages[day] = [0, 0]
             counts[0] += 1
             counts[1] += seen - created < DAY_S
 

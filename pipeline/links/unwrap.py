@@ -6,7 +6,7 @@ behind them is known only after the fetch.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -122,11 +122,12 @@ def _timestamp(digits: str | None) -> int | None:
     """Seconds since 1970 of an archive's YYYYMMDDhhmmss, cut short or not; None: no such day."""
     if digits is None:
         return None
-    try:
-        moment = datetime.strptime(digits + "00000101000000"[len(digits) :], "%Y%m%d%H%M%S")
+    full = digits + "00000101000000"[len(digits) :]
+    try:  # not strptime: it takes 100 times as long
+        moment = datetime.fromisoformat(f"{full[:8]}T{full[8:]}+00:00")
     except ValueError:
         return None
-    return int(moment.replace(tzinfo=UTC).timestamp())
+    return int(moment.timestamp())
 
 
 _BY_HOST: dict[str, Unwrapper] = {
