@@ -12,9 +12,11 @@ made in it is stage_run.py's business.
 
 import logging
 import os
+import platform
 import threading
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +60,7 @@ class Build:
         self.work = self.folder / ".work"
         self.progress = Progress(quiet=quiet)
         self.log = Log(self.folder / "log.jsonl")
-        self.files = FileDigests(self.work / "inputs.json")
+        self.files = FileDigests(self.work / "inputs.json", self.check_signals)
         self._runner: Runner | None = None
 
     def __enter__(self) -> "Build":
@@ -71,7 +73,7 @@ class Build:
             self._signals = stack.enter_context(Signals(self._stop))
             stack.callback(self.progress.close)
             self._stack = stack.pop_all()
-        self.log.write("run", engine=self.engine.runner, pid=os.getpid())
+        self.log.write("run", runner=self.engine.runner, pid=os.getpid(), versions=_versions())
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> None:
@@ -156,3 +158,12 @@ def _told(task: Task, label: str, error: Exception) -> Exception:
     if isinstance(error, RuntimeError):
         return StageError(f"{task.label}, part {label}: {error} (the stack is in log.jsonl)")
     return error
+
+
+def _versions() -> dict[str, str]:
+    """What the log keeps of the machine; what shapes rows is in the steps' own versions."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in ("webtext", "apache-beam", "pyarrow", "pebble"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

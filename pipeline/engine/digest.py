@@ -6,7 +6,7 @@ format's version, and two halves add up to the whole.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from datetime import date
 from pathlib import Path
@@ -43,12 +43,13 @@ def digest_of(value: Any) -> str:
     return xxhash.xxh3_128_hexdigest(text.encode())
 
 
-def file_digest(path: Path) -> str:
-    """xxh3_128 of a file's bytes."""
+def file_digest(path: Path, beat: Callable[[], None] = lambda: None) -> str:
+    """xxh3_128 of a file's bytes; `beat` is called for every MiB, and may raise to stop."""
     hasher = xxhash.xxh3_128()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             hasher.update(chunk)
+            beat()
     return hasher.hexdigest()
 
 
@@ -59,8 +60,8 @@ class FileDigests:
     inputs move, is still known by content.
     """
 
-    def __init__(self, cache: Path) -> None:
-        self._cache = cache
+    def __init__(self, cache: Path, beat: Callable[[], None] = lambda: None) -> None:
+        self._cache, self._beat = cache, beat
         try:
             self._known: dict[str, list[Any]] = json.loads(cache.read_text())
         except (OSError, json.JSONDecodeError):
@@ -73,7 +74,7 @@ class FileDigests:
         match self._known.get(key):
             case [stat.st_size, stat.st_mtime_ns, str(digest)]:
                 return digest
-        digest = file_digest(path)
+        digest = file_digest(path, self._beat)
         self._known[key] = [stat.st_size, stat.st_mtime_ns, digest]
         self._cache.parent.mkdir(parents=True, exist_ok=True)
         aside = self._cache.with_suffix(".aside")

@@ -10,6 +10,7 @@ the drops, and says how far it is.
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -147,7 +148,7 @@ class PartWriter:
         self._cpu_items_s = 0.0
         self._retries = 0
         self._started = time.monotonic()
-        self._cpu_started = time.thread_time() if pool else time.process_time()
+        self._cpu_started = _cpu_s()
         self._next_heartbeat = 0.0
         self._next_stop_check = 0.0
         name = f"part-{part.number:05d}"
@@ -243,7 +244,6 @@ class PartWriter:
             if not name.startswith(("part-", ".meta/")):
                 digest_sum += xxhash.xxh3_128_intdigest(f"{name}\0{checksum}".encode())
             _durable_rename(path, self.folder / name)
-        cpu = time.thread_time() if self._pool else time.process_time()
         info = PartInfo(
             number=self._part.number,
             label=self._part.label,
@@ -253,7 +253,7 @@ class PartWriter:
             ledgers=self._ledgers,
             files=files,
             notes=self._notes,
-            cpu_s=round(cpu - self._cpu_started + self._cpu_items_s, 3),
+            cpu_s=round(_cpu_s() - self._cpu_started + self._cpu_items_s, 3),
             wall_s=round(time.monotonic() - self._started, 3),
             retries=self._retries,
             buckets=buckets,
@@ -319,6 +319,12 @@ class _ParquetWriter:
         if self._waiting:
             self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
         self._waiting, self._bytes = [], 0
+
+
+def _cpu_s() -> float:
+    # A worker does one part at a time, in its main thread; the driver has a thread for each.
+    alone = threading.current_thread() is threading.main_thread()
+    return time.process_time() if alone else time.thread_time()
 
 
 def write_durably(path: Path, text: str) -> None:

@@ -25,6 +25,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -59,20 +60,36 @@ class Limits:
 
 
 class Pool:
-    """Worker processes shared by all parts of one process. Start it in the main thread."""
+    """Worker processes shared by all parts of one process."""
 
     def __init__(self, workers: int, limits: Limits, items_per_worker: int = 2000) -> None:
         self.workers = workers or os.cpu_count() or 1
         self.limits = limits
+        self._items_per_worker = items_per_worker
         self._hidden_main = _hide_main()
-        self._pool = pebble.ProcessPool(
+        self._lock = threading.Lock()
+        self._closing = False
+        self._closed = threading.Event()
+        self._pool = self._start()
+
+    def _start(self) -> pebble.ProcessPool:
+        pool = pebble.ProcessPool(
             max_workers=self.workers,
-            max_tasks=items_per_worker,
+            max_tasks=self._items_per_worker,
             initializer=_start_worker,
             context=multiprocessing.get_context("spawn"),
         )
-        # Asking starts the workers. They die with the thread that spawned them, so it is this one.
-        assert self._pool.active
+        started = threading.Event()
+
+        def keep() -> None:
+            # A worker dies with the thread that spawned it, so one does that and nothing else.
+            assert pool.active  # asking starts the workers
+            started.set()
+            self._closed.wait()
+
+        threading.Thread(target=keep, daemon=True, name="keeper of workers").start()
+        started.wait()
+        return pool
 
     def map(
         self,
@@ -89,7 +106,7 @@ class Pool:
         calls: deque[_Call] = deque()
         try:
             for item in items:
-                calls.append(_Call(item, self._schedule(function, item)))
+                calls.append(_Call(item, self._submit(function, (item,), self.limits)))
                 if len(calls) >= 4 * self.workers:
                     yield self._result(function, calls[0], used, beat)
                     calls.popleft()
@@ -105,13 +122,14 @@ class Pool:
 
         A worker that dies under it (killed for memory, say) is replaced once.
         """
-        call = (function, args, None)
         for _ in range(2):
             try:
-                value: T = self._pool.schedule(_call, args=call).result()
+                value: T = self._submit(function, args, None).result()
                 return value
             except pebble.ProcessExpired as error:
                 end = _end(error.exitcode)
+            except BrokenProcessPool:
+                end = "itself"
         raise StageError(
             f"the worker process ended by {end}, twice. If the machine is short of memory, "
             "set engine.workers lower and run the same command to go on"
@@ -119,18 +137,28 @@ class Pool:
 
     def close(self) -> None:
         """End all workers: idle ones in peace, others by force."""
+        with self._lock:
+            self._closing = True
         self._pool.close()
         try:
             self._pool.join(timeout=2)
         except TimeoutError:
             self._pool.stop()
             self._pool.join()
+        self._closed.set()
         _show_main(self._hidden_main)
 
-    def _schedule(self, function: Callable[[T], Any], item: T) -> "Future[Any]":
-        future: Future[Any] = self._pool.schedule(
-            _call, args=(function, (item,), self.limits), timeout=self.limits.wall_s
-        )
+    def _submit(
+        self, function: Callable[..., Any], args: tuple[Any, ...], limits: Limits | None
+    ) -> "Future[Any]":
+        with self._lock:
+            if self._closing:
+                raise RuntimeError("the pool of workers is closed")
+            if not self._pool.active:  # pebble gives up when a worker dies that had nothing to do
+                self._pool = self._start()
+            future: Future[Any] = self._pool.schedule(
+                _call, args=(function, args, limits), timeout=limits.wall_s if limits else None
+            )
         return future
 
     def _result(
@@ -142,6 +170,8 @@ class Pool:
     ) -> Any:
         for attempt in (1, 2):
             while not futures.wait([call.future], WAIT_S).done:
+                if self._closed.is_set():
+                    raise RuntimeError("the pool of workers was closed while items were at work")
                 beat()
             try:
                 value, cpu_s = call.future.result()
@@ -151,8 +181,10 @@ class Pool:
                 fault = Fault(Reason.TIMED_OUT, f"over {self.limits.wall_s} s")
             except pebble.ProcessExpired as error:
                 fault = self._fault_of_death(error.exitcode)
+            except BrokenProcessPool:
+                fault = Fault(Reason.CRASHED, "the worker ended by itself")
             if attempt == 1:
-                call.future = self._schedule(function, call.item)
+                call.future = self._submit(function, (call.item,), self.limits)
         used(0.0, attempt)
         return fault
 
@@ -209,6 +241,7 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], limits: Limits | 
         value = Fault(Reason.OUT_OF_MEMORY, f"over {limits.memory_bytes >> 20} MiB")
     except BaseException as error:  # noqa: BLE001 (see the top of the file)
         value = Fault(Reason.EXTRACTION_FAILED, f"{type(error).__name__}: {error}"[:200])
+    _set_limits(INFINITE, INFINITE)  # waiting for the next item uses CPU time too
     return value, time.process_time() - start_s
 
 

@@ -122,9 +122,10 @@ def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterat
             _pool.run(run_part, task, part)
         else:
             run_part(task, part, batches=batches, pool=_pool_of(task))
-        yield part.number
-    except Exception as error:  # noqa: BLE001 (raised again by the driver, with its type)
+    except BaseException as error:  # noqa: BLE001 (raised again by the driver, with its type)
         task.fail(part, error, traceback.format_exc())
+    else:
+        yield part.number
 
 
 def _pool_of(task: Task) -> Pool | None:
@@ -143,10 +144,7 @@ def limits_of(engine: EngineSettings) -> Limits:
 
 
 class Runner:
-    """A Beam runner, pinned by the settings, and this process's worker pool.
-
-    Use as a context manager in the main thread.
-    """
+    """A Beam runner, pinned by the settings, and this process's worker pool: a context manager."""
 
     def __init__(self, engine: EngineSettings) -> None:
         self.engine = engine

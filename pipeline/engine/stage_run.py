@@ -158,6 +158,7 @@ class StageRun:
         for name in step.inputs:
             if name in self.steps and not self._readable(self.steps[name]):
                 self._make(self.steps[name])
+        self.build.check_signals()
         planned = self._plan(step)
         inputs = {name: self._input(name) for name in step.inputs}
         folder = self._work_folder(step)

@@ -51,7 +51,7 @@ class Task:
         """Whether the part exists. (Sidecars of another plan are removed before a step starts.)"""
         return sidecar_path(self.folder, part.number).exists()
 
-    def fail(self, part: Part, error: Exception, stack: str) -> None:
+    def fail(self, part: Part, error: BaseException, stack: str) -> None:
         """Tell the driver of a part's failure; the other parts see it and stop."""
         if isinstance(error, PartStopped):
             return

@@ -149,6 +149,12 @@ def toys(tmp_path: Path) -> Toys:
 
 
 @pytest.fixture
+def digest(tmp_path: Path, inline: None) -> str:
+    """What an undisturbed build of the toy gives."""
+    return Toys(tmp_path / "undisturbed", tmp_path / "undisturbed.log").build().digest
+
+
+@pytest.fixture
 def killable(toys: Toys, drivers: Drivers) -> Toys:
     """A build folder for toys whose drivers are processes of their own."""
     toys.drivers = drivers

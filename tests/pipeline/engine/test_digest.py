@@ -1,6 +1,7 @@
 """Digests know content, and nothing else: not order, parts, paths or dates of files."""
 
 import os
+import signal
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine.digest import FileDigests, digest_of, hex_digest, rows_digest, sum_digests
+from pipeline.errors import Stopped
 
 SCHEMA = pa.schema([("a", pa.string()), ("b", pa.float64()), ("c", pa.list_(pa.int64()))])
 ROWS = st.lists(
@@ -86,13 +88,25 @@ def test_a_file_is_read_again_only_when_it_changed(tmp_path, monkeypatch):
     first = FileDigests(cache).digest(path)
     reads = []
     file_digest = module.file_digest
-    monkeypatch.setattr(module, "file_digest", lambda p: reads.append(p) or file_digest(p))
+    monkeypatch.setattr(module, "file_digest", lambda p, beat: reads.append(p) or file_digest(p))
     assert FileDigests(cache).digest(path) == first
     assert reads == []
     path.write_bytes(b"two")
     os.utime(path, ns=(1, 1))
     assert FileDigests(cache).digest(path) != first
     assert reads == [path]
+
+
+def test_the_reading_of_a_large_file_hears_of_a_stop(tmp_path):
+    path = tmp_path / "dump.zst"
+    path.write_bytes(bytes(3 << 20))
+
+    def stop() -> None:
+        raise Stopped(signal.SIGINT)
+
+    with pytest.raises(Stopped):
+        FileDigests(tmp_path / "inputs.json", stop).digest(path)
+    assert not (tmp_path / "inputs.json").exists()
 
 
 def test_a_file_that_moves_keeps_its_digest(tmp_path):

@@ -1,7 +1,6 @@
 """A build whose driver is killed loses at most the parts at work, and leaves no process behind."""
 
 import pytest
-import toy
 
 SIGKILLED = -9
 MID_PART = [
@@ -17,17 +16,6 @@ LATER = {
     "before the first rename": (0, 0),
     "before cleaning": (0, 0),
 }
-
-
-@pytest.fixture(scope="module")
-def digest(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What an undisturbed build of four parts gives."""
-    from pipeline.engine.build import Build
-    from pipeline.settings import EngineSettings
-
-    folder = tmp_path_factory.mktemp("undisturbed")
-    with Build(folder, EngineSettings(workers=2, buckets=4), quiet=True) as build:
-        return build.run(toy.stage()).digest
 
 
 @pytest.mark.parametrize("misdeed", MID_PART)

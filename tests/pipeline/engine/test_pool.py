@@ -1,5 +1,7 @@
 """Worker processes take the fall: a hostile item costs itself, no other, and the order is kept."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -158,3 +160,26 @@ def test_closing_ends_running_items_too():
     thread.join(5)
     assert ended
     assert time.monotonic() - started < 5
+
+
+def test_a_worker_that_is_killed_while_it_waits_is_replaced():
+    pool = Pool(1, LIMITS)
+    for _ in range(2):
+        (pid,) = pool.map(hostile.pid, [0], lambda *_: None)
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)  # pebble looks for dead workers ten times a second
+    assert list(pool.map(abs, [-1], lambda *_: None)) == [1]
+    assert pool.run(abs, -2) == 2
+    pool.close()
+
+
+def test_a_pool_lives_on_when_the_thread_that_started_it_ends():
+    found: list[Pool] = []
+    thread = threading.Thread(target=lambda: found.append(Pool(1, LIMITS)))
+    thread.start()
+    thread.join()
+    (pool,) = found
+    first, second = (pool.run(hostile.pid, 0) for _ in range(2))
+    time.sleep(0.3)
+    assert first == second == pool.run(hostile.pid, 0)
+    pool.close()

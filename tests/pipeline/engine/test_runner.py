@@ -81,10 +81,11 @@ def test_every_part_is_done_once_and_workers_share_them(toys):
     assert toys.done()["read"] == 12
 
 
-def test_items_keep_their_order_and_their_cost_is_the_parts(toys):
+def test_items_come_back_in_their_order(toys, request):
     toys.engine["workers"] = 1
     output = toys.build("a", items=True)
     whole = [row for info in output.parts for row in info.read().to_pylist()]
+    request.getfixturevalue("inline")
     toys.folder = toys.folder.with_name("plain")
     plain = [row for info in toys.build("a").parts for row in info.read().to_pylist()]
     assert whole == [{"id": row["id"], "n": row["n"] * 2} for row in plain]
