@@ -1,0 +1,422 @@
+"""Each stage command on small files of anyone's, without a build."""
+
+import gzip
+import json
+import random
+from collections import Counter
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from tools.cli import main
+from tools.demo.captures import Capture, write_warc
+from tools.demo.stories import article
+
+MOMENT = datetime(2015, 3, 1, tzinfo=UTC)
+FEW = ["--engine.workers", "1", "--engine.buckets", "2"]
+
+
+def lines_of(path):
+    opened = {".gz": gzip.open, ".zst": zstandard.open}.get(path.suffix, open)
+    with opened(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def page_of(seed, title="A page"):
+    text = "".join(f"<p>{block}</p>" for _, block in article("travel", seed).blocks)
+    return f"<html><head><title>{title}</title></head><body><article>{text}</article></body></html>"
+
+
+def run(capsys, *words, code=0):
+    """What the command says on stdout and stderr."""
+    capsys.readouterr()
+    assert main([*map(str, words)]) == code
+    return capsys.readouterr()
+
+
+# links
+
+
+def post(number, url, score, **fields):
+    return {"id": f"p{number}", "url": url, "score": score, "created_utc": 1_350_000_000, **fields}
+
+
+POSTS = [
+    post(1, "http://a.example/story?utm_source=x", 2),
+    post(2, "http://www.a.example/story", 7),
+    post(3, "http://b.example/low", 2),
+    post(4, "http://i.imgur.com/x.png", 900),
+    post(5, "http://c.example/late", 9, created_utc=1_600_000_000),
+]
+
+
+@pytest.fixture
+def dump(tmp_path):
+    path = tmp_path / "RS_2012-10.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in POSTS) + "no json\n")
+    return path
+
+
+def test_links_makes_a_folder_that_status_understands(dump, tmp_path, capsys):
+    out = tmp_path / "links"
+    told = run(capsys, "links", dump, "--out", out, *FEW)
+    assert "links" in told.out
+    table = pa.concat_tables(pq.read_table(p) for p in sorted((out / "links").glob("part-*")))
+    rows = {row["key"]: row for row in table.to_pylist()}
+    story = rows["a.example/story"]
+    assert (story["karma_max"], story["karma_sum"], story["posts"]) == (7, 9, 2)
+    assert {row["verdict"] for row in rows.values()} == {"kept", "karma_low"}
+    state = json.loads(run(capsys, "status", out, "--json").out)["stages"]["links"]
+    assert (state["state"], state["rows_in"], state["rows_out"], state["merged"]) == (
+        "done",
+        6,
+        1,
+        1,
+    )
+    assert state["drops"] == {
+        "karma_low": 1, "media_host": 1, "outside_dates": 1, "line_invalid": 1,
+    }  # fmt: skip
+
+
+def test_links_takes_settings_and_redoes_only_what_they_change(dump, tmp_path, capsys):
+    out = tmp_path / "links"
+    run(capsys, "links", dump, "--out", out, *FEW)
+    told = run(capsys, "links", dump, "--out", out, *FEW, "--links.karma-min", "1")
+    assert "links: read" not in told.err
+    state = json.loads(run(capsys, "status", out, "--json").out)["stages"]["links"]
+    assert state["rows_out"] == 2
+    told = run(capsys, "links", dump, "--out", out, *FEW, "--links.date-max", "2020-12-31")
+    assert "links: read" in told.err
+    assert "its settings or inputs changed" in told.err
+
+
+def test_links_names_the_place_where_a_dump_is_damaged(dump, tmp_path, capsys):
+    torn = tmp_path / "RS_2012-10.jsonl.gz"
+    torn.write_bytes(gzip.compress(dump.read_bytes())[:-20])
+    told = run(capsys, "links", torn, "--out", tmp_path / "links", *FEW, code=1)
+    assert told.err.splitlines()[-1].startswith(
+        f"webtext: {torn}, byte {torn.stat().st_size}: torn"
+    )
+    misnamed = tmp_path / "RS_2012-10.zst"
+    misnamed.write_bytes(dump.read_bytes())
+    told = run(capsys, "links", misnamed, "--out", tmp_path / "links", *FEW, code=1)
+    assert "named like a zstd file" in told.err
+    assert not (tmp_path / "links" / "links").exists()
+
+
+def test_links_keeps_what_it_can_of_a_torn_dump_if_told_so_and_says_that_a_gate_failed(
+    dump, tmp_path, capsys
+):
+    torn = tmp_path / "RS_2012-10.jsonl.gz"
+    torn.write_bytes(gzip.compress(dump.read_bytes() * 2)[:-9])
+    words = ["links", torn, "--out", tmp_path / "links", *FEW, "--links.accept-torn", "true"]
+    told = run(capsys, *words, code=3)
+    assert "quality gate failed" in told.err
+    assert str(torn.name) in told.err
+
+
+def test_a_dump_that_gives_no_link_is_an_error_with_the_reasons(tmp_path, capsys):
+    path = tmp_path / "RS.jsonl"
+    path.write_text("no json\n[]\n")
+    told = run(capsys, "links", path, "--out", tmp_path / "links", *FEW, code=1)
+    assert "links kept nothing of 2 submissions" in told.err
+    assert "line_invalid 1" in told.err
+
+
+# extract
+
+SPECIAL = [
+    ("http://a.example/gone", 404, b"<p>not here", "status_error"),
+    ("http://a.example/empty", 200, b"", "page_empty"),
+    ("http://a.example/short", 200, b"<p>Too short.", "too_short"),
+    ("http://a.example/pdf", 200, b"%PDF-1.4 " + bytes(900), "not_html"),
+]
+
+
+@pytest.fixture
+def warc(tmp_path):
+    captures = [
+        Capture(f"http://a.example/{n}", MOMENT, page_of(f"page {n}", f"Page {n}").encode())
+        for n in range(6)
+    ]
+    captures += [Capture(url, MOMENT, body, status) for url, status, body, _ in SPECIAL]
+    captures.append(
+        Capture("http://a.example/moved", MOMENT, b"", 301, (("Location", "http://b.example/"),))
+    )
+    captures.append(Capture("http://a.example/0", MOMENT, kind="request", block=b"GET / HTTP/1.1"))
+    captures.append(Capture("http://a.example/odd", MOMENT, block=b"\0 no http"))
+    path = tmp_path / "pages.warc.gz"
+    write_warc(path, captures, stored=False)
+    return path
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet"])
+def test_extract_books_every_record_of_a_warc_file_as_a_document_or_a_drop(
+    warc, tmp_path, capsys, ending
+):
+    out = tmp_path / "results" / f"documents{ending}"
+    counts = json.loads(run(capsys, "extract", warc, "--out", out, *FEW[:2]).out)
+    rows = pq.read_table(out).to_pylist() if ending == ".parquet" else lines_of(out)
+    drops = lines_of(out.with_name(out.name + ".drops.jsonl"))
+    assert (counts["rows_in"], counts["rows_out"]) == (13, 6)
+    assert counts["rows_in"] == counts["rows_out"] + sum(counts["drops"].values())
+    assert [row["url"] for row in rows] == [f"http://a.example/{n}" for n in range(6)]
+    assert [row["title"] for row in rows] == [f"Page {n}" for n in range(6)]
+    assert all(row["language"] == "en" and len(row["text"]) > 500 for row in rows)
+    assert Counter(drop["reason"] for drop in drops) == counts["drops"]
+    by_url = {drop["url"]: drop["reason"] for drop in drops}
+    for url, _, _, reason in SPECIAL:
+        assert by_url[url] == reason
+    assert by_url["http://a.example/moved"] == by_url["http://a.example/0"] == "not_a_page"
+    assert by_url["http://a.example/odd"] == "unreadable"
+    assert {row["id"] for row in rows}.isdisjoint(drop["id"] for drop in drops)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".jsonl.zst"])
+def test_extract_takes_json_lines_and_html_files_together(tmp_path, capsys, ending):
+    source = tmp_path / f"pages{ending}"
+    rows = [
+        {"id": 7, "url": "http://a.example/7", "html": page_of("seven")},
+        {"html": page_of("no address")},
+        {"url": "http://a.example/9", "html": "<p>short"},
+    ]
+    data = "\n".join(map(json.dumps, rows)).encode() + b"\n\n"
+    packed = {".gz": gzip.compress, ".zst": zstandard.compress}.get(source.suffix, bytes)(data)
+    source.write_bytes(packed)
+    page = tmp_path / "page.html"
+    page.write_text(page_of("a file"))
+    out = tmp_path / "o.jsonl"
+    counts = json.loads(run(capsys, "extract", source, page, "--out", out, *FEW[:2]).out)
+    assert counts == {"rows_in": 4, "rows_out": 3, "drops": {"too_short": 1}}
+    assert [row["id"] for row in lines_of(out)] == ["7", "2", str(page)]
+
+
+def test_extract_obeys_its_settings(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    page.write_text(page_of("German").replace("<p>", "<p>Das ist ein Satz. "))
+    words = ["extract", page, "--out", tmp_path / "o.jsonl", *FEW[:2]]
+    told = run(capsys, *words, "--documents.text-chars-min", "100000", code=1)
+    assert json.loads(told.out)["drops"] == {"too_short": 1}
+    assert "no page gave a text" in told.err
+    assert "o.jsonl.drops.jsonl says why" in told.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("gone.warc.gz", None, "there is no such file"),
+        ("page.pdf", b"%PDF", "its name has no known ending"),
+        ("pages.jsonl", b'{"html": "<p>a"}\nno json\n', "pages.jsonl, line 2: JSON is malformed"),
+        ("pages.jsonl", b'{"url": "x"}\n', "pages.jsonl, line 1: Object missing required field"),
+        ("pages.jsonl.gz", gzip.compress(b'{"html": "<p>a"}\n' * 99)[:-30], "torn"),
+        ("pages.jsonl.gz", b'{"html": "<p>a"}\n', "named like a gzip file"),
+        ("pages.warc.gz", b"this is no gzip", "pages.warc.gz"),
+    ],
+)
+def test_extract_tells_what_is_wrong_with_a_file(tmp_path, capsys, name, content, said):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    told = run(capsys, "extract", path, "--out", tmp_path / "o.jsonl", *FEW[:2], code=1)
+    assert said in told.err
+    assert told.out == ""
+    assert "Traceback" not in told.err
+
+
+def test_extract_refuses_a_wrong_name_before_it_touches_anything(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    page.write_text(page_of("x"))
+    told = run(capsys, "extract", page, "--out", tmp_path / "o.csv", code=2)
+    assert "use .jsonl, .jsonl.gz, .jsonl.zst or .parquet" in told.err
+    earlier = tmp_path / "o.jsonl"
+    earlier.write_text("earlier\n")
+    run(capsys, "extract", page, tmp_path / "gone.html", "--out", earlier, code=1)
+    assert earlier.read_text() == "earlier\n"
+    assert {p.name for p in tmp_path.iterdir()} == {"page.html", "o.jsonl"}
+
+
+# dedup
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_dedup_gives_one_decision_a_text_in_their_order(tmp_path, capsys, ending):
+    first, second = (article("news", seed).text for seed in ("one", "two"))
+    rows = [
+        {"id": "copy", "text": first + " One more line.", "karma": 3},
+        {"id": "other", "text": second, "karma": 3},
+        {"id": "best", "text": first, "karma": 9},
+        {"id": "same", "text": second.upper(), "karma": 1},
+    ]
+    source = tmp_path / f"texts{ending}"
+    if ending == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), source)
+    else:
+        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "decisions.jsonl"
+    counts = json.loads(run(capsys, "dedup", source, "--out", out, "--json").out)
+    assert counts == {"texts": 4, "kept": 2, "exact_copies": 1, "near_copies": 1}
+    decisions = lines_of(out)
+    assert [d["id"] for d in decisions] == ["copy", "other", "best", "same"]
+    assert [d["keeper"] for d in decisions] == ["best", None, None, "other"]
+    assert [d["keep"] for d in decisions] == [False, True, True, False]
+    assert 0.5 <= decisions[0]["jaccard"] < 1
+    told = run(capsys, "dedup", source, "--out", out, "--corpus.near-threshold", "1")
+    assert told.out == "4 texts, 3 kept, 1 exact copies, 0 near copies\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no such file"),
+        (b'{"id": 1, "text": "a"}\n{"id": 2}\n', "line 2"),
+        (b"PAR1 and then nothing", "damaged parquet"),
+        (gzip.compress(b'{"id": 1, "text": "a"}\n' * 99)[:-12], "torn|damaged|ends within"),
+    ],
+)
+def test_dedup_tells_what_is_wrong_with_a_file(tmp_path, capsys, content, said):
+    source = tmp_path / "texts"
+    if content is not None:
+        source.write_bytes(content)
+    told = run(capsys, "dedup", source, "--out", tmp_path / "d.jsonl", code=1)
+    assert any(words in told.err.lower() for words in said.split("|"))
+    assert not (tmp_path / "d.jsonl").exists()
+
+
+# tokenizer, shards, train, evaluate, sample
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("texts") / "texts.jsonl.gz"
+    rows = [
+        {"url": f"http://a.example/{n}", "text": article("howto", f"{n}").text} for n in range(60)
+    ]
+    path.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def bpe(texts):
+    out = texts.parent / "bpe"
+    words = ["tokenizer", "train", str(texts), "--out", str(out), *FEW]
+    assert main([*words, "--tokenizer.vocab-size", "400"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def tokens(texts, bpe):
+    out = texts.parent / "tokens"
+    assert main(["shards", str(texts), "--tokenizer", str(bpe), "--out", str(out), *FEW]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def model(tokens):
+    out = tokens.parent / "model"
+    shape = ["--n-layer", "1", "--n-head", "2", "--n-embd", "16", "--n-ctx", "32"]
+    size = ["--batch-tokens", "256", "--steps", "8", "--eval-tokens", "512", "--threads", "1"]
+    words = ["train", str(tokens / "shards"), "--out", str(out), "--device", "cpu", *shape, *size]
+    assert main(words) == 0
+    return out
+
+
+def test_tokenizer_train_makes_files_that_their_own_readers_load(bpe):
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(bpe / "tokenizer" / "tokenizer.json"))
+    assert tokenizer.get_vocab_size() == 400
+    assert tokenizer.token_to_id("<|endoftext|>") == 399
+    assert tokenizer.decode(tokenizer.encode("How to mend it.").ids) == "How to mend it."
+    names = {path.name for path in (bpe / "tokenizer").iterdir()}
+    assert {"vocab.json", "merges.txt", "tokenizer_config.json"} <= names
+
+
+def test_shards_holds_every_text_once_and_says_so(tokens, capsys):
+    about = json.loads((tokens / "shards" / "shards.json").read_text())
+    assert sum(split["documents"] for split in about["splits"].values()) == 60
+    assert about["vocab_size"] == 400
+    urls = [
+        url
+        for path in (tokens / "shards").glob("*.urls.txt")
+        for url in path.read_text().splitlines()
+    ]
+    assert sorted(urls) == sorted(f"http://a.example/{n}" for n in range(60))
+    stages = json.loads(run(capsys, "status", tokens, "--json").out)["stages"]
+    assert (stages["shards"]["rows_in"], stages["shards"]["rows_out"]) == (60, 60)
+
+
+def test_shards_takes_a_tokenizer_file_as_well_as_a_folder(texts, bpe, tokens, tmp_path, capsys):
+    file = bpe / "tokenizer" / "tokenizer.json"
+    run(capsys, "shards", texts, "--tokenizer", file, "--out", tmp_path, *FEW)
+    digests = [
+        json.loads(run(capsys, "status", out, "--json").out)["stages"]["shards"]["digest"]
+        for out in (tokens, tmp_path)
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_a_trained_run_can_be_evaluated_and_sampled(model, capsys):
+    found = json.loads(run(capsys, "evaluate", model, "--json").out)
+    assert 0 < found["loss"] < 7
+    assert found["bits_per_byte"] > 0
+    words = ["sample", model, "--prompt", "How", "--tokens", "6", "--seed", "3"]
+    first, again = (run(capsys, *words).out for _ in range(2))
+    assert first.startswith("How")
+    assert first == again
+    assert run(capsys, *words[:-1], "4").out != first
+
+
+def test_bad_rows_of_texts_are_counted_drops(tmp_path, capsys):
+    source = tmp_path / "texts.jsonl"
+    good = "".join(json.dumps({"text": f"text number {n} of all"}) + "\n" for n in range(30))
+    source.write_text(good + 'no json\n[1]\n{"text": null}\n{"text": " "}\n')
+    out = tmp_path / "out"
+    run(capsys, "tokenizer", "train", source, "--out", out, *FEW, "--tokenizer.vocab-size", "300")
+    stages = json.loads(run(capsys, "status", out, "--json").out)["stages"]
+    assert stages["corpus"]["rows_in"] == 34
+    assert stages["corpus"]["rows_out"] == 30
+    assert stages["corpus"]["drops"] == {
+        "line_invalid": 1, "line_not_object": 1, "text_missing": 1, "empty_text": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tokenizer", "train", "gone.jsonl", "--out", "o"], "there is no such file"),
+        (["tokenizer", "train", "torn.jsonl.gz", "--out", "o"], "torn|ends within"),
+        (["shards", "texts.jsonl", "--tokenizer", "nowhere", "--out", "o"], "no tokenizer.json"),
+        (["train", "nowhere", "--out", "o"], "nowhere"),
+        (["evaluate", "nowhere"], "nowhere"),
+        (["sample", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_wrong_or_broken_input_is_named(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts.jsonl").write_text('{"text": "one text"}\n')
+    torn = gzip.compress(random.Random(1).randbytes(5000))[:-30]
+    (tmp_path / "torn.jsonl.gz").write_bytes(torn)
+    told = run(capsys, *words, code=1)
+    assert any(part in told.err for part in said.split("|"))
+    assert "Traceback" not in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "x", "--out", "o", "--stepz", "3"], "--stepz"),
+        (["train", "x", "--out", "o", "--steps", "few"], "--steps is 'few'"),
+        (["sample"], "RUN is missing"),
+    ],
+)
+def test_the_trainers_usage_errors_end_with_2(capsys, words, said):
+    try:
+        code = main(words)
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    assert said in capsys.readouterr().err
