@@ -21,7 +21,7 @@ import zstandard
 from pipeline.documents.extract import Document, extract, host_of
 from pipeline.engine.pool import Fault, Limits, Pool
 from pipeline.errors import InputError, SettingsError
-from pipeline.links.dumps import Lines
+from pipeline.lines import Lines
 from pipeline.pages.capture import PAGE_STATUSES, Capture, capture_of
 from pipeline.pages.warc import Response, read_page, records
 from pipeline.reasons import Reason

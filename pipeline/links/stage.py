@@ -9,11 +9,10 @@ into it; a link below the limit drops all of its posts as karma_low.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.engine.stage import Exchange, Inputs, Part, PartWriter, ReduceStep, Stage, Step
-from pipeline.links.dumps import Lines, container
+from pipeline.lines import Lines, container
 from pipeline.links.group import KARMA_LOW, POST, links_table, posts_table, with_verdicts
 from pipeline.links.select import Post, ReadRules, Selector
 from pipeline.reasons import Reason
@@ -88,30 +87,36 @@ class Read:
 
     def __call__(self, part: Part, out: PartWriter) -> None:
         """Every line is a row or a drop; score ages and a torn end are noted."""
-        selector = Selector(self.rules)
+        judge = (selector := Selector(self.rules)).judge
+        posts: list[Post] = []
+        number = booked = 0
         with Lines(Path(part.source["path"]), accept_torn=self.rules.accept_torn) as lines:
-            number = 0
-            for batch in _batches(iter(lines)):
-                out.heartbeat(f"line {number}")
-                posts: list[Post] = []
-                for line in batch:
-                    verdict = selector.judge(line)
-                    if isinstance(verdict, Post):
-                        posts.append(verdict)
-                    else:
-                        out.drop(
-                            "submissions",
-                            verdict.reason,
-                            id=verdict.id,
-                            url=verdict.url,
-                            detail=verdict.detail,
-                        )
-                out.write(posts_table(posts))
-                out.book("submissions", rows_in=len(batch), rows_out=len(posts))
-                number += len(batch)
+            for number, line in enumerate(lines, 1):
+                verdict = judge(line)
+                if isinstance(verdict, Post):
+                    posts.append(verdict)
+                else:
+                    out.drop(
+                        "submissions",
+                        verdict.reason,
+                        id=verdict.id,
+                        url=verdict.url,
+                        detail=verdict.detail,
+                    )
+                if number % BATCH_LINES == 0:
+                    _write(posts, number - booked, out)
+                    booked = number
+                    posts.clear()
+                    out.heartbeat(f"line {number:,}")
+            _write(posts, number - booked, out)
             out.note("score_ages", selector.score_ages())
             if lines.torn:
                 out.note("torn", lines.torn)
+
+
+def _write(posts: list[Post], lines: int, out: PartWriter) -> None:
+    out.write(posts_table(posts))
+    out.book("submissions", rows_in=lines, rows_out=len(posts))
 
 
 def group(tables: dict[str, pa.Table], out: PartWriter) -> None:
@@ -196,8 +201,3 @@ def immature_months(ages: Sequence[dict[str, list[int]]]) -> list[str]:
         for month in sorted(known)
         if young[month] > YOUNG_SHARE_MAX * known[month]
     ]
-
-
-def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
-    while batch := list(islice(lines, BATCH_LINES)):
-        yield batch

@@ -6,22 +6,19 @@ their first bytes.
 """
 
 import json
-import lzma
 import re
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
-import zstandard
 
 from pipeline.errors import InputError
+from pipeline.lines import Lines, is_parquet
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.tokens.encode import without_surrogates
@@ -31,10 +28,7 @@ TEXT = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("url", pa.string()), ("host", pa.string())]
 )
 BATCH_ROWS = 256
-READ_BYTES = 1 << 20
-WINDOW_BYTES_MAX = 1 << 31  # zstd's largest, what `zstd --long=31` writes
 LINK_ID = re.compile(r"[0-9a-f]{32}")
-FAULTS = (zlib.error, zstandard.ZstdError, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +50,15 @@ def read_texts(path: Path) -> Iterator[Found]:
     Raises InputError for a file that is missing, torn or damaged, with the byte, and for a Parquet
     file without a column `text`.
     """
-    try:
-        with path.open("rb") as file:
-            if file.read(4) == b"PAR1":
-                yield from _parquet_rows(path)
-                return
-            file.seek(0)
-            chunks = _unpacked(path, file)
-            if is_plain(path):
-                yield from _documents(b"".join(chunks))
-            else:
-                for number, line in enumerate(_lines(chunks), 1):
-                    if line.strip():
-                        yield f"line {number}", _of_line(line)
-    except FileNotFoundError:
-        raise InputError(path, "", "there is no such file", "Check the path.") from None
+    with Lines(path) as lines:
+        if is_parquet(path):
+            yield from _parquet_rows(path)
+        elif is_plain(path):
+            yield from _documents(b"".join(lines))
+        else:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield f"line {number}", _of_line(line)
 
 
 def is_plain(path: Path) -> bool:
@@ -134,46 +122,3 @@ def _parquet_rows(path: Path) -> Iterator[Found]:
                     yield f"row {number}", _text(row)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(path, "", f"damaged Parquet ({error})", "Get it again.") from None
-
-
-def _unpacked(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    """The file's bytes, all members or frames of them."""
-    magic = file.read(6)
-    file.seek(0)
-    make: Callable[[], Any]
-    if magic.startswith(b"\x1f\x8b"):
-        make = partial(zlib.decompressobj, wbits=zlib.MAX_WBITS | 16)
-    elif magic.startswith(b"\x28\xb5\x2f\xfd"):
-        make = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX).decompressobj
-    elif magic == b"\xfd7zXZ\0":
-        make = lzma.LZMADecompressor
-    else:
-        while chunk := file.read(READ_BYTES):
-            yield chunk
-        return
-    member = None
-    while chunk := file.read(READ_BYTES):
-        while chunk:
-            member = member or make()
-            try:
-                yield member.decompress(chunk)
-            except FAULTS as error:
-                place = f"before byte {file.tell()}"
-                raise InputError(path, place, f"damaged ({error})", "Get it again.") from None
-            chunk = member.unused_data if member.eof else b""
-            if member.eof:
-                member = None
-    if member:
-        place = f"byte {file.tell()}"
-        raise InputError(path, place, "it ends within compressed data", "Get it again.")
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    rest: list[bytes] = []
-    for chunk in chunks:
-        first, *more = chunk.split(b"\n")
-        rest.append(first)
-        for line in more:
-            yield b"".join(rest)
-            rest = [line]
-    yield b"".join(rest)

@@ -24,6 +24,7 @@ from urllib.parse import quote, unquote, urlsplit
 import xxhash
 import zstandard
 
+from pipeline.lines import Lines
 from pipeline.links.canonical import TRACKING_PARAMETERS, TRACKING_PREFIX
 from pipeline.links.domains import (
     MEDIA_DOMAINS,
@@ -32,7 +33,6 @@ from pipeline.links.domains import (
     SOCIAL_DOMAINS,
     WIKIPEDIA_DOMAINS,
 )
-from pipeline.links.dumps import Lines
 from pipeline.links.group import posts_table
 from pipeline.links.select import FILE_EXTENSIONS, Post, ReadRules, Selector
 from pipeline.links.submission import parse_line

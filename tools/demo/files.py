@@ -6,7 +6,7 @@ from pathlib import Path
 
 import xxhash
 
-from pipeline.links.dumps import Lines
+from pipeline.lines import Lines
 from tools.demo import captures, dumps, posts
 from tools.demo.expected import expect
 from tools.demo.plants import plant_all

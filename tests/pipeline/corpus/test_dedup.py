@@ -122,9 +122,9 @@ GOOD = lines_of(ROWS)
         (b'{"id": "a", "text": "\xff"}\n', "line 1: not a text"),
         (GOOD + b'{"id": "best", "text": "x"}\n', "1 ids occur more than once, 'best' among"),
         (GOOD + b'{"id": "7", "text": "x"}\n', "1 ids occur more than once, '7' among"),
-        (gzip.compress(GOOD)[:-20], "byte [0-9]+: it ends within compressed data"),
+        (gzip.compress(GOOD)[:-20], "byte [0-9]+: torn"),
         (gzip.compress(GOOD) + b"rest", "damaged"),
-        (zstandard.ZstdCompressor().compress(GOOD)[:-9], "ends within compressed data|damaged"),
+        (zstandard.ZstdCompressor().compress(GOOD)[:-9], "torn|damaged"),
         (b"PAR1" + GOOD, "damaged Parquet"),
     ],
 )
@@ -147,7 +147,7 @@ def test_parquet_without_texts_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere: there is no such file"):
+    with pytest.raises(InputError, match="nowhere: cannot be read: No such file"):
         list(read_texts(tmp_path / "nowhere"))
 
 

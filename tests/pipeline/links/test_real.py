@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.links.dumps import Lines
+from pipeline.lines import Lines
 from pipeline.links.select import Dropped, Post, ReadRules, Selector, UrlRules
 from pipeline.links.submission import SCORE_MAX, Submission, parse_line, whole
 from pipeline.settings import LinksSettings

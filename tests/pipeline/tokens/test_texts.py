@@ -115,14 +115,14 @@ def test_torn_and_damaged_files_are_input_errors_with_the_byte(tmp_path, pack):
     path = tmp_path / "t.jsonl"
     packed = pack(lines(ROWS * 500))
     path.write_bytes(packed[:-9])
-    with pytest.raises(InputError, match=rf"t\.jsonl, byte {len(packed) - 9}: it ends within"):
+    with pytest.raises(InputError, match=rf"t\.jsonl, byte {len(packed) - 9}: (torn|damaged)"):
         found(path)
     middle = len(packed) // 2
     path.write_bytes(packed[:middle] + b"\0\xff" * 50 + packed[middle + 100 :])
-    with pytest.raises(InputError, match=r"t\.jsonl, (before )?byte \d+"):
+    with pytest.raises(InputError, match=r"t\.jsonl, .*byte \d+"):
         found(path)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         found(tmp_path / "t.jsonl")

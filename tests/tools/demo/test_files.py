@@ -4,8 +4,8 @@ from itertools import combinations
 import msgspec
 import pytest
 
+from pipeline.lines import Lines
 from pipeline.links.canonical import canonical
-from pipeline.links.dumps import Lines
 from pipeline.links.select import Post, ReadRules, Selector
 from pipeline.reasons import Reason
 from pipeline.settings import load

@@ -1,4 +1,4 @@
-"""The lines of a submission dump, whatever it is packed in.
+"""The lines of a file, whatever it is packed in: submission dumps, and anyone's texts.
 
 The container is known by its first bytes: zstd (any window up to 2 GiB, as Pushshift's dumps from
 2018 on need; several frames), xz, bzip2, gzip, or plain text. xz and bzip2 take as long to unpack
@@ -26,7 +26,7 @@ import zstandard
 from pipeline.errors import InputError
 
 WINDOW_BYTES_MAX = 2**31  # zstd's largest; the dumps were written with --long=31
-LINE_BYTES_MAX = 64 << 20  # a longer line is no submission: their text has 40,000 characters
+LINE_BYTES_MAX = 64 << 20  # a longer line is no submission (40,000 characters) and no page's text
 BUFFER_BYTES = 1 << 16  # plain bytes at a time: they stay in the processor's cache
 READ_BYTES = 1 << 16  # compressed bytes at a time
 AHEAD_CHUNKS = 8  # unpacked chunks that may wait for the parser
@@ -34,7 +34,7 @@ AHEAD_CHUNKS = 8  # unpacked chunks that may wait for the parser
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _MAGIC = ((_ZSTD_MAGIC, "zstd"), (b"\xfd7zXZ\x00", "xz"), (b"BZh", "bzip2"), (b"\x1f\x8b", "gzip"))
 _SUFFIXES = {".zst": "zstd", ".xz": "xz", ".bz2": "bzip2", ".gz": "gzip"}
-_AGAIN = "Download it again, or set links.accept_torn to use what comes before"
+_AGAIN = "Get it again; for a dump, links.accept_torn uses what comes before"
 
 # zstandard's reader ends a torn file without a word. So a frame of ours is read behind the last
 # one: 64 zero bytes, run-length encoded (RFC 8878, 3.1.1). They come out if and only if the file
@@ -46,7 +46,7 @@ _END_FRAME = _ZSTD_MAGIC + bytes(
 
 
 class Lines:
-    """Iterates over a dump's lines as bytes, newline included. Use as a context manager."""
+    """Iterates over a file's lines as bytes, newline included. Use as a context manager."""
 
     def __init__(self, path: Path, *, accept_torn: bool = False) -> None:
         self.path = path
@@ -55,6 +55,7 @@ class Lines:
         self._kind = container(path)
         self._file = path.open("rb", buffering=0)
         self._ahead: _Ahead | None = None
+        self._reader: io.BufferedReader | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +72,9 @@ class Lines:
 
     def __iter__(self) -> Iterator[bytes]:
         end = _END if self._kind == "zstd" else b""
-        readline = partial(io.BufferedReader(self._plain(), BUFFER_BYTES).readline, LINE_BYTES_MAX)
+        # Kept until the file is closed: a reader that goes first warns of an unclosed file.
+        self._reader = io.BufferedReader(self._plain(), BUFFER_BYTES)
+        readline = partial(self._reader.readline, LINE_BYTES_MAX)
         last = b""
         try:
             for line in iter(readline, b""):
@@ -105,7 +108,7 @@ class Lines:
 
     def _broken(self, problem: str, mend: str) -> InputError:
         place = f"byte {self._file.tell()}"
-        return InputError(self.path, place, problem, mend or "Is it a dump, one object a line?")
+        return InputError(self.path, place, problem, mend or "Is it one object a line?")
 
     def _end(self, error: InputError) -> None:
         if not self.accept_torn:
@@ -142,6 +145,12 @@ def container(path: Path) -> str:
         problem = f"named like a {named} file, but {what}"
         raise InputError(path, "byte 0", problem, "Rename it or download it again")
     return found
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the file is Parquet, by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
 
 
 class _WithEnd:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from pipeline import lines as dumps
 from pipeline.errors import InputError
-from pipeline.links import dumps
-from pipeline.links.dumps import Lines, container
+from pipeline.lines import Lines, container
 
 LINES = [b'{"id":"%d","title":"%s"}\n' % (n, bytes([97 + n % 26]) * (n % 300)) for n in range(3000)]
 DATA = b"".join(LINES)
