@@ -215,6 +215,7 @@ def test_extract_obeys_its_settings(tmp_path, capsys):
         ("pages.jsonl.gz", b'{"html": "<p>a"}\n', "named like a gzip file"),
         ("pages.warc.gz", b"this is no gzip", "pages.warc.gz"),
     ],
+    ids=["missing", "ending", "no JSON", "no html", "torn", "misnamed", "no WARC"],
 )
 def test_extract_tells_what_is_wrong_with_a_file(tmp_path, capsys, name, content, said):
     path = tmp_path / name
@@ -270,11 +271,12 @@ def test_dedup_gives_one_decision_a_text_in_their_order(tmp_path, capsys, ending
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "there is no such file"),
+        (None, "no such file"),
         (b'{"id": 1, "text": "a"}\n{"id": 2}\n', "line 2"),
         (b"PAR1 and then nothing", "damaged parquet"),
         (gzip.compress(b'{"id": 1, "text": "a"}\n' * 99)[:-12], "torn|damaged|ends within"),
     ],
+    ids=["missing", "a line that is no text", "damaged Parquet", "torn gzip"],
 )
 def test_dedup_tells_what_is_wrong_with_a_file(tmp_path, capsys, content, said):
     source = tmp_path / "texts"
