@@ -4,6 +4,7 @@ Karma is not asked for here. It is a property of a link, of all its posts togeth
 when they have met (`group.py`), so that the rule can change without reading a dump again.
 """
 
+import re
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache, partial
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.errors import SettingsError
 from pipeline.links.canonical import Canonical, canonical, link_id
 from pipeline.links.domains import HostFacts, host_facts
 from pipeline.links.submission import (
@@ -180,7 +182,7 @@ class Selector:
 
 
 class UrlRules:
-    """What a URL alone decides."""
+    """What a URL alone decides. Raises SettingsError for senseless entries of `links.removed`."""
 
     def __init__(self, rules: ReadRules) -> None:
         self._chars_max = rules.url_chars_max
@@ -271,12 +273,14 @@ def _removed(entries: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
     hosts, links = set(), set()
     for entry in entries:
         page = canonical(entry if "://" in entry else f"http://{entry}")
-        if "/" not in entry and "." in entry and isinstance(page, Canonical):
-            hosts.add(page.host.removeprefix("www."))
-        elif "/" in entry and isinstance(page, Canonical):
+        if re.fullmatch(r"[0-9a-f]{32}", entry.lower()):
+            links.add(entry.lower())
+        elif isinstance(page, Drop) or "." not in page.host:
+            raise SettingsError(f"links.removed: {entry!r} is neither a URL, a host nor a link id")
+        elif "/" in entry:
             links.add(page.key)
         else:
-            links.add(entry.lower())
+            hosts.add(page.host.removeprefix("www."))
     return frozenset(hosts), frozenset(links)
 
 

@@ -25,6 +25,7 @@ Unwrapper = Callable[[Canonical], Inner | None]
 _ARCHIVE_PATH = re.compile(r"/web/(?:(\d{4,14})\*?(?:[a-z]{2}_)?|\*)/(.+)", re.IGNORECASE)
 _AMP_PATH = re.compile(r"/(?:amp|[cvir])/(s/)?([^/]+\.[^/]+(?:/.*)?)")
 _GOOGLE = re.compile(r"(?:www\.)?google\.(?:com?\.)?[a-z]{2,3}")
+_SCHEME = re.compile(r"(https?):/{1,2}(?=[^/])", re.IGNORECASE)
 _DISQUS_HASH = re.compile(r":[A-Za-z0-9_-]{20,}$")
 
 
@@ -107,9 +108,9 @@ def _query(page: Canonical) -> str:
 
 def _absolute(text: str) -> Inner | None:
     """An http(s) URL, also percent-encoded once more or with a slash lost (http:/example.com)."""
-    if text[:5].lower() in ("http%", "https"[:5]) and "%3" in text[:9].upper():
+    if "%" in text[:6]:  # http%3A, https%3A
         text = unquote(text)
-    match = re.match(r"(https?):/{1,2}(?=[^/])", text, re.IGNORECASE)
+    match = _SCHEME.match(text)
     return Inner(f"{match[1].lower()}://{text[match.end() :]}") if match else None
 
 

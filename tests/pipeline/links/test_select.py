@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import SettingsError
 from pipeline.links.select import Dropped, Post, ReadRules, Selector, file_extension, why_url
 from pipeline.reasons import Reason
 from pipeline.settings import LinksSettings
@@ -179,6 +180,12 @@ def test_links_are_removed_by_host_url_or_id(entry: str) -> None:
     entry = kept.target.id if entry == "c3b66bd0" else entry
     assert reason(GOOD, removed=(entry,)) == "removed_by_request"
     assert reason({**GOOD, "url": "http://other.org/a"}, removed=(entry,)) is None
+
+
+@pytest.mark.parametrize("entry", ["", "example", "not a url", "c3b66bd0"])
+def test_a_request_that_names_nothing_is_refused(entry: str) -> None:
+    with pytest.raises(SettingsError, match=r"links\.removed"):
+        Selector(ReadRules.of(LinksSettings(removed=(entry,))))
 
 
 def test_a_drop_names_the_link_so_that_why_can_find_it() -> None:
