@@ -38,6 +38,7 @@ def links_stage(
 ) -> Stage:
     """The stage over these dumps; `file_digest` is asked only when the stage is planned."""
     read = ReadRules.of(rules)
+    Selector(read)  # refuses senseless settings before any work
     return Stage(
         "links",
         "submissions",
