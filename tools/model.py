@@ -5,6 +5,7 @@ renamed to `model/` when it is trained, evaluated and sampled. `webtext.json` in
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -139,21 +140,20 @@ def _sample_words(work: Path, prompt: str) -> list[str]:
 
 def _trainer(build: Build, words: Sequence[str]) -> str:
     """Run the trainer and give back its stdout; hands on signals, so that it saves and leaves."""
-    command = [sys.executable, "-P", "-m", "train", *words]
-    # A session of its own: a Ctrl-C reaches it once, through us. Its stdin is a pipe from us.
+    read_end, leash = os.pipe()  # see trainer.py
+    # A session of its own: a Ctrl-C reaches it once, through us.
     child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, start_new_session=True
+        [sys.executable, "-P", "-m", "tools.trainer", *words],
+        stdin=read_end,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    told = 0
-    while True:
-        try:
-            output, _ = child.communicate(timeout=0.2)
-            break
-        except subprocess.TimeoutExpired:
-            received = build.signal_received
-            if received and received != told:
-                told = received
-                child.send_signal(received)
+    os.close(read_end)
+    try:
+        output = _wait(build, child)
+    finally:
+        os.close(leash)
     build.check_signals()
     if child.returncode:
         what = (
@@ -161,5 +161,19 @@ def _trainer(build: Build, words: Sequence[str]) -> str:
             if child.returncode < 0
             else f"exit code {child.returncode}"
         )
-        raise StageError(f"model: the trainer ended with {what}: python -m {' '.join(command[3:])}")
+        raise StageError(f"model: the trainer ended with {what}: python -m train {' '.join(words)}")
     return output
+
+
+def _wait(build: Build, child: "subprocess.Popen[str]") -> str:
+    """The child's stdout when it has ended; what signals come are handed on."""
+    told = 0
+    while True:
+        try:
+            output, _ = child.communicate(timeout=0.2)
+            return output
+        except subprocess.TimeoutExpired:
+            received = build.signal_received
+            if received and received != told:
+                told = received
+                child.send_signal(received)

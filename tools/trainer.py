@@ -1,0 +1,23 @@
+"""The trainer as a build's child, which never outlives the build: `python -m tools.trainer WORDS`.
+
+Its stdin is a pipe from the build that nothing is written to. When the build ends, however it ends,
+the pipe closes; then this process ends at once, since another build may take up the run from its
+last checkpoint.
+"""
+
+import os
+import signal
+import sys
+import threading
+
+from train.__main__ import main
+
+
+def _leave_with_the_build() -> None:
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_leave_with_the_build, daemon=True).start()
+    sys.exit(main())
