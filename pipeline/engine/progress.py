@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from pipeline.engine.ledger import Ledgers
+from pipeline.engine.ledger import Ledger, Ledgers, total
 from pipeline.engine.parts import read_sidecar
 
 PLAIN_EVERY_S = 30.0
@@ -31,13 +31,15 @@ class Progress:
         """A line that stays."""
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def begin(self, label: str, parts: int) -> None:
-        """A step starts (or goes on) with so many parts in all."""
+    def begin(self, label: str, parts: int, folder: Path) -> None:
+        """A step starts (or goes on) in its folder, with so many parts in all."""
         self.close()
         self._label, self._parts = label, parts
         self._started = self._shown = time.monotonic()
-        self._seen: dict[Path, int] = {}
-        self._first_done: int | None = None
+        self._seen: set[Path] = set()
+        self._sums: Ledgers = {}
+        ledger = self._look(folder)[1]
+        self._before = len(self._seen), ledger.rows_in  # parts and rows that were there already
         if self._console.is_terminal:
             self._live = self._console.status(label)
             self._live.start()
@@ -48,12 +50,7 @@ class Progress:
         if now - self._shown < (LIVE_EVERY_S if self._live else PLAIN_EVERY_S):
             return
         self._shown = now
-        for path in (folder / ".meta").glob("part-*.json"):
-            if path not in self._seen:
-                self._seen[path] = read_sidecar(path).rows
-        if self._first_done is None:
-            self._first_done = len(self._seen)
-        line = self._line(now)
+        line = self._line(now, *self._look(folder))
         if self._live:
             self._live.update(line)
         else:
@@ -77,15 +74,25 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def _line(self, now: float) -> str:
+    def _look(self, folder: Path) -> tuple[str, Ledger]:
+        """Read the sidecars that are new; the step's first unit and its rows so far."""
+        fresh = set((folder / ".meta").glob("part-*.json")) - self._seen
+        self._seen |= fresh
+        self._sums = total([self._sums, *(read_sidecar(path).ledgers for path in fresh)])
+        return next(iter(self._sums.items()), ("rows", Ledger()))
+
+    def _line(self, now: float, unit: str, ledger: Ledger) -> str:
         done, seconds = len(self._seen), now - self._started
-        line = f"{self._label}: {done} of {self._parts} parts, {sum(self._seen.values()):,} rows"
-        fresh = done - (self._first_done or 0)
-        if fresh and done < self._parts:
-            left_s = seconds / fresh * (self._parts - done)
-            line += (
-                f", about {left_s / 60:.0f} min left" if left_s > 90 else f", {left_s:.0f} s left"
-            )
+        line = f"{self._label}: {done} of {self._parts} parts"
+        if ledger.rows_in:
+            kept = (ledger.rows_out + ledger.merged) / ledger.rows_in
+            line += f", {ledger.rows_in:,} {unit}, {kept:.0%} kept"
+            line += "".join(f", {reason} {n:,}" for reason, n in ledger.drops.most_common(2))
+        fresh_parts, fresh_rows = done - self._before[0], ledger.rows_in - self._before[1]
+        if fresh_parts and done < self._parts:
+            left_s = seconds / fresh_parts * (self._parts - done)
+            left = f"about {left_s / 60:.0f} min" if left_s > 90 else f"{left_s:.0f} s"
+            line += f" ({fresh_rows / seconds:,.0f}/s, {left} left)"
         return line
 
 

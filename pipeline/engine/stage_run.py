@@ -165,7 +165,7 @@ class StageRun:
         self._prepare(planned, folder)
         task = self._task(step, planned, folder, inputs)
         missing = [part for part in planned.parts if not task.committed(part)]
-        self.build.progress.begin(task.label, len(planned.parts))
+        self.build.progress.begin(task.label, len(planned.parts), folder)
         if missing:
             self.build.run_parts(task, missing)
         record = self._finish_step(step, planned, folder, inputs)

@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -58,34 +60,30 @@ def test_a_terminal_gets_its_cursor_back_after_a_failure(terminal, toys, inline)
 def test_elsewhere_a_plain_line_comes_every_thirty_seconds(tmp_path, capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    posts = Ledger(1000, 700, 200, Counter(self_post=60, removed=40))
+    part = SimpleNamespace(ledgers={"posts": posts})
+    monkeypatch.setattr(progress, "read_sidecar", lambda path: part)
     shown = Progress()
-    shown.begin("links: read", 10)
-    meta = tmp_path / ".meta"
-    meta.mkdir()
+    (tmp_path / ".meta").mkdir()
+    (tmp_path / ".meta" / "part-00099.json").write_text("{}")  # from an earlier run
+    shown.begin("links: read", 10, tmp_path)
     for second in range(0, 61, 10):
         now[0] = float(second)
-        path = meta / f"part-{second:05d}.json"
-        monkeypatch.setattr(progress, "read_sidecar", lambda path: Ledger(rows_in=0))
-        monkeypatch.setattr(Ledger, "rows", 1000, raising=False)
-        path.write_text("{}")
+        (tmp_path / ".meta" / f"part-{second:05d}.json").write_text("{}")
         shown.update(tmp_path)
-    shown.end({"posts": Ledger(7000, 6000, 400, progress_drops())})
+    shown.end({"posts": Ledger(7000, 6000, 400, Counter(self_post=600))})
     assert capsys.readouterr().err.splitlines() == [
-        "links: read: 4 of 10 parts, 4,000 rows",
-        "links: read: 7 of 10 parts, 7,000 rows, 60 s left",
+        "links: read: 5 of 10 parts, 5,000 posts, 90% kept, self_post 300, removed 200"
+        " (133/s, 38 s left)",
+        "links: read: 8 of 10 parts, 8,000 posts, 90% kept, self_post 480, removed 320"
+        " (117/s, 17 s left)",
         "links: read: 7,000 posts, 6,000 kept, 400 merged, self_post 600 (60.0 s)",
     ]
 
 
-def progress_drops():
-    from collections import Counter
-
-    return Counter({"self_post": 600})
-
-
-def test_a_quiet_build_says_nothing(capsys):
+def test_a_quiet_build_says_nothing(tmp_path, capsys):
     shown = Progress(quiet=True)
-    shown.begin("links: read", 1)
+    shown.begin("links: read", 1, tmp_path)
     shown.say("hello")
     shown.end({})
     assert capsys.readouterr().err == ""
