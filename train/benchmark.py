@@ -1,0 +1,232 @@
+"""Tokens per second of a training step, beside nanoGPT's unmodified model on a CPU.
+
+    python -m train.benchmark --device cpu --nanogpt PATH_TO_ITS_CHECKOUT
+    python -m train.benchmark --device cuda
+
+On a CPU ours and nanoGPT's take turns, step by step, on the same tokens, so that both meet the same
+neighbours; the figure is the median of paired ratios of CPU time. nanoGPT's model.py is loaded from
+its own checkout; its loop's step is fp32, AdamW and clipping, as its train.py does on a CPU.
+On a GPU the four sizes are timed with compiled blocks and with the whole model compiled.
+"""
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from train.choices import cpu_has_bf16
+from train.config import PRESETS, GPTConfig
+from train.cost import CONVENTION, flops_per_token, peak_flops
+from train.errors import SettingsError, TrainError
+from train.loss import LanguageModelLoss
+from train.model import GPT
+from train.optimizer import adamw, update
+from train.settings import TrainSettings
+
+RATE, CLIP = 6e-4, 1.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model, and the sequences of one pass of `time` tokens each."""
+
+    config: GPTConfig
+    rows: int
+    time: int
+
+
+# The shapes of nanoGPT's own recipes on a CPU and of GPT-2 small, short enough for a CPU.
+CPU_SHAPES = {
+    "4 x 128, 12 x 64": Shape(GPTConfig(4, 4, 128, 64, 65, vocab_multiple=1), 12, 64),
+    "6 x 384, 64 x 256": Shape(GPTConfig(6, 6, 384, 256, 65, vocab_multiple=1), 64, 256),
+    "GPT-2 small, 4 x 256": Shape(GPTConfig(), 4, 256),
+}
+CUDA_SIZES = {"gpt2": 32, "gpt2-medium": 16, "gpt2-large": 8, "gpt2-xl": 4}
+Step = Callable[[Tensor], float]
+
+
+def our_step(shape: Shape, device: str, *, compiled: str, bf16: bool) -> Step:
+    """A step of ours; `compiled` is "no", "block" or "whole"."""
+    model = GPT(shape.config)
+    model.reset_parameters(1)
+    model.to(device).train()
+    if compiled == "block":
+        model.compile_blocks()
+    objective: Any = LanguageModelLoss(model)
+    if compiled == "whole":
+        objective.compile()
+    optimizer = adamw(model, TrainSettings())
+
+    def step(ids_BT: Tensor) -> float:
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            loss = objective(ids_BT) / ids_BT[:, 1:].numel()
+        loss.backward()
+        update(optimizer, loss.detach(), RATE, CLIP)
+        return float(loss)
+
+    return step
+
+
+def nanogpt_step(shape: Shape, checkout: Path) -> Step:
+    """The step of nanoGPT's train.py around its own model, with biases, so that both compute the same."""
+    path = checkout / "model.py"
+    spec = importlib.util.spec_from_file_location("nanogpt_model", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise SettingsError(f"{path}: no such file; --nanogpt is a checkout of karpathy/nanoGPT")
+    theirs = importlib.util.module_from_spec(spec)
+    sys.modules["nanogpt_model"] = theirs
+    spec.loader.exec_module(theirs)
+    config = shape.config
+    model = theirs.GPT(
+        theirs.GPTConfig(
+            block_size=config.n_ctx, vocab_size=config.padded_vocab, n_layer=config.n_layer,
+            n_head=config.n_head, n_embd=config.n_embd, dropout=0.0, bias=True,
+        )
+    )  # fmt: skip
+    optimizer = model.configure_optimizers(0.1, RATE, (0.9, 0.95), "cpu")
+
+    def step(ids_BT: Tensor) -> float:
+        _, loss = model(ids_BT[:, :-1].contiguous(), ids_BT[:, 1:].contiguous())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return float(loss)
+
+    return step
+
+
+def batches(shape: Shape, count: int = 4) -> list[Tensor]:
+    """A few fixed batches of random tokens."""
+    generator = torch.Generator().manual_seed(1)
+    size = (shape.rows, shape.time + 1)
+    return [torch.randint(shape.config.vocab_size, size, generator=generator) for _ in range(count)]
+
+
+def compare(ours: Step, theirs: Step, shape: Shape, seconds: float) -> dict[str, Any]:
+    """Medians of alternating steps for about `seconds`, after three of each to warm up."""
+    data = batches(shape)
+    for ids in data[:3]:
+        first = ours(ids), theirs(ids)
+    if abs(first[0] - first[1]) > 0.5:
+        raise TrainError(f"the losses differ by too much to be the same model: {first}")
+    times: list[tuple[float, float]] = []
+    end = time.monotonic() + seconds
+    while len(times) < 5 or time.monotonic() < end:
+        ids = data[len(times) % len(data)]
+        marks = [time.process_time()]
+        for step in (ours, theirs):
+            step(ids)
+            marks.append(time.process_time())
+        times.append((marks[1] - marks[0], marks[2] - marks[1]))
+    tokens = shape.rows * shape.time
+    return {
+        "pairs": len(times),
+        "ours_tokens_per_cpu_s": round(tokens / statistics.median(a for a, _ in times)),
+        "nanogpt_tokens_per_cpu_s": round(tokens / statistics.median(b for _, b in times)),
+        "ratio": round(statistics.median(b / a for a, b in times), 3),
+        "losses": [round(x, 4) for x in first],
+    }
+
+
+def on_cpu(checkout: Path, threads: int, seconds: float, only: str) -> list[dict[str, Any]]:
+    """Every shape by every way that this CPU can go."""
+    torch.set_num_threads(threads)
+    ways = [("eager fp32", "no", False), ("blocks fp32", "block", False)]
+    if cpu_has_bf16():
+        ways.append(("blocks autocast", "block", True))
+    rows = []
+    for name, shape in CPU_SHAPES.items():
+        for way, compiled, bf16 in ways:
+            if only in f"{name} {way}":
+                ours = our_step(shape, "cpu", compiled=compiled, bf16=bf16)
+                found = compare(ours, nanogpt_step(shape, checkout), shape, seconds)
+                rows.append({"shape": name, "way": way, "threads": threads, **found})
+                print(rows[-1], file=sys.stderr)  # noqa: T201 (progress)
+    return rows
+
+
+def on_cuda(steps: int = 10) -> list[dict[str, Any]]:
+    """The four sizes at context 1,024; the micro-batch is halved until it fits."""
+    rows = []
+    for name, most in CUDA_SIZES.items():
+        for compiled in ("block", "whole"):
+            row = {"model": name, "compiled": compiled, "device": torch.cuda.get_device_name()}
+            rows.append({**row, **_cuda_size(PRESETS[name].config, most, compiled, steps)})
+            print(rows[-1], file=sys.stderr)  # noqa: T201 (progress)
+    return rows
+
+
+def _cuda_size(config: GPTConfig, rows: int, compiled: str, steps: int) -> dict[str, Any]:
+    shape = Shape(replace(config), rows, config.n_ctx)
+    try:
+        step = our_step(shape, "cuda", compiled=compiled, bf16=True)
+        ids = batches(shape, 1)[0].cuda()
+        started = time.monotonic()
+        for _ in range(3):
+            step(ids)
+        warm_s = time.monotonic() - started
+        torch.cuda.reset_peak_memory_stats()
+        started = time.monotonic()
+        for _ in range(steps):
+            step(ids)
+        torch.cuda.synchronize()
+        rate = steps * rows * config.n_ctx / (time.monotonic() - started)
+    except torch.OutOfMemoryError:
+        if rows == 1:
+            return {"micro_batch": 1, "tokens_per_s": None, "problem": "out of memory"}
+        torch.cuda.empty_cache()
+        return _cuda_size(config, rows // 2, compiled, steps)
+    peak, flops = peak_flops(torch.cuda.get_device_name()), rate * flops_per_token(config)
+    # nanoGPT's and PaLM's way: 6 N with the position table left out, all pairs of positions.
+    weights = config.parameters() - config.n_ctx * config.n_embd
+    palm = rate * (6 * weights + 12 * config.n_layer * config.n_embd * config.n_ctx)
+    return {
+        "micro_batch": rows,
+        "tokens_per_s": round(rate),
+        "tflops": round(flops / 1e12, 1),
+        "mfu": round(flops / peak, 4) if peak else None,
+        "mfu_palm_convention": round(palm / peak, 4) if peak else None,
+        "warm_up_s": round(warm_s, 1),
+        "memory_gb": round(torch.cuda.max_memory_allocated() / 1e9, 1),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print one table of this device."""
+    parser = argparse.ArgumentParser(prog="python -m train.benchmark", description=__doc__)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--nanogpt", type=Path, help="a checkout of karpathy/nanoGPT")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=20, help="of each row on a CPU")
+    parser.add_argument("--only", default="", help="rows whose name holds this text")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    if options.device == "cpu" and not options.nanogpt:
+        parser.error("--device cpu needs --nanogpt PATH")
+    try:
+        rows = (
+            on_cuda() if options.device == "cuda"
+            else on_cpu(options.nanogpt, options.threads, options.seconds, options.only)
+        )  # fmt: skip
+    except TrainError as error:
+        parser.error(str(error))
+    if options.json:
+        print(json.dumps({"convention": CONVENTION, "torch": torch.__version__, "rows": rows}))  # noqa: T201
+        return 0
+    for row in rows:
+        print("  ".join(f"{key} {value}" for key, value in row.items()))  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
