@@ -29,10 +29,19 @@ def demo(*, out: Path = Path("build/demo"), to: str = "report", overrides: Overr
     to
         The last stage to make: links, pages, documents, corpus, tokenizer, shards, model, report.
     """
-    from tools.demo import write_demo
+    from tools.build import STAGES
+    from tools.demo import differences, write_demo
 
-    settings_path = write_demo(out / "input").settings_path
-    return _build(out, settings_path, overrides, to=to)
+    files = write_demo(out / "input")
+    code = _build(out, files.settings_path, overrides, to=to)
+    if STAGES.index(to) >= STAGES.index("corpus"):
+        found = differences(out, files.expected_path)
+        for difference in found:
+            print(f"webtext: {difference}", file=sys.stderr)
+        if found:
+            return 1
+        print("\nEvery planted page and submission met the end that was planned for it.")
+    return code
 
 
 def init(path: Path = Path(SETTINGS_FILE), /) -> None:
@@ -296,18 +305,24 @@ def _build(
     keep_versions: bool = False,
 ) -> int:
     from tools.build import run_build
+    from tools.summary import show_build
 
     settings = _settings(settings_path, overrides)
     gates = run_build(
         out, settings, settings_path.parent, to=to, redo=redo, keep_versions=keep_versions
     )
-    return _finish(out, gates)
+    show_build(out)
+    return _exit_code(gates)
 
 
 def _finish(out: Path, gates: list[str]) -> int:
     from tools.status import show
 
     show(out)
+    return _exit_code(gates)
+
+
+def _exit_code(gates: list[str]) -> int:
     for message in gates:
         print(f"webtext: quality gate failed: {message}", file=sys.stderr)
     return 3 if gates else 0
