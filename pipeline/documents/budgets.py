@@ -10,6 +10,7 @@ Of 2,801 real pages the deepest has 51 levels, the most attributes on one tag ar
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from pipeline.settings import DocumentsSettings
 _TAG = re.compile(r"<(/?[a-zA-Z][^\s/>]*+)([^>=]*+(?:=\s*+(?:\"[^\"]*+\"|'[^']*+')?+[^>=]*+)*+)")
 _ATTRIBUTE = re.compile(r"[^\s/=]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'][^\s]*+)?+)?+")
 # What a parser does not read as tags.
-_RAW = re.compile(r"<(?:(!--)|(script|style|textarea|title)\b)", re.IGNORECASE)
+_RAW = re.compile(r"<(?:(!--)|((?i:script|style|textarea|title))\b)")
 _RAW_END = {
     "!--": re.compile("-->"),
     "script": re.compile("</script", re.IGNORECASE),
@@ -66,17 +67,21 @@ _LEVELS = _Levels()
 def check_budgets(html: str, rules: DocumentsSettings) -> Drop | None:
     """Drop a page that is over a limit: TOO_DEEP, TOO_MANY_ATTRIBUTES or TOO_MANY_BLOCKS."""
     tags = _TAG.findall(without_raw_text(html))
-    names = [name for name, text in tags if text[-1:] != "/"]  # <path/> holds nothing
-    if (depth := count_depth(names)) > rules.depth_max:
+    if not tags:
+        return None
+    names, attributes = zip(*tags, strict=True)
+    # <path/> holds nothing; many pages have no such tag, and the search is quick.
+    nesting = [name for name, text in tags if text[-1:] != "/"] if "/>" in html else names
+    if (depth := count_depth(nesting)) > rules.depth_max:
         return Drop(Reason.TOO_DEEP, f"{depth} levels")
-    if drop := _check_attributes([text for _, text in tags if text], rules):
+    if drop := _check_attributes(attributes, rules):
         return drop
     if len(names) > rules.blocks_max and (blocks := _count_blocks(names)) > rules.blocks_max:
         return Drop(Reason.TOO_MANY_BLOCKS, f"{blocks} blocks")
     return None
 
 
-def count_depth(names: list[str]) -> int:
+def count_depth(names: Sequence[str]) -> int:
     """Give the greatest nesting of start and end tags (`div`, `/div`), whatever closes what.
 
     A parser that repairs the page builds a tree of about that depth. An end tag without a start
@@ -109,9 +114,9 @@ def without_raw_text(html: str) -> str:
     return "".join(pieces) + html[at:]
 
 
-def _check_attributes(texts: list[str], rules: DocumentsSettings) -> Drop | None:
+def _check_attributes(texts: Sequence[str], rules: DocumentsSettings) -> Drop | None:
     # An attribute takes two characters, so nearly all pages need no counting.
-    if max(map(len, texts), default=0) >= 2 * rules.tag_attributes_max:
+    if max(map(len, texts)) >= 2 * rules.tag_attributes_max:
         most = max(len(_ATTRIBUTE.findall(text)) for text in texts)
         if most > rules.tag_attributes_max:
             return Drop(Reason.TOO_MANY_ATTRIBUTES, f"{most} on one tag")
@@ -122,6 +127,6 @@ def _check_attributes(texts: list[str], rules: DocumentsSettings) -> Drop | None
     return None
 
 
-def _count_blocks(names: list[str]) -> int:
+def _count_blocks(names: Sequence[str]) -> int:
     by_name = Counter(map(str.lower, names))
     return sum(by_name[name] for name in _BLOCKS)

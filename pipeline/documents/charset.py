@@ -108,6 +108,12 @@ _TAG_OR_SPACES = re.compile(rb"<[^<>]*+>|\s++")
 _KANA = re.compile("[\u3041-\u30fe]")
 _C1 = re.compile("[\x80-\x9f]")
 _C1_AS_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
+# Bytes by the characters that they are read as, in Latin-1 or windows-1252.
+_BYTE_OF = {chr(code): code for code in range(0x80, 0x100)} | {
+    character: code for code, character in _C1_AS_WINDOWS.items() if character
+}
+_FOLLOWING = "[" + "".join(character for character, code in _BYTE_OF.items() if code < 0xC0) + "]"
+_TWICE_ENCODED = re.compile(f"[Â-ß]{_FOLLOWING}|[à-ï]{_FOLLOWING}{{2}}|[ð-ô]{_FOLLOWING}{{3}}")
 
 
 def _read_table() -> tuple[dict[str, str], dict[str, str]]:
@@ -148,8 +154,9 @@ def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
         return Decoded(body.decode("ascii"), "ascii")
     try:
         html = body.decode("utf-8")
-        # The usual page is done here; C1 characters begin with this byte.
-        return _decoded(html, "utf-8") if b"\xc2" in body else Decoded(html, "utf-8")
+        # The usual page is done here: only these bytes begin what there may be to mend.
+        mend = b"\xc2" in body or b"\xc3\xa2" in body
+        return _decoded(html, "utf-8") if mend else Decoded(html, "utf-8")
     except UnicodeDecodeError:
         pass
     for label in (*_labels(body, content_type), "utf-8"):
@@ -158,7 +165,7 @@ def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
     if len(_CONTROL.findall(body)) > CONTROL_SHARE_MAX * len(body):
         return Drop(Reason.CHARSET_UNKNOWN, "control characters")
     name = detect(body)
-    return _decoded(body.decode(_CODEC_OF_NAME[name], "replace"), name)
+    return _decoded(_read(body, name), name)
 
 
 def detect(body: bytes) -> str:
@@ -193,7 +200,26 @@ def _detect_other_script(sample: bytes) -> str:
     return name_of_codec[found.encoding] if found else LAST_RESORT
 
 
+def undo_double_encoding(html: str) -> str:
+    """Read again what was UTF-8, was read as windows-1252 or Latin-1, and was saved as UTF-8.
+
+    Only on pages where that happened to a quotation mark or dash: "â€" occurs in no language. One
+    page in a hundred has some.
+    """
+    if "â€" not in html and "â\x80" not in html:
+        return html
+    return _TWICE_ENCODED.sub(_once_encoded, html)
+
+
+def _once_encoded(found: re.Match[str]) -> str:
+    try:
+        return bytes(map(_BYTE_OF.__getitem__, found[0])).decode("utf-8")
+    except UnicodeDecodeError:
+        return found[0]
+
+
 def _decoded(html: str, name: str) -> Decoded:
+    html = undo_double_encoding(html)
     if _C1.search(html):
         html = html.translate(_C1_AS_WINDOWS)
     return Decoded(html, name)
@@ -223,13 +249,25 @@ def _utf16(body: bytes) -> str | None:
 
 def _believed(body: bytes, name: str) -> str | None:
     """Decode by a label; None where so much is unreadable that the label must be wrong."""
-    html = body.decode(_CODEC_OF_NAME[name], "replace")
+    html = _read(body, name)
     damage = html.count("\ufffd")
     readable = len(html) - len(html.encode("ascii", "ignore")) - damage
     if name != "utf-8":
         return html if damage <= DAMAGE_MAX * (damage + readable) else None
     # UTF-8 sequences do not come about by chance, so half of them convince.
     return body.decode("utf-8", "webtext_lone_byte") if readable >= damage else None
+
+
+def _read(body: bytes, name: str) -> str:
+    # The standard's windows-1252 reads every byte; Python's lacks five.
+    return body.decode(_CODEC_OF_NAME[name], "webtext_c1" if name == LAST_RESORT else "replace")
+
+
+def _c1(error: UnicodeError) -> tuple[str, int]:
+    """Read a byte as the C1 control character of its number."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("latin-1"), error.end
 
 
 def _lone_byte(error: UnicodeError) -> tuple[str, int]:
@@ -243,4 +281,5 @@ def _lone_byte(error: UnicodeError) -> tuple[str, int]:
     return "\ufffd", end
 
 
+codecs.register_error("webtext_c1", _c1)
 codecs.register_error("webtext_lone_byte", _lone_byte)

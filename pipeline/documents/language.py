@@ -7,21 +7,22 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
-# The beginning tells the language of nine texts in ten (1 ms for 1,000 characters); where it leaves
-# a doubt, more is read. On 700 texts that gives the language of the whole text for all but two.
-SAMPLE_CHARS = 500
+# A little text tells the language of nine pages in ten (1 ms for 1,000 characters); where it leaves
+# a doubt, more is read. The pieces come from the first, second and third quarter's end: pages begin
+# with menus and with abstracts in other languages.
+SAMPLE_CHARS = 600
 LONGER_SAMPLE_CHARS = 3000
 SURE_SCORE = 0.9
 
 
 def classify(text: str) -> tuple[str, float]:
-    """Name the likeliest language (ISO 639) of the text's beginning, and its probability.
+    """Name the likeliest language (ISO 639) of some pieces of the text, and its probability.
 
     The probability is over the model's 140 languages, rounded to 4 decimals.
     """
-    language, probability = _identifier().classify(text[:SAMPLE_CHARS])
+    language, probability = _identifier().classify(_sample(text, SAMPLE_CHARS))
     if probability < SURE_SCORE and len(text) > SAMPLE_CHARS:
-        language, probability = _identifier().classify(text[:LONGER_SAMPLE_CHARS])
+        language, probability = _identifier().classify(_sample(text, LONGER_SAMPLE_CHARS))
     return language, round(probability, 4)
 
 
@@ -41,6 +42,14 @@ def judge_language(
     if languages and language not in languages:
         return Drop(Reason.OTHER_LANGUAGE, f"{language} {score}")
     return language, score
+
+
+def _sample(text: str, chars: int) -> str:
+    if len(text) <= chars:
+        return text
+    piece = chars // 3
+    starts = (len(text) * quarter // 4 - piece // 2 for quarter in (1, 2, 3))
+    return " ".join(text[max(0, start) : start + piece] for start in starts)
 
 
 @cache

@@ -124,6 +124,30 @@ def test_quotation_marks_of_windows_survive_a_wrong_label():
         assert found.html == "<p>“It’s Zürich”"
 
 
+@pytest.mark.parametrize("wrong", ["cp1252", "latin-1"])
+def test_a_page_that_was_encoded_twice_is_read_twice(wrong):
+    text = "It’s “Zürich” — naïve… 日本 "
+    if wrong == "cp1252":  # which has no character for five bytes; browsers give C1 there
+        twice = "".join(
+            bytes([b]).decode("cp1252", "ignore") or chr(b) for b in text.encode("utf-8")
+        )
+    else:
+        twice = text.encode("utf-8").decode(wrong)
+    assert decode_text(f"<p>{twice}".encode(), "") == Decoded(f"<p>{text}", "utf-8")
+
+
+def test_utf_8_in_the_middle_of_a_windows_1252_page_is_read_too():
+    body = "<p>café “here”".encode("cp1252") + " and “there” ".encode()
+    body += "naïve Übermut, élève, façade".encode("cp1252")
+    found = decode_text(body, "text/html; charset=windows-1252")
+    assert found.html == "<p>café “here” and “there” naïve Übermut, élève, façade"
+
+
+@pytest.mark.parametrize("text", ["château, NÃO, Â, pâté «â»", "ÃO É", "â, €"])
+def test_letters_that_look_like_a_wrong_encoding_stay(text):
+    assert decode_text(text.encode(), "") == Decoded(text, "utf-8")
+
+
 def test_unknown_labels_are_passed_over():
     body = b"<meta charset=koi8-r>" + SAMPLES["koi8-r"].encode("koi8-r")
     assert decode_text(body, "text/html; charset=x-nonsense").charset == "koi8-r"
