@@ -12,6 +12,7 @@ import json
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ class PartWriter:
         self._aside = folder / ".aside" / f"{part.number:05d}-{os.getpid()}"
         self._aside.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, Path] = {}
-        self._ledgers: Ledgers = {}
+        self._ledgers: Ledgers = defaultdict(Ledger)
         self._notes: dict[str, Any] = {}
         self._digest = 0
         self._rows = 0
@@ -173,7 +174,7 @@ class PartWriter:
 
     def book(self, unit: str, *, rows_in: int = 0, rows_out: int = 0, merged: int = 0) -> None:
         """Book rows of a unit. At commit, rows in = rows out + merged + drops must hold."""
-        ledger = self._ledgers.setdefault(unit, Ledger())
+        ledger = self._ledgers[unit]
         ledger.rows_in += rows_in
         ledger.rows_out += rows_out
         ledger.merged += merged
@@ -189,8 +190,9 @@ class PartWriter:
         count: int = 1,
     ) -> None:
         """Book a drop of `count` rows and keep one row that explains it."""
-        self._ledgers.setdefault(unit, Ledger()).drops[reason.value] += count
-        self._drops.add(unit, id, url, reason.value, detail)
+        name = reason.value
+        self._ledgers[unit].drops[name] += count
+        self._drops.add(unit, id, url, name, detail)
 
     def file(self, name: str) -> Path:
         """Where to write a further file of this part; it is committed with it under `name`."""
