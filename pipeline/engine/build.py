@@ -27,7 +27,7 @@ from pipeline.engine.progress import Log, Progress
 from pipeline.engine.stage import Output, Part, Stage
 from pipeline.engine.stage_run import StageRun
 from pipeline.engine.task import Task
-from pipeline.errors import StageError
+from pipeline.errors import SettingsError, StageError
 from pipeline.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ class Build:
         self._runner: Runner | None = None
 
     def __enter__(self) -> "Build":
+        try:
+            self._stack = self._opened()
+        except OSError as error:
+            raise SettingsError(f"cannot build in {self.folder}: {error}") from None
+        self.log.write("run", runner=self.engine.runner, pid=os.getpid(), versions=_versions())
+        return self
+
+    def _opened(self) -> ExitStack:
         with ExitStack() as stack:
             stack.enter_context(locked(self.folder))
             self.work.mkdir(exist_ok=True)
@@ -72,9 +80,7 @@ class Build:
             self._stop = StopFlag(self.work / "stop")
             self._signals = stack.enter_context(Signals(self._stop))
             stack.callback(self.progress.close)
-            self._stack = stack.pop_all()
-        self.log.write("run", runner=self.engine.runner, pid=os.getpid(), versions=_versions())
-        return self
+            return stack.pop_all()
 
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> None:
         if error is not None:
@@ -93,7 +99,10 @@ class Build:
     def run(self, stage: Stage) -> Output:
         """Make the stage, or what is missing of it, and publish it; its output if it is there."""
         self.check_signals()
-        return StageRun(self, stage).output()
+        try:
+            return StageRun(self, stage).output()
+        except OSError as error:
+            raise _unable(stage.name, error) from error
 
     def output(self, name: str) -> Output:
         """A published stage as an input of the next."""
@@ -106,7 +115,7 @@ class Build:
         """Do a step's missing parts; raises what the first failed part raised, or Stopped."""
         check_disk(self.folder, self.engine.free_disk_min_bytes, DISK_PATIENCE_S)
         crash = self._drive(task, parts)
-        faults = task.faults()
+        faults = task.take_faults()
         for label, error, stack in faults:
             self.log.write("fault", step=task.label, part=label, error=str(error), stack=stack)
         self.check_signals()
@@ -151,13 +160,14 @@ class Build:
 def _told(task: Task, label: str, error: Exception) -> Exception:
     """A part's failure as people are told it: what is not an error of ours names the part."""
     if isinstance(error, OSError):
-        return StageError(
-            f"{task.label}, part {label}: {error}. "
-            "What was done is kept; run the same command to go on"
-        )
+        return _unable(f"{task.label}, part {label}", error)
     if isinstance(error, RuntimeError):
         return StageError(f"{task.label}, part {label}: {error} (the stack is in log.jsonl)")
     return error
+
+
+def _unable(where: str, error: OSError) -> StageError:
+    return StageError(f"{where}: {error}. What is done is kept; run the same command to go on")
 
 
 def _versions() -> dict[str, str]:

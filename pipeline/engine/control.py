@@ -19,22 +19,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from pipeline.engine.parts import write_durably
 from pipeline.errors import BusyError, SettingsError, StageError, Stopped
 
 
 @contextmanager
 def locked(build: Path) -> Iterator[None]:
-    """Hold the build's lock; BusyError names the holder if another process has it.
-
-    Raises SettingsError for a folder in which nothing can be written.
-    """
-    path = build / "lock"
-    try:
-        build.mkdir(parents=True, exist_ok=True)
-        opened = path.open("a+")
-    except OSError as error:
-        raise SettingsError(f"cannot build in {build}: {error.strerror} ({path})") from None
-    with opened as file:
+    """Hold the build's lock; BusyError names the holder if another process has it."""
+    build.mkdir(parents=True, exist_ok=True)
+    with (build / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -58,7 +51,7 @@ def check_fixed(path: Path, form: int, buckets: int) -> None:
     another number would miss some of them.
     """
     if not path.exists():
-        path.write_text(json.dumps({"format": form, "buckets": buckets}))
+        write_durably(path, json.dumps({"format": form, "buckets": buckets}))
         return
     try:
         fixed = json.loads(path.read_text())

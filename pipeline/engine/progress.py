@@ -101,6 +101,7 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._complained = False
 
     def write(self, event: str, **facts: Any) -> None:
         """Append one event; a log that cannot be written never stops a build."""
@@ -109,4 +110,6 @@ class Log:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
-            sys.stderr.write(f"{self._path}: {error.strerror}\n")
+            if not self._complained:
+                sys.stderr.write(f"{self._path}: {error.strerror}\n")
+            self._complained = True

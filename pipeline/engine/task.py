@@ -1,6 +1,7 @@
 """One step at work: all that doing a part needs, in a form that travels to other processes."""
 
 import pickle
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,11 @@ from pipeline.engine.pool import Pool
 from pipeline.engine.stage import AnyStep, Part, ReduceStep
 from pipeline.errors import WebtextError
 from pipeline.settings import EngineSettings
+
+Failure = tuple[str, Exception, str]  # the part's label, what it raised, the stack
+
+# Failures of this process that the disk was too full to take, by step's folder.
+_unwritten: dict[Path, list[Failure]] = defaultdict(list)
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ class Task:
 
     def stopping(self) -> bool:
         """Whether no new part should start: asked to stop, or a part has failed."""
-        return self.stop.is_set() or any(self._faults.glob("*.pickle"))
+        failed = self.folder in _unwritten or any(self._faults.glob("*.pickle"))
+        return failed or self.stop.is_set()
 
     def committed(self, part: Part) -> bool:
         """Whether the part exists. (Sidecars of another plan are removed before a step starts.)"""
@@ -55,16 +62,21 @@ class Task:
         """Tell the driver of a part's failure; the other parts see it and stop."""
         if isinstance(error, PartStopped):
             return
-        self._faults.mkdir(parents=True, exist_ok=True)
         if not isinstance(error, WebtextError | OSError):
             error = RuntimeError(f"{type(error).__name__}: {error}")
+        failure = (part.label, error, stack)
         aside = self._faults / f"{part.number:05d}.aside"
-        aside.write_bytes(pickle.dumps((part.label, error, stack)))
-        aside.replace(aside.with_suffix(".pickle"))
+        try:
+            self._faults.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(pickle.dumps(failure))
+            aside.replace(aside.with_suffix(".pickle"))
+        except OSError:
+            _unwritten[self.folder].append(failure)
 
-    def faults(self) -> list[tuple[str, Exception, str]]:
-        """Failures so far: part's label, exception, stack."""
-        return [pickle.loads(p.read_bytes()) for p in sorted(self._faults.glob("*.pickle"))]
+    def take_faults(self) -> list[Failure]:
+        """Failures so far; those that are kept in memory are told once."""
+        written = [pickle.loads(p.read_bytes()) for p in sorted(self._faults.glob("*.pickle"))]
+        return written + _unwritten.pop(self.folder, [])
 
 
 def run_part(

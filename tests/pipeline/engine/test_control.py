@@ -1,9 +1,11 @@
 """Who may build where: locks, folders that cannot be written, formats, disk space."""
 
+import errno
 import json
 import os
 import resource
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -83,9 +85,34 @@ def test_a_write_that_fails_names_the_part_and_the_next_run_goes_on(toys, reques
     assert toys.done()["read"] == 4 - read
 
 
+def test_a_failure_is_told_also_where_the_disk_cannot_take_its_note(toys, inline, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(StageError, match="part b: KeyError"):
+            toys.build(do={"b": "raise KeyError"})
+    assert toys.done()["read"] == 2  # the others heard of it
+    assert toys.build().ledgers["posts"].rows_in == 80
+
+
+def test_a_disk_that_fills_up_under_the_driver_is_told_as_such(toys, inline, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.engine.publish.write_durably", full)
+        with pytest.raises(StageError, match=r"toy: .*No space left on device.* to go on"):
+            toys.build()
+    toys.done()
+    toys.build()
+    assert toys.done() == {}
+
+
 def test_a_folder_that_cannot_be_made_is_refused_by_name(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match=r"cannot build in .*file/build: Not a directory"):
+    with pytest.raises(SettingsError, match=r"cannot build in .*file/build: .*Not a directory"):
         Build(tmp_path / "file" / "build").__enter__()
 
 

@@ -99,5 +99,7 @@ def test_the_log_keeps_one_object_a_line(tmp_path):
 
 
 def test_a_log_that_cannot_be_written_never_stops_a_build(tmp_path, capsys):
-    Log(tmp_path / "none" / "log.jsonl").write("run")
-    assert "No such file" in capsys.readouterr().err
+    log = Log(tmp_path / "none" / "log.jsonl")
+    log.write("run")
+    log.write("end")
+    assert capsys.readouterr().err == f"{tmp_path}/none/log.jsonl: No such file or directory\n"
