@@ -28,6 +28,7 @@ class Finished:
     folder: Path
     input: DemoFiles
     told: subprocess.CompletedProcess[str]
+    words: tuple[str, ...]  # of the command, less --out
 
 
 @pytest.fixture(scope="session")
@@ -56,5 +57,5 @@ def finished(
 ) -> Finished:
     """All stages from links to report over that input, with a tiny model. Tests only read it."""
     folder = tmp_path_factory.mktemp("finished") / "build"
-    told = webtext("build", demo_input.settings_path, "--out", folder, *TINY_MODEL)
-    return Finished(folder, demo_input, told)
+    words = ("build", str(demo_input.settings_path), *TINY_MODEL)
+    return Finished(folder, demo_input, webtext(*words, "--out", folder), words)

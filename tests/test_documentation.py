@@ -1,0 +1,152 @@
+"""What the documents show works: commands are run or at least understood, links lead somewhere.
+
+A console block is run line by line (`$ command`), unless the line before it says
+`<!-- not run: why -->`. Lines that call make are left to the CI, which runs them.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import from_tables
+from tools import commands
+from tools.cli import COMMANDS, TOKENIZER_COMMANDS, make_app, split_overrides
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
+BLOCK = re.compile(r"(?:<!-- not run: (?P<why>.+?) -->\n\s*)?```console\n(?P<text>.*?)```", re.S)
+PACKAGES = ("pipeline", "train", "tools")
+TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line of a console block; `not_run` says why it is not run, if it is not."""
+
+    line: str
+    not_run: str
+
+
+def commands_of(text):
+    """The commands that a document shows, continued lines joined."""
+    found = []
+    for block in BLOCK.finditer(text):
+        joined = block["text"].replace("\\\n", " ")
+        lines = [line[2:].strip() for line in joined.splitlines() if line.startswith("$ ")]
+        found += [Command(line, block["why"] or "") for line in lines]
+    return found
+
+
+def shown(name):
+    return commands_of((ROOT / name).read_text(encoding="utf-8"))
+
+
+def understood(line):
+    """Parse a webtext command as the command line does, without running it."""
+    words = shlex.split(line, comments=True)
+    rest, overrides = split_overrides(words[1:])
+    tables = {}
+    for dotted, value in overrides.items():
+        section, name = dotted.split(".")
+        tables.setdefault(section, {})[name] = value
+    from_tables(tables)
+    make_app().parse_args(rest, exit_on_error=False)
+
+
+def examples():
+    """The example of each command's help."""
+    names = [*COMMANDS, *(f"tokenizer_{name}" for name in TOKENIZER_COMMANDS)]
+    return [re.search(r"Example: (.+)", getattr(commands, name).__doc__)[1] for name in names]
+
+
+def test_blocks_are_found_with_their_marks():
+    text = (
+        "```console\n$ one \\\n    --more\nsays this\n$ two\n```\n"
+        "<!-- not run: dear -->\n```console\n$ three\n```\n```toml\n$ four\n```\n"
+    )
+    assert [(c.line.split(), c.not_run) for c in commands_of(text)] == [
+        (["one", "--more"], ""), (["two"], ""), (["three"], "dear"),
+    ]  # fmt: skip
+
+
+def test_the_readme_shows_commands_that_are_run():
+    assert sum(not command.not_run for command in shown("README.md")) > 5
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_webtext_command_that_a_document_shows_is_understood(name):
+    for command in shown(name):
+        if command.line.startswith("webtext "):
+            understood(command.line)
+
+
+@pytest.mark.parametrize("line", examples())
+def test_the_example_of_each_help_is_understood(line):
+    understood(line)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_make_target_that_a_document_shows_exists(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:\$ |`)make (\w+)", text)) <= TARGETS
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_settings_file_that_a_document_shows_is_valid(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL):
+        tables = tomllib.loads(block)
+        if not {"project", "tool", "build-system"} & set(tables):
+            from_tables(tables)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_file_that_a_document_names_is_there(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    linked = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", text)
+    named = re.findall(rf"`((?:{'|'.join(PACKAGES)}|tests)/[\w/.-]+\.\w+)`", text)
+    missing = [path for path in (*linked, *named) if not (ROOT / path).exists()]
+    assert not missing
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_command_of_the_readme_works_in_the_order_in_which_it_is_shown(tmp_path, demo_build):
+    demo_build(tmp_path / "build" / "demo")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for command in shown("README.md"):
+        if command.not_run or command.line.startswith("make "):
+            continue
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", command.line],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command.line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.fixture
+def demo_build():
+    """Makes what `make demo` leaves, smaller: the seeded part, up to the shards."""
+
+    def make(folder):
+        from tools.demo import write_demo
+
+        words = ["build", write_demo(folder / "input", installed_texts=False).settings_path]
+        subprocess.run(
+            [sys.executable, "-P", "-m", "tools.cli", *words, "--out", folder, "--to", "shards"],
+            check=True,
+            capture_output=True,
+        )
+
+    return make
