@@ -19,8 +19,11 @@ _ATTRIBUTE = re.compile(
 )
 _TITLE = re.compile(r"<title\b[^<>]*+>([^<]*+)", re.IGNORECASE)
 _JSON_DATE = re.compile(r"\"datePublished\"\s*+:\s*+\"([^\"]{8,40})\"")
+# Any other <time> may be that of a comment, or of a thread in a list.
 _TIME = re.compile(
-    r"<time\b[^<>]{0,300}?\bdatetime\s*+=\s*+[\"']([^\"'>]{8,40})[\"']", re.IGNORECASE
+    r"<time\b(?=[^<>]{0,300}?\b(?:pubdate|datepublished)\b)"
+    r"[^<>]{0,300}?\bdatetime\s*+=\s*+[\"']([^\"'>]{8,40})[\"']",
+    re.IGNORECASE,
 )
 _DAY = re.compile(r"\s*(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})(?!\d)")
 _TITLE_NAMES = ("og:title", "twitter:title", "dc.title", "headline")

@@ -38,7 +38,12 @@ def test_the_title_is_what_the_page_calls_itself(html, title):
         ('<meta name="DC.date.issued" content="2012/11/06">', "2012-11-06"),
         ('<script>{"datePublished": "2012-11-06"}</script>', "2012-11-06"),
         ('<time class=x datetime="2012-11-06 08:00" pubdate>', "2012-11-06"),
-        ('<meta name="date" content="yesterday"><time datetime="2012-11-06">', "2012-11-06"),
+        (
+            '<meta name="date" content="yesterday"><time pubdate datetime="2012-11-06">',
+            "2012-11-06",
+        ),
+        ('<time datetime="2012-11-06" itemprop="datePublished">', "2012-11-06"),
+        ('<time class=comment datetime="2012-11-06">', ""),
         ('<meta name="date" content="2012-13-45">', ""),
         ('<meta name="date" content="1970-01-01">', ""),
         ('<meta name="date" content="201211061">', ""),
@@ -51,7 +56,7 @@ def test_the_date_is_what_the_page_states(html, day):
 
 def test_the_publication_comes_before_other_dates():
     html = (
-        '<meta name="date" content="2020-01-01"><time datetime="2019-01-01">'
+        '<meta name="date" content="2020-01-01"><time pubdate datetime="2019-01-01">'
         '<meta property="article:published_time" content="2012-11-06">'
     )
     assert date_of(html) == "2012-11-06"
@@ -61,7 +66,7 @@ def test_the_publication_comes_before_other_dates():
     "piece",
     [
         *("<meta a='", "<meta ", "<title>", "<title ", "<time ", '"datePublished":"'),
-        *("<meta a", "<time datetime='", "x"),
+        *("<meta a", "<time datetime='", "<time pubdate datetime='", "x"),
     ],
 )
 def test_time_is_linear_in_the_page(piece):
