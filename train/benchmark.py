@@ -77,7 +77,7 @@ def our_step(shape: Shape, device: str, *, compiled: str, bf16: bool) -> Step:
 
 
 def nanogpt_step(shape: Shape, checkout: Path) -> Step:
-    """The step of nanoGPT's train.py around its own model, with biases, so that both compute the same."""
+    """The step of nanoGPT's train.py around its own model, with biases, so that both are equal."""
     path = checkout / "model.py"
     spec = importlib.util.spec_from_file_location("nanogpt_model", path)
     if not path.is_file() or spec is None or spec.loader is None:
