@@ -83,8 +83,10 @@ class Pool:
 
         def keep() -> None:
             # A worker dies with the thread that spawned it, so one does that and nothing else.
-            assert pool.active  # asking starts the workers
-            started.set()
+            try:
+                assert pool.active  # asking starts the workers
+            finally:
+                started.set()
             self._closed.wait()
 
         threading.Thread(target=keep, daemon=True, name="keeper of workers").start()

@@ -43,6 +43,7 @@ class _Planned:
     parts: list[Part]
     fingerprints: dict[int, str]
     fingerprint: str
+    versions: dict[str, str]  # the step's own, or those of a result that is kept
 
 
 class StageRun:
@@ -123,7 +124,8 @@ class StageRun:
     ) -> _Planned:
         own = identity(self.stage, step, versions)
         prints = {part.number: digest_of([own, part.digest]) for part in parts}
-        return _Planned(parts, prints, digest_of([own, sorted(prints.values())]))
+        fingerprint = digest_of([own, sorted(prints.values())])
+        return _Planned(parts, prints, fingerprint, dict(versions))
 
     # What may be made anew
 
@@ -218,7 +220,7 @@ class StageRun:
             fingerprint=planned.fingerprint,
             digest=sum_digests(info.digest for info in infos),
             ledgers=sums,
-            versions=dict(step.versions),
+            versions=planned.versions,
             parts=infos,
             rows=sum(info.rows for info in infos),
             cpu_s=round(sum(info.cpu_s for info in infos), 3),

@@ -152,6 +152,20 @@ def test_keep_versions_goes_on_with_what_is_there_and_is_recorded(toys):
     assert "keep-versions" in [event["event"] for event in events(toys)]
 
 
+def test_a_kept_version_stays_the_recorded_one_when_a_later_step_changes(toys):
+    def stage(read: str, group: int) -> Stage:
+        whole = toy.stage(options=toy.Options(str(toys.log)), versions={"lxml": read})
+        return replace(whole, steps=(whole.steps[0], replace(whole.steps[1], version=group)))
+
+    toys.run(stage("5.3", 1))
+    toys.run(stage("5.4", 2), {"keep_versions": True})
+    toys.done()
+    toys.run(stage("5.4", 2), {"keep_versions": True})
+    assert toys.done() == {}
+    with pytest.raises(StageError, match=r"lxml 5\.3 -> 5\.4"):
+        toys.run(stage("5.4", 2))
+
+
 def test_redo_makes_a_stage_again_with_the_new_versions(toys):
     toys.build(versions={"lxml": "5.3"})
     toys.done()
