@@ -61,9 +61,12 @@ def make(build: Build, options: Mapping[str, Any]) -> None:
     say("model: training")
     _trainer(build, [str(shards.folder), "--out", str(work), "--resume", *_flags(options)])
     say("model: evaluating and sampling")
-    data = ["--data", str(shards.folder)]
-    evaluation = json.loads(_trainer(build, ["evaluate", str(work), *data, "--json"]))
-    samples = [json.loads(_trainer(build, _sample_words(work, prompt))) for prompt in PROMPTS]
+    told = _trainer(
+        build,
+        ["evaluate", str(work), "--data", str(shards.folder), "--json"],
+        *(_sample_words(work, prompt) for prompt in PROMPTS),
+    )
+    evaluation, *samples = map(json.loads, told.splitlines())
     weights = sorted((work / "checkpoints").glob("step-*/model.safetensors"))[-1]
     commit = {
         "fingerprint": fingerprint,
@@ -138,12 +141,12 @@ def _sample_words(work: Path, prompt: str) -> list[str]:
     ]
 
 
-def _trainer(build: Build, words: Sequence[str]) -> str:
-    """Run the trainer and give back its stdout; hands on signals, so that it saves and leaves."""
+def _trainer(build: Build, *commands: Sequence[str]) -> str:
+    """Run commands of the trainer; their stdout. Hands on signals, so that it saves and leaves."""
     read_end, leash = os.pipe()  # see trainer.py
     # A session of its own: a Ctrl-C reaches it once, through us.
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "tools.trainer", *words],
+        [sys.executable, "-P", "-m", "tools.trainer", json.dumps(commands)],
         stdin=read_end,
         stdout=subprocess.PIPE,
         text=True,
@@ -161,7 +164,8 @@ def _trainer(build: Build, words: Sequence[str]) -> str:
             if child.returncode < 0
             else f"exit code {child.returncode}"
         )
-        raise StageError(f"model: the trainer ended with {what}: python -m train {' '.join(words)}")
+        tried = "; ".join(f"python -m train {' '.join(words)}" for words in commands)
+        raise StageError(f"model: the trainer ended with {what}: {tried}")
     return output
 
 

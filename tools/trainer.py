@@ -1,10 +1,14 @@
-"""The trainer as a build's child, which never outlives the build: `python -m tools.trainer WORDS`.
+"""The trainer as a build's child, which never outlives the build.
 
+    python -m tools.trainer '[["evaluate", "model"], ["sample", "model"]]'
+
+It runs these commands of the trainer one after the other, up to one that fails.
 Its stdin is a pipe from the build that nothing is written to. When the build ends, however it ends,
 the pipe closes; then this process ends at once, since another build may take up the run from its
 last checkpoint.
 """
 
+import json
 import os
 import signal
 import sys
@@ -20,4 +24,6 @@ def _leave_with_the_build() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_leave_with_the_build, daemon=True).start()
-    sys.exit(main())
+    for words in json.loads(sys.argv[1]):
+        if code := main(words):
+            sys.exit(code)

@@ -1,7 +1,6 @@
 """The whole flow gives the same whatever happens to it: cut otherwise, killed, interrupted."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -99,27 +98,25 @@ class Driver:
         _, told = self.process.communicate(timeout=100)
         return self.process.returncode, told
 
-    def leaves_nobody(self):
-        """Whether no process of it is left after a while."""
+    def left(self):
+        """The processes that it left behind, if they stay for ten seconds."""
         deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            if not living(str(self.out)):
-                return True
+        while (found := self.living()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        return False
+        return found
 
-
-def living(text):
-    """The processes that have this text on their command line, or whose parent has gone."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if text in words and int(path.parent.name) != os.getpid():
-            found.append(words)
-    return found
+    def living(self):
+        """Its workers, by their process group, and its trainer, by the folder it works in."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                state, _, group = (path / "stat").read_text().rpartition(")")[2].split()[:3]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if state != "Z" and (int(group) == self.process.pid or str(self.out) in words):
+                found.append(words)
+        return found
 
 
 def test_a_build_that_is_killed_in_every_stage_ends_like_an_undisturbed_one(
@@ -130,7 +127,7 @@ def test_a_build_that_is_killed_in_every_stage_ends_like_an_undisturbed_one(
         driver = Driver(finished.words, out)
         code, told = driver.disturb(stage, signal.SIGKILL, rng.uniform(0, 1.5))
         assert code == -signal.SIGKILL, (stage, told)
-        assert driver.leaves_nobody(), living(str(out))
+        assert driver.left() == []
     webtext(*finished.words, "--out", out)
     assert content(out) == content(finished.folder)
     assert not [path for path in (out / ".work").iterdir() if path.name.startswith("old-")]
@@ -148,6 +145,6 @@ def test_a_build_that_is_interrupted_in_every_stage_leaves_politely_and_can_be_r
         assert "stopping; what is done is kept" in told
         assert "run the same command to go on" in told
         assert "Traceback" not in told
-        assert driver.leaves_nobody(), living(str(out))
+        assert driver.left() == []
     webtext(*finished.words, "--out", out)
     assert content(out) == content(finished.folder)
