@@ -73,8 +73,8 @@ GPT2_BATCH = 512 * 1024  # GPT-2 paper, 2.3: batch size 512, context 1,024
 GPT2_STEPS = 19_073
 
 PRESETS: dict[str, Recipe] = {
-    # Half a million tokens: about a minute on two cores at a vocabulary of 4,096.
-    "demo": Recipe(GPTConfig(4, 4, 128, 128), 250, 2_048, 3e-3, 25),
+    # 0.4 M tokens: about a minute on two cores at a vocabulary of 8,192.
+    "demo": Recipe(GPTConfig(4, 4, 128, 128), 200, 2_048, 3e-3, 20),
     "cpu": Recipe(GPTConfig(6, 6, 192, 256), 2_000, 8_192, 1e-3, 100),
     "gpt2": Recipe(GPTConfig(), GPT2_STEPS, GPT2_BATCH, 6e-4, 700, "117M"),
     "gpt2-medium": Recipe(GPTConfig(24, 16, 1024), GPT2_STEPS, GPT2_BATCH, 3e-4, 700, "345M"),

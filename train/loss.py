@@ -2,7 +2,7 @@
 
 For GPT-2's vocabulary the fp32 logits of one sequence of 1,024 tokens take 206 MB, more than the
 rest of the model keeps of it. `chunked` makes loss and gradient in the forward pass while a chunk's
-logits are there, so that only (N, C) and (V, C) are kept. On a CPU this is also 1.2 to 1.7 times as
+logits are there, so that only (N, C) and (V, C) are kept. On a CPU this is also 1.1 to 2.7 times as
 fast as the full way, which stays as the reference of the tests.
 Axes: N tokens, C channels, V padded vocabulary.
 """
@@ -67,11 +67,13 @@ def _loss_and_gradient(
     counts_N1 = (targets_N != IGNORED)[:, None]
     index_N1 = targets_N.clamp(min=0)[:, None]
     target_N1 = logits_NV.gather(1, index_N1)
-    total_N1 = logits_NV.logsumexp(-1, keepdim=True)
-    d_NV = logits_NV.sub_(total_N1).exp_()
-    d_NV.scatter_add_(1, index_N1, torch.full_like(index_N1, -1, dtype=torch.float32))
-    d_NV.mul_(counts_N1)
-    return ((total_N1 - target_N1) * counts_N1).sum(), d_NV.to(kind)
+    most_N1 = logits_NV.amax(-1, keepdim=True)
+    # One exponential in place serves both the sum and the gradient.
+    d_NV = logits_NV.sub_(most_N1).exp_()
+    sum_N1 = d_NV.sum(-1, keepdim=True)
+    loss = ((sum_N1.log() + most_N1 - target_N1) * counts_N1).sum()
+    d_NV.mul_(counts_N1 / sum_N1).scatter_add_(1, index_N1, -counts_N1.float())
+    return loss, d_NV.to(kind)
 
 
 class _ChunkedLoss(torch.autograd.Function):
