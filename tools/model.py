@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.manifest import DEAR_S
 from pipeline.engine.parts import remove_tree, write_durably
-from pipeline.errors import SettingsError, StageError
+from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
 from train.settings import TrainSettings, checked, from_options
 
 COMMIT = "webtext.json"
+VERSION = 1  # of what is done here with a trained model: evaluation, prompts, samples
 # Prompts of the samples shown in the report: the start of a document, and plain openings.
 PROMPTS = ("", "The ", "In the beginning ", "How to ")
 SAMPLE_TOKENS = 120
@@ -41,13 +43,19 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make(build: Build, options: Mapping[str, Any]) -> None:
-    """Train, evaluate and sample, unless the model is up to date."""
+    """Train, evaluate and sample, unless the model is up to date.
+
+    A corpus too small to hold documents out gives a model without an evaluation (None).
+    """
     shards = build.output("shards")
-    fingerprint = digest_of([shards.digest, dict(options)])
+    fingerprint = digest_of([VERSION, shards.digest, _shaping(options)])
     folder = build.folder / "model"
     old = _read_commit(folder)
     if old and old["fingerprint"] == fingerprint:
+        _sweep(build)
         return
+    if old is None and folder.exists():
+        raise StageError(f"{folder} is in the way: it is no model of this build. Move it elsewhere")
     if old and "model" not in build.redo:
         build.progress.say("model: its settings or shards changed; it is trained again")
         if old["wall_s"] > DEAR_S:
@@ -61,12 +69,11 @@ def make(build: Build, options: Mapping[str, Any]) -> None:
     say("model: training")
     _trainer(build, [str(shards.folder), "--out", str(work), "--resume", *_flags(options)])
     say("model: evaluating and sampling")
-    told = _trainer(
-        build,
-        ["evaluate", str(work), "--data", str(shards.folder), "--json"],
-        *(_sample_words(work, prompt) for prompt in PROMPTS),
-    )
-    evaluation, *samples = map(json.loads, told.splitlines())
+    held_out = json.loads((shards.folder / "shards.json").read_text())["splits"]["val"]["documents"]
+    evaluate = [["evaluate", str(work), "--data", str(shards.folder), "--json"]] if held_out else []
+    told = _trainer(build, *evaluate, *(_sample_words(work, prompt) for prompt in PROMPTS))
+    found = _json_lines(told)
+    evaluation, samples = (found[0], found[1:]) if held_out else (None, found)
     weights = sorted((work / "checkpoints").glob("step-*/model.safetensors"))[-1]
     commit = {
         "fingerprint": fingerprint,
@@ -80,12 +87,9 @@ def make(build: Build, options: Mapping[str, Any]) -> None:
     if folder.exists():
         folder.rename(build.work / f"old-model-{time.time_ns()}")
     work.rename(folder)
-    for left in build.work.glob("*model-*"):
-        remove_tree(left)
-    say(
-        f"model: held-out loss {evaluation['loss']:.3f}, perplexity {evaluation['perplexity']:.1f}"
-        f" ({commit['wall_s']:.0f} s)"
-    )
+    _sweep(build)
+    loss = f"held-out loss {evaluation['loss']:.3f}" if evaluation else "no document is held out"
+    say(f"model: {loss} ({commit['wall_s']:.0f} s)")
 
 
 def model_status(folder: Path) -> dict[str, Any] | None:
@@ -100,7 +104,27 @@ def model_status(folder: Path) -> dict[str, Any] | None:
 
 def read_log(model: Path) -> list[dict[str, Any]]:
     """The trainer's log.jsonl."""
-    return [json.loads(line) for line in (model / "log.jsonl").read_text().splitlines()]
+    return _json_lines((model / "log.jsonl").read_text(encoding="utf-8"))
+
+
+def _json_lines(text: str) -> list[dict[str, Any]]:
+    # Not splitlines(): JSON leaves U+2028 and its like as they are, and a model may say them.
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def _sweep(build: Build) -> None:
+    for left in build.work.glob("*model-*"):
+        remove_tree(left)
+
+
+def _shaping(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the settings makes another model; the rest may change on resume."""
+    settings = from_options(TrainSettings, options)
+    return {
+        about.name: getattr(settings, about.name)
+        for about in fields(TrainSettings)
+        if about.metadata["change"] == "locked" or about.name == "steps"
+    }
 
 
 def _row(state: str, steps: int, parts: int, digest: str) -> dict[str, Any]:
@@ -131,6 +155,8 @@ def _flags(options: Mapping[str, Any]) -> list[str]:
             words.append(flag)
         elif value is not False:
             words += [flag, str(value)]
+        elif getattr(TrainSettings, name.replace("-", "_")) is None:
+            words.append(flag.replace("--", "--no-", 1))  # otherwise the preset decides
     return words
 
 
@@ -149,7 +175,7 @@ def _trainer(build: Build, *commands: Sequence[str]) -> str:
         [sys.executable, "-P", "-m", "tools.trainer", json.dumps(commands)],
         stdin=read_end,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     )
     os.close(read_end)
@@ -158,6 +184,8 @@ def _trainer(build: Build, *commands: Sequence[str]) -> str:
     finally:
         os.close(leash)
     build.check_signals()
+    if child.returncode in (75, 130):  # [train] stop_after, or a signal sent to the child alone
+        raise Stopped(signal.SIGTERM if child.returncode == 75 else signal.SIGINT)
     if child.returncode:
         what = (
             signal.Signals(-child.returncode).name

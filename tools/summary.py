@@ -70,13 +70,14 @@ def _show_tokens(console: Console, folder: Path) -> None:
 def _show_model(console: Console, model: Path) -> None:
     commit = json.loads((model / COMMIT).read_text())
     losses = [entry for entry in read_log(model) if entry["kind"] == "step" and entry["loss"]]
-    found = commit["evaluation"]
-    bits = found["bits_per_byte"]
-    console.print(
+    line = (
         f"\n[bold]model[/]  loss {losses[0]['loss']:.2f} -> {losses[-1]['loss']:.2f} in "
-        f"{losses[-1]['step']:,} steps; held out {found['loss']:.3f}, perplexity "
-        f"{found['perplexity']:.1f}" + (f", {bits:.3f} bits a byte" if bits else "")
+        f"{losses[-1]['step']:,} steps"
     )
+    if found := commit["evaluation"]:
+        line += f"; held out {found['loss']:.3f}, perplexity {found['perplexity']:.1f}"
+        line += f", {bits:.3f} bits a byte" if (bits := found["bits_per_byte"]) else ""
+    console.print(line)
     sample = commit["samples"][0]
     text = sample["prompt"] + sample["samples"][0]["text"]
     console.print(textwrap.indent(textwrap.fill(text, 90), "  | "), markup=False)

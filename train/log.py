@@ -24,7 +24,7 @@ class RunLog:
         if not self.path.is_file():
             return
         self._file.close()
-        kept = [line for line in self.path.read_text().splitlines() if _stands(line, step)]
+        kept = [line for line in self.path.read_text().split("\n") if _stands(line, step)]
         aside = self.path.with_suffix(".tmp")
         aside.write_text("".join(line + "\n" for line in kept))
         aside.replace(self.path)
