@@ -17,14 +17,17 @@ import pyarrow as pa
 import xxhash
 
 MODULUS = 1 << 128
+BATCH_ROWS = 8192  # a row is some ten times larger as Python objects than in Arrow
 encode = msgspec.msgpack.Encoder().encode  # one value as bytes that depend on nothing else
 
 
 def rows_digest(table: pa.Table) -> int:
     """Sum of the digests of all rows, all columns, modulo 2^128."""
-    columns = [column.to_pylist() for column in table.columns]
-    digest = xxhash.xxh3_128_intdigest
-    return sum(digest(encode(row)) for row in zip(*columns, strict=True)) % MODULUS
+    digest, total = xxhash.xxh3_128_intdigest, 0
+    for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+        columns = [column.to_pylist() for column in batch.columns]
+        total += sum(digest(encode(row)) for row in zip(*columns, strict=True))
+    return total % MODULUS
 
 
 def sum_digests(digests: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.engine.digest import encode
+from pipeline.engine.digest import BATCH_ROWS, encode
 
 # Rows are gathered until so many bytes before they are cut into buckets: one batch a bucket then.
 FLUSH_BYTES = 64 << 20
@@ -83,10 +83,10 @@ def hash_keys(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     """xxh3_64 of each key (a string, bytes, or an integer by its decimal digits)."""
     if pa.types.is_integer(column.type):
         column = column.cast(pa.string())
-    keys = column.cast(pa.binary()).to_pylist()
-    return np.fromiter(
-        (xxhash.xxh3_64_intdigest(key) for key in keys), dtype=np.uint64, count=len(keys)
-    )
+    keys = column.cast(pa.binary())
+    chunks = (keys.slice(start, BATCH_ROWS) for start in range(0, len(keys), BATCH_ROWS))
+    hashes = (xxhash.xxh3_64_intdigest(key) for chunk in chunks for key in chunk.to_pylist())
+    return np.fromiter(hashes, dtype=np.uint64, count=len(keys))
 
 
 def partition(table: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:

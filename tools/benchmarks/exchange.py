@@ -105,7 +105,7 @@ class Read:
 def links(start: int, end: int, rows: int) -> pa.Table:
     """Rows of links by their numbers: the same for every transport."""
     random = np.random.default_rng(start)
-    pages = random.integers(0, int(rows * KEYS_PER_ROW), end - start)
+    pages = random.integers(0, int(rows * KEYS_PER_ROW), end - start).tolist()
     keys = pa.array([f"host-{page % 9973}.example.com/articles/{page:012d}" for page in pages])
     return pa.table(
         {
