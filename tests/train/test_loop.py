@@ -283,3 +283,21 @@ def test_the_result_is_one_json_object_on_stdout(shards_folder, tiny, tmp_path, 
     assert train(shards_folder, tmp_path / "run", *tiny, "--steps", "3", "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["step"] == 3 and result["val_loss"] < result["first_val_loss"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("c++"), reason="compiling on a CPU needs a C++ compiler")
+def test_compiled_blocks_train_like_eager_ones_and_resume_bit_for_bit(
+    shards_folder, tiny, tmp_path, whole_run
+):
+    options = [*tiny, "--compile", "on", "--save-steps", "7"]
+    assert train(shards_folder, tmp_path / "whole", *options) == 0
+    for (_, eager), (_, compiled) in zip(
+        losses(whole_run), losses(tmp_path / "whole"), strict=True
+    ):
+        assert compiled == pytest.approx(eager, abs=1e-3)
+    cut = tmp_path / "cut"
+    assert train(shards_folder, cut, *options, "--stop-after", "0s") == 75
+    torch.compiler.reset()
+    assert main(["--out", str(cut), "--resume", "--stop-after", "1h"]) == 0
+    assert losses(cut) == losses(tmp_path / "whole") and weights(cut) == weights(tmp_path / "whole")
