@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from pipeline.engine.control import Signals, StopFlag, check_disk, check_fixed, locked
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, published, read_manifest
+from pipeline.engine.parts import sweep
 from pipeline.engine.progress import Log, Progress
 from pipeline.engine.stage import Output, Part, Stage
 from pipeline.engine.stage_run import StageRun
@@ -76,6 +77,7 @@ class Build:
             stack.enter_context(locked(self.folder))
             self.work.mkdir(exist_ok=True)
             check_fixed(self.work / "build.json", FORMAT, self.engine.buckets)
+            sweep(self.work)
             check_disk(self.folder, self.engine.free_disk_min_bytes)
             self._stop = StopFlag(self.work / "stop")
             self._signals = stack.enter_context(Signals(self._stop))

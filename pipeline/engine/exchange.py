@@ -24,7 +24,7 @@ import xxhash
 from pipeline.engine.digest import BATCH_ROWS, encode
 
 # Rows are gathered until so many bytes before they are cut into buckets: one batch a bucket then.
-FLUSH_BYTES = 64 << 20
+FLUSH_BYTES = 16 << 20
 IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 Batches = Iterable[tuple[str, pa.RecordBatch]]  # the input's name, rows of one bucket
@@ -125,9 +125,10 @@ def slices(
                 bits = (hash_keys(table[key]) >> np.uint64(32)) & np.uint64(count - 1)
                 table = table.filter(pa.array(bits == number))
             found[name].append(table)
+        # Popped, so that no bucket is held twice while it is reduced.
         yield {
-            name: _sorted(pa.concat_tables(tables or [schemas[name].empty_table()]), key)
-            for name, tables in found.items()
+            name: _sorted(pa.concat_tables(found.pop(name) or [schema.empty_table()]), key)
+            for name, schema in schemas.items()
         }
 
 

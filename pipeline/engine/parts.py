@@ -353,6 +353,24 @@ def _durable_rename(source: Path, target: Path) -> None:
             os.close(descriptor)
 
 
+def discard(folder: Path) -> None:
+    """Remove a work folder so that a kill on the way leaves nothing that looks like one.
+
+    Whole, it goes by one rename; what a kill leaves of it then is `sweep`'s.
+    """
+    if not folder.exists():
+        return
+    gone = folder.with_name(f".gone-{time.time_ns()}")
+    folder.rename(gone)
+    remove_tree(gone)
+
+
+def sweep(work: Path) -> None:
+    """Remove what killed runs left of folders that they discarded."""
+    for gone in work.glob(".gone-*"):
+        remove_tree(gone)
+
+
 def remove_tree(folder: Path) -> None:
     """Remove a folder; one that is gone already is fine."""
     if not folder.exists():

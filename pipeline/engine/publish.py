@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.engine.adopt import link
 from pipeline.engine.drops import read_drops
 from pipeline.engine.manifest import Manifest
-from pipeline.engine.parts import remove_tree, write_durably
+from pipeline.engine.parts import discard, write_durably
 from pipeline.engine.stage import Stage, stage_ledger
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
@@ -60,4 +60,4 @@ def swap(folder: Path, target: Path, manifest: Manifest, work: Path) -> None:
 def remove_old(work: Path, stage: str) -> None:
     """Remove what `swap` put away: here, or in a run that was killed after it."""
     for path in work.glob(f"old-{stage}-*"):
-        remove_tree(path)
+        discard(path)

@@ -134,7 +134,8 @@ def _pool_of(task: Task) -> Pool | None:
         return None
     with _pool_lock:
         if _pool is None:
-            _pool = pools.Pool(task.engine.workers, limits_of(task.engine))
+            engine = task.engine
+            _pool = pools.Pool(engine.workers, limits_of(engine), engine.worker_items)
     return _pool
 
 

@@ -29,7 +29,7 @@ from pipeline.engine.manifest import (
     read_manifest,
     versions_only,
 )
-from pipeline.engine.parts import read_sidecars, remove_tree, write_durably
+from pipeline.engine.parts import discard, read_sidecars, remove_tree, write_durably
 from pipeline.engine.stage import AnyStep, Output, Part, ReduceStep, Stage, Step, identity
 from pipeline.engine.task import Task
 from pipeline.errors import StageError
@@ -276,6 +276,11 @@ class StageRun:
 
     def _manifest(self, wall_s: float) -> Manifest:
         known = [self._records[step.name] for step in self.stage.steps]
+        if known[-1].parts and self.stage.unit not in known[-1].ledgers:
+            raise StageError(
+                f"{self.stage.name}: its last step books no {self.stage.unit}; "
+                "this is a defect of webtext, nothing was published"
+            )
         # A stage made in several runs, or by a taken-over part, cost more than this run.
         parts_s = sum(info.wall_s for record in known for info in record.parts)
         workers = self.build.engine.workers or os.cpu_count() or 1
@@ -298,7 +303,7 @@ class StageRun:
         """Remove work folders, but the kept steps' present ones."""
         kept = {self._work_folder(step) for step in self.stage.steps if step.keep}
         for path in set(scratch) - kept:
-            remove_tree(path)
+            discard(path)
         publish.remove_old(self.build.work, self.stage.name)
 
 

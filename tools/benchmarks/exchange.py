@@ -119,16 +119,18 @@ def links(start: int, end: int, rows: int) -> pa.Table:
 
 
 def group(tables: dict[str, pa.Table], out: PartWriter) -> None:
-    """Links by key: the highest karma, the number of posts."""
-    table = tables["read"]
-    found = table.group_by("key").aggregate([("url", "min"), ("karma", "max"), ("posts", "sum")])
-    out.write(found.rename_columns(SCHEMA.names))
-    out.book(
-        "posts",
-        rows_in=table.num_rows,
-        rows_out=found.num_rows,
-        merged=table.num_rows - found.num_rows,
-    )
+    """Links by key: the first URL, the highest karma, the number of posts."""
+    table = tables["read"]  # sorted by key
+    starts = np.zeros(0, np.int64)
+    if table.num_rows:
+        changes = pc.not_equal(table["key"].slice(1), table["key"].slice(0, table.num_rows - 1))
+        starts = np.flatnonzero(np.append(True, changes.to_numpy()))
+        firsts = table.select(["key", "url"]).take(starts)
+        karma = np.maximum.reduceat(table["karma"].to_numpy(), starts)
+        posts = np.add.reduceat(table["posts"].to_numpy(), starts)
+        out.write(firsts.append_column("karma", [karma]).append_column("posts", [posts]))
+    merged = table.num_rows - len(starts)
+    out.book("posts", rows_in=table.num_rows, rows_out=len(starts), merged=merged)
 
 
 if __name__ == "__main__":
