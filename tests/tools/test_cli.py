@@ -182,18 +182,19 @@ def test_a_stage_command_leaves_with_the_code_of_the_signal_and_without_workers(
     tmp_path, signum, code
 ):
     pages = tmp_path / "pages.jsonl"
-    page = "<html><body><p>" + "A sentence that says a little. " * 2000 + "</p></body></html>"
-    pages.write_text(json.dumps({"html": page}) + "\n" + (json.dumps({"html": page}) + "\n") * 2000)
+    page = "<html><body><p>" + "A sentence that says a little. " * 400 + "</p></body></html>"
+    pages.write_text((json.dumps({"html": page}) + "\n") * 5000)
+    words = ["extract", str(pages), "--out", f"{tmp_path}/o.jsonl", "--engine.workers", "1"]
     webtext = subprocess.Popen(
-        [sys.executable, "-m", "tools.cli", "extract", str(pages), "--out", f"{tmp_path}/o.jsonl"],
+        [sys.executable, "-m", "tools.cli", *words],
         cwd=REPO,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    out = tmp_path / "o.jsonl"
     deadline = time.monotonic() + 100
-    while not (out.exists() and out.stat().st_size) and time.monotonic() < deadline:
+    while not any(p.stat().st_size for p in tmp_path.glob(".o.jsonl-*/o.jsonl")):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     children = children_of(webtext.pid)
     assert children
@@ -202,6 +203,7 @@ def test_a_stage_command_leaves_with_the_code_of_the_signal_and_without_workers(
     assert webtext.returncode == code
     assert "Traceback" not in told
     assert "stopped by" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["pages.jsonl"]
     deadline = time.monotonic() + 20
     while any(alive(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,6 +1,7 @@
 """A build of the demo's seeded part is what its author planted, and the same everywhere."""
 
 import json
+import re
 import shutil
 from importlib.metadata import version
 
@@ -10,7 +11,7 @@ from pipeline.engine.manifest import read_manifest
 from pipeline.reasons import Reason
 from tools.demo import UNREACHABLE
 from tools.demo.compare import differences
-from tools.model import read_log
+from tools.model import COMMIT, read_log
 from tools.status import status
 
 # Texts come from trafilatura and lxml (which has libxml2 inside), hosts and keys from can_ada, and
@@ -66,10 +67,25 @@ def test_the_model_learns(finished, stages):
     assert looks[-1]["val_loss"] < looks[0]["val_loss"] - 0.2
 
 
-def test_people_are_told_on_stderr_and_get_the_table_on_stdout(finished):
-    assert "documents: extract" in finished.told.stderr
+def test_the_build_ends_by_telling_the_funnel_the_loss_a_sample_and_where_everything_lies(
+    finished, stages
+):
+    told = finished.told.stdout
+    for name in ("links", "pages", "documents", "corpus"):
+        assert f"{stages[name]['rows_in']:,} " in told
+        assert f"-> {stages[name]['rows_out']:,} " in told
+    commit = json.loads((finished.folder / "model" / COMMIT).read_text(encoding="utf-8"))
+    assert f"held out {commit['evaluation']['loss']:.3f}" in told
+    sample = commit["samples"][0]["samples"][0]["text"].split()
+    assert sample[0] in told
+    assert str(finished.folder / "report.html") in told
+
+
+def test_progress_is_told_on_stderr_in_single_lines(finished):
+    told = finished.told.stderr.splitlines()
+    assert any(line.startswith("documents: extract: ") for line in told)
+    assert all(re.match(r"[a-z0-9 ]+[:,/] ?\S|the ", line) for line in told), told
     assert "documents: extract" not in finished.told.stdout
-    assert all(len(line) < 400 for line in finished.told.stderr.splitlines())
 
 
 def test_a_second_run_finds_everything_up_to_date(finished, webtext, tmp_path):
