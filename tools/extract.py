@@ -1,16 +1,16 @@
 """`webtext extract`: anyone's WARC, HTML or JSONL files to documents, without a build.
 
 Every page and every other record becomes a row of OUT or a line of OUT.drops.jsonl; the counts on
-stdout add up.
+stdout add up. Both files are written aside and put in place at the end, when the sums agree.
 """
 
 import gzip
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -18,12 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from pipeline.documents.extract import Document, extract, host_of
+from pipeline.documents.extract import Document, PageAt, ReadAndExtract, extract, host_of
+from pipeline.engine.ledger import Ledger
 from pipeline.engine.pool import Fault, Limits, Pool
 from pipeline.errors import InputError, SettingsError
 from pipeline.lines import Lines
 from pipeline.pages.capture import PAGE_STATUSES, Capture, capture_of
-from pipeline.pages.warc import Response, read_page, records
+from pipeline.pages.warc import Response, records
 from pipeline.reasons import Reason
 from pipeline.records import DOCUMENT, Drop
 from pipeline.settings import DocumentsSettings, Settings
@@ -56,36 +57,57 @@ class ExtractPage:
 
     rules: DocumentsSettings
 
-    def __call__(self, page: RawPage) -> Document | Drop:
-        """Read the page where that is still to do, and extract it."""
-        response = page.response or read_page(
-            Path(page.warc), page.offset, page.length, self.rules.body_bytes_max
-        )
-        return extract(response, self.rules)
+    def __call__(self, page: RawPage) -> Document | Drop | InputError:
+        """Read the page where that is still to do, and extract it.
+
+        An InputError is given back, not raised: a broken file is no page's fault.
+        """
+        if page.response:
+            return extract(page.response, self.rules)
+        at = PageAt(page.warc, page.offset, page.length)
+        return ReadAndExtract(self.rules)(at)
 
 
 class _Line(msgspec.Struct):
-    html: str
-    url: str = ""
-    id: str | int = ""
+    html: str | None = None
+    url: str | None = None
+    id: str | int | None = None
 
 
 def extract_files(inputs: Sequence[Path], out: Path, settings: Settings) -> int:
     """Extract all pages of `inputs` into `out`; prints the counts; 1 if no page gave a text.
 
     Raises SettingsError and InputError before anything is written where a name is not as needed.
+    Whatever it raises, an earlier `out` stays as it was.
     """
     if not inputs:
         raise SettingsError("webtext extract wants at least one file")
     for path in inputs:
         _check_input(path)
     _check_output(out)
+    drops_path = out.with_name(out.name + ".drops.jsonl")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
+        aside = Path(folder)
+        with _Drops(aside / drops_path.name) as drops, _Writer(aside / out.name) as writer:
+            _extract_all(inputs, settings, drops, writer)
+        ledger = drops.ledger
+        ledger.check("webtext extract")
+        for path in (drops_path, out):
+            (aside / path.name).replace(path)
+    counts = {"rows_in": ledger.rows_in, "rows_out": ledger.rows_out, "drops": dict(ledger.drops)}
+    print(json.dumps(counts))
+    if not ledger.rows_out:
+        print(f"webtext: no page gave a text; {drops_path} says why", file=sys.stderr)
+    return 0 if ledger.rows_out else 1
+
+
+def _extract_all(
+    inputs: Sequence[Path], settings: Settings, drops: "_Drops", writer: "_Writer"
+) -> None:
     engine = settings.engine
     limits = Limits(engine.item_cpu_s, engine.item_wall_s, engine.worker_memory_bytes)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    drops_path = out.with_name(out.name + ".drops.jsonl")
     waiting: list[RawPage] = []
-    documents = 0
 
     def pages() -> Iterator[RawPage]:
         for path in inputs:
@@ -95,21 +117,17 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings) -> int:
 
     pool = Pool(engine.workers, limits, engine.worker_items)
     try:
-        with _Drops(drops_path) as drops, _Writer(out) as writer:
-            for result in pool.map(ExtractPage(settings.documents), pages(), lambda *_: None):
-                page = waiting.pop(0)
-                if isinstance(result, Document):
-                    documents += 1
-                    writer.add(_row(page, result))
-                else:
-                    drops.add(page.id, page.url, result)
+        for result in pool.map(ExtractPage(settings.documents), pages(), lambda *_: None):
+            page = waiting.pop(0)
+            if isinstance(result, InputError):
+                raise result
+            if isinstance(result, Document):
+                drops.ledger.rows_out += 1
+                writer.add(_row(page, result))
+            else:
+                drops.add(page.id, page.url, result)
     finally:
         pool.close()
-    rows_in = documents + drops.counts.total()
-    print(json.dumps({"rows_in": rows_in, "rows_out": documents, "drops": dict(drops.counts)}))
-    if not documents:
-        print(f"webtext: no page gave a text; {drops_path} says why", file=sys.stderr)
-    return 0 if documents else 1
 
 
 def _check_input(path: Path) -> None:
@@ -127,18 +145,20 @@ def _check_output(out: Path) -> None:
 
 
 def read_pages(path: Path, drops: "_Drops") -> Iterator[RawPage]:
-    """The pages of one file; its records that are no page go to `drops`."""
+    """The pages of one file; its records and lines that are no page go to `drops`."""
     name = path.name.lower()
     if name.endswith(WARC_NAMES):
         yield from _from_warc(path, drops)
     elif name.endswith(HTML_NAMES):
+        drops.ledger.rows_in += 1
         yield RawPage(str(path), "", Response(200, HTML_HEADERS, path.read_bytes()))
     else:
-        yield from _from_jsonl(path)
+        yield from _from_jsonl(path, drops)
 
 
 def _from_warc(path: Path, drops: "_Drops") -> Iterator[RawPage]:
     for record in records(path):
+        drops.ledger.rows_in += 1
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
         capture = capture_of(record, path.name)
         if drop := _no_page(capture):
@@ -160,19 +180,24 @@ def _no_page(capture: Capture | Drop) -> Drop | None:
     return None
 
 
-def _from_jsonl(path: Path) -> Iterator[RawPage]:
+def _from_jsonl(path: Path, drops: "_Drops") -> Iterator[RawPage]:
     decoder = msgspec.json.Decoder(_Line)
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
+        drops.ledger.rows_in += 1
+        place = f"{path.name}, line {number}"
         try:
             row = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(
-                path, f"line {number}", str(error), 'Each line needs "html"; "url" is wished.'
-            ) from None
+            drops.add(str(number), "", Drop(Reason.LINE_INVALID, f"{place}: {error}"))
+            continue
+        id, url = str(row.id or row.url or number), row.url or ""
+        if row.html is None:
+            drops.add(id, url, Drop(Reason.TEXT_MISSING, f'{place}: it needs "html"'))
+            continue
         body = row.html.encode("utf-8", "replace")
-        yield RawPage(str(row.id or row.url or number), row.url, Response(200, UTF8_HEADERS, body))
+        yield RawPage(id, url, Response(200, UTF8_HEADERS, body))
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -188,10 +213,10 @@ def _row(page: RawPage, document: Document) -> dict[str, Any]:
 
 
 class _Drops:
-    """OUT.drops.jsonl: what gave no document, each with its reason; and their counts."""
+    """OUT.drops.jsonl: what gave no document, each with its reason; and the counts of all rows."""
 
     def __init__(self, path: Path) -> None:
-        self.counts: Counter[str] = Counter()
+        self.ledger = Ledger()
         self._file = path.open("w", encoding="utf-8")
 
     def __enter__(self) -> "_Drops":
@@ -201,7 +226,7 @@ class _Drops:
         self._file.close()
 
     def add(self, id: str, url: str, why: Drop | Fault) -> None:
-        self.counts[why.reason.value] += 1
+        self.ledger.drops[why.reason.value] += 1
         row = {"id": id, "url": url, "reason": why.reason.value, "detail": why.detail}
         self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
