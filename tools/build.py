@@ -64,7 +64,7 @@ def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Cal
     return {
         "links": lambda: links_stage(settings.links, dumps(), digest),
         "pages": lambda: pages_stage(settings.pages, warcs(), digest),
-        "documents": lambda: documents_stage(settings.documents, warcs()),
+        "documents": lambda: documents_stage(settings.documents, warcs(), digest),
         "corpus": lambda: corpus_stage(settings.corpus),
         "tokenizer": lambda: tokenizer_stage(settings.tokenizer, settings.shards, digest, base),
         "shards": lambda: shards_stage(settings.shards),

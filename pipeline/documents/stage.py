@@ -7,8 +7,9 @@ thread that feeds the workers has next to nothing to do.
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,18 +28,24 @@ from pipeline.settings import DocumentsSettings
 UNIT = "pages"
 PAGES_PER_PART = 2_000  # about a minute of two cores at 30 ms of CPU a page
 ROWS_PER_BATCH = 200
-LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid")  # they shape the rows
+# They shape the rows.
+LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "charset-normalizer")
 
 
-def documents_stage(rules: DocumentsSettings, warcs: Mapping[str, Path]) -> Stage:
-    """The stage; its input is the stage `pages`, made over the WARC files of these names."""
+def documents_stage(
+    rules: DocumentsSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
+) -> Stage:
+    """The stage; its input is the stage `pages`, made over the WARC files of these names.
+
+    `file_digest` gives a file's digest, and is asked only when the stage is planned.
+    """
     step = Step(
         name="extract",
         version=1,
         settings=rules,
         versions=_versions(),
         inputs=("pages",),
-        plan=_plan,
+        plan=partial(_plan, dict(warcs), file_digest),
         work=Extract(rules, dict(warcs)),
         schema=DOCUMENT,
         runs="items",
@@ -76,8 +83,18 @@ class Extract:
         out.book(UNIT, rows_in=len(pages), rows_out=len(documents))
 
 
-def _plan(inputs: Inputs) -> list[Part]:
-    """Parts of at most PAGES_PER_PART pages: small tables together, large ones cut."""
+def _plan(
+    warcs: Mapping[str, Path], file_digest: Callable[[Path], str], inputs: Inputs
+) -> list[Part]:
+    """Parts of at most PAGES_PER_PART pages: small tables together, large ones cut.
+
+    A part's digest covers the WARC files that it reads: a page's row says only where it lies.
+    """
+
+    @cache
+    def digest(warc: str) -> str:
+        return file_digest(warcs[warc])
+
     groups: list[list[_Slice]] = []
     pages = PAGES_PER_PART
     for found in _slices(inputs["pages"].parts):
@@ -90,7 +107,12 @@ def _plan(inputs: Inputs) -> list[Part]:
         Part(
             number,
             f"pages {number}",
-            digest_of([[found.digest, found.start, found.stop] for found in group]),
+            digest_of(
+                [
+                    [found.digest, found.start, found.stop, *map(digest, _warcs_of(found))]
+                    for found in group
+                ]
+            ),
             {"slices": [[found.path, found.start, found.stop] for found in group]},
         )
         for number, group in enumerate(groups)
@@ -115,6 +137,11 @@ def _slices(tables: Iterable[PartInfo]) -> Iterator[_Slice]:
             yield _Slice(str(info.path), info.digest, start, stop)
 
 
+def _warcs_of(found: _Slice) -> list[str]:
+    names = _read_slice(found.path, found.start, found.stop, ["warc"])["warc"]
+    return sorted(names.unique().to_pylist())
+
+
 def _read_pages(slices: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
     """The pages of these slices, in the order in which they lie in the WARC files."""
     pages = pa.concat_tables([_read_slice(*found) for found in slices])
@@ -123,18 +150,18 @@ def _read_pages(slices: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _read_slice(path: str, start: int, stop: int) -> pa.Table:
+def _read_slice(path: str, start: int, stop: int, columns: list[str] | None = None) -> pa.Table:
     # Only the row groups that are needed: a table may be large and its parts many.
     with pq.ParquetFile(path) as file:
-        groups, first, skipped = [], 0, 0
+        groups, first, before = [], 0, 0
         for number in range(file.num_row_groups):
             last = first + file.metadata.row_group(number).num_rows
             if last <= start:
-                skipped = last
+                before = last
             elif first < stop:
                 groups.append(number)
             first = last
-        return file.read_row_groups(groups).slice(start - skipped, stop - start)
+        return file.read_row_groups(groups, columns).slice(start - before, stop - start)
 
 
 def _row(page: dict[str, Any], document: Document) -> dict[str, Any]:

@@ -100,13 +100,12 @@ def run_stage(warcs: list[Path], every: int, workers: int) -> dict[str, float]:
         runs="items",
     )
     engine = EngineSettings(workers=workers, free_disk_min_bytes=0)
-    # Pages in every language count: the plain loop keeps them too.
-    stage = documents_stage(DocumentsSettings(languages=()), warc_names(warcs))
     with tempfile.TemporaryDirectory() as folder:
         with Build(Path(folder), engine, quiet=True) as build:
             build.run(Stage("pages", "links", (step,), gives="pages"))
             before_s = tree_cpu_s()
-            output = build.run(stage)
+            rules = DocumentsSettings(languages=())  # the plain loop keeps all languages too
+            output = build.run(documents_stage(rules, warc_names(warcs), build.files.digest))
         parts = output.parts
         return {
             "pages": sum(info.ledgers["pages"].rows_in for info in parts),
