@@ -96,3 +96,13 @@ def test_a_second_run_finds_everything_up_to_date(finished, webtext, tmp_path):
     assert before == after
     assert told.stderr == ""
     assert status(tmp_path / "build") == status(finished.folder)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demo_with_the_texts_of_this_installation_meets_its_plan(webtext, tmp_path, finished):
+    told = webtext("demo", "--out", tmp_path / "demo", "--to", "corpus")
+    assert "Every planted page and submission met the end that was planned for it." in told.stdout
+    found, seeded = (status(folder)["stages"] for folder in (tmp_path / "demo", finished.folder))
+    assert list(found) == ["links", "pages", "documents", "corpus"]
+    assert found["corpus"]["rows_out"] > seeded["corpus"]["rows_out"] + 100
