@@ -14,7 +14,7 @@ from typing import Any
 import toy
 
 import pipeline.engine.runner  # noqa: F401 (imported once, for all drivers)
-from pipeline.engine import build, publish, stage_run
+from pipeline.engine import build, parts, publish, stage_run
 from pipeline.errors import WebtextError
 from pipeline.settings import EngineSettings
 
@@ -97,6 +97,10 @@ def _before_cleaning() -> None:
     stage_run.StageRun._clean = _die
 
 
+def _while_cleaning() -> None:
+    parts.remove_tree = _die  # what `discard` calls once the folder has its other name
+
+
 KILLS = {
     "before step.json": _before_step_json,
     "between steps": _between_steps,
@@ -104,6 +108,7 @@ KILLS = {
     "before the first rename": lambda: _at_rename(1),
     "before the second rename": lambda: _at_rename(2),
     "before cleaning": _before_cleaning,
+    "while cleaning": _while_cleaning,
 }
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ class PartInfo:
     @property
     def path(self) -> Path:
         """The part's table."""
-        return self.folder / next(name for name in self.files if name.startswith("part-"))
+        tables = engine_files(self.number)[:2]  # what else starts with part- is the stage's own
+        return self.folder / next(name for name in tables if name in self.files)
 
     def to_json(self) -> dict[str, Any]:
         """Plain form, without the folder: a part may move with its build."""

@@ -1,6 +1,7 @@
 """A part is there with its sidecar, whole, or it is not there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -80,6 +81,18 @@ def test_further_files_count_in_the_digest_by_name_and_content(tmp_path):
         return out.commit().digest
 
     assert len({digest("a", "1"), digest("a", "2"), digest("b", "1")}) == 3
+
+
+def test_a_file_named_like_the_table_counts_in_no_digest_and_is_not_taken_for_it(tmp_path):
+    infos = []
+    for number, content in enumerate(("hello", "bye")):
+        out = writer(tmp_path / f"{number}")
+        out.write_rows([{"id": "a", "n": 1}])
+        out.file("part-00003.beside").write_text(content)
+        infos.append(out.commit())
+    assert infos[0].digest == infos[1].digest
+    turned = replace(infos[0], files=dict(reversed(infos[0].files.items())))
+    assert turned.read().to_pylist() == [{"id": "a", "n": 1}]
 
 
 def test_the_sidecar_of_an_exchange_says_where_each_buckets_rows_lie(tmp_path):
