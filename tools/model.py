@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.manifest import DEAR_S
-from pipeline.engine.parts import remove_tree, write_durably
+from pipeline.engine.parts import discard, write_durably
 from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
 from train.settings import TrainSettings, checked, from_options
@@ -114,7 +114,7 @@ def _json_lines(text: str) -> list[dict[str, Any]]:
 
 def _sweep(build: Build) -> None:
     for left in build.work.glob("*model-*"):
-        remove_tree(left)
+        discard(left)
 
 
 def _shaping(options: Mapping[str, Any]) -> dict[str, Any]:
