@@ -43,6 +43,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> in
     except TrainError as error:
         print(("" if isinstance(error, Stopped) else "error: ") + str(error), file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        # A full disk, a read-only folder: whatever was committed stands.
+        print(f"error: {error}; the last checkpoint stands", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted at once; the last checkpoint stands", file=sys.stderr)
         return 130

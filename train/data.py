@@ -40,12 +40,23 @@ class TokenFile:
     split: str
     offset: int
     tokens: int
+    vocab_size: int
 
     def read(self, start: int, count: int) -> Tokens:
         """Tokens start to start + count."""
         with self.path.open("rb") as file:
             file.seek(self.offset + 2 * start)
-            return np.frombuffer(file.read(2 * count), "<u2")
+            return self.checked(np.frombuffer(file.read(2 * count), "<u2"), start)
+
+    def checked(self, tokens: Tokens, start: int) -> Tokens:
+        """The tokens that were read from `start` on; DataError if one is not in the vocabulary."""
+        if tokens.size and tokens.max() >= self.vocab_size:
+            at = start + int(np.argmax(tokens >= self.vocab_size))
+            raise DataError(
+                f"{self.path}: token {at} is {tokens[at - start]}, the vocabulary has "
+                f"{self.vocab_size}; the file is damaged, or of another tokenizer"
+            )
+        return tokens
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,7 @@ def open_shards(folder: Path) -> Shards:
         raise DataError(f"{about_path}: not a list of shards ({error!r}); write it anew") from None
     files = []
     for path, split, tokens in listed:
-        file = _token_file(path, split)
+        file = _token_file(path, split, about["vocab_size"])
         if file.tokens != tokens:
             raise DataError(
                 f"{path}: holds {file.tokens} tokens, shards.json says {tokens}; write it anew"
@@ -98,7 +109,7 @@ def open_shards(folder: Path) -> Shards:
 def _open_plain(folder: Path) -> Shards:
     """Files that only have names: llm.c's or nanoGPT's, with GPT-2's vocabulary."""
     files = tuple(
-        _token_file(path, split)
+        _token_file(path, split, GPT2_VOCAB)
         for split in ("train", "val")
         for path in sorted(folder.glob(f"*{split}*.bin"))
     )
@@ -121,7 +132,7 @@ def _digest(*content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def _token_file(path: Path, split: str) -> TokenFile:
+def _token_file(path: Path, split: str, vocab_size: int) -> TokenFile:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -129,7 +140,7 @@ def _token_file(path: Path, split: str) -> TokenFile:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; write it anew") from None
     if head[0] != MAGIC:
-        return TokenFile(path, split, 0, size // 2)
+        return TokenFile(path, split, 0, size // 2, vocab_size)
     if head[1] != VERSION:
         raise DataError(f"{path}: version {head[1]} of the format; version {VERSION} is known")
     if HEADER_BYTES + 2 * int(head[2]) != size:
@@ -137,7 +148,7 @@ def _token_file(path: Path, split: str) -> TokenFile:
         raise DataError(
             f"{path}: the header promises {head[2]} tokens, the file holds {held}; copy it anew"
         )
-    return TokenFile(path, split, HEADER_BYTES, int(head[2]))
+    return TokenFile(path, split, HEADER_BYTES, int(head[2]), vocab_size)
 
 
 def unigram_entropy(shards: Shards, tokens_max: int = 4_000_000) -> float:
@@ -271,6 +282,7 @@ class Batches:
                 raise DataError(
                     f"{self.files[file].path}: ended before byte {wanted + row.nbytes}; was it cut?"
                 )
+            self.files[file].checked(row, start)
         return batch
 
     def _windows(self, shift: int) -> Ints:

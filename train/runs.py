@@ -17,6 +17,7 @@ from train.errors import BusyError, CheckpointError
 from train.model import GPT
 
 TOKENIZER = "tokenizer.json"
+FORMAT = "webtext-run/1"
 
 
 @contextmanager
@@ -50,6 +51,10 @@ def read_run(folder: Path) -> dict[str, Any]:
                 run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise CheckpointError(f"{path}: not valid JSON ({error})") from None
+            if run.get("format") != FORMAT:
+                raise CheckpointError(
+                    f"{path}: format {run.get('format')!r}; this version reads {FORMAT!r}"
+                )
             return {**run, "folder": str(place)}
     raise CheckpointError(f"{folder}: no run.json there; give the --out folder of a training run")
 

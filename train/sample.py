@@ -1,5 +1,6 @@
 """Sampling with a key-value cache: seeded, streamed, uneven prompts in one batch."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,12 @@ class Text:
             raise SettingsError(
                 "text needs the tokenizers library: pip install tokenizers"
             ) from None
+        try:
+            known = "model" in json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            known = False
+        if not known:
+            raise SettingsError(f"{path}: not a tokenizer.json of the tokenizers library")
         self._tokenizer: Any = Tokenizer.from_file(str(path))
         self.eot_id: int | None = self._tokenizer.token_to_id("<|endoftext|>")
 

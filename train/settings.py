@@ -36,7 +36,7 @@ EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is
 class TrainSettings:
     """Train a GPT on a folder of token shards, or go on where a run stopped.
 
-    Example: python -m train build/shards --out build/model --preset gpt2 --stop-after 2h
+    Example: python -m train build/shards --out runs/gpt2 --preset gpt2 --stop-after 2h
     """
 
     data: str = option(

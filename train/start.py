@@ -25,6 +25,7 @@ from train.log import LiveLine, RunLog, duration
 from train.loop import Loop, Result
 from train.model import GPT
 from train.runs import (
+    FORMAT,
     TOKENIZER,
     find_tokenizer,
     keep_tokenizer,
@@ -167,7 +168,7 @@ def _run(
     """What run.json keeps: all that is needed to go on, to sample, and to know what this was."""
     versions = {"python": platform.python_version(), "torch": torch.__version__}
     return {
-        "format": "webtext-run/1",
+        "format": FORMAT,
         "settings": asdict(settings),
         "config": asdict(recipe.config),
         "parameters": recipe.config.parameters(),

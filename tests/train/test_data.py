@@ -100,6 +100,20 @@ def test_a_cut_token_file_is_refused_by_name(copy):
         open_shards(copy)
 
 
+def test_a_token_outside_the_vocabulary_is_refused_by_its_place(copy):
+    path = copy / "train_000000.bin"
+    raw = bytearray(path.read_bytes())
+    raw[1024 + 2 * 40 : 1024 + 2 * 40 + 2] = (500).to_bytes(2, "little")
+    path.write_bytes(raw)
+    file = open_shards(copy).split("train")[0]
+    with pytest.raises(DataError, match=r"train_000000\.bin: token 40 is 500"):
+        file.read(8, 100)
+    batches = Batches((file,), 32, 8, seed=1)
+    with pytest.raises(DataError, match="token 40 is 500"):
+        for step in range(batches.epoch_windows // 8 + 1):
+            batches.batch(step)
+
+
 def test_a_missing_token_file_is_refused_by_name(copy):
     (copy / "val_000000.bin").unlink()
     with pytest.raises(DataError, match=r"val_000000\.bin"):

@@ -271,6 +271,35 @@ def test_the_log_says_what_guessing_and_counting_would_lose(whole_run):
     assert 3.5 < run["unigram_loss"] < run["uniform_loss"]
 
 
+def test_without_held_out_files_a_run_trains_and_evaluate_says_so(
+    make_shards, tiny, tmp_path, capsys
+):
+    shards, run = make_shards(tmp_path / "shards"), tmp_path / "run"
+    about = json.loads((shards / "shards.json").read_text())
+    about["files"] = [f for f in about["files"] if f["split"] == "train"]
+    about["splits"]["val"] = {"documents": 0, "tokens": 0, "text_bytes": 0}
+    (shards / "shards.json").write_text(json.dumps(about))
+    assert train(shards, run, *tiny, "--steps", "3", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["val_loss"] is None
+    assert main(["evaluate", str(run)]) == 1
+    assert "nothing to score in the split val" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_without_a_traceback(
+    shards_folder, tiny, tmp_path, capsys
+):
+    (tmp_path / "file").write_text("")
+    assert train(shards_folder, tmp_path / "file", *tiny) == 1
+    assert "error: " in (error := capsys.readouterr().err) and "Traceback" not in error
+
+
+def test_a_run_of_another_format_is_refused(whole_run, tmp_path, capsys):
+    run = shutil.copytree(whole_run, tmp_path / "run")
+    (run / "run.json").write_text('{"format": "webtext-run/9"}')
+    assert main(["--out", str(run), "--resume"]) == 1
+    assert "format 'webtext-run/9'" in capsys.readouterr().err
+
+
 def test_no_data_and_no_folder_are_usage_errors(tmp_path, capsys):
     assert main(["--out", str(tmp_path / "x")]) == 2
     assert main([str(tmp_path)]) == 2
