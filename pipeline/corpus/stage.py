@@ -13,6 +13,7 @@ that then falls itself. The steps before `publish` carry entries, not documents:
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,6 +43,9 @@ from pipeline.settings import CorpusSettings
 UNIT = "documents"
 KEYED_ENTRY = ENTRY.append(pa.field("url_key", pa.string()))
 BATCH_ROWS = 512
+# Named like the part's table: their content is in the rows' digests already (a sketch is made of
+# what text_hash is made of), and an Arrow file's bytes depend on pyarrow.
+SKETCHES, DECISIONS = ".sketches", "part-00000.decisions"
 PART_BYTES = 64 << 20  # documents of about so many bytes on disk become one part of the corpus
 VERSIONS = {"unicode": UNICODE_VERSION}  # of the tables that make tokens and normal forms
 
@@ -53,7 +57,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
         name="sign",
         version=1,
         settings={"wikipedia": rules.wikipedia},
-        versions=VERSIONS,
+        versions={**VERSIONS, "can_ada": version("can_ada")},  # it shapes url_key
         inputs=("documents",),
         plan=_plan_sign,
         work=_Sign(rules.wikipedia),
@@ -118,7 +122,7 @@ class _Sign:
     keep_wikipedia: bool
 
     def __call__(self, part: Part, out: PartWriter) -> None:
-        with SketchWriter(out.file(f"sketches-{part.number:05d}.arrow")) as writer:
+        with SketchWriter(out.file(f"part-{part.number:05d}{SKETCHES}")) as writer:
             for batch in _batches(Path(part.source["path"])):
                 out.heartbeat()
                 shingles = writer.write(batch["id"], batch["text"])
@@ -169,7 +173,7 @@ def _plan_walk(inputs: Inputs) -> list[Part]:
             str(info.folder / name)
             for info in sign.parts
             for name in info.files
-            if name.startswith("sketches-")
+            if name.endswith(SKETCHES)
         ],
         "entries": [str(info.path) for info in same_text.parts],
     }
@@ -185,7 +189,7 @@ class _Walk:
     def __call__(self, part: Part, out: PartWriter) -> None:
         entries = [pq.read_table(path, schema=ENTRY) for path in part.source["entries"]]
         sketches = [Path(path) for path in part.source["sketches"]]
-        decisions_path = out.file("decisions.arrow")
+        decisions_path = out.file(DECISIONS)
         decisions = decide(
             pa.concat_tables([ENTRY.empty_table(), *entries]),
             sketches,
@@ -199,7 +203,7 @@ class _Walk:
 
 def _plan_publish(inputs: Inputs) -> list[Part]:
     walk = inputs["walk"]
-    decisions = str(walk.folder / "decisions.arrow")
+    decisions = str(walk.folder / DECISIONS)
     parts = []
     for number, infos in enumerate(_together(inputs["documents"].parts)):
         digest = digest_of([walk.digest, [info.digest for info in infos]])

@@ -16,7 +16,7 @@ from pipeline.corpus.stage import corpus_stage
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of
 from pipeline.engine.drops import read_drops
-from pipeline.engine.parts import PartWriter
+from pipeline.engine.parts import PartWriter, read_sidecars
 from pipeline.engine.stage import Output, Part, Stage, Step
 from pipeline.engine.task import run_part
 from pipeline.errors import StageError
@@ -203,6 +203,13 @@ def test_parts_that_stand_in_another_order_are_taken_over_with_their_sketches(
     output = build(killed_in_the_walk, turned, 2)
     assert "corpus: sign" not in inline
     assert output.digest == build(tmp_path / "fresh", MIXED, 1).digest
+
+
+def test_the_bytes_of_a_sketch_file_count_in_no_digest(killed_in_the_walk: Path) -> None:
+    (step,) = (killed_in_the_walk / ".work").glob("corpus-sign-*")
+    names = [name for info in read_sidecars(step) for name in info.files]
+    assert any(name.endswith(stages.SKETCHES) for name in names)
+    assert all(name.startswith(("part-", ".meta/")) for name in names)
 
 
 def test_another_threshold_gives_another_corpus(inline: list[str], tmp_path: Path) -> None:
