@@ -33,8 +33,8 @@ from train.settings import (
 def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> int:
     """Run one command and give back its exit code; errors go to stderr without a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
-    # Read when torch is loaded. On two cores that others use too, threads that spin while they wait
-    # cost three times the CPU time and half the speed; on idle cores there is no difference.
+    # Read when torch is loaded. Threads that spin while they wait cost three times the CPU time
+    # and half the speed on two cores that others use too (demo preset, load 4).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     commands = {"evaluate": _evaluate, "sample": _sample, "export": _export}
     command = commands.get(words[0]) if words else None
