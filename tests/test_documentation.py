@@ -98,6 +98,12 @@ def test_every_make_target_that_a_document_shows_exists(name):
     assert set(re.findall(r"(?:\$ |`)make (\w+)", text)) <= TARGETS
 
 
+def test_the_ci_makes_what_the_readme_makes():
+    wanted = {c.line for c in shown("README.md") if c.line.startswith("make ") and not c.not_run}
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert wanted == {line for line in wanted if f"\n{line}" in script}
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_settings_file_that_a_document_shows_is_valid(name):
     text = (ROOT / name).read_text(encoding="utf-8")
