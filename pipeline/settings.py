@@ -276,18 +276,29 @@ def _unknown(key: str, known: set[str], where: str) -> str:
     return f"unknown setting {key}{where}{hint}"
 
 
+_NOT_NEGATIVE = (lambda n: n >= 0, "0 or more")
+_POSITIVE = (lambda n: n > 0, "1 or more")
+# Numbers of which zero makes no sense; of all others it means none, or has a meaning of its own.
+_ONE_OR_MORE = frozenset(
+    """
+    engine.parts_in_flight engine.bucket_bytes_max engine.item_cpu_s engine.item_wall_s
+    engine.worker_memory_bytes engine.worker_items links.url_chars_max pages.range_bytes
+    documents.body_bytes_max documents.depth_max documents.tag_attributes_max
+    documents.attributes_max documents.blocks_max documents.text_chars_max corpus.bands
+    shards.shard_tokens_max
+    """.split()
+)
+
+
 def _check(settings: Settings, source: _Source) -> None:
     """Refuse values that have the right type and make no sense."""
     wanted: dict[str, tuple[Callable[[Any], bool], str]] = {
         "engine.buckets": (lambda n: n > 0 and n & (n - 1) == 0, "a power of two"),
-        "engine.parts_in_flight": (lambda n: n > 0, "1 or more"),
         "links.karma_min": (lambda n: n >= 0, "0 or more; WebText used 3"),
         "links.date_min": (lambda day: day <= settings.links.date_max, "before links.date_max"),
         "pages.hops_max": (lambda n: 0 <= n <= 20, "from 0 to 20"),
-        "pages.range_bytes": (lambda n: n > 0, "1 or more"),
         "corpus.near_threshold": (lambda share: 0 < share <= 1, "above 0, at most 1"),
         "corpus.near_slack": (lambda share: 0 <= share <= 1, "from 0 to 1"),
-        "corpus.bands": (lambda n: n > 0, "1 or more"),
         "corpus.rows": (
             lambda n: n > 0 and n * settings.corpus.bands <= 128,
             "1 or more, and at most 128 / corpus.bands (a signature has 128 values)",
@@ -298,6 +309,11 @@ def _check(settings: Settings, source: _Source) -> None:
             "from 257 to 65,536 (shards hold 16-bit ids)",
         ),
     }
+    for section, values in as_tables(settings).items():
+        for name, value in values.items() if section not in ("profile", "train") else ():
+            if type(value) is int:
+                key = f"{section}.{name}"
+                wanted.setdefault(key, _POSITIVE if key in _ONE_OR_MORE else _NOT_NEGATIVE)
     for key, (holds, wish) in wanted.items():
         section, name = key.split(".")
         value = getattr(getattr(settings, section), name)

@@ -139,12 +139,31 @@ def test_a_value_of_the_wrong_type_names_key_value_line_and_type(toml, line, wan
         ("corpus.near_threshold", "1.2", "at most 1"),
         ("shards.val_share", "1.5", "below 1"),
         ("tokenizer.vocab_size", "70000", "16-bit ids"),
+        ("engine.bucket_bytes_max", "0", "1 or more"),
+        ("engine.workers", "-1", "0 or more"),
+        ("links.url_chars_max", "0", "1 or more"),
+        ("documents.text_chars_min", "-5", "0 or more"),
+        ("shards.shard_tokens_max", "0", "1 or more"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_told_what_would(option, value, wish):
     text = refusal(None, {option: value})
     assert text.startswith(f"{option} is {value} (option)")
     assert wish in text
+
+
+def test_no_number_that_counts_may_be_negative():
+    found = as_tables(Settings())
+    sections = {name: values for name, values in found.items() if isinstance(values, dict)}
+    keys = [
+        f"{section}.{name}"
+        for section, values in sections.items()
+        for name, value in values.items()
+        if type(value) is int and section != "train"
+    ]
+    assert len(keys) > 20
+    for key in keys:
+        assert refusal(None, {key: "-1"}).startswith(f"{key} is -1 (option); it must be ")
 
 
 def test_the_line_of_a_key_that_stands_in_two_tables_is_that_of_its_own(toml):
