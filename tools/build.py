@@ -72,7 +72,10 @@ def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Cal
 
 
 def find_inputs(patterns: Iterable[str], base: Path, key: str) -> list[Path]:
-    """The files that these patterns name, sorted; SettingsError names a pattern without any."""
+    """The files that these patterns name, sorted by pattern; a file that several name counts once.
+
+    SettingsError names a pattern without any.
+    """
     found: list[Path] = []
     for pattern in patterns:
         path = base.absolute() / pattern
@@ -82,4 +85,4 @@ def find_inputs(patterns: Iterable[str], base: Path, key: str) -> list[Path]:
         found += matches
     if not found:
         raise SettingsError(f"{key} names no files; set it in the settings file")
-    return found
+    return list({path.resolve(): path for path in found}.values())

@@ -1,8 +1,8 @@
 """The command `webtext`. Imports little but cyclopts: help answers in well under a second.
 
 Each command lives in `tools/commands.py` and imports what it needs when it is called. Settings may
-be given with any command that reads them, as `--links.karma-min 5`; they are taken out here, since
-they are the same for all.
+be given with any command that reads them, as `--links.karma-min 5` or `--profile clean`; they are
+taken out here, since they are the same for all.
 
 Exit codes: 0 done; 1 failed; 2 usage or settings; 3 finished, but a quality gate failed; 130 after
 Ctrl-C and 75 after SIGTERM, both resumable.
@@ -30,7 +30,7 @@ COMMANDS = (
     *("links", "extract", "dedup", "shards", "train", "evaluate", "sample"),
 )
 TOKENIZER_COMMANDS = ("train",)
-OVERRIDE = re.compile(r"--([a-z]+\.[a-z0-9_-]+)(?:=(.*))?", re.DOTALL)
+OVERRIDE = re.compile(r"--(profile|[a-z]+\.[a-z0-9_-]+)(?:=(.*))?", re.DOTALL)
 
 
 def _version() -> str:

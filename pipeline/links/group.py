@@ -65,7 +65,7 @@ def links_table(posts: pa.Table) -> pa.Table:
     """
     posts = _each_once(posts)
     karma, created = posts["karma"].to_numpy(), posts["created_s"].to_numpy()
-    link, rank = _numbers(posts["id"]), _ranks(posts["post_id"])
+    link, rank = _ranks(posts["id"]), _ranks(posts["post_id"])
     by_karma = np.lexsort((rank, created, -karma, link))
     by_time = np.lexsort((rank, created, link))
     starts = _starts(link)
@@ -98,7 +98,7 @@ def with_verdicts(links: pa.Table, rules: LinksSettings) -> pa.Table:
 
 def _each_once(posts: pa.Table) -> pa.Table:
     """Without repeated rows of one submission; rows without a post id are all different."""
-    link, rank = _numbers(posts["id"]), _ranks(posts["post_id"])
+    link, rank = _ranks(posts["id"]), _ranks(posts["post_id"])
     karma = posts["karma"].to_numpy()
     # The place in the table comes last: the table's order is a function of its rows.
     order = np.lexsort((np.arange(len(link)), -karma, rank, link))
@@ -109,13 +109,8 @@ def _each_once(posts: pa.Table) -> pa.Table:
     return posts if keep.all() else posts.take(np.sort(order[keep]))
 
 
-def _numbers(ids: pa.ChunkedArray) -> Ints:
-    """0, 1, 2 … for the ids of a sorted column, equal ids alike."""
-    codes: Ints = pc.rank(ids, tiebreaker="dense").to_numpy().astype(np.int64)
-    return codes
-
-
 def _ranks(texts: pa.ChunkedArray) -> Ints:
+    """1, 2, 3 … in the order of the texts, equal ones alike."""
     ranks: Ints = pc.rank(texts, tiebreaker="dense").to_numpy().astype(np.int64)
     return ranks
 

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.settings import Settings, load
 from tools import commands
+from tools.build import find_inputs
 from tools.cli import COMMANDS, TOKENIZER_COMMANDS, main, split_overrides
 
 ALL = [*((name,) for name in COMMANDS), *(("tokenizer", name) for name in TOKENIZER_COMMANDS)]
@@ -83,6 +84,8 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["links", "d", "--out", "o", "--linsk.karma-min", "5"], "did you mean links?"),
         (["links", "d", "--out", "o", "--links.karma-min", "few"], "Expected `int`"),
         (["links", "d", "--out", "o", "--links.karma-min=-3"], "it must be 0 or more"),
+        (["links", "d", "--out", "o", "--profile", "cleen"], "profile is 'cleen' (option); known"),
+        (["status", ".", "--profile", "clean"], "takes no settings: --profile"),
         (["links", "--out", "o"], "name at least one file"),
         (["build", "nowhere.toml"], "`webtext init` writes one"),
         (["build", "--train.preset", "gtp2"], "preset"),
@@ -127,6 +130,7 @@ def test_an_error_of_the_system_is_told_without_a_traceback(tmp_path, capsys):
         (["build", "--links.karma-min", "5"], ["build"], {"links.karma_min": "5"}),
         (["--links.karma-min=5", "build"], ["build"], {"links.karma_min": "5"}),
         (["--train.beta1=0.8"], [], {"train.beta1": "0.8"}),
+        (["--profile", "clean", "build"], ["build"], {"profile": "clean"}),
         (["--links.removed", "--x"], [], {"links.removed": "--x"}),
         (["--links.removed="], [], {"links.removed": ""}),
         (["--corpus.near-threshold=a=b"], [], {"corpus.near_threshold": "a=b"}),
@@ -135,6 +139,13 @@ def test_an_error_of_the_system_is_told_without_a_traceback(tmp_path, capsys):
 )
 def test_settings_are_told_apart_from_other_words(tokens, rest, overrides):
     assert split_overrides(tokens) == (rest, overrides)
+
+
+def test_a_file_that_two_patterns_name_counts_once(tmp_path):
+    for name in ("a.zst", "b.zst"):
+        (tmp_path / name).write_text("")
+    found = find_inputs(["b.zst", "*.zst"], tmp_path, "input.dumps")
+    assert found == [tmp_path / "b.zst", tmp_path / "a.zst"]
 
 
 def test_init_writes_a_file_that_gives_the_defaults_and_overwrites_none(tmp_path, capsys):
