@@ -50,6 +50,7 @@ class Frame:
     head: bytes = b""
     size: int = 0
     fault: str = ""
+    torn: bool = False  # the file ends within this record
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,8 @@ def _skip(form: "_Form", path: Path, offset: int, broken: _BrokenFrame, accept_t
             "Get the file again, or set pages.accept_torn = true to use the records before it",
         )
     end = form.size if follow is None else follow
-    return Frame(offset, end - offset, fault=str(broken))
+    torn = follow is None and broken.torn
+    return Frame(offset, end - offset, fault=str(broken), torn=torn)
 
 
 @dataclass(frozen=True, slots=True)

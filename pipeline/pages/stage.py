@@ -82,7 +82,17 @@ def pages_stage(
             _pages_step(follow),
         ),
         gives="pages",
+        check=_check,
     )
+
+
+def _check(outputs: Inputs) -> list[str]:
+    """A quality gate: WARC files that were torn, and accepted as they are."""
+    return [
+        f"pages: {info.notes['torn']}; what comes before was used"
+        for info in outputs["index"].parts
+        if "torn" in info.notes
+    ]
 
 
 def _index_step(
@@ -121,7 +131,7 @@ class Index:
     accept_torn: bool
 
     def __call__(self, part: Part, out: PartWriter) -> None:
-        """Every record is a row, or dropped as not_a_page or unreadable."""
+        """Every record is a row, or dropped as not_a_page or unreadable; a torn end is noted."""
         warc, stretch = part.source["warc"], Range(part.source["start"], part.source["end"])
         for batch in _batches(
             records(Path(part.source["path"]), stretch, accept_torn=self.accept_torn), BATCH_ROWS
@@ -129,6 +139,8 @@ class Index:
             captures = []
             for record in batch:
                 out.heartbeat(f"byte {record.offset}")
+                if record.torn:
+                    out.note("torn", f"{warc} is torn (byte {record.offset}: {record.fault})")
                 capture = capture_of(record, warc)
                 if isinstance(capture, Drop):
                     out.drop(

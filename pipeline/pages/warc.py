@@ -29,6 +29,7 @@ class Record:
     headers: Mapping[str, str]
     block: bytes
     fault: str = ""
+    torn: bool = False  # the file ends within this record
 
     @property
     def kind(self) -> str:
@@ -149,7 +150,7 @@ def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:
 def _record(frame: Frame, path: Path, *, whole: bool = True) -> Record:
     """The record in a frame; of one that is not `whole` the length is not checked."""
     if frame.fault:
-        return Record(frame.offset, frame.length, {}, b"", frame.fault)
+        return Record(frame.offset, frame.length, {}, b"", frame.fault, frame.torn)
     ends = _HEADER_END.search(frame.head)
     if not frame.head.startswith(START) or not ends:
         return Record(frame.offset, frame.length, {}, b"", "it has no WARC header")

@@ -60,12 +60,15 @@ def inline(monkeypatch):
 RULES = PagesSettings(hops_max=2)  # fewer rounds than by default: each is a step of the engine
 
 
-def build(folder, rows, paths, rules=RULES, buckets=2):
+def build(folder, rows, paths, rules=RULES, buckets=2, gates=None):
     engine = EngineSettings(buckets=buckets, workers=2, free_disk_min_bytes=1)
     with Build(folder, engine, quiet=True, redo=["links", "pages"]) as made:
         made.run(links_stage(rows))
         stage = pages_stage(rules, warc_names(paths), made.files.digest)
-        return made.run(stage)
+        output = made.run(stage)
+        if gates is not None:
+            gates += made.gates
+        return output
 
 
 def table_of(output):
@@ -218,7 +221,11 @@ def test_a_cut_file_stops_the_stage_unless_it_is_accepted(inline, archive, tmp_p
     archive.write_bytes(archive.read_bytes()[: last.offset + 20])
     with pytest.raises(InputError, match=f"{archive.name}, byte {last.offset}"):
         build(tmp_path / "build", ROWS, [archive])
-    output = build(tmp_path / "build", ROWS, [archive], replace(RULES, accept_torn=True))
+    gates = []
+    rules = replace(RULES, accept_torn=True)
+    output = build(tmp_path / "build", ROWS, [archive], rules, gates=gates)
+    place = f"{archive.name} is torn (byte {last.offset}: it is incomplete)"
+    assert gates == [f"pages: {place}; what comes before was used"]
     assert output.ledgers["records"].drops["unreadable"] == 2
     assert output.ledgers["records"].rows_in == 17
 
