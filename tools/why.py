@@ -4,6 +4,7 @@ Each stage is asked in the order of the flow, until one says that the row left. 
 thread: the same 32 digits in every table.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,7 +60,7 @@ def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
     folder = build / "links"
     row = _row(folder, id) if id else None
     if row is None:
-        return id, _without_row(folder, id, reason)
+        return id, _without_row(folder, id, url, reason)
     posts = _counted(row["posts"], "submission")
     karma = (
         f"karma {row['karma_max']} at best, {row['karma_sum']} in all, {row['karma_first']} first"
@@ -70,9 +71,11 @@ def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
     return id, Chapter("links", True, f"{posts}{first}: {karma}. Link {id}, {row['url']}", row)
 
 
-def _without_row(folder: Path, id: str, reason: Reason | None) -> Chapter:
+def _without_row(folder: Path, id: str, url: str, reason: Reason | None) -> Chapter:
     """What is said of a URL that is no link: its submissions' fates, or that there is none."""
-    if dropped := reasons_of(folder, id) if id else None:
+    # What has no link (a self post) is known by its URL as it was posted.
+    names = {id, url} - {""}
+    if dropped := sum((reasons_of(folder, name) for name in names), Counter[str]()):
         fates = (f"{n} [{r}] {Reason[r.upper()].sentence}" for r, n in dropped.most_common())
         count = _counted(dropped.total(), "submission")
         return Chapter("links", False, f"{count}, all dropped: {' '.join(fates)}", {})

@@ -91,7 +91,10 @@ class Post(msgspec.Struct, frozen=True, gc=False):
 
 
 class Dropped(msgspec.Struct, frozen=True, gc=False):
-    """A submission that does not. `id` is the link's where the URL has one, else the post's."""
+    """A submission that does not. `id` is the link's; the post's where there is no URL.
+
+    A URL without a link has no id: the drop is then found again by the URL as it was posted.
+    """
 
     reason: Reason
     id: str = ""
@@ -124,21 +127,21 @@ class Selector:
         if type(created) is not int:
             created = number_of(created)
         if created is None or not 0 < created < TIME_MAX_S:
-            return self._dropped(post, url, Reason.TIME_INVALID, repr(post.created_utc)[:40])
+            return self._dropped(url, Reason.TIME_INVALID, repr(post.created_utc)[:40])
         if not self._first_s <= created < self._end_s:
-            return self._dropped(post, url, Reason.OUTSIDE_DATES, f"posted at {created}")
+            return self._dropped(url, Reason.OUTSIDE_DATES, f"posted at {created}")
         self._count_age(post, created)
         if is_self_post(post):
-            return Dropped(Reason.SELF_POST, text_of(post.id), url)
+            return Dropped(Reason.SELF_POST, url=url)
         karma = whole(post.score, SCORE_MAX)
         if karma is None:
-            return self._dropped(post, url, Reason.SCORE_MISSING, repr(post.score)[:40])
+            return self._dropped(url, Reason.SCORE_MISSING, repr(post.score)[:40])
         against = self._reason_against(post)
         if against is not None:
-            return self._dropped(post, url, *against)
+            return self._dropped(url, *against)
         target = self._target(url)
         if target.reason is not None:
-            return Dropped(target.reason, target.id or text_of(post.id), url, target.detail)
+            return Dropped(target.reason, target.id, url, target.detail)
         subreddit = text_of(post.subreddit)
         return Post(target, karma, created, text_of(post.id), subreddit, post.over_18 is True)
 
@@ -176,9 +179,9 @@ class Selector:
             counts[0] += 1
             counts[1] += seen - created < DAY_S
 
-    def _dropped(self, post: Submission, url: str, reason: Reason, detail: str) -> Dropped:
+    def _dropped(self, url: str, reason: Reason, detail: str) -> Dropped:
         """With the link's id where there is one, so that `webtext why URL` finds the drop."""
-        return Dropped(reason, self._target(url).id or text_of(post.id), url, detail)
+        return Dropped(reason, self._target(url).id, url, detail)
 
 
 class UrlRules:

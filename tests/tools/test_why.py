@@ -19,6 +19,7 @@ OF_CORPUS = {
     "wikipedia_domain", "wikipedia_mirror", "wikipedia_mark", "same_url", "exact_copy", "near_copy",
 }  # fmt: skip
 MAY_10_2012_S = 1_336_600_000
+SELF_POST = "https://www.reddit.com/r/news/comments/abc/a_text/"
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,8 @@ def links_only(tmp_path_factory):
     faults = [{"over_18": True}, {"over_18": True}, {"score": None}]
     posts = [{**post, **fault} for fault in faults]
     posts.append({**post, "url": "https://kept.example/"})
+    posts.append({**post, "url": SELF_POST, "is_self": True})
+    posts.append({**post, "url": "http://[broken/"})
     (folder / "RS.jsonl").write_text("".join(json.dumps(post) + "\n" for post in posts))
     words = ["links", str(folder / "RS.jsonl"), "--out", str(folder / "build")]
     assert main([*words, "--links.over-18", "false", "--engine.workers", "1"]) == 0
@@ -120,6 +123,14 @@ def test_dropped_submissions_are_counted_by_reason_from_their_hashes(links_only)
     (chapter,) = why(links_only, "https://www.a.example")
     assert chapter.text.startswith("3 submissions, all dropped: 2 [over_18]")
     assert "1 [score_missing]" in chapter.text
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"), [(SELF_POST, "self_post"), ("http://[broken/", "url_invalid")]
+)
+def test_a_submission_that_is_no_link_is_found_by_its_url_as_it_was_posted(links_only, url, reason):
+    (chapter,) = why(links_only, url)
+    assert chapter.text.startswith(f"1 submission, all dropped: 1 [{reason}]")
 
 
 def test_the_story_ends_where_the_build_does(links_only):
