@@ -4,7 +4,7 @@ import pytest
 
 SIGKILLED = -9
 MID_PART = [
-    "kill the driver",
+    pytest.param("kill the driver", marks=pytest.mark.slow),
     "kill the driver, hold the lock",
     "kill the driver before the sidecar",
 ]
@@ -34,7 +34,13 @@ def test_a_driver_killed_in_the_middle_of_a_part_takes_its_workers_along_and_a_r
     assert killable.done()["read"] == 4 - len(committed)
 
 
-@pytest.mark.parametrize("moment", LATER)
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(moment, marks=[pytest.mark.slow] * (moment == "before the manifest"))
+        for moment in LATER
+    ],
+)
 def test_a_driver_killed_after_its_parts_leaves_them_to_the_next_run(
     killable, digest, all_gone, inline, moment
 ):

@@ -75,6 +75,7 @@ def test_a_part_that_exits_is_a_fault_and_does_not_end_the_driver(toys):
         toys.build("a", do={"a": "exit"})
 
 
+@pytest.mark.slow
 def test_every_part_is_done_once_and_workers_share_them(toys):
     labels = tuple(f"part {n}" for n in range(12))
     toys.build(*labels)
