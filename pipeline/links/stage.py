@@ -138,6 +138,7 @@ class Verdict:
     def __call__(self, part: Part, out: PartWriter) -> None:
         """A kept link stands for all of its posts, one below the limit drops them."""
         rule = f"karma_{self.rules.karma_rule}"
+        out.book("submissions")  # of no links too: then the stage says why it kept nothing
         for batch in pq.ParquetFile(part.source["path"]).iter_batches(BATCH_LINES):
             out.heartbeat()
             links = with_verdicts(pa.Table.from_batches([batch]), self.rules)
