@@ -1,0 +1,64 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from pipeline.errors import SettingsError
+from tools.build import find_inputs
+from tools.cli import main
+from tools.demo.captures import Capture, write_warc
+
+
+def test_patterns_are_relative_to_the_settings_file_and_give_each_file_once(tmp_path):
+    for name in ("b.zst", "a.zst", "c.gz"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "d.zst").mkdir()
+    found = find_inputs(["*.zst", str(tmp_path / "a.zst"), "c.gz"], tmp_path, "input.dumps")
+    assert [path.name for path in found] == ["a.zst", "b.zst", "c.gz"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "said"),
+    [
+        ((), "input.dumps names no files"),
+        (("*.nothing",), r"input.dumps: no file matches \*.nothing \(relative to"),
+    ],
+)
+def test_input_that_names_no_file_is_refused(tmp_path, patterns, said):
+    with pytest.raises(SettingsError, match=said):
+        find_inputs(patterns, tmp_path, "input.dumps")
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    """Two good links, and a capture of another page."""
+    posts = [
+        {"id": f"p{n}", "url": f"http://a.example/{n}", "score": 9, "created_utc": 1_350_000_000}
+        for n in range(2)
+    ]
+    (tmp_path / "RS.jsonl").write_text("".join(json.dumps(post) + "\n" for post in posts))
+    capture = Capture("http://b.example/", datetime(2015, 3, 1, tzinfo=UTC), b"<p>A page.")
+    write_warc(tmp_path / "web.warc.gz", [capture], stored=False)
+    settings = tmp_path / "webtext.toml"
+    settings.write_text('[input]\ndumps = ["RS.jsonl"]\nwarcs = ["web.warc.gz"]\n')
+    return settings
+
+
+def test_a_stage_that_keeps_nothing_stops_the_build_with_reasons_and_what_came_before_stays(
+    inputs, tmp_path, capsys
+):
+    few = ["--engine.workers", "1", "--engine.buckets", "2"]
+    assert main(["build", str(inputs), "--out", str(tmp_path / "build"), *few]) == 1
+    told = capsys.readouterr().err
+    assert "webtext: pages kept nothing of 2 links (not_captured 2); nothing was published" in told
+    assert "http://a.example/0: No capture of this URL is in the sources." in told
+    assert main(["status", str(tmp_path / "build"), "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert stages["links"]["state"] == "done"
+    assert stages["pages"]["state"] == "partial"
+
+
+def test_a_file_in_the_place_of_the_build_is_an_error(inputs, tmp_path, capsys):
+    (tmp_path / "build").write_text("")
+    assert main(["build", str(inputs), "--out", str(tmp_path / "build")]) == 2
+    assert "cannot build in" in capsys.readouterr().err
