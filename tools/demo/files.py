@@ -37,6 +37,9 @@ text_chars_max = 100_000
 
 [tokenizer]
 vocab_size = 8192
+
+[train]
+preset = "demo"
 """
 DOCS_SITES = (
     Site("Python Handbook", "https://docs.pyhandbook.example", "docs", "docs", 0, "/3/{slug}.html"),
