@@ -78,9 +78,7 @@ def _holder(text: str) -> str:
 
 
 class StopFlag:
-    """A file that asks every part of a build to stop: before it starts, on its way, or before it
-    commits.
-    """
+    """A file that asks every part of a build to stop: before it starts, or on its way."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
