@@ -1,6 +1,4 @@
-"""The whole flow: the one place where pipeline and train meet.
-
-    links -> pages -> documents -> corpus -> tokenizer -> shards -> model -> report
+"""The whole flow, as flow.py names its stages: the one place where pipeline and train meet.
 
 Every stage is resumed where it stopped; what is up to date is not touched.
 """
@@ -19,9 +17,8 @@ from pipeline.pages.warc import warc_names
 from pipeline.settings import Settings
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from tools import model
+from tools.flow import STAGES
 from tools.report import write_report
-
-STAGES = ("links", "pages", "documents", "corpus", "tokenizer", "shards", "model", "report")
 
 
 def run_build(

@@ -11,13 +11,15 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from pipeline.errors import WebtextError
+from tools.flow import STAGES
 
 Overrides = Annotated[dict[str, str], Parameter(parse=False)]
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
+LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
 
 
-def demo(*, out: Path = Path("build/demo"), to: str = "report", overrides: Overrides) -> int:
+def demo(*, out: Path = Path("build/demo"), to: LastStage = "report", overrides: Overrides) -> int:
     """Run the whole flow on a small web of our own, offline, in about four minutes.
 
     Example: webtext demo --out build/demo
@@ -26,10 +28,7 @@ def demo(*, out: Path = Path("build/demo"), to: str = "report", overrides: Overr
     ----------
     out
         The build folder; the web and the submissions are made in OUT/input.
-    to
-        The last stage to make: links, pages, documents, corpus, tokenizer, shards, model, report.
     """
-    from tools.build import STAGES
     from tools.demo import differences, write_demo
 
     files = write_demo(out / "input")
@@ -62,7 +61,7 @@ def build(
     /,
     *,
     out: Path = Path("build"),
-    to: str = "report",
+    to: LastStage = "report",
     redo: tuple[str, ...] = (),
     keep_versions: bool = False,
     overrides: Overrides,
@@ -77,8 +76,6 @@ def build(
         The settings file; paths in it are relative to it.
     out
         The build folder.
-    to
-        The last stage to make: links, pages, documents, corpus, tokenizer, shards, model, report.
     redo
         A stage that may be made again although it was dear; may be given more than once.
     keep_versions

@@ -21,9 +21,9 @@ from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.manifest import read_manifest
 from pipeline.errors import SettingsError
+from tools.flow import ENGINE_STAGES
 from tools.model import model_status
 
-STAGES = ("links", "pages", "documents", "corpus", "tokenizer", "shards")
 DIGEST_DIGITS = 8  # shown in the table, which then fits a terminal
 PLAIN_WIDTH = 120  # of the table where there is no terminal
 
@@ -32,12 +32,12 @@ def status(folder: Path) -> dict[str, Any]:
     """The state of every stage that the folder knows of, in the order of the flow."""
     if not folder.is_dir():
         raise SettingsError(f"{folder}: no such build folder")
-    stages = {name: found for name in STAGES if (found := _stage(folder, name))}
+    stages = {name: found for name in ENGINE_STAGES if (found := _stage(folder, name))}
     if found := model_status(folder):
         stages["model"] = found
     if not stages:
         raise SettingsError(f"{folder} holds no stage of a build")
-    content = [[name, stages[name]["digest"]] for name in STAGES if name in stages]
+    content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
     return {"stages": stages, "digest": digest_of(content)}
 
 

@@ -1,12 +1,21 @@
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.errors import SettingsError
-from tools.build import find_inputs
+from pipeline.settings import Settings
+from tools.build import _stage_makers, find_inputs
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
+from tools.flow import ENGINE_STAGES, STAGES
+
+
+def test_the_build_makes_each_stage_that_the_flow_names():
+    build = SimpleNamespace(files=SimpleNamespace(digest=None))
+    assert tuple(_stage_makers(build, Settings(), base=None)) == ENGINE_STAGES
+    assert STAGES[len(ENGINE_STAGES) :] == ("model", "report")
 
 
 def test_patterns_are_relative_to_the_settings_file_and_give_each_file_once(tmp_path):

@@ -13,6 +13,7 @@ from pipeline.settings import Settings, load
 from tools import commands
 from tools.build import find_inputs
 from tools.cli import COMMANDS, TOKENIZER_COMMANDS, main, split_overrides
+from tools.flow import STAGES
 
 ALL = [*((name,) for name in COMMANDS), *(("tokenizer", name) for name in TOKENIZER_COMMANDS)]
 HEAVY = ("apache_beam", "torch", "pyarrow", "numpy", "trafilatura", "tokenizers", "rich.progress")
@@ -54,6 +55,11 @@ def test_each_command_has_help_with_an_example_and_its_parameters(helps, words):
         assert f"webtext {words[0]}" in text
     else:
         assert "--out" in text or "--json" in text
+
+
+@pytest.mark.parametrize("name", ["demo", "build"])
+def test_help_names_every_stage_that_a_build_may_end_with(helps, name):
+    assert ", ".join(STAGES) in " ".join(helps[(name,)].replace("│", " ").split())
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
