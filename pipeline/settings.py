@@ -190,11 +190,12 @@ def as_tables(settings: Settings) -> dict[str, Any]:
     return asdict(settings)
 
 
-def to_toml() -> str:
-    """A settings file with every setting at its default, for `webtext init`."""
-    lines = ['profile = "paper"']
-    for section, values in as_tables(Settings()).items():
-        if section not in ("profile", "train"):
+def to_toml(settings: Settings | None = None) -> str:
+    """A settings file that `load` reads as these settings (None: the defaults), each of them."""
+    tables = as_tables(settings or Settings())
+    lines = [f"profile = {_toml(tables.pop('profile'))}"]
+    for section, values in tables.items():
+        if values:  # [train] is empty until something is set
             lines += ["", f"[{section}]"]
             lines += [f"{name} = {_toml(value)}" for name, value in values.items()]
     return "\n".join(lines) + "\n"
@@ -203,7 +204,8 @@ def to_toml() -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
-    return json.dumps(value, ensure_ascii=False)  # the same for text, numbers, booleans and lists
+    # JSON writes text, numbers, booleans and lists as TOML does, but for one character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", r"\u007f")
 
 
 @dataclass(frozen=True)

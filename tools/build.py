@@ -9,16 +9,20 @@ from pathlib import Path
 from pipeline.corpus.stage import corpus_stage
 from pipeline.documents.stage import documents_stage
 from pipeline.engine.build import Build
+from pipeline.engine.parts import write_durably
 from pipeline.engine.stage import Stage
 from pipeline.errors import SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.pages.stage import pages_stage
 from pipeline.pages.warc import warc_names
-from pipeline.settings import Settings
+from pipeline.settings import Settings, to_toml
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from tools import model
 from tools.flow import STAGES
 from tools.report import write_report
+
+RECORD = "webtext.toml"  # in the build folder: what it was made with
+RECORD_HEAD = "# What this folder was last built with: a record, which no build reads by itself."
 
 
 def run_build(
@@ -38,6 +42,7 @@ def run_build(
         raise SettingsError(f"--to {to}: no such stage; known: {', '.join(STAGES)}")
     train_options = model.check_settings(settings.train)
     with Build(folder, settings.engine, redo=redo, keep_versions=keep_versions) as build:
+        write_durably(folder / RECORD, _record(settings, base))
         makers = _stage_makers(build, settings, base)
         for name in STAGES[: STAGES.index(to) + 1]:
             if name == "model":
@@ -47,6 +52,29 @@ def run_build(
             else:
                 build.run(makers[name]())
         return build.gates
+
+
+def check_record(folder: Path, settings_path: Path) -> None:
+    """Raise SettingsError if the build's record stands in for a settings file, or the reverse."""
+    record = folder / RECORD
+    if not record.exists():
+        return
+    text = record.read_text(encoding="utf-8", errors="replace")
+    if not text.startswith(RECORD_HEAD):
+        raise SettingsError(
+            f"{record} is a settings file of yours, and a build keeps a record of its settings "
+            "under that name; build in another folder, such as --out build"
+        )
+    if settings_path.resolve() == record.resolve():
+        raise SettingsError(
+            f"{record} is this build's record of its settings, not a settings file; copy it "
+            "elsewhere to build by it"
+        )
+
+
+def _record(settings: Settings, base: Path) -> str:
+    place = f"# Paths are relative to {base.absolute()}"
+    return f"{RECORD_HEAD}\n{place}\n\n{to_toml(settings)}"
 
 
 def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Callable[[], Stage]]:

@@ -75,7 +75,7 @@ def build(
     settings
         The settings file; paths in it are relative to it.
     out
-        The build folder.
+        The build folder. OUT/webtext.toml records the settings; it is never read by itself.
     redo
         A stage that may be made again although it was dear; may be given more than once.
     keep_versions
@@ -301,9 +301,10 @@ def _build(
     redo: tuple[str, ...] = (),
     keep_versions: bool = False,
 ) -> int:
-    from tools.build import run_build
+    from tools.build import check_record, run_build
     from tools.summary import show_build
 
+    check_record(out, settings_path)
     settings = _settings(settings_path, overrides)
     gates = run_build(
         out, settings, settings_path.parent, to=to, redo=redo, keep_versions=keep_versions

@@ -1,14 +1,17 @@
 """Bad settings are refused before any work: with the key, the line and the nearest known name."""
 
+import tomllib
 from dataclasses import FrozenInstanceError, fields, is_dataclass
 from datetime import date
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
-from pipeline.settings import PROFILES, Settings, as_tables, from_tables, load
+from pipeline.settings import PROFILES, Settings, as_tables, from_tables, load, to_toml
 
 
 @pytest.fixture
@@ -210,3 +213,24 @@ def test_settings_cannot_be_changed_after_they_are_read():
         Settings().links.karma_min = 4
     sections = [getattr(Settings(), field.name) for field in fields(Settings)]
     assert all(hash(s) for s in sections if is_dataclass(s))
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # lone surrogates are no UTF-8
+
+
+@given(
+    profile=st.sampled_from(sorted(PROFILES)),
+    dumps=st.lists(TEXT),
+    day=st.dates(max_value=date(2017, 12, 31)),
+    near=st.floats(0.01, 1),
+    over_18=st.booleans(),
+    train=st.dictionaries(st.sampled_from(["steps", "lr"]), TEXT | st.integers() | st.booleans()),
+)
+@example("paper", ['"\\ \x7f\n\x85'], date(2012, 1, 1), 0.5, True, {})
+def test_settings_survive_being_written_as_toml(profile, dumps, day, near, over_18, train):
+    tables = {
+        "profile": profile, "input": {"dumps": dumps}, "corpus": {"near_threshold": near},
+        "links": {"date_min": day, "over_18": over_18}, "train": train,
+    }  # fmt: skip
+    settings = from_tables(tables)
+    assert from_tables(tomllib.loads(to_toml(settings))) == settings

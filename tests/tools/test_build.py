@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, load
 from tools.build import _stage_makers, find_inputs
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.flow import ENGINE_STAGES, STAGES
+
+FEW = ("--engine.workers", "1", "--engine.buckets", "2")
 
 
 def test_the_build_makes_each_stage_that_the_flow_names():
@@ -56,8 +58,7 @@ def inputs(tmp_path):
 def test_a_stage_that_keeps_nothing_stops_the_build_with_reasons_and_what_came_before_stays(
     inputs, tmp_path, capsys
 ):
-    few = ["--engine.workers", "1", "--engine.buckets", "2"]
-    assert main(["build", str(inputs), "--out", str(tmp_path / "build"), *few]) == 1
+    assert main(["build", str(inputs), "--out", str(tmp_path / "build"), *FEW]) == 1
     told = capsys.readouterr().err
     assert "webtext: pages kept nothing of 2 links (not_captured 2); nothing was published" in told
     assert "http://a.example/0: No capture of this URL is in the sources." in told
@@ -71,3 +72,37 @@ def test_a_file_in_the_place_of_the_build_is_an_error(inputs, tmp_path, capsys):
     (tmp_path / "build").write_text("")
     assert main(["build", str(inputs), "--out", str(tmp_path / "build")]) == 2
     assert "cannot build in" in capsys.readouterr().err
+
+
+def test_a_build_keeps_the_settings_that_it_was_made_with(inputs, tmp_path):
+    words = ["--to", "links", "--links.karma-min", "5", "--train.steps", "7", "--profile", "clean"]
+    assert main(["build", str(inputs), "--out", str(tmp_path / "build"), *FEW, *words]) == 0
+    record = tmp_path / "build" / "webtext.toml"
+    overrides = {"links.karma_min": 5, "train.steps": "7", "profile": "clean"}
+    overrides |= {"engine.workers": 1, "engine.buckets": 2}
+    assert load(record) == load(inputs, overrides)
+    assert f"# Paths are relative to {tmp_path}\n" in record.read_text()
+
+
+def test_the_record_of_a_build_is_never_its_settings_file(inputs, tmp_path, monkeypatch, capsys):
+    assert (
+        main(["build", str(inputs), "--out", str(tmp_path / "build"), "--to", "links", *FEW]) == 0
+    )
+    before = (tmp_path / "build" / "webtext.toml").read_text()
+    monkeypatch.chdir(tmp_path / "build")
+    assert main(["build", "--out", ".", "--to", "links", *FEW]) == 2
+    assert "is this build's record of its settings" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path / "build" / "links")
+    assert main(["build", "--out", "..", "--to", "links", *FEW]) == 2
+    assert "no such settings file" in capsys.readouterr().err
+    assert (tmp_path / "build" / "webtext.toml").read_text() == before
+
+
+def test_a_persons_settings_file_is_never_overwritten_by_the_record(inputs, tmp_path, capsys):
+    before = inputs.read_text()
+    other = tmp_path / "other.toml"
+    other.write_text(before)
+    for settings in (inputs, other):
+        assert main(["build", str(settings), "--out", str(tmp_path), "--to", "links"]) == 2
+        assert "is a settings file of yours" in capsys.readouterr().err
+    assert inputs.read_text() == before
