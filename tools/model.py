@@ -24,7 +24,7 @@ from train.errors import TrainError
 from train.settings import TrainSettings, checked, from_options
 
 COMMIT = "webtext.json"
-VERSION = 1  # of what is done here with a trained model: evaluation, prompts, samples
+VERSION = 2  # of what is done here with a trained model: evaluation, prompts, samples
 # Prompts of the samples shown in the report: the start of a document, and plain openings.
 PROMPTS = ("", "The ", "In the beginning ", "How to ")
 SAMPLE_TOKENS = 120

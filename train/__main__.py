@@ -83,6 +83,13 @@ def _evaluate(argv: list[str], prog: str) -> int:
     print(f"{found['checkpoint']}, split {found['split']}, {found['tokens']:,} tokens")
     print(f"loss {found['loss']:.4f} nats a token, perplexity {found['perplexity']:.2f}")
     print(f"bits per byte {bits:.4f}" if bits else "bits per byte: not known for these tokens")
+    if found["hosts"]:
+        print(f"\n{'host':<40}{'documents':>11}{'tokens':>12}{'loss':>9}")
+    for row in found["hosts"]:
+        name, loss = row["host"] or "(no URL)", f"{row['loss']:.4f}"
+        print(f"{name:<40}{row['documents']:>11,}{row['tokens']:>12,}{loss:>9}")
+    if found["hosts_in_all"] > len(found["hosts"]):
+        print(f"and {found['hosts_in_all'] - len(found['hosts']):,} hosts of fewer tokens")
     return 0
 
 

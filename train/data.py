@@ -163,20 +163,41 @@ def unigram_entropy(shards: Shards, tokens_max: int = 4_000_000) -> float:
     return float(-(share * np.log(share)).sum())
 
 
-def documents_in(file: TokenFile, start: int, stop: int) -> list[str]:
-    """Ids of the documents that tokens start to stop belong to; none where there is no index."""
+@dataclass(frozen=True)
+class Documents:
+    """What a file's index says: the first token of each document, then the file's end; ids."""
+
+    starts: npt.NDArray[np.uint64]
+    ids: bytes  # 16 a document
+
+    def at(self, token: npt.ArrayLike) -> Ints:
+        """The number of the document that holds each of the tokens, from 0."""
+        wanted = np.asarray(token, np.uint64)
+        return np.maximum(0, np.searchsorted(self.starts, wanted, "right") - 1)
+
+
+def documents_of(file: TokenFile) -> Documents | None:
+    """The index beside a file; None where there is none."""
     path = file.path.with_suffix(".idx")
     if not path.exists():
-        return []
+        return None
     raw = path.read_bytes()
     if raw[:8] != INDEX_MAGIC:
-        return []
+        return None
     count = int.from_bytes(raw[16:24], "little")
     starts = np.frombuffer(raw, "<u8", count + 1, INDEX_HEADER_BYTES)
     ids_at = INDEX_HEADER_BYTES + 8 * (2 * count + 1)
-    first = max(0, int(np.searchsorted(starts, start, "right")) - 1)
-    last = int(np.searchsorted(starts[:count], stop, "left"))
-    return [raw[ids_at + 16 * i : ids_at + 16 * (i + 1)].hex() for i in range(first, last)]
+    return Documents(starts, raw[ids_at : ids_at + 16 * count])
+
+
+def documents_in(file: TokenFile, start: int, stop: int) -> list[str]:
+    """Ids of the documents that tokens start to stop belong to; none where there is no index."""
+    index = documents_of(file)
+    if index is None:
+        return []
+    first, last = index.at([start, stop - 1]).tolist()
+    last = min(last, len(index.ids) // 16 - 1)
+    return [index.ids[16 * i : 16 * (i + 1)].hex() for i in range(first, last + 1)]
 
 
 def _mix(x: npt.NDArray[np.uint64], key: int) -> npt.NDArray[np.uint64]:
@@ -347,13 +368,20 @@ def prefetched(batches: Batches, start: int, depth: int = 2) -> Iterator[Tokens]
         reader.join()
 
 
-def held_out(files: tuple[TokenFile, ...], n_ctx: int, tokens: int = 0) -> Iterator[Tokens]:
-    """Windows of up to n_ctx + 1 tokens in file order, in which each token but the first of a file
-    is a target exactly once. With `tokens`, only windows evenly spread until about so many targets.
-    """
+def held_out_places(
+    files: tuple[TokenFile, ...], n_ctx: int, tokens: int = 0
+) -> list[tuple[TokenFile, int]]:
+    """File and first token of each window of `held_out`."""
     places = [(f, start) for f in files for start in range(0, f.tokens - 1, n_ctx)]
     if tokens and places:
         count = min(len(places), max(1, tokens // n_ctx))
         places = [places[i * len(places) // count] for i in range(count)]
-    for file, start in places:
+    return places
+
+
+def held_out(files: tuple[TokenFile, ...], n_ctx: int, tokens: int = 0) -> Iterator[Tokens]:
+    """Windows of up to n_ctx + 1 tokens in file order, in which each token but the first of a file
+    is a target exactly once. With `tokens`, only windows evenly spread until about so many targets.
+    """
+    for file, start in held_out_places(files, n_ctx, tokens):
         yield file.read(start, min(n_ctx + 1, file.tokens - start))

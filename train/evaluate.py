@@ -1,26 +1,43 @@
-"""Held-out loss, perplexity and bits per byte."""
+"""Held-out loss, perplexity and bits per byte, of a whole split and of each source host.
+
+The hosts come from `.urls.txt` and `.idx` beside the shards.
+"""
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (its usual name)
 
 from train.choices import Choices, device_of
-from train.data import Shards, Tokens, held_out, open_shards
+from train.data import (
+    Documents,
+    Shards,
+    TokenFile,
+    Tokens,
+    documents_of,
+    held_out,
+    held_out_places,
+    open_shards,
+)
 from train.errors import DataError
-from train.loss import LanguageModelLoss
 from train.model import GPT
 from train.runs import load_model, read_run
 from train.settings import EvaluateSettings
 
 ROWS = 16  # windows of one pass: any number gives the same sum but for rounding
+HOSTS_MAX = 20  # that `evaluate` tells of, those with the most tokens
+Losses = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -82,19 +99,121 @@ def _equal_lengths(windows: Iterable[Tokens], size: int) -> Iterator[Tokens]:
             yield np.stack(rows)
 
 
-def score_split(model: GPT, shards: Shards, split: str, tokens: int = 0) -> Score:
-    """The score of a split (or of about `tokens` of it, evenly spread).
+@dataclass
+class HostScore:
+    """The summed loss of the documents of one host; "" where their URLs are not known.
 
-    Bits per byte needs the whole split, since bytes are known by file and document only.
+    A loss counts for the document of the token that predicts, so the end of a document is its own.
+    """
+
+    host: str
+    documents: int = 0
+    tokens: int = 0
+    nats: float = 0.0
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy in nats a token."""
+        return self.nats / self.tokens
+
+
+def score_split(
+    model: GPT, shards: Shards, split: str, tokens: int = 0
+) -> tuple[Score, list[HostScore]]:
+    """The score of a split (or of about `tokens` of it, evenly spread) and of each host in it.
+
+    Bits per byte needs the whole split, since bytes are known by file and document only. Hosts come
+    with the most tokens first; there are none where the shards have no index or no list of URLs.
     """
     files = shards.split(split)
-    if not sum(max(0, f.tokens - 1) for f in files):
+    targets = sum(max(0, f.tokens - 1) for f in files)
+    if not targets:
         raise DataError(
             f"{shards.folder}: nothing to score in the split {split}; write shards with a val_share"
         )
-    found = score(LanguageModelLoss(model), held_out(files, model.config.n_ctx, tokens))
-    whole = found.tokens == sum(max(0, f.tokens - 1) for f in files)
-    return Score(found.nats, found.tokens, shards.text_bytes.get(split, 0) if whole else 0)
+    nats, found, by_host = 0.0, 0, _ByHost()
+    for file, start, losses_T in token_losses(model, files, tokens):
+        nats, found = nats + float(losses_T.sum()), found + len(losses_T)
+        by_host.add(file, start, losses_T)
+    text_bytes = shards.text_bytes.get(split, 0) if found == targets else 0
+    return Score(nats, found, text_bytes), by_host.scores()
+
+
+@torch.no_grad()
+def token_losses(
+    model: GPT, files: tuple[TokenFile, ...], tokens: int = 0
+) -> Iterator[tuple[TokenFile, int, Losses]]:
+    """File, first token and (T,) losses of each held-out window; loss t is for start + t + 1."""
+    device, n_ctx = model.head_weight.device, model.config.n_ctx
+    places = iter(held_out_places(files, n_ctx, tokens))
+    for batch in _equal_lengths(held_out(files, n_ctx, tokens), ROWS):
+        ids_BT = torch.from_numpy(batch).to(device).long()
+        with torch.compiler.set_stance("force_eager"):
+            h_BTC = model.hidden(ids_BT[:, :-1])
+        # A row at a time: the logits of all would take gigabytes at GPT-2's vocabulary.
+        for (file, start), h_TC, ids_T in zip(
+            itertools.islice(places, len(batch)), h_BTC, ids_BT[:, 1:], strict=True
+        ):
+            yield file, start, _row_losses(model, h_TC, ids_T)
+
+
+def _row_losses(model: GPT, h_TC: Tensor, targets_T: Tensor) -> Losses:
+    losses = F.cross_entropy(model.logits(h_TC).float(), targets_T, reduction="none")
+    return losses.double().cpu().numpy()
+
+
+class _ByHost:
+    """Sums losses by host as windows come."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, tuple[Documents | None, list[str]]] = {}
+        self._found: dict[str, HostScore] = {}
+        self._seen: dict[str, set[tuple[Path, int]]] = defaultdict(set)
+
+    def add(self, file: TokenFile, start: int, losses_T: Losses) -> None:
+        """Count the losses of a window for the hosts of its documents."""
+        if file.path not in self._files:
+            self._files[file.path] = documents_of(file), hosts_of(file)
+        index, hosts = self._files[file.path]
+        if index is None or not hosts:
+            return
+        document_T = index.at(np.arange(start, start + len(losses_T)))
+        for document in np.unique(document_T).tolist():
+            host = hosts[document]
+            score = self._found.setdefault(host, HostScore(host))
+            mine = losses_T[document_T == document]
+            score.nats += float(mine.sum())
+            score.tokens += len(mine)
+            self._seen[host].add((file.path, document))
+
+    def scores(self) -> list[HostScore]:
+        """All hosts, those with the most tokens first."""
+        for host, score in self._found.items():
+            score.documents = len(self._seen[host])
+        return sorted(self._found.values(), key=lambda s: (-s.tokens, s.host))
+
+
+def hosts_of(file: TokenFile) -> list[str]:
+    """The host of each document of a file, by the list of URLs beside it; none without a list."""
+    path = file.path.with_suffix(".urls.txt")
+    if not path.exists():
+        return []
+    # Not splitlines(): a URL may hold U+2028 and its like.
+    urls = path.read_text(encoding="utf-8").split("\n")[:-1]
+    index = documents_of(file)
+    if index is not None and len(urls) != len(index.starts) - 1:
+        raise DataError(
+            f"{path}: {len(urls)} lines, but the index beside it has {len(index.starts) - 1} "
+            "documents; write the shards anew"
+        )
+    return [_host(url) for url in urls]
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # an IPv6 address with half its brackets
+        return ""
 
 
 def evaluate(settings: EvaluateSettings, note: Callable[[str], None]) -> dict[str, Any]:
@@ -105,7 +224,7 @@ def evaluate(settings: EvaluateSettings, note: Callable[[str], None]) -> dict[st
         Path(settings.run), run, best=settings.best, device=device, note=note
     )
     shards = open_shards(Path(settings.data or run["data"]))
-    found = score_split(model, shards, settings.split, settings.tokens)
+    found, hosts = score_split(model, shards, settings.split, settings.tokens)
     return {
         "checkpoint": checkpoint.path.name,
         "split": settings.split,
@@ -114,4 +233,6 @@ def evaluate(settings: EvaluateSettings, note: Callable[[str], None]) -> dict[st
         "perplexity": found.perplexity,
         "bits_per_byte": found.bits_per_byte,
         "same_data_as_training": shards.digest == run["data_digest"],
+        "hosts_in_all": len(hosts),
+        "hosts": [{**asdict(host), "loss": host.loss} for host in hosts[:HOSTS_MAX]],
     }

@@ -203,6 +203,19 @@ def test_a_chart_of_losses_spans_all_its_points():
     assert "ln V" in svg
 
 
+def test_each_host_with_its_held_out_loss_is_in_the_table(finished, page):
+    rows = [[content(cell) for cell in row] for row in page.xpath("//table[@id='hosts']//tr")]
+    evaluation = collect(finished.folder).model["evaluation"]
+    assert (
+        evaluation["hosts"]
+        and sum(h["tokens"] for h in evaluation["hosts"]) <= (evaluation["tokens"])
+    )
+    assert [row[:4] for row in rows[1:]] == [
+        [h["host"], f"{h['documents']:,}", f"{h['tokens']:,}", f"{h['loss']:.3f}"]
+        for h in evaluation["hosts"]
+    ]
+
+
 def test_every_reason_has_a_sentence_for_people():
     for reason in Reason:
         assert reason.sentence.endswith(".")

@@ -52,6 +52,8 @@ def _write(folder: Path, name: str, texts: list[Any], eot: int) -> dict[str, Any
     lengths = np.array([3 * len(t) for t in texts], "<u8")
     counts = np.array([len(texts), len(tokens), 0], "<u8").tobytes()
     head = b"WTIDX\0\0\1" + np.array([1, 0], "<u4").tobytes() + counts + bytes(24)
+    urls = [f"https://{'many' if i % 3 else 'few'}.example/{i}" for i in range(len(texts))]
+    (folder / f"{name}.urls.txt").write_text("".join(url + "\n" for url in urls))
     ids = b"".join(hashlib.md5(t.tobytes()).digest() for t in texts)
     (folder / f"{name}.idx").write_bytes(head + starts.tobytes() + lengths.tobytes() + ids)
     return {

@@ -7,8 +7,9 @@ import torch
 
 from train.__main__ import main
 from train.config import GPTConfig
-from train.data import open_shards
-from train.evaluate import score, score_split
+from train.data import held_out, open_shards
+from train.errors import DataError
+from train.evaluate import hosts_of, score, score_split
 from train.loss import LanguageModelLoss
 from train.model import GPT
 from train.sample import Stream, Text, generate
@@ -36,11 +37,55 @@ def run(shards_folder, tiny, tmp_path_factory):
 
 def test_the_score_counts_every_token_of_the_split_but_the_first(model, shards_folder):
     shards = open_shards(shards_folder)
-    found = score_split(model, shards, "val")
+    found, _ = score_split(model, shards, "val")
     assert found.tokens == shards.tokens("val") - 1
     bits = found.loss * found.tokens / math.log(2)
     assert found.bits_per_byte == pytest.approx(bits / shards.text_bytes["val"])
-    assert score_split(model, shards, "val", 200).bits_per_byte is None
+    assert score_split(model, shards, "val", 200)[0].bits_per_byte is None
+
+
+def test_the_loop_and_evaluate_find_the_same_loss(model, shards_folder):
+    shards = open_shards(shards_folder)
+    windows = held_out(shards.split("val"), CONFIG.n_ctx)
+    found, _ = score_split(model, shards, "val")
+    assert score(LanguageModelLoss(model), windows).loss == pytest.approx(found.loss, rel=1e-6)
+
+
+def test_each_loss_counts_for_the_host_of_the_token_that_predicts(model, shards_folder):
+    shards = open_shards(shards_folder)
+    file = shards.split("val")[0]
+    tokens, n_ctx = file.read(0, file.tokens), CONFIG.n_ctx
+    wanted = {}
+    document = -1
+    for at in range(file.tokens - 1):
+        document += tokens[at] == shards.eot_id
+        first = at - at % n_ctx
+        ids = torch.from_numpy(tokens[first : at + 2].astype(int))
+        nats = -model(ids[None, :-1])[0, -1].log_softmax(-1)[ids[-1]].item()
+        host = wanted.setdefault("many.example" if document % 3 else "few.example", [set(), 0, 0.0])
+        host[0].add(document)
+        host[1:] = host[1] + 1, host[2] + nats
+    whole, hosts = score_split(model, shards, "val")
+    assert [host.host for host in hosts] == ["many.example", "few.example"]
+    for host in hosts:
+        documents, count, nats = wanted[host.host]
+        assert (host.documents, host.tokens) == (len(documents), count)
+        assert host.loss == pytest.approx(nats / count, abs=1e-5)
+    assert sum(host.tokens for host in hosts) == whole.tokens
+
+
+def test_hosts_are_read_from_the_urls_whatever_these_hold(shards_folder, tmp_path):
+    folder = shutil.copytree(shards_folder, tmp_path / "shards")
+    file = open_shards(folder).split("val")[0]
+    path = folder / "val_000000.urls.txt"
+    odd = ["", "http://[::1/x", "HTTP://Ab.example:80/\u2028", "no scheme"]
+    path.write_text("".join(url + "\n" for url in odd + 26 * ["http://a.example"]))
+    assert hosts_of(file)[:5] == ["", "", "ab.example", "", "a.example"]
+    path.write_text("http://a.example/\n")
+    with pytest.raises(DataError, match="1 lines, but the index beside it has 30"):
+        hosts_of(file)
+    path.unlink()
+    assert hosts_of(file) == []
 
 
 def test_the_score_of_a_window_is_the_cross_entropy_of_its_logits(model, shards_folder):
@@ -56,6 +101,19 @@ def test_evaluate_prints_what_the_run_measured(run, capsys):
     assert found["checkpoint"] == "step-000000040" and found["same_data_as_training"]
     assert found["perplexity"] == pytest.approx(math.exp(found["loss"]))
     assert found["bits_per_byte"] > 0
+    assert sum(host["tokens"] for host in found["hosts"]) == found["tokens"]
+    assert main(["evaluate", str(run)]) == 0
+    table = capsys.readouterr().out
+    for host in found["hosts"]:
+        assert f"{host['host']} " in table and f"{host['loss']:.4f}" in table
+
+
+def test_evaluate_without_urls_tells_of_no_hosts(make_shards, run, tmp_path, capsys):
+    shards = make_shards(tmp_path / "shards")
+    for path in shards.glob("*.urls.txt"):
+        path.unlink()
+    assert main(["evaluate", str(run), "--data", str(shards), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["hosts"] == []
 
 
 def greedy_without_cache(model, prompt, tokens):
