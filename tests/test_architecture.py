@@ -17,6 +17,7 @@ CONTRACT = {
     "pipeline.settings",
     "pipeline.errors",
     "pipeline.lines",
+    "pipeline.rows",
 }
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -15,10 +16,22 @@ from pipeline.corpus.decide import decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash
 from pipeline.corpus.near import Beat
 from pipeline.corpus.sketches import SketchWriter
-from pipeline.corpus.texts import Text, read_texts
 from pipeline.errors import InputError
 from pipeline.reasons import Reason
+from pipeline.records import Drop
+from pipeline.rows import read_rows
 from pipeline.settings import CorpusSettings
+
+BATCH_ROWS = 512
+MEND = 'Each row needs "id" (text or number) and "text"; "karma" (a whole number) is optional.'
+
+
+class Text(msgspec.Struct):
+    """One text. `karma` says which of two copies is better; a missing one counts as 0."""
+
+    id: str | int
+    text: str
+    karma: int | None = None
 
 
 class Counts(NamedTuple):
@@ -36,14 +49,16 @@ def dedup(source: Path, out: Path, rules: CorpusSettings, beat: Beat) -> Counts:
     A line is {"id", "keep", "keeper", "jaccard"}; keeper and jaccard are null for a kept text. The
     best of several copies is kept: most karma, then longest, then smallest id. A text without a
     word is a copy only of one that is the same. Texts are not held in memory: temporary files
-    beside `out` take about 1.3 times the text's size. Raises InputError (see `read_texts`).
+    beside `out` take about 1.3 times the text's size. Raises InputError as `read_texts` does, and
+    for an id that stands twice.
     """
     with TemporaryDirectory(dir=out.absolute().parent, prefix=".dedup-") as folder:
         sketches = Path(folder) / "sketches.arrow"
         ids: list[str | int] = []
         entries = []
+        rows = read_texts(source)
         with SketchWriter(sketches) as writer:
-            for texts in read_texts(source):
+            while texts := list(islice(rows, BATCH_ROWS)):
                 entries.append(_entries(texts, writer))
                 ids += [text.id for text in texts]
                 beat(f"{len(ids)} texts read")
@@ -58,6 +73,17 @@ def dedup(source: Path, out: Path, rules: CorpusSettings, beat: Beat) -> Counts:
                 file.write(msgspec.json.encode(line) + b"\n")
         os.replace(aside, out)  # noqa: PTH105 (over an earlier result, on every system)
     return _count(decisions)
+
+
+def read_texts(source: Path) -> Iterator[Text]:
+    """The texts of a file, in its order.
+
+    Every text is owed a decision, so a row that is none is an InputError, as is a damaged file.
+    """
+    for place, row in read_rows(source, Text):
+        if isinstance(row, Drop):
+            raise InputError(source, place, f"not a text ({row.detail})", MEND)
+        yield row
 
 
 def _entries(texts: list[Text], writer: SketchWriter) -> pa.Table:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import tiktoken
 
 from pipeline.errors import StageError
+from pipeline.rows import without_surrogates
 from pipeline.tokens.tokenizer import END_OF_TEXT, Tokenizer, hugging_face
 
 # GPT-2's pattern in the order of its alternatives, with possessive repeats where nothing after
@@ -92,12 +93,3 @@ def white_space_run(text: str) -> int:
     if len(text) <= WHITE_SPACE_MAX:
         return 0
     return max((match.end() - match.start() for match in re.finditer(r"\s+", text)), default=0)
-
-
-def without_surrogates(text: str) -> str:
-    """The text as UTF-8 can hold it: surrogate pairs joined, lone surrogates as U+FFFD."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

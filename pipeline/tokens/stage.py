@@ -25,6 +25,7 @@ from pipeline.engine.digest import digest_of
 from pipeline.engine.stage import Inputs, Part, PartInfo, PartWriter, Stage, Step
 from pipeline.errors import StageError
 from pipeline.records import Drop
+from pipeline.rows import BATCH_ROWS
 from pipeline.settings import ShardsSettings, TokenizerSettings
 from pipeline.tokens import tokenizer as tokenizers
 from pipeline.tokens.encode import Encoder
@@ -39,7 +40,7 @@ from pipeline.tokens.shards import (
     write_shard,
 )
 from pipeline.tokens.split import SplitRules, order_limit, order_of, split_of
-from pipeline.tokens.texts import BATCH_ROWS, TEXT, Text, is_plain, read_texts
+from pipeline.tokens.texts import TEXT, Text, is_plain, read_texts
 
 UNIT = "documents"
 PART_BYTES = 64 << 20  # of text become one part: some 12 s of encoding

@@ -5,7 +5,6 @@ are separated by `<|endoftext|>`; without it the whole file is one. gzip, zstd a
 their first bytes.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,21 +12,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 
-from pipeline.errors import InputError
 from pipeline.lines import Lines, is_parquet
 from pipeline.reasons import Reason
 from pipeline.records import Drop
-from pipeline.tokens.encode import without_surrogates
+from pipeline.rows import read_rows
 from pipeline.tokens.tokenizer import END_OF_TEXT
 
 TEXT = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("url", pa.string()), ("host", pa.string())]
 )
-BATCH_ROWS = 256
 LINK_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -41,63 +38,51 @@ class Text:
     host: str
 
 
-Found = tuple[str, Text | Drop]  # where ("line 3", "row 3", "document 3"), and what
+class _Row(msgspec.Struct):
+    """What is read of a row. Names and addresses may be of any type: they are made to strings."""
+
+    text: str
+    id: Any = None
+    url: Any = None
+    host: Any = None
 
 
-def read_texts(path: Path) -> Iterator[Found]:
-    """The file's documents in its order; a row that is none is a Drop.
+def read_texts(path: Path) -> Iterator[tuple[str, Text | Drop]]:
+    """The file's documents in its order, each with its place; a row that is none is a Drop.
 
-    Raises InputError for a file that is missing, torn or damaged, with the byte, and for a Parquet
-    file without a column `text`.
+    Raises InputError as `read_rows` does.
     """
-    with Lines(path) as lines:
-        if is_parquet(path):
-            yield from _parquet_rows(path)
-        elif is_plain(path):
-            yield from _documents(b"".join(lines))
-        else:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"line {number}", _of_line(line)
+    rows = _documents(path) if is_plain(path) else read_rows(path, _Row)
+    for place, row in rows:
+        yield place, row if isinstance(row, Drop) else _text(row)
 
 
 def is_plain(path: Path) -> bool:
-    """Whether the file is plain text (not JSON lines), by its name less what packed it."""
+    """Whether the file is plain text: JSON lines are known by their name, Parquet by its bytes."""
     suffixes = [suffix for suffix in path.suffixes if suffix not in (".gz", ".zst", ".xz")]
-    return not suffixes or suffixes[-1] not in (".jsonl", ".json", ".ndjson")
+    json_lines = suffixes and suffixes[-1] in (".jsonl", ".json", ".ndjson")
+    return not json_lines and not is_parquet(path)
 
 
-def _documents(data: bytes) -> Iterator[Found]:
+def _documents(path: Path) -> Iterator[tuple[str, _Row]]:
+    with Lines(path) as lines:
+        data = b"".join(lines)
     for number, piece in enumerate(data.decode("utf-8", "replace").split(END_OF_TEXT), 1):
         text = piece.strip("\n")
         if text:
-            yield f"document {number}", _text({"text": text})
+            yield f"document {number}", _Row(text)
 
 
-def _of_line(line: bytes) -> Text | Drop:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:  # bytes that are no UTF-8 are a ValueError too
-        return Drop(Reason.LINE_INVALID, str(error)[:200])
-    if not isinstance(row, dict):
-        return Drop(Reason.LINE_NOT_OBJECT, type(row).__name__)
-    return _text(row)
-
-
-def _text(row: dict[str, Any]) -> Text | Drop:
-    text = row.get("text")
-    if not isinstance(text, str):
-        return Drop(Reason.TEXT_MISSING, f"text is {type(text).__name__}")
-    if not text.strip():
+def _text(row: _Row) -> Text | Drop:
+    if not row.text.strip():
         return Drop(Reason.EMPTY_TEXT)
-    text = without_surrogates(text)
-    url = without_surrogates(str(row.get("url") or ""))
-    return Text(_id(row.get("id"), text), text, url, str(row.get("host") or "") or _host(url))
+    url = str(row.url or "")
+    return Text(_id(row.id, row.text), row.text, url, str(row.host or "") or _host(url))
 
 
 def _id(given: Any, text: str) -> str:
     """A link's id as it is; of another id, or of the text where there is none, the digest."""
-    name = text if given is None else without_surrogates(str(given))
+    name = text if given is None else str(given)
     return name if LINK_ID.fullmatch(name) else xxhash.xxh3_128_hexdigest(name.encode())
 
 
@@ -106,19 +91,3 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
-
-
-def _parquet_rows(path: Path) -> Iterator[Found]:
-    try:
-        with pq.ParquetFile(path) as file:
-            names = [name for name in TEXT.names if name in file.schema_arrow.names]
-            if "text" not in names:
-                found = ", ".join(file.schema_arrow.names)
-                raise InputError(path, "", f"its columns are {found}", "One must be `text`.")
-            number = 0
-            for batch in file.iter_batches(BATCH_ROWS, columns=names):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"row {number}", _text(row)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(path, "", f"damaged Parquet ({error})", "Get it again.") from None

@@ -23,9 +23,8 @@ from typing import Any
 import xxhash
 from datasketch import MinHash, MinHashLSH
 
-from pipeline.corpus.dedup import dedup
+from pipeline.corpus.dedup import Text, dedup, read_texts
 from pipeline.corpus.minhash import N_PERM, SHINGLE_TOKENS, SOLO_RANGES, normalise
-from pipeline.corpus.texts import Text, read_texts
 from pipeline.settings import CorpusSettings
 
 _SOLO = "".join(f"{chr(low)}-{chr(high)}" for low, high in SOLO_RANGES)
@@ -71,7 +70,7 @@ def score(data: Path, decisions: Path, threshold: float) -> dict[str, Any]:
 def measure(data: Path, rounds: int) -> list[dict[str, Any]]:
     """One row a program and threshold; the best CPU time of all rounds, which alternate."""
     source = data / "set-a" / "documents.jsonl.zst"
-    texts = [text for batch in read_texts(source) for text in batch]
+    texts = list(read_texts(source))
 
     def ours(threshold: float, out: Path) -> None:
         dedup(source, out, CorpusSettings(near_threshold=threshold), lambda _: None)

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StageError
+from pipeline.rows import without_surrogates
 from pipeline.tokens.encode import (
     SAMPLES,
     WHITE_SPACE_MAX,
     Encoder,
     white_space_run,
-    without_surrogates,
 )
 from pipeline.tokens.tokenizer import END_OF_TEXT, Tokenizer, hugging_face, train
 
@@ -41,11 +41,6 @@ def test_surrogates_become_what_utf8_can_hold(text):
     clean = without_surrogates(text)
     clean.encode("utf-8")
     assert ENCODER.decode(ENCODER.encode(text)) == clean
-
-
-def test_a_lone_surrogate_is_u_fffd_and_a_pair_is_its_character():
-    assert without_surrogates("a\ud800b") == "a\ufffdb"
-    assert without_surrogates("\ud83d\ude00") == "😀"
 
 
 @pytest.mark.parametrize("filler", ["", " " * (WHITE_SPACE_MAX + 1)])

@@ -237,7 +237,7 @@ def test_bad_rows_of_anyones_file_are_dropped_with_their_place(tmp_path, texts):
         file.write('{"text": 5}\nnot json\n')
     output = run_here(texts_stage(paths, file_digest), {}, tmp_path)
     details = [row["detail"] for row in read_drops(output.folder).to_pylist()]
-    assert details[0] == "texts-0.jsonl, line 21: text is int"
+    assert details[0] == "texts-0.jsonl, line 21: Expected `str`, got `int` - at `$.text`"
     ledger = output.ledgers["documents"]
     assert (ledger.rows_in, ledger.rows_out) == (22, 20)
     assert ledger.drops == {"text_missing": 1, "line_invalid": 1}
