@@ -85,16 +85,17 @@ def build(
 
 
 def status(folder: Path, /, *, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
-    """Show what a build (or the --out folder of a stage command) holds.
+    """Show what a build (or the --out folder of a command) holds, or how far a training run is.
 
     Example: webtext status build --json
 
     Parameters
     ----------
     folder
-        The build folder.
+        The build folder, or the --out of `webtext links`, `tokenizer train`, `shards` or `train`.
     as_json
-        Print one JSON object: stages with their rows, drops and digests, and the build's digest.
+        Print one JSON object: stages with their rows, drops and digests, and the build's digest;
+        or of a run its state, step, steps, loss and held-out loss.
     """
     from tools import status as state
 

@@ -7,7 +7,7 @@ The JSON form is a promise that tests and scripts rely on:
 
 `state` is "done" or "partial" (parts are committed, the stage is not published). A digest depends
 on the stage's content alone; that of the build leaves out the model, whose sums may differ in their
-last bits between machines.
+last bits between machines. Of a folder that `webtext train` made, runs.py tells another object.
 """
 
 import sys
@@ -23,34 +23,46 @@ from pipeline.engine.manifest import read_manifest
 from pipeline.errors import SettingsError
 from tools.flow import ENGINE_STAGES
 from tools.model import model_status
+from tools.runs import is_run, run_status
 
 DIGEST_DIGITS = 8  # shown in the table, which then fits a terminal
 PLAIN_WIDTH = 120  # of the table where there is no terminal
 
 
 def status(folder: Path) -> dict[str, Any]:
-    """The state of every stage that the folder knows of, in the order of the flow."""
+    """The state of every stage that the folder knows of, in the order of the flow; or of a run."""
     if not folder.is_dir():
         raise SettingsError(f"{folder}: no such build folder")
+    if is_run(folder):
+        return run_status(folder)
     stages = {name: found for name in ENGINE_STAGES if (found := _stage(folder, name))}
     if found := model_status(folder):
         stages["model"] = found
     if not stages:
-        raise SettingsError(f"{folder} holds no stage of a build")
+        raise SettingsError(f"{folder} holds no stage of a build, and no training run")
     content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
     return {"stages": stages, "digest": digest_of(content)}
 
 
 def show(folder: Path) -> None:
     """Print the state as a table."""
+    found = status(folder)
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    if "run" in found:
+        console.print(_run_table(found["run"]))
+        return
+    console.print(_stages_table(found["stages"]))
+    console.print(f"digest {found['digest']}")
+
+
+def _stages_table(stages: dict[str, dict[str, Any]]) -> Table:
     table = Table()
     for name in ("stage", "state"):
         table.add_column(name, no_wrap=True)
     for name in ("rows in", "rows out", "merged", "dropped", "parts"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("digest", no_wrap=True, min_width=DIGEST_DIGITS)
-    found = status(folder)
-    for name, stage in found["stages"].items():
+    for name, stage in stages.items():
         numbers = (
             stage["rows_in"],
             stage["rows_out"],
@@ -63,9 +75,19 @@ def show(folder: Path) -> None:
             *(f"{number:,}" for number in (*numbers, stage["parts"])),
             stage["digest"][:DIGEST_DIGITS],
         )
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    console.print(table)
-    console.print(f"digest {found['digest']}")
+    return table
+
+
+def _run_table(run: dict[str, Any]) -> Table:
+    losses = ["" if run[name] is None else f"{run[name]:.3f}" for name in ("loss", "val_loss")]
+    speed = "" if run["tokens_per_s"] is None else f"{run['tokens_per_s']:,.0f}"
+    saved = "" if run["saved_step"] is None else f"{run['saved_step']:,}"
+    table = Table("state")
+    for name in ("step", "of", "saved", "tokens", "tokens/s", "loss", "held-out loss"):
+        table.add_column(name, justify="right", no_wrap=True)
+    numbers = (f"{run['step']:,}", f"{run['steps']:,}", saved, f"{run['tokens']:,}")
+    table.add_row(run["state"], *numbers, speed, *losses)
+    return table
 
 
 def _stage(folder: Path, name: str) -> dict[str, Any] | None:

@@ -1,0 +1,65 @@
+"""How far a training run is: what `webtext status` tells of the --out folder of `webtext train`.
+
+    {"run": {"state", "step", "steps", "tokens", "tokens_per_s", "loss", "val_loss", "saved_step"}}
+
+`state` is "training" (a process holds the folder), "done", or "stopped" (--resume goes on). `loss`
+is the last step's, `val_loss` the last look's at held-out tokens; a number that is not there yet,
+or was not finite, is null.
+"""
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import StageError
+
+
+def is_run(folder: Path) -> bool:
+    """Whether the folder is one that the trainer made."""
+    return (folder / "run.json").is_file()
+
+
+def run_status(folder: Path) -> dict[str, Any]:
+    """The object above; StageError if run.json or the log is none of the trainer's."""
+    try:
+        steps = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]["steps"]
+        last = _last_entries(folder / "log.jsonl")
+    except (ValueError, KeyError, TypeError) as error:
+        raise StageError(f"{folder} is no run of this trainer: {error!r}") from None
+    step = last.get("step", {})
+    at = max((entry["step"] for entry in last.values()), default=0)
+    saved = [int(path.name[5:]) for path in folder.glob("checkpoints/step-*[0-9]")]
+    found = {
+        "state": "training" if _is_held(folder / "lock") else "done" if at >= steps else "stopped",
+        "step": at,
+        "steps": steps,
+        "tokens": step.get("tokens", 0),
+        "tokens_per_s": step.get("tokens_per_s"),
+        "loss": step.get("loss"),
+        "val_loss": last.get("eval", {}).get("val_loss"),
+        "saved_step": max(saved, default=None),
+    }
+    return {"run": found}
+
+
+def _last_entries(log: Path) -> dict[str, dict[str, Any]]:
+    """The last line of each kind; the trainer may be in the middle of writing one more."""
+    last: dict[str, dict[str, Any]] = {}
+    if log.is_file():
+        for line in log.read_text(encoding="utf-8").split("\n")[:-1]:
+            entry = json.loads(line)
+            last[entry["kind"]] = entry
+    return last
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a process holds this lock file, as train/runs.py does."""
+    if not lock.is_file():
+        return False
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
