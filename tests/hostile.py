@@ -51,6 +51,19 @@ def die_once(path: str) -> str:
     return "alive"
 
 
+def look_around(item: tuple[str, int]) -> list[str]:
+    """Be seen at work for a while; the item 1 dies once, then tells which others it sees."""
+    folder, number = Path(item[0]), item[1]
+    if number == 1:
+        die_once(f"{folder}/tried")
+        return [str(path) for path in folder.parent.glob("*/at-work-*")]
+    seen = folder / f"at-work-{number}"
+    seen.write_text("")
+    time.sleep(0.2)
+    seen.unlink()
+    return []
+
+
 def burn(cpu_s: float) -> None:
     """Use so much CPU time."""
     end_s = time.process_time() + cpu_s

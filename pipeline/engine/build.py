@@ -27,7 +27,7 @@ from pipeline.engine.parts import sweep
 from pipeline.engine.progress import Log, Progress
 from pipeline.engine.stage import Output, Part, Stage
 from pipeline.engine.stage_run import StageRun
-from pipeline.engine.task import Task
+from pipeline.engine.task import Task, pool_of
 from pipeline.errors import SettingsError, StageError
 from pipeline.settings import EngineSettings
 
@@ -131,13 +131,7 @@ class Build:
 
         Whatever happens here, that thread is joined before the lock is let go.
         """
-        if self._runner is None:
-            logging.disable(logging.WARNING)  # Beam misses libraries of Google's, out loud
-            from pipeline.engine.runner import Runner  # Beam takes a second to import
-
-            logging.disable(logging.NOTSET)
-            self._runner = self._stack.enter_context(Runner(self.engine))
-        runner, crash = self._runner, list[BaseException]()
+        runner, crash = self._started_runner(), list[BaseException]()
 
         def drive() -> None:
             try:
@@ -157,6 +151,17 @@ class Build:
         finally:
             thread.join()
         return crash[0] if crash else None
+
+    def _started_runner(self) -> "Runner":
+        if self._runner is None:
+            # Workers first: they start while Beam is imported, which takes a second.
+            pool = self._stack.enter_context(pool_of(self.engine))
+            logging.disable(logging.WARNING)  # Beam misses libraries of Google's, out loud
+            from pipeline.engine.runner import Runner
+
+            logging.disable(logging.NOTSET)
+            self._runner = self._stack.enter_context(Runner(self.engine, pool))
+        return self._runner
 
 
 def _told(task: Task, label: str, error: Exception) -> Exception:

@@ -4,7 +4,7 @@ Workers are spawned, not forked, and import only the module of the function they
 (186 MB and 1.4 s a worker with it, 14 MB and 0.04 s without). An item has limits that the kernel
 keeps: CPU seconds by RLIMIT_CPU (SIGXCPU ends the worker even inside C code, which no watching
 thread could), memory by RLIMIT_AS; wall time is kept by pebble. An item that breaks its worker is
-tried once more, then given back as a `Fault`.
+tried once more, with no other item at work, then given back as a `Fault`.
 
 This is the one file that catches every exception: whatever an item raises, even a panic that is no
 `Exception`, becomes its fault.
@@ -12,6 +12,7 @@ This is the one file that catches every exception: whatever an item raises, even
 
 import contextlib
 import ctypes
+import importlib
 import math
 import multiprocessing
 import multiprocessing.connection
@@ -27,6 +28,7 @@ from concurrent import futures
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import pebble
@@ -60,23 +62,41 @@ class Limits:
 
 
 class Pool:
-    """Worker processes shared by all parts of one process."""
+    """Worker processes shared by all parts of one process. Use as a context manager.
 
-    def __init__(self, workers: int, limits: Limits, items_per_worker: int = 2000) -> None:
+    Workers start at once; they import the modules named by `preload` before their first item.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        limits: Limits,
+        items_per_worker: int = 2000,
+        preload: tuple[str, ...] = (),
+    ) -> None:
         self.workers = workers or os.cpu_count() or 1
         self.limits = limits
         self._items_per_worker = items_per_worker
+        self._preload = preload
+        self._turns = _Turns()
         self._hidden_main = _hide_main()
         self._lock = threading.Lock()
         self._closing = False
         self._closed = threading.Event()
         self._pool = self._start()
 
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _start(self) -> pebble.ProcessPool:
         pool = pebble.ProcessPool(
             max_workers=self.workers,
             max_tasks=self._items_per_worker,
             initializer=_start_worker,
+            initargs=(self._preload,),
             context=multiprocessing.get_context("spawn"),
         )
         started = threading.Event()
@@ -106,14 +126,15 @@ class Pool:
         each. `beat` is called while items are waited for; if it raises, they are given up.
         """
         calls: deque[_Call] = deque()
+        start = partial(self._start_item, function, wait=partial(self._wait, beat))
         try:
             for item in items:
-                calls.append(_Call(item, self._submit(function, (item,), self.limits)))
+                calls.append(_Call(item, start(item, alone=False)))
                 if len(calls) >= 4 * self.workers:
-                    yield self._result(function, calls[0], used, beat)
+                    yield self._result(calls[0], start, used, beat)
                     calls.popleft()
             while calls:
-                yield self._result(function, calls[0], used, beat)
+                yield self._result(calls[0], start, used, beat)
                 calls.popleft()
         finally:
             for call in calls:
@@ -163,18 +184,33 @@ class Pool:
             )
         return future
 
+    def _start_item(
+        self, function: Callable[[T], Any], item: T, *, alone: bool, wait: Callable[[], None]
+    ) -> "Future[Any]":
+        self._turns.take(alone=alone, wait=wait)
+        try:
+            future = self._submit(function, (item,), self.limits)
+        except BaseException:
+            self._turns.give(alone=alone)
+            raise
+        future.add_done_callback(lambda _: self._turns.give(alone=alone))
+        return future
+
+    def _wait(self, beat: Callable[[], None]) -> None:
+        if self._closed.is_set():
+            raise RuntimeError("the pool of workers was closed while items were at work")
+        beat()
+
     def _result(
         self,
-        function: Callable[[T], Any],
         call: "_Call",
+        start: Callable[..., "Future[Any]"],
         used: Callable[[float, int], None],
         beat: Callable[[], None],
     ) -> Any:
         for attempt in (1, 2):
             while not futures.wait([call.future], WAIT_S).done:
-                if self._closed.is_set():
-                    raise RuntimeError("the pool of workers was closed while items were at work")
-                beat()
+                self._wait(beat)
             try:
                 value, cpu_s = call.future.result()
                 used(cpu_s, attempt)
@@ -186,7 +222,7 @@ class Pool:
             except BrokenProcessPool:
                 fault = Fault(Reason.CRASHED, "the worker ended by itself")
             if attempt == 1:
-                call.future = self._submit(function, (call.item,), self.limits)
+                call.future = start(call.item, alone=True)
         used(0.0, attempt)
         return fault
 
@@ -194,6 +230,41 @@ class Pool:
         if exitcode == -signal.SIGXCPU:
             return Fault(Reason.TIMED_OUT, f"over {self.limits.cpu_s} CPU seconds")
         return Fault(Reason.CRASHED, f"the worker ended by {_end(exitcode)}")
+
+
+class _Turns:
+    """Lets items work side by side, and a second try only when no other item is at work.
+
+    So an item that fell because its neighbours took the memory or the time has a fair second try.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._at_work = 0
+        self._alone = 0  # second tries that wait or are at work: others are held back meanwhile
+
+    def take(self, *, alone: bool, wait: Callable[[], None]) -> None:
+        """Wait for a turn; `wait` is called now and then, and may raise."""
+        with self._changed:
+            self._alone += alone
+            try:
+                while not self._changed.wait_for(partial(self._free, alone), WAIT_S):
+                    wait()
+            except BaseException:
+                self._alone -= alone
+                self._changed.notify_all()
+                raise
+            self._at_work += 1
+
+    def give(self, *, alone: bool) -> None:
+        """Give the turn back."""
+        with self._changed:
+            self._at_work -= 1
+            self._alone -= alone
+            self._changed.notify_all()
+
+    def _free(self, alone: bool) -> bool:
+        return not self._at_work if alone else not self._alone
 
 
 @dataclass
@@ -206,7 +277,7 @@ def _end(exitcode: int) -> str:
     return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
 
 
-def _start_worker() -> None:
+def _start_worker(preload: tuple[str, ...]) -> None:
     """Set up a worker: the parent decides on Ctrl-C, and none outlives its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -214,6 +285,8 @@ def _start_worker() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    for module in preload:
+        importlib.import_module(module)
 
 
 def _die_with_parent() -> None:

@@ -20,11 +20,10 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from pipeline.engine import pool as pools
 from pipeline.engine.exchange import Batches, from_bytes, read_batches, to_bytes
-from pipeline.engine.pool import Limits, Pool
+from pipeline.engine.pool import Pool
 from pipeline.engine.stage import Part, PartInfo
-from pipeline.engine.task import Task, run_part
+from pipeline.engine.task import Task, pool_of, run_part
 from pipeline.errors import SettingsError
 from pipeline.settings import EngineSettings
 
@@ -134,21 +133,16 @@ def _pool_of(task: Task) -> Pool | None:
         return None
     with _pool_lock:
         if _pool is None:
-            engine = task.engine
-            _pool = pools.Pool(engine.workers, limits_of(engine), engine.worker_items)
+            _pool = pool_of(task.engine)
     return _pool
 
 
-def limits_of(engine: EngineSettings) -> Limits:
-    """The limits of one item, from the settings."""
-    return Limits(engine.item_cpu_s, engine.item_wall_s, engine.worker_memory_bytes)
-
-
 class Runner:
-    """A Beam runner, pinned by the settings, and this process's worker pool: a context manager."""
+    """A Beam runner, pinned by the settings, over the driver's worker pool: a context manager."""
 
-    def __init__(self, engine: EngineSettings) -> None:
+    def __init__(self, engine: EngineSettings, pool: Pool) -> None:
         self.engine = engine
+        self._pool = pool
         self._options = list(engine.runner_options)
         if engine.runner == "local":
             self._options.append("--direct_running_mode=in_memory")
@@ -161,13 +155,11 @@ class Runner:
 
     def __enter__(self) -> "Runner":
         global _pool
-        _pool = pools.Pool(self.engine.workers, limits_of(self.engine), self.engine.worker_items)
+        _pool = self._pool
         return self
 
     def __exit__(self, *_: object) -> None:
         global _pool
-        if _pool is not None:
-            _pool.close()
         _pool = None
 
     def run(self, task: Task, parts: list[Part]) -> None:
@@ -203,8 +195,8 @@ class Runner:
         if self.engine.runner != "local":
             return []
         threads = self.engine.parts_in_flight
-        if task.runs_in_worker and not shuffle and _pool is not None:
-            threads = max(threads, min(len(parts), QUEUED_PER_WORKER * _pool.workers))
+        if task.runs_in_worker and not shuffle:
+            threads = max(threads, min(len(parts), QUEUED_PER_WORKER * self._pool.workers))
         return [f"--direct_num_workers={threads}"]
 
 

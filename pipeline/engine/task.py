@@ -12,7 +12,7 @@ from pipeline.engine import exchange
 from pipeline.engine.control import StopFlag, check_disk
 from pipeline.engine.exchange import Batches, read_batches
 from pipeline.engine.parts import PartInfo, PartStopped, PartWriter, sidecar_path
-from pipeline.engine.pool import Pool
+from pipeline.engine.pool import Limits, Pool
 from pipeline.engine.stage import AnyStep, Part, ReduceStep
 from pipeline.errors import WebtextError
 from pipeline.settings import EngineSettings
@@ -77,6 +77,12 @@ class Task:
         """Failures so far; those that are kept in memory are told once."""
         written = [pickle.loads(p.read_bytes()) for p in sorted(self._faults.glob("*.pickle"))]
         return written + _unwritten.pop(self.folder, [])
+
+
+def pool_of(engine: EngineSettings) -> Pool:
+    """A pool of workers as the settings have it; they import this module as they start."""
+    limits = Limits(engine.item_cpu_s, engine.item_wall_s, engine.worker_memory_bytes)
+    return Pool(engine.workers, limits, engine.worker_items, preload=(__name__,))
 
 
 def run_part(

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import hostile
 import pytest
@@ -65,6 +66,23 @@ def test_an_item_that_broke_its_worker_by_bad_luck_succeeds_the_second_time(pool
     path = tmp_path / "tried"
     assert list(pool.map(hostile.die_once, [str(path)], lambda _, n: tries.append(n))) == ["alive"]
     assert tries == [2]
+
+
+def test_the_second_try_of_an_item_is_alone_in_the_pool_whoever_else_waits(pool, tmp_path):
+    folders = [tmp_path / "one", tmp_path / "two"]
+    found: list[list[str]] = []
+
+    def a_part(folder: Path) -> None:
+        folder.mkdir()
+        items = [(str(folder), number) for number in range(12)]
+        found.extend(pool.map(hostile.look_around, items, lambda *_: None))
+
+    threads = [threading.Thread(target=a_part, args=(folder,)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found == [[]] * 24
 
 
 def test_what_an_item_used_is_told_in_cpu_seconds(pool):

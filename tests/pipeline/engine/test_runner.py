@@ -106,13 +106,13 @@ def test_items_come_back_in_their_order(toys, request):
 )
 def test_a_runner_that_would_surprise_is_refused_with_the_reason(name, why):
     with pytest.raises(SettingsError, match=why):
-        runner.Runner(EngineSettings(runner=name))
+        runner.Runner(EngineSettings(runner=name), pool=None)
 
 
 def test_multi_processing_is_refused_with_the_way_out():
     options = ("--direct_running_mode=multi_processing",)
     with pytest.raises(SettingsError, match=r"set engine\.workers instead"):
-        runner.Runner(EngineSettings(runner_options=options))
+        runner.Runner(EngineSettings(runner_options=options), pool=None)
 
 
 def test_a_refused_runner_leaves_no_lock(toys):
