@@ -17,8 +17,8 @@ from typing import Any
 
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of, file_digest
+from pipeline.engine.files import discard, write_durably
 from pipeline.engine.manifest import DEAR_S
-from pipeline.engine.parts import discard, write_durably
 from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
 from train.settings import TrainSettings, checked, from_options

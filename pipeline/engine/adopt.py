@@ -10,14 +10,8 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.engine.parts import (
-    Part,
-    PartInfo,
-    engine_files,
-    read_sidecars,
-    sidecar_path,
-    write_durably,
-)
+from pipeline.engine.files import write_durably
+from pipeline.engine.parts import Part, PartInfo, engine_files, read_sidecars, sidecar_path
 
 
 def forget_strangers(folder: Path, fingerprints: Mapping[int, str]) -> None:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.engine.control import Signals, StopFlag, check_disk, check_fixed, locked
 from pipeline.engine.digest import FileDigests
+from pipeline.engine.files import sweep
 from pipeline.engine.manifest import FORMAT, published, read_manifest
-from pipeline.engine.parts import sweep
 from pipeline.engine.progress import Log, Progress
 from pipeline.engine.stage import Output, Part, Stage
 from pipeline.engine.stage_run import StageRun

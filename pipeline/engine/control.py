@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from pipeline.engine.parts import write_durably
+from pipeline.engine.files import write_durably
 from pipeline.errors import BusyError, SettingsError, StageError, Stopped
 
 

@@ -26,6 +26,7 @@ import xxhash
 from pipeline.engine import digest
 from pipeline.engine.drops import DropWriter
 from pipeline.engine.exchange import BucketWriter, Exchange
+from pipeline.engine.files import remove_tree, rename_durably, write_durably
 from pipeline.engine.ledger import Ledger, Ledgers
 from pipeline.engine.pool import Pool
 from pipeline.errors import WebtextError
@@ -246,7 +247,7 @@ class PartWriter:
             files[name] = {"bytes": path.stat().st_size, "xxh3_128": checksum}
             if not name.startswith(("part-", ".meta/")):
                 digest_sum += xxhash.xxh3_128_intdigest(f"{name}\0{checksum}".encode())
-            _durable_rename(path, self.folder / name)
+            rename_durably(path, self.folder / name)
         info = PartInfo(
             number=self._part.number,
             label=self._part.label,
@@ -328,54 +329,3 @@ def _cpu_s() -> float:
     # A worker does one part at a time, in its main thread; the driver has a thread for each.
     alone = threading.current_thread() is threading.main_thread()
     return time.process_time() if alone else time.thread_time()
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Write a small file so that after a crash it is there whole, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        _durable_rename(aside, path)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
-
-
-def _durable_rename(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for path, action in ((source, None), (target.parent, source.replace)):
-        if action:
-            action(target)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def discard(folder: Path) -> None:
-    """Remove a work folder so that a kill on the way leaves nothing that looks like one.
-
-    Whole, it goes by one rename; what a kill leaves of it then is `sweep`'s.
-    """
-    if not folder.exists():
-        return
-    gone = folder.with_name(f".gone-{time.time_ns()}")
-    folder.rename(gone)
-    remove_tree(gone)
-
-
-def sweep(work: Path) -> None:
-    """Remove what killed runs left of folders that they discarded."""
-    for gone in work.glob(".gone-*"):
-        remove_tree(gone)
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder; one that is gone already is fine."""
-    if not folder.exists():
-        return
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    folder.rmdir()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pipeline.engine.adopt import link
 from pipeline.engine.drops import read_drops
+from pipeline.engine.files import discard, write_durably
 from pipeline.engine.manifest import Manifest
-from pipeline.engine.parts import discard, write_durably
 from pipeline.engine.stage import Stage, stage_ledger
 from pipeline.errors import StageError
 from pipeline.reasons import Reason

@@ -18,6 +18,7 @@ from pipeline.engine import ledger as ledgers_of
 from pipeline.engine import publish
 from pipeline.engine.adopt import adopt, forget_strangers
 from pipeline.engine.digest import digest_of, sum_digests
+from pipeline.engine.files import discard, remove_tree, write_durably
 from pipeline.engine.ledger import Ledgers
 from pipeline.engine.manifest import (
     DEAR_S,
@@ -29,7 +30,7 @@ from pipeline.engine.manifest import (
     read_manifest,
     versions_only,
 )
-from pipeline.engine.parts import discard, read_sidecars, remove_tree, write_durably
+from pipeline.engine.parts import read_sidecars
 from pipeline.engine.stage import AnyStep, Output, Part, ReduceStep, Stage, Step, identity
 from pipeline.engine.task import Task
 from pipeline.errors import StageError

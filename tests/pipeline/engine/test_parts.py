@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.engine import parts
 from pipeline.engine.exchange import Exchange
-from pipeline.engine.parts import Part, PartStopped, PartWriter, read_sidecars, write_durably
+from pipeline.engine.files import write_durably
+from pipeline.engine.parts import Part, PartStopped, PartWriter, read_sidecars
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 
