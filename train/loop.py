@@ -77,6 +77,7 @@ class Loop:
     folder: Path
     world: World
     sampler: Callable[[GPT], str] | None = None
+    about_first_loss: Callable[[float], str] | None = None
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -188,6 +189,8 @@ class Loop:
             return
         (step, rate, numbers), self._unread = self._unread, None
         self.loss, norm, finite = numbers.tolist()
+        if step == 0 and self.about_first_loss:
+            self.live.note(self.about_first_loss(self.loss))
         now, tokens = time.monotonic(), (step + 1) * self.recipe.batch_tokens
         if not finite:
             self._fault(step, norm)

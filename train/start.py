@@ -38,6 +38,9 @@ from train.sample import Text, generate
 from train.settings import TrainSettings, recipe_for, resumed, with_recipe
 
 SAMPLE_TOKENS = 100  # of a sample in the log
+# How far the first loss may be from what is expected of weights at random: over the presets it
+# differs by 0.02 on random tokens, and text repeats itself.
+FIRST_LOSS_NATS = 0.25
 
 
 def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Result:
@@ -100,11 +103,37 @@ def _take_over(loop: Loop, checkpoint: Checkpoint | None, shards: Shards) -> Non
         loop.live.note(f"going on from {checkpoint.path.name}")
     else:
         loop.log.cut(-1)  # what a run that came to no checkpoint left
-    config = loop.recipe.config
+    config, unigram = loop.recipe.config, unigram_entropy(shards)
     loop.log.write(
         "run", step=loop.progress.step, parameters=config.parameters(), ranks=loop.world.ranks,
-        uniform_loss=math.log(config.vocab_size), unigram_loss=unigram_entropy(shards),
+        uniform_loss=math.log(config.vocab_size), unigram_loss=unigram,
     )  # fmt: skip
+    given = bool(loop.settings.init)
+    loop.about_first_loss = lambda loss: about_first_loss(loss, config, unigram, given=given)
+
+
+def about_first_loss(loss: float, config: GPTConfig, unigram: float, *, given: bool) -> str:
+    """Whether the loss of the first batch is normal, for weights at random or `given` ones."""
+    counted = f"{unigram:.3f}, the entropy of single tokens"
+    if given:
+        if loss < unigram:
+            return f"first loss {loss:.3f}, as it should be of trained weights: below {counted}"
+        return (
+            f"first loss {loss:.3f} is not normal for trained weights: above {counted}; "
+            "are they of another tokenizer?"
+        )
+    # Logits of random weights have the variance init_std^2 x n_embd, of which half adds to ln V.
+    uniform = math.log(config.vocab_size)
+    expected = uniform + config.init_std**2 * config.n_embd / 2
+    if abs(loss - expected) <= FIRST_LOSS_NATS:
+        return (
+            f"first loss {loss:.3f}, as it should be: ln V is {uniform:.3f}; "
+            f"it should soon fall below {counted}"
+        )
+    return (
+        f"first loss {loss:.3f} is not normal: weights at random give about {expected:.3f} "
+        f"(ln V is {uniform:.3f}); look at the tokens of the first batch"
+    )
 
 
 def _checkpoint(folder: Path, live: LiveLine, world: World) -> Checkpoint | None:

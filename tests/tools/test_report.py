@@ -203,6 +203,14 @@ def test_a_chart_of_losses_spans_all_its_points():
     assert "ln V" in svg
 
 
+def test_the_loss_curve_has_the_lines_of_guessing_and_of_counting(finished, page):
+    marks = dict(collect(finished.folder).model["marks"])
+    assert sorted(marks.values()) == list(marks.values())[::-1]
+    label = content(page.xpath("//svg[@aria-label='Loss by step']")[0])
+    assert len(marks) == 2 and all(name in label for name in marks)
+    assert len(page.xpath("//svg//line[@class='mark']")) == 2
+
+
 def test_each_host_with_its_held_out_loss_is_in_the_table(finished, page):
     rows = [[content(cell) for cell in row] for row in page.xpath("//table[@id='hosts']//tr")]
     evaluation = collect(finished.folder).model["evaluation"]

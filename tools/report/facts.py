@@ -1,7 +1,6 @@
 """What the report says, collected from a build's own files."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -112,7 +111,7 @@ def collect(build: Path) -> Facts:
     if (build / "shards" / "shards.json").exists():
         facts.tokens = _tokens(build)
     if (build / "model" / COMMIT).exists():
-        facts.model = _model(build / "model", facts.tokens)
+        facts.model = _model(build / "model")
     return facts
 
 
@@ -274,13 +273,17 @@ def _tokens(build: Path) -> dict[str, Any]:
     }
 
 
-def _model(folder: Path, tokens: dict[str, Any]) -> dict[str, Any]:
+def _model(folder: Path) -> dict[str, Any]:
     log = read_log(folder)
     commit = json.loads((folder / COMMIT).read_text())
+    began = [e for e in log if e["kind"] == "run"][-1]
     return {
         **commit,
         "train": [(e["step"], e["loss"]) for e in log if e["kind"] == "step" and e["loss"]],
         "held_out": [(e["step"], e["val_loss"]) for e in log if e["kind"] == "eval"],
-        "uniform": math.log(tokens["vocab_size"]) if tokens else 0.0,
+        "marks": [
+            ("ln V: a model that knows nothing", began["uniform_loss"]),
+            ("entropy of single tokens: a model that only counts", began["unigram_loss"]),
+        ],
         "run": json.loads((folder / "run.json").read_text()),
     }
