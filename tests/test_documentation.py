@@ -92,6 +92,12 @@ def test_the_example_of_each_help_is_understood(line):
     understood(line)
 
 
+def test_the_readme_has_a_row_for_every_command_and_for_no_other():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `webtext (.+?)` \|", text, re.MULTILINE)
+    assert sorted(rows) == sorted([*COMMANDS, *(f"tokenizer {n}" for n in TOKENIZER_COMMANDS)])
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_make_target_that_a_document_shows_exists(name):
     text = (ROOT / name).read_text(encoding="utf-8")

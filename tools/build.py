@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.corpus.stage import corpus_stage
 from pipeline.documents.stage import documents_stage
 from pipeline.engine.build import Build
-from pipeline.engine.parts import write_durably
+from pipeline.engine.files import write_durably
 from pipeline.engine.stage import Stage
 from pipeline.errors import SettingsError
 from pipeline.links.stage import links_stage

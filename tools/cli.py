@@ -26,7 +26,7 @@ from pipeline.errors import SettingsError, Stopped, WebtextError
 from tools import commands
 
 COMMANDS = (
-    *("demo", "init", "build", "status", "why", "report"),
+    *("demo", "init", "build", "status", "why", "report", "clean"),
     *("links", "extract", "dedup", "shards", "train", "evaluate", "sample"),
 )
 TOKENIZER_COMMANDS = ("train",)

@@ -146,6 +146,32 @@ def report(build: Path = Path("build"), /) -> None:
     print(write_report(build))
 
 
+def clean(
+    folder: Path = Path("build"),
+    /,
+    *,
+    everything: Annotated[bool, Parameter(name="--all")] = False,
+    dry_run: bool = False,
+) -> None:
+    """Remove a build's scratch, and tell what is kept and why.
+
+    Example: webtext clean build --dry-run
+
+    Parameters
+    ----------
+    folder
+        The build folder, or the --out of a stage command.
+    everything
+        Also what saves the next build work: unfinished stages, and rows that rules are applied to.
+    dry_run
+        Remove nothing, only tell.
+    """
+    from tools import clean as cleaning
+
+    found = cleaning.clean(folder, everything=everything, dry_run=dry_run)
+    cleaning.show(folder, found, dry_run=dry_run)
+
+
 def links(*dumps: Path, out: Path, overrides: Overrides) -> int:
     """Turn Reddit dumps into links, in OUT/links/part-*.parquet.
 

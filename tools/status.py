@@ -47,12 +47,17 @@ def status(folder: Path) -> dict[str, Any]:
 def show(folder: Path) -> None:
     """Print the state as a table."""
     found = status(folder)
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    console = console_for_tables()
     if "run" in found:
         console.print(_run_table(found["run"]))
         return
     console.print(_stages_table(found["stages"]))
     console.print(f"digest {found['digest']}")
+
+
+def console_for_tables() -> Console:
+    """stdout, wide enough for a table where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
 def _stages_table(stages: dict[str, dict[str, Any]]) -> Table:
