@@ -31,6 +31,7 @@ from train.optimizer import adamw, learning_rate, update
 from train.runs import keep_micro_batch
 from train.settings import TrainSettings
 from train.stop import StopSignals
+from train.trace import StepTrace
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps of a parameter
 FAULTS_MAX = 3  # steps in a row that may be not finite: one bad batch is one, a broken run all
@@ -86,6 +87,8 @@ class Loop:
         self.saver: Checkpointer | None = None
         if self.world.first:
             self.saver = Checkpointer(self.folder / "checkpoints", self.settings.keep)
+        traced = self.settings.profile if self.world.first else 0
+        self.trace = StepTrace(traced, self.folder, self.choices.device, self.live.note)
         self.names: dict[Tensor, str] = {p: n for n, p in self.model.named_parameters()}
         self.saved_step = self.progress.step
         self.loss = math.nan
@@ -103,11 +106,13 @@ class Loop:
         with (
             StopSignals() as signals,
             _closing(prefetched(self.batches, self.progress.step)) as stream,
+            self.trace,
         ):
             if self.progress.step == 0:
                 self._evaluate()
                 self.progress.first_val_loss = self.val_loss
             while self.progress.step < self.recipe.steps:
+                self.trace.step()
                 self._step(next(stream))
                 self.progress.seconds = seconds_before + time.monotonic() - started
                 if self.progress.step % (self.settings.eval_every or self.recipe.steps) == 0:

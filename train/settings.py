@@ -92,6 +92,7 @@ class TrainSettings:
     keep: int = option(2, "newest checkpoints that are kept, besides the best")
     stop_after_s: float | None = option(None, "save and leave after this time, such as 2h")
     log_every: int = option(1, "steps between lines of log.jsonl")
+    profile: int = option(0, "trace so many steps into OUT/profile.json.gz; 0: none")
     tokenizer: str = option("", "tokenizer.json for samples; default: the one the shards name")
 
 
@@ -212,6 +213,7 @@ def checked(settings: TrainSettings) -> TrainSettings:
         ("warmup_steps", s.warmup_steps is None or s.warmup_steps >= 0, "0 or more"),
         ("eval_every", s.eval_every is None or s.eval_every >= 0, "0 or more; 0 never looks"),
         ("keep", s.keep > 0, "1 or more"),
+        ("profile", s.profile >= 0, "0 or more; 0 traces nothing"),
         ("log_every", s.log_every > 0, "1 or more"),
     ]
     shape = ("n_layer", "n_head", "n_embd", "n_ctx", "band")
@@ -280,7 +282,9 @@ def resumed(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[TrainSett
     Raises SettingsError for a setting that would make it another run.
     """
     about = {f.name: f for f in fields(TrainSettings)}
-    settings = replace(TrainSettings(), **{k: v for k, v in old.items() if k in about})
+    # A profile is asked for once: it slows the steps that it traces.
+    kept = {k: v for k, v in old.items() if k in about and k != "profile"}
+    settings = replace(TrainSettings(), **kept)
     notes, new = [], {}
     for name, value in given.items():
         before = getattr(settings, name)
