@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.settings import from_tables
 from tools import commands
-from tools.cli import COMMANDS, TOKENIZER_COMMANDS, make_app, split_overrides
+from tools.cli import NAMES, make_app, split_overrides
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
@@ -62,8 +62,8 @@ def understood(line):
 
 def examples():
     """The example of each command's help."""
-    names = [*COMMANDS, *(f"tokenizer_{name}" for name in TOKENIZER_COMMANDS)]
-    return [re.search(r"Example: (.+)", getattr(commands, name).__doc__)[1] for name in names]
+    functions = [getattr(commands, name.replace(" ", "_")) for name in NAMES]
+    return [re.search(r"Example: (.+)", function.__doc__)[1] for function in functions]
 
 
 def test_blocks_are_found_with_their_marks():
@@ -95,7 +95,7 @@ def test_the_example_of_each_help_is_understood(line):
 def test_the_readme_has_a_row_for_every_command_and_for_no_other():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `webtext (.+?)` \|", text, re.MULTILINE)
-    assert sorted(rows) == sorted([*COMMANDS, *(f"tokenizer {n}" for n in TOKENIZER_COMMANDS)])
+    assert sorted(rows) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

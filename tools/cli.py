@@ -25,11 +25,16 @@ from cyclopts import App, CycloptsError, Parameter
 from pipeline.errors import SettingsError, Stopped, WebtextError
 from tools import commands
 
+TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
 COMMANDS = (
     *("demo", "init", "build", "status", "why", "report", "clean"),
-    *("links", "extract", "dedup", "shards", "train", "evaluate", "sample"),
+    *("links", "extract", "dedup", "shards", *TRAINER_COMMANDS),
 )
-TOKENIZER_COMMANDS = ("train",)
+GROUPS = {
+    "tokenizer": ("Make a tokenizer.", ("train",)),
+    "tokens": ("Hand token shards to other trainers.", ("export",)),
+}
+NAMES = (*COMMANDS, *(f"{group} {name}" for group, (_, names) in GROUPS.items() for name in names))
 OVERRIDE = re.compile(r"--(profile|[a-z]+\.[a-z0-9_-]+)(?:=(.*))?", re.DOTALL)
 
 
@@ -50,12 +55,13 @@ def make_app() -> App:
     )
     for name in COMMANDS:
         app.command(getattr(commands, name), name=name)
-    for name in ("train", "evaluate", "sample"):
+    for name in TRAINER_COMMANDS:
         app[name].help_flags = ()  # the trainer answers --help for its own commands
-    tokenizer = App(name="tokenizer", help="Make a tokenizer.")
-    for name in TOKENIZER_COMMANDS:
-        tokenizer.command(getattr(commands, f"tokenizer_{name}"), name=name)
-    app.command(tokenizer)
+    for group, (about, names) in GROUPS.items():
+        inner = App(name=group, help=about)
+        for name in names:
+            inner.command(getattr(commands, f"{group}_{name}"), name=name)
+        app.command(inner)
     return app
 
 

@@ -282,6 +282,25 @@ def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> i
     return _finish(out, [])
 
 
+def tokens_export(shards: Path, /, *, out: Path) -> None:
+    """Write shards as nanoGPT reads them: OUT/train.bin and OUT/val.bin, uint16 without headers.
+
+    Example: webtext tokens export build/shards --out nanoGPT/data/webtext
+
+    Parameters
+    ----------
+    shards
+        A folder with shards.json, as `webtext build` and `webtext shards` make. llm.c and
+        modded-nanogpt read its .bin files as they are.
+    out
+        The folder to write, nanoGPT's data/NAME. The end-of-text token stands before each text.
+    """
+    from pipeline.tokens.shards import export_nanogpt
+
+    for split, count in export_nanogpt(shards, out).items():
+        print(f"{out / split}.bin: {count:,} tokens")
+
+
 def train(*words: Words) -> int:
     """Train a GPT-2 on shards: the command line of `python -m train`.
 
@@ -304,6 +323,14 @@ def sample(*words: Words) -> int:
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
     """
     return _trainer(("sample", *words), "webtext")
+
+
+def export(*words: Words) -> int:
+    """Write a folder that Hugging Face's transformers loads, checked by reading it back.
+
+    Example: webtext export model --out my-gpt2
+    """
+    return _trainer(("export", *words), "webtext")
 
 
 def _trainer(words: tuple[str, ...], prog: str) -> int:

@@ -318,12 +318,25 @@ def manifest(
     }
 
 
-def export_nanogpt(shards: Path, out: Path) -> None:
-    """Write `train.bin` and `val.bin` as nanoGPT maps them: the same tokens without headers."""
+def export_nanogpt(shards: Path, out: Path) -> dict[str, int]:
+    """Write `train.bin` and `val.bin` as nanoGPT maps them; the tokens of each, EOTs included.
+
+    They are the same tokens in the same order, uint16 without headers. Raises InputError where
+    `shards` holds no shards.json.
+    """
+    path = shards / "shards.json"
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+    except FileNotFoundError:
+        raise InputError(path, "", "no such file", "Name a folder of `webtext shards`.") from None
     out.mkdir(parents=True, exist_ok=True)
-    files = json.loads((shards / "shards.json").read_text())["files"]
+    written: dict[str, int] = {}
     for split in SPLITS:
-        with (out / f"{split}.bin").open("wb") as file:
+        aside = out / f".{split}.bin.aside"
+        with aside.open("wb") as file:
             for entry in files:
                 if entry["split"] == split:
                     file.write(read_tokens(shards / entry["name"]).data)
+            written[split] = file.tell() // TOKEN.itemsize
+        aside.replace(out / f"{split}.bin")
+    return written

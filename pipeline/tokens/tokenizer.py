@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer as GPT-2's: trained, saved for four readers, loaded again.
+"""A byte-level BPE tokenizer as GPT-2's: trained, saved for five readers, loaded again.
 
 Ids 0 to 255 are the bytes, then come the merges in the order in which they were learnt, and
 `<|endoftext|>` is added last, so it is the last id, as in GPT-2. Training is Hugging Face's
@@ -8,6 +8,7 @@ of texts alone, not on their order, nor on threads or hash seeds.
 
 import base64
 import json
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,12 @@ from pipeline.errors import InputError, SettingsError
 
 END_OF_TEXT = "<|endoftext|>"
 N_CTX = 1024  # GPT-2's context, what `tokenizer_config.json` states as the model's
-FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "webtext.tiktoken")
+FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
+    *("webtext.tiktoken", "tokenizer.bin"),
+)
+LLM_C_MAGIC, LLM_C_VERSION = 20240328, 2  # llm.c's llmc/tokenizer.h
+LLM_C_TOKEN_BYTES_MAX = 255  # it keeps the length in one byte
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ def hugging_face(tokenizer: Tokenizer) -> tokenizers.Tokenizer:
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write FILES into `folder`: for tokenizers, transformers, GPT-2's own encoder, tiktoken."""
+    """Write FILES into `folder`: for tokenizers, transformers, GPT-2's encoder, tiktoken, llm.c."""
     vocab, merges = _spelt(tokenizer)
     hugging_face(tokenizer).save(str(folder / "tokenizer.json"))
     _write(folder / "tokenizer_config.json", json.dumps(_config(tokenizer), indent=2) + "\n")
@@ -93,6 +99,7 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
     _write(folder / "merges.txt", "\n".join(lines) + "\n")
     ranks = (f"{base64.b64encode(t).decode()} {i}\n" for i, t in enumerate(tokenizer.tokens[:-1]))
     _write(folder / "webtext.tiktoken", "".join(ranks))
+    (folder / "tokenizer.bin").write_bytes(_llm_c(tokenizer))
 
 
 def load(path: Path) -> Tokenizer:
@@ -183,6 +190,17 @@ def _config(tokenizer: Tokenizer) -> dict[str, Any]:
         "tokenizer_class": "GPT2TokenizerFast",
         "unk_token": END_OF_TEXT,
     }
+
+
+def _llm_c(tokenizer: Tokenizer) -> bytes:
+    """llm.c's tokenizer.bin: 256 uint32, then for each id one byte of length and the token's bytes.
+
+    llm.c only decodes with it, to show samples; of a token over 255 bytes it gets the first 255.
+    """
+    head = (LLM_C_MAGIC, LLM_C_VERSION, tokenizer.vocab_size, tokenizer.eot_id)
+    shown = [token[:LLM_C_TOKEN_BYTES_MAX] for token in tokenizer.tokens]
+    tokens = b"".join(bytes([len(token)]) + token for token in shown)
+    return struct.pack("<256I", *head, *[0] * (256 - len(head))) + tokens
 
 
 def _write(path: Path, content: str) -> None:

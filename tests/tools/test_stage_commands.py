@@ -204,11 +204,11 @@ def test_lines_that_hold_no_page_are_counted_drops_and_the_others_become_documen
     source.write_bytes(b'no json\n{"url": "http://a.example/"}\n[]\n"\xff"\n' + page.encode())
     out = tmp_path / "o.jsonl"
     counts = json.loads(run(capsys, "extract", source, "--out", out, *FEW[:2]).out)
-    drops = {"line_invalid": 3, "text_missing": 1}
+    drops = {"line_invalid": 2, "text_missing": 1, "line_not_object": 1}
     assert counts == {"rows_in": 5, "rows_out": 1, "drops": drops}
     told = lines_of(tmp_path / "o.jsonl.drops.jsonl")
-    assert told[0]["detail"].startswith("pages.jsonl, line 1: JSON is malformed")
-    assert told[1]["url"] == "http://a.example/"
+    assert [row["id"] for row in told] == ["1", "2", "3", "4"]
+    assert told[0]["detail"].startswith("pages.jsonl, line 1: Expecting value")
 
 
 def test_a_file_that_breaks_under_the_workers_ends_the_command_and_an_earlier_result_survives(
@@ -217,15 +217,15 @@ def test_a_file_that_breaks_under_the_workers_ends_the_command_and_an_earlier_re
     out = tmp_path / "o.jsonl"
     out.write_text("earlier\n")
 
-    def moved(path):
-        return (replace(record, offset=record.offset + 1) for record in records(path))
+    def moved(path, part, **rules):
+        return (replace(found, offset=found.offset + 1) for found in records(path, part, **rules))
 
-    monkeypatch.setattr("tools.extract.records", moved)
+    monkeypatch.setattr("pipeline.documents.files.records", moved)
     told = run(capsys, "extract", warc, "--out", out, *FEW[:2], code=1)
     assert "this record could be read before, and cannot now" in told.err
     assert told.out == ""
     assert out.read_text() == "earlier\n"
-    assert {path.name for path in tmp_path.iterdir()} == {warc.name, out.name}
+    assert {path.name for path in tmp_path.iterdir()} == {warc.name, out.name, ".o.jsonl.work"}
 
 
 def test_extract_refuses_counts_that_do_not_add_up_and_publishes_nothing(
@@ -233,11 +233,11 @@ def test_extract_refuses_counts_that_do_not_add_up_and_publishes_nothing(
 ):
     page = tmp_path / "page.html"
     page.write_text(page_of("x"))
-    monkeypatch.setattr("tools.extract._Drops.add", lambda *_: None)
+    monkeypatch.setattr("pipeline.engine.parts.PartWriter.drop", lambda *_, **__: None)
     words = ["extract", page, "--out", tmp_path / "o.jsonl", *FEW[:2]]
     told = run(capsys, *words, "--documents.text-chars-min", "100000", code=1)
     assert "1 rows came in, but 0 are accounted for" in told.err
-    assert {path.name for path in tmp_path.iterdir()} == {"page.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {"page.html", ".o.jsonl.work"}
 
 
 def test_extract_obeys_its_settings(tmp_path, capsys):
@@ -404,6 +404,28 @@ def test_shards_takes_a_tokenizer_file_as_well_as_a_folder(texts, bpe, tokens, t
     assert digests[0] == digests[1]
 
 
+def test_tokens_export_says_how_many_tokens_nano_gpt_gets(tokens, tmp_path, capsys):
+    told = run(capsys, "tokens", "export", tokens / "shards", "--out", tmp_path / "nano").out
+    about = json.loads((tokens / "shards" / "shards.json").read_text())
+    for split in ("train", "val"):
+        count = about["splits"][split]["tokens"]
+        assert f"{tmp_path}/nano/{split}.bin: {count:,} tokens\n" in told
+        assert (tmp_path / "nano" / f"{split}.bin").stat().st_size == 2 * count
+
+
+def test_export_writes_a_folder_that_gives_back_the_same_weights(model, tmp_path, capsys):
+    from train.export import read_folder
+
+    found = json.loads(run(capsys, "export", model, "--out", tmp_path / "theirs", "--json").out)
+    assert found["architecture"] == "GPT2LMHeadModel"
+    assert {path.name for path in (tmp_path / "theirs").iterdir()} >= {
+        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    }  # fmt: skip
+    config, weights = read_folder(tmp_path / "theirs")
+    assert (config.n_layer, config.n_embd, config.vocab_size) == (1, 16, 400)
+    assert sum(weight.numel() for weight in weights.values()) >= found["parameters"]
+
+
 def test_a_trained_run_can_be_evaluated_and_sampled(model, capsys):
     found = json.loads(run(capsys, "evaluate", model, "--json").out)
     assert 0 < found["loss"] < 7
@@ -436,7 +458,9 @@ def test_bad_rows_of_texts_are_counted_drops(tmp_path, capsys):
         (["tokenizer", "train", "torn.jsonl.gz", "--out", "o"], "torn|ends within"),
         (["shards", "texts.jsonl", "--tokenizer", "nowhere", "--out", "o"], "no tokenizer.json"),
         (["train", "nowhere", "--out", "o"], "nowhere"),
+        (["tokens", "export", "nowhere", "--out", "o"], "nowhere/shards.json: no such file"),
         (["evaluate", "nowhere"], "nowhere"),
+        (["export", "nowhere", "--out", "o"], "nowhere"),
         (["sample", "nowhere"], "nowhere"),
     ],
 )
@@ -457,6 +481,7 @@ def test_a_wrong_or_broken_input_is_named(tmp_path, monkeypatch, capsys, words, 
         (["train", "x", "--out", "o", "--stepz", "3"], "--stepz"),
         (["train", "x", "--out", "o", "--steps", "few"], "--steps is 'few'"),
         (["sample"], "RUN is missing"),
+        (["export", "run"], "--out is missing"),
     ],
 )
 def test_the_trainers_usage_errors_end_with_2(capsys, words, said):

@@ -203,11 +203,16 @@ def test_modded_nanogpt_reads_every_training_document(folder):
 
 
 def test_nanogpt_reads_its_export(folder, tmp_path):
-    export_nanogpt(folder, tmp_path / "nanogpt")
+    written = export_nanogpt(folder, tmp_path / "nanogpt")
+    assert sorted(path.name for path in (tmp_path / "nanogpt").iterdir()) == [
+        "train.bin",
+        "val.bin",
+    ]
     for split in ("train", "val"):
         mapped = np.memmap(tmp_path / "nanogpt" / f"{split}.bin", dtype=np.uint16, mode="r")
         wanted = [i for own, _, tokens, _ in documents(folder) if own == split for i in tokens]
         assert mapped.tolist() == wanted
+        assert written[split] == len(wanted) > 0
 
 
 def test_two_documents_make_two_train_files_and_no_val_file(encoder, tmp_path):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiktoken
 import tokenizers
@@ -120,6 +121,37 @@ def test_tiktoken_reads_its_own_format(saved, tokenizer, encoder):
     )
     for text in SAMPLES:
         assert read.encode_ordinary(text) == encoder.encode(text).tolist()
+
+
+def llm_c_tokens(path):
+    """The tokens and the id of end-of-text, as llm.c's tokenizer_init reads them."""
+    with path.open("rb") as file:
+        header = np.fromfile(file, np.uint32, 256)
+        assert header[0] == 20240328
+        assert header[1] == 2
+        table = []
+        for _ in range(header[2]):
+            length = file.read(1)[0]
+            assert length > 0
+            table.append(file.read(length))
+            assert len(table[-1]) == length
+        assert file.read() == b""
+    return table, int(header[3])
+
+
+def test_llm_c_reads_its_own_format(saved, tokenizer, encoder):
+    table, eot_id = llm_c_tokens(saved / "tokenizer.bin")
+    assert eot_id == tokenizer.eot_id
+    assert table == list(tokenizer.tokens)
+    for text in SAMPLES:
+        assert b"".join(table[i] for i in encoder.encode(text)).decode() == text
+
+
+def test_llm_c_gets_the_start_of_a_token_that_is_too_long_for_it(tmp_path):
+    long = train(["-" * 600] * 9, 400, 2)
+    assert max(map(len, long.tokens)) > 255
+    save(long, tmp_path)
+    assert llm_c_tokens(tmp_path / "tokenizer.bin")[0] == [token[:255] for token in long.tokens]
 
 
 def test_the_config_tells_transformers_class_and_special_tokens(saved, tokenizer):
