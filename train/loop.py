@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from train.bf16 import MasterAdamW
 from train.checkpoint import Checkpoint, Checkpointer
-from train.choices import Choices
+from train.choices import BF16_MASTER, Choices
 from train.config import Recipe
 from train.cost import flops_per_token, peak_flops
 from train.data import Batches, Tokens, documents_in, prefetched
@@ -83,7 +84,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.objective = self.world.wrapped(self.model, LanguageModelLoss(self.model))
-        self.optimizer = adamw(self.model, self.settings)
+        self.optimizer = self._optimizer()
         self.saver: Checkpointer | None = None
         if self.world.first:
             self.saver = Checkpointer(self.folder / "checkpoints", self.settings.keep)
@@ -97,6 +98,12 @@ class Loop:
         self._faults_in_a_row = 0
         self._line_at, self._line_tokens = time.monotonic(), 0
         self._rate = 0.0
+
+    def _optimizer(self) -> torch.optim.AdamW:
+        if self.choices.dtype != BF16_MASTER:
+            return adamw(self.model, self.settings)
+        rows = self.recipe.batch_tokens // self.recipe.config.n_ctx
+        return MasterAdamW(self.model, self.settings, accumulates=rows > self.choices.micro_batch)
 
     def run(self) -> Result:
         """Train to the last step; raises Stopped, Diverged or CheckpointError."""
@@ -308,7 +315,8 @@ class Loop:
             self.saver.wait()
 
     def _model_tensors(self) -> dict[str, Tensor]:
-        return {name: whole(p.detach()) for p, name in self.names.items()}
+        masters = self.optimizer.masters if isinstance(self.optimizer, MasterAdamW) else {}
+        return {name: whole(masters.get(p, p).detach()) for p, name in self.names.items()}
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         return {

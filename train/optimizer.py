@@ -1,6 +1,7 @@
 """AdamW, the schedule, and the step that a bad gradient cannot poison."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +13,18 @@ from train.settings import TrainSettings
 
 
 def adamw(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW over all parameters; only matrices decay: biases and norms have no scale to shrink."""
+    """AdamW over all parameters of a model."""
+    groups = decay_groups(model, settings)
+    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.beta1, settings.beta2), fused=True)
+
+
+def decay_groups(model: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
+    """AdamW's groups: only matrices decay; biases and norms have no scale to shrink."""
     parameters = list(model.parameters())
-    groups = [
+    return [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(settings.beta1, settings.beta2), fused=True)
 
 
 def learning_rate(recipe: Recipe, settings: TrainSettings, step: int) -> float:
@@ -41,7 +47,9 @@ def update(
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = whole(nn.utils.get_total_norm(gradients, foreach=True))
+    # As get_total_norm does it, but in fp32 where gradients are bf16.
+    norms = torch._foreach_norm(gradients, 2, dtype=torch.float32)
+    norm = whole(torch.linalg.vector_norm(torch.stack(norms)))
     finite = torch.isfinite(norm) & torch.isfinite(loss)
     scale = ((norm + 1e-6) / clip).clamp(min=1.0)
     for group in optimizer.param_groups:

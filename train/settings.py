@@ -75,7 +75,10 @@ class TrainSettings:
     clip: float = option(1.0, "largest gradient norm", "locked")
     seed: int = option(1, "of the weights, the order and dropout", "locked")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to train", "bits")
-    dtype: Literal["auto", "float32", "bfloat16"] = option("auto", "of matrix products", "bits")
+    dtype: Literal["auto", "float32", "bfloat16", "bfloat16-master"] = option(
+        "auto", "of matrix products: bfloat16 by autocast, or of bf16 parameters with fp32 masters",
+        "bits",
+    )  # fmt: skip
     compile: Literal["auto", "on", "off"] = option("auto", "compile the blocks", "bits")
     threads: int | None = option(None, "CPU threads of torch; default: one a core", "bits")
     shard: bool = option(False, "under torchrun: split weights over the ranks (FSDP2)", "bits")
