@@ -95,3 +95,8 @@ class Reason(StrEnum):
     NEAR_COPY = "near_copy", "The text is a near copy of a kept document."
     TEXT_MISSING = "text_missing", "The row has no text."
     EMPTY_TEXT = "empty_text", "The text has no word in it."
+
+
+# Limits that stand far above the deterministic budgets: another machine, or another hour, may keep
+# a row that is dropped for one of them.
+FAULTS = frozenset({Reason.TIMED_OUT, Reason.CRASHED, Reason.OUT_OF_MEMORY})

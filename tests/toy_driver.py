@@ -14,7 +14,7 @@ from typing import Any
 import toy
 
 import pipeline.engine.runner  # noqa: F401 (imported once, for all drivers)
-from pipeline.engine import build, parts, publish, stage_run
+from pipeline.engine import build, files, publish, stage_run
 from pipeline.errors import WebtextError
 from pipeline.settings import EngineSettings
 
@@ -98,7 +98,7 @@ def _before_cleaning() -> None:
 
 
 def _while_cleaning() -> None:
-    parts.remove_tree = _die  # what `discard` calls once the folder has its other name
+    files.remove_tree = _die  # what `discard` calls once the folder has its other name
 
 
 KILLS = {

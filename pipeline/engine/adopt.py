@@ -27,13 +27,13 @@ def forget_strangers(folder: Path, fingerprints: Mapping[int, str]) -> None:
 
 
 def adopt(
-    parts: Iterable[Part], fingerprints: Mapping[int, str], folder: Path, sources: Iterable[Path]
+    parts: Iterable[Part], fingerprints: Mapping[int, str], folder: Path, found: Iterable[PartInfo]
 ) -> None:
-    """Link into a step's folder those of its parts that lie, committed, in `sources`."""
-    found = {info.fingerprint: info for source in sources for info in read_sidecars(source)}
+    """Link into a step's folder those of its parts that were `found` committed elsewhere."""
+    by_fingerprint = {info.fingerprint: info for info in found}
     here = {info.number for info in read_sidecars(folder)}
     for part in parts:
-        info = found.get(fingerprints[part.number])
+        info = by_fingerprint.get(fingerprints[part.number])
         if info is not None and part.number not in here and _movable(info, part):
             _link_part(info, part, folder)
 

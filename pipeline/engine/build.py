@@ -40,8 +40,9 @@ DISK_PATIENCE_S = 2.0
 class Build:
     """A build folder with its lock, signals, log and runner. Use as a context manager.
 
-    `redo` names stages that may be made anew although they were dear, `keep_versions` accepts
-    results of other library versions.
+    `redo` names stages that are made anew although they were dear, or although nothing changed;
+    `replay` those whose parts with faults (items that broke their limits) are done once more.
+    `keep_versions` accepts results of other library versions.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Build:
         engine: EngineSettings | None = None,
         *,
         redo: Iterable[str] = (),
+        replay: Iterable[str] = (),
         keep_versions: bool = False,
         quiet: bool = False,
     ) -> None:
         self.folder = folder.absolute()
         self.engine = engine or EngineSettings()
         self.redo = frozenset(redo)
+        self.replay = frozenset(replay)
         self.keep_versions = keep_versions
         self.gates: list[str] = []  # quality gates that fail in the stages of this run
         self.work = self.folder / ".work"
@@ -77,6 +80,7 @@ class Build:
             stack.enter_context(locked(self.folder))
             self.work.mkdir(exist_ok=True)
             check_fixed(self.work / "build.json", FORMAT, self.engine.buckets)
+            sweep(self.folder)
             sweep(self.work)
             check_disk(self.folder, self.engine.free_disk_min_bytes)
             self._stop = StopFlag(self.work / "stop")
@@ -117,11 +121,11 @@ class Build:
         """Do a step's missing parts; raises what the first failed part raised, or Stopped."""
         check_disk(self.folder, self.engine.free_disk_min_bytes, DISK_PATIENCE_S)
         crash = self._drive(task, parts)
-        faults = task.take_faults()
-        for label, error, stack in faults:
+        failures = task.take_failures()
+        for label, error, stack in failures:
             self.log.write("fault", step=task.label, part=label, error=str(error), stack=stack)
         self.check_signals()
-        for label, error, _ in faults:
+        for label, error, _ in failures:
             raise _told(task, label, error)
         if crash:
             raise StageError(f"{task.label}: the runner failed: {crash}") from crash

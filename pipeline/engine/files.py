@@ -31,7 +31,7 @@ def rename_durably(source: Path, target: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a work folder so that a kill on the way leaves nothing that looks like one.
+    """Remove a folder so that a kill on the way leaves nothing that looks like one.
 
     Whole, it goes by one rename; what a kill leaves of it then is `sweep`'s.
     """
@@ -42,9 +42,9 @@ def discard(folder: Path) -> None:
     remove_tree(gone)
 
 
-def sweep(work: Path) -> None:
-    """Remove what killed runs left of folders that they discarded."""
-    for gone in work.glob(".gone-*"):
+def sweep(place: Path) -> None:
+    """Remove what killed runs left of folders here that they discarded."""
+    for gone in place.glob(".gone-*"):
         remove_tree(gone)
 
 

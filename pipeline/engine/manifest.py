@@ -11,7 +11,7 @@ from pipeline.engine.parts import PartInfo, read_sidecars
 from pipeline.engine.stage import Output
 from pipeline.errors import StageError
 
-FORMAT = 1  # of build folders; raised when an older one cannot be read any more
+FORMAT = 2  # of build folders; raised when an older one cannot be read any more
 DEAR_S = 600  # a stage that took longer is made again only with --redo
 
 
@@ -86,6 +86,11 @@ class Manifest:
         record = self.record_of(step)
         parts = record.parts if record else []
         return [{"part": info.label, **info.notes} for info in parts if info.notes]
+
+    @property
+    def faults(self) -> list[dict[str, str]]:
+        """The rows that were dropped by the limits on an item; `--replay` tries them again."""
+        return [fault for record in self.steps for info in record.parts for fault in info.faults]
 
     def to_json(self) -> dict[str, Any]:
         """Plain form; steps in the order of the flow."""

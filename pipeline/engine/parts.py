@@ -30,7 +30,7 @@ from pipeline.engine.files import remove_tree, rename_durably, write_durably
 from pipeline.engine.ledger import Ledger, Ledgers
 from pipeline.engine.pool import Pool
 from pipeline.errors import WebtextError
-from pipeline.reasons import Reason
+from pipeline.reasons import FAULTS, Reason
 
 T = TypeVar("T")
 HEARTBEAT_S = 5.0
@@ -69,6 +69,7 @@ class PartInfo:
     ledgers: Ledgers
     files: dict[str, dict[str, Any]]  # by name: bytes, xxh3_128
     notes: dict[str, Any]
+    faults: list[dict[str, str]]  # drops by the limits on an item: unit, id, url, reason, detail
     cpu_s: float
     wall_s: float
     retries: int
@@ -109,6 +110,20 @@ def sidecar_path(folder: Path, number: int) -> Path:
     return folder / ".meta" / f"part-{number:05d}.json"
 
 
+def heartbeat_path(folder: Path, number: int) -> Path:
+    """Where a part at work says how far it is."""
+    return folder / ".aside" / f"heartbeat-{number:05d}.json"
+
+
+def read_heartbeats(folder: Path) -> list[dict[str, Any]]:
+    """The parts at work in a step's folder, by number: part, item, rows."""
+    beats = []
+    for path in sorted((folder / ".aside").glob("heartbeat-*.json")):
+        with suppress(FileNotFoundError):  # a part that is finished takes its own away
+            beats.append(json.loads(path.read_text()))
+    return beats
+
+
 def read_sidecars(folder: Path) -> list[PartInfo]:
     """All committed parts of a step's folder, by number."""
     return [read_sidecar(path) for path in sorted((folder / ".meta").glob("part-*.json"))]
@@ -146,6 +161,7 @@ class PartWriter:
         self._files: dict[str, Path] = {}
         self._ledgers: Ledgers = defaultdict(Ledger)
         self._notes: dict[str, Any] = {}
+        self._faults: list[dict[str, str]] = []
         self._digest = 0
         self._rows = 0
         self._cpu_items_s = 0.0
@@ -192,9 +208,11 @@ class PartWriter:
         count: int = 1,
     ) -> None:
         """Book a drop of `count` rows and keep one row that explains it."""
-        name = reason.value
-        self._ledgers[unit].drops[name] += count
-        self._drops.add(unit, id, url, name, detail)
+        row = {"unit": unit, "id": id, "url": url, "reason": reason.value, "detail": detail}
+        self._ledgers[unit].drops[reason.value] += count
+        self._drops.add(**row)
+        if reason in FAULTS:
+            self._faults.append(row)
 
     def file(self, name: str) -> Path:
         """Where to write a further file of this part; it is committed with it under `name`."""
@@ -215,10 +233,10 @@ class PartWriter:
             self._check_stop()
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_S
-            state = {"part": self._part.label, "item": item, "rows": self._rows}
-            (self.folder / ".aside" / f"heartbeat-{self._part.number:05d}.json").write_text(
-                json.dumps(state)
-            )
+            beat = {"part": self._part.label, "item": item, "rows": self._rows}
+            aside = self._aside / "heartbeat.json"
+            aside.write_text(json.dumps(beat))
+            aside.replace(heartbeat_path(self.folder, self._part.number))
 
     @property
     def pool(self) -> "PartPool":
@@ -257,6 +275,7 @@ class PartWriter:
             ledgers=self._ledgers,
             files=files,
             notes=self._notes,
+            faults=self._faults,
             cpu_s=round(_cpu_s() - self._cpu_started + self._cpu_items_s, 3),
             wall_s=round(time.monotonic() - self._started, 3),
             retries=self._retries,
@@ -279,8 +298,7 @@ class PartWriter:
             raise PartStopped(f"part {self._part.label} was asked to stop")
 
     def _clear(self) -> None:
-        heartbeat = self.folder / ".aside" / f"heartbeat-{self._part.number:05d}.json"
-        heartbeat.unlink(missing_ok=True)
+        heartbeat_path(self.folder, self._part.number).unlink(missing_ok=True)
         remove_tree(self._aside)
 
 

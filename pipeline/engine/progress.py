@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.status import Status
 
 from pipeline.engine.ledger import Ledger, Ledgers, total
-from pipeline.engine.parts import read_sidecar
+from pipeline.engine.parts import read_heartbeats, read_sidecar
 
 PLAIN_EVERY_S = 30.0
 LIVE_EVERY_S = 0.5
+PARTS_NAMED = 2
 
 
 class Progress:
@@ -49,8 +50,10 @@ class Progress:
         now = time.monotonic()
         if now - self._shown < (LIVE_EVERY_S if self._live else PLAIN_EVERY_S):
             return
-        self._shown = now
+        self._shown, before = now, len(self._seen)
         line = self._line(now, *self._look(folder))
+        if len(self._seen) == before:
+            line += _at_work(folder)
         if self._live:
             self._live.update(line)
         else:
@@ -94,6 +97,13 @@ class Progress:
             left = f"about {left_s / 60:.0f} min" if left_s > 90 else f"{left_s:.0f} s"
             line += f" ({fresh_rows / seconds:,.0f}/s, {left} left)"
         return line
+
+
+def _at_work(folder: Path) -> str:
+    """The parts at work, for a line that would say the same as the one before."""
+    beats = read_heartbeats(folder)[:PARTS_NAMED]
+    named = [f"{beat['part']} at {beat['item']}" for beat in beats if beat["item"]]
+    return f"; {', '.join(named)}" if named else ""
 
 
 class Log:

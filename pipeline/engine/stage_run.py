@@ -68,9 +68,11 @@ class StageRun:
         """The published stage, made first where it is missing or out of date."""
         record = self._known(self.last)
         if self.old and record and self.old.fingerprint == record.fingerprint:
-            self.build.gates += self.old.gates
-            self._clean(self._work_folder(step) for step in self.stage.steps)
-            return published(self.folder, self.old)
+            if not self._wanted_again(self.old):
+                self.build.gates += self.old.gates
+                self._clean(self._work_folder(step) for step in self.stage.steps)
+                return published(self.folder, self.old)
+            self._take_back()
         self._allow_redo()
         self.build.log.write("stage", stage=self.stage.name)
         started = time.monotonic()
@@ -142,6 +144,28 @@ class StageRun:
         self.build.log.write("keep-versions", stage=self.stage.name, versions=recorded.versions)
         self._plans[step.name] = as_before
 
+    def _wanted_again(self, manifest: Manifest) -> bool:
+        """Whether an up-to-date stage is made anew: all of it, or its parts with faults."""
+        name, say = self.stage.name, self.build.progress.say
+        if name in self.build.redo:
+            say(f"{name}: it is up to date, and made again as asked")
+            return True
+        if name in self.build.replay:
+            say(f"{name}: {len(manifest.faults)} faults are tried again")
+            return bool(manifest.faults)
+        return False
+
+    def _take_back(self) -> None:
+        """Make a published stage one that was interrupted; a rerun goes on from there."""
+        for folder in (self.folder, *(self._work_folder(step) for step in self.stage.steps)):
+            if self.stage.name in self.build.redo:
+                discard(folder)
+            elif folder.exists():
+                folder.rename(self.build.work / f"old-{self.stage.name}-{time.time_ns()}")
+        self.old = None
+        self._plans.clear()
+        self._records.clear()
+
     def _allow_redo(self) -> None:
         if self.old is None or self.stage.name in self.build.redo:
             return
@@ -185,8 +209,10 @@ class StageRun:
         forget_strangers(folder, planned.fingerprints)
         work, name = self.build.work, self.stage.name
         places = (self.folder, *work.glob(f"{name}-*"), *work.glob(f"old-{name}-*"))
-        sources = [place for place in places if place != folder and place.is_dir()]
-        adopt(planned.parts, planned.fingerprints, folder, sources)
+        infos = (info for place in places if place != folder for info in read_sidecars(place))
+        replayed = name in self.build.replay
+        usable = (info for info in infos if not (replayed and info.faults))
+        adopt(planned.parts, planned.fingerprints, folder, usable)
 
     def _task(
         self, step: AnyStep, planned: _Planned, folder: Path, inputs: Mapping[str, Output]

@@ -46,12 +46,12 @@ class Task:
         return StopFlag(self.folder.parent / "stop")
 
     @property
-    def _faults(self) -> Path:
-        return self.folder / ".aside" / "faults"
+    def _failures(self) -> Path:
+        return self.folder / ".aside" / "failures"
 
     def stopping(self) -> bool:
         """Whether no new part should start: asked to stop, or a part has failed."""
-        failed = self.folder in _unwritten or any(self._faults.glob("*.pickle"))
+        failed = self.folder in _unwritten or any(self._failures.glob("*.pickle"))
         return failed or self.stop.is_set()
 
     def committed(self, part: Part) -> bool:
@@ -65,17 +65,17 @@ class Task:
         if not isinstance(error, WebtextError | OSError):
             error = RuntimeError(f"{type(error).__name__}: {error}")
         failure = (part.label, error, stack)
-        aside = self._faults / f"{part.number:05d}.aside"
+        aside = self._failures / f"{part.number:05d}.aside"
         try:
-            self._faults.mkdir(parents=True, exist_ok=True)
+            self._failures.mkdir(parents=True, exist_ok=True)
             aside.write_bytes(pickle.dumps(failure))
             aside.replace(aside.with_suffix(".pickle"))
         except OSError:
             _unwritten[self.folder].append(failure)
 
-    def take_faults(self) -> list[Failure]:
+    def take_failures(self) -> list[Failure]:
         """Failures so far; those that are kept in memory are told once."""
-        written = [pickle.loads(p.read_bytes()) for p in sorted(self._faults.glob("*.pickle"))]
+        written = [pickle.loads(p.read_bytes()) for p in sorted(self._failures.glob("*.pickle"))]
         return written + _unwritten.pop(self.folder, [])
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import toy
 
-from pipeline.engine import runner
+from pipeline.engine import build, runner
 from pipeline.engine.build import Build
 from pipeline.engine.parts import read_sidecars
 from pipeline.engine.stage import Output, Stage
@@ -35,7 +36,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
         for part in parts:
             list(runner._guarded(task, part, None))
 
-    monkeypatch.setattr(runner.Runner, "__enter__", lambda self: self)
+    monkeypatch.setattr(build, "pool_of", lambda engine: nullcontext())
     monkeypatch.setattr(runner.Runner, "run", run)
 
 

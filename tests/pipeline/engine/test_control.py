@@ -120,7 +120,7 @@ def test_a_stage_of_another_format_is_refused(toys, inline):
     toys.build("a")
     path = toys.folder / "toy" / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
-    with pytest.raises(StageError, match=r"has format 99, this webtext reads format 1"):
+    with pytest.raises(StageError, match=r"has format 99, this webtext reads format 2"):
         toys.build("a")
 
 
@@ -128,7 +128,7 @@ def test_a_build_of_another_format_is_refused_before_any_of_its_parts_is_read(to
     toys.build("a")
     path = toys.folder / ".work" / "build.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 0}))
-    with pytest.raises(StageError, match=r"was made in format 0, this webtext reads format 1"):
+    with pytest.raises(StageError, match=r"was made in format 0, this webtext reads format 2"):
         toys.build("a", "b")
 
 

@@ -6,10 +6,12 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+import toy
 from rich.console import Console
 
 from pipeline.engine import progress
 from pipeline.engine.ledger import Ledger
+from pipeline.engine.parts import Part, PartWriter
 from pipeline.engine.progress import Log, Progress
 from pipeline.errors import StageError
 
@@ -78,6 +80,26 @@ def test_elsewhere_a_plain_line_comes_every_thirty_seconds(tmp_path, capsys, mon
         "links: read: 8 of 10 parts, 8,000 posts, 90% kept, self_post 480, removed 320"
         " (117/s, 17 s left)",
         "links: read: 7,000 posts, 6,000 kept, 400 merged, self_post 600 (60.0 s)",
+    ]
+
+
+def test_a_line_with_nothing_new_names_the_parts_at_work_and_their_items(
+    tmp_path, capsys, monkeypatch
+):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    out = PartWriter(tmp_path, Part(3, "RS_2019-06.zst", "digest"), toy.SCHEMA)
+    shown = Progress()
+    shown.begin("links: read", 2, tmp_path)
+    out.heartbeat("line 1,340,000")
+    now[0] = 31.0
+    shown.update(tmp_path)
+    out.abandon()
+    now[0] = 62.0
+    shown.update(tmp_path)
+    assert capsys.readouterr().err.splitlines() == [
+        "links: read: 0 of 2 parts; RS_2019-06.zst at line 1,340,000",
+        "links: read: 0 of 2 parts",
     ]
 
 

@@ -1,14 +1,17 @@
 """A rerun reuses what matches and does only what is missing; what it may not do, it says."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import toy
 
-from pipeline.engine.parts import Part, read_sidecars
+from pipeline.engine.manifest import read_manifest
+from pipeline.engine.parts import Part, PartWriter, read_sidecars
 from pipeline.engine.stage import Stage, Step
 from pipeline.errors import StageError
+from pipeline.reasons import Reason
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -173,6 +176,71 @@ def test_redo_makes_a_stage_again_with_the_new_versions(toys):
     assert toys.done()["read"] == 4
     toys.build(versions={"lxml": "5.4"})
     assert toys.done() == {}
+
+
+def test_redo_makes_a_stage_again_that_is_up_to_date_and_its_kept_steps(toys):
+    before = toys.build(keep=True)
+    toys.done()
+    again = toys.build(keep=True, build={"redo": ["toy"]})
+    assert toys.done() == {"read": 4, "done": 4, "group": 4}
+    assert again.digest == before.digest
+
+
+def test_a_redo_that_was_interrupted_goes_on_without_being_asked_again(toys):
+    before = toys.build()
+    toys.done()
+    toys.engine["workers"] = 1
+    with pytest.raises(StageError):
+        toys.build(do={"c": "raise KeyError"}, build={"redo": ["toy"]})
+    assert toys.done()["done"] == 2
+    assert toys.build().digest == before.digest
+    assert toys.done() == {"read": 2, "done": 2, "group": 4}
+
+
+@dataclass(frozen=True)
+class Flaky:
+    """Drops its row as timed out, as long as the machine is busy."""
+
+    log: str
+    busy: frozenset[str]
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        toy.say(self.log, f"read {part.label}")
+        out.book("posts", rows_in=1)
+        if part.label in self.busy:
+            out.drop("posts", Reason.TIMED_OUT, id=part.label, url="http://x", detail="over 60 s")
+        else:
+            out.write_rows([{"id": part.label, "n": 1}])
+            out.book("posts", rows_out=1)
+
+
+def flaky_stage(toys, busy: str) -> Stage:
+    options = toy.Options(str(toys.log))
+    work = Flaky(str(toys.log), frozenset(busy))
+    step = Step("read", 1, partial(toy.plan, tuple("abcd"), options), work, toy.SCHEMA)
+    return Stage("toy", "posts", (step,))
+
+
+def test_drops_by_limits_are_listed_in_the_manifest_and_replay_does_their_parts_alone(toys):
+    toys.run(flaky_stage(toys, busy="bc"))
+    manifest = read_manifest(toys.folder / "toy")
+    assert [(fault["id"], fault["reason"]) for fault in manifest.faults] == [
+        ("b", "timed_out"),
+        ("c", "timed_out"),
+    ]
+    toys.done()
+    toys.run(flaky_stage(toys, busy="c"))
+    assert toys.done() == {}
+    replayed = toys.run(flaky_stage(toys, busy="c"), {"replay": ["toy"]})
+    assert toys.done() == {"read": 2}
+    assert replayed.ledgers["posts"].rows_out == 3
+    healed = toys.run(flaky_stage(toys, busy=""), {"replay": ["toy"]})
+    assert toys.done() == {"read": 1}
+    assert not read_manifest(toys.folder / "toy").faults
+    toys.run(flaky_stage(toys, busy=""), {"replay": ["toy"]})
+    assert toys.done() == {}
+    toys.folder = toys.folder.with_name("undisturbed")
+    assert toys.run(flaky_stage(toys, busy="")).digest == healed.digest
 
 
 def test_a_dear_stage_is_made_again_only_when_asked(toys):
