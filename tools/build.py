@@ -32,16 +32,22 @@ def run_build(
     *,
     to: str = "report",
     redo: Iterable[str] = (),
+    replay: Iterable[str] = (),
     keep_versions: bool = False,
 ) -> list[str]:
     """Make all stages up to `to`; messages of quality gates that failed.
 
-    `base` is the folder that paths in the settings are relative to. Raises what the stages raise.
+    `base` is the folder that paths in the settings are relative to; `redo`, `replay` and
+    `keep_versions` are as `Build` has them. Raises what the stages raise.
     """
-    if to not in STAGES:
-        raise SettingsError(f"--to {to}: no such stage; known: {', '.join(STAGES)}")
+    for option, names in (("to", [to]), ("redo", redo), ("replay", replay)):
+        if unknown := set(names) - set(STAGES):
+            told = f"--{option} {min(unknown)}: no such stage; known: {', '.join(STAGES)}"
+            raise SettingsError(told)
     train_options = model.check_settings(settings.train)
-    with Build(folder, settings.engine, redo=redo, keep_versions=keep_versions) as build:
+    with Build(
+        folder, settings.engine, redo=redo, replay=replay, keep_versions=keep_versions
+    ) as build:
         write_durably(folder / RECORD, _record(settings, base))
         makers = _stage_makers(build, settings, base)
         for name in STAGES[: STAGES.index(to) + 1]:

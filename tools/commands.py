@@ -63,6 +63,7 @@ def build(
     out: Path = Path("build"),
     to: LastStage = "report",
     redo: tuple[str, ...] = (),
+    replay: tuple[str, ...] = (),
     keep_versions: bool = False,
     overrides: Overrides,
 ) -> int:
@@ -77,14 +78,26 @@ def build(
     out
         The build folder. OUT/webtext.toml records the settings; it is never read by itself.
     redo
-        A stage that may be made again although it was dear; may be given more than once.
+        A stage that is made again although it was dear, or although nothing changed; may be given
+        more than once.
+    replay
+        A stage whose drops by the limits on an item (timed_out, crashed, out_of_memory) are tried
+        again; may be given more than once.
     keep_versions
         Go on with results that other versions of libraries made.
     """
-    return _build(out, settings, overrides, to=to, redo=redo, keep_versions=keep_versions)
+    return _build(
+        out, settings, overrides, to=to, redo=redo, replay=replay, keep_versions=keep_versions
+    )
 
 
-def status(folder: Path, /, *, as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
+def status(
+    folder: Path,
+    /,
+    *,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    verify: bool = False,
+) -> int:
     """Show what a build (or the --out folder of a command) holds, or how far a training run is.
 
     Example: webtext status build --json
@@ -96,6 +109,8 @@ def status(folder: Path, /, *, as_json: Annotated[bool, Parameter(name="--json")
     as_json
         Print one JSON object: stages with their rows, drops and digests, and the build's digest;
         or of a run its state, step, steps, loss and held-out loss.
+    verify
+        Read every file of the stages again and name those that are missing or damaged.
     """
     from tools import status as state
 
@@ -103,6 +118,10 @@ def status(folder: Path, /, *, as_json: Annotated[bool, Parameter(name="--json")
         print(json.dumps(state.status(folder), indent=1))
     else:
         state.show(folder)
+    damaged = state.damaged(folder) if verify else []
+    for line in damaged:
+        print(f"webtext: {line}", file=sys.stderr)
+    return 1 if damaged else 0
 
 
 def why(
@@ -352,17 +371,14 @@ def _build(
     overrides: dict[str, str],
     *,
     to: str,
-    redo: tuple[str, ...] = (),
-    keep_versions: bool = False,
+    **reuse: Any,
 ) -> int:
     from tools.build import check_record, run_build
     from tools.summary import show_build
 
     check_record(out, settings_path)
     settings = _settings(settings_path, overrides)
-    gates = run_build(
-        out, settings, settings_path.parent, to=to, redo=redo, keep_versions=keep_versions
-    )
+    gates = run_build(out, settings, settings_path.parent, to=to, **reuse)
     show_build(out)
     return _exit_code(gates)
 

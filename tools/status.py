@@ -20,6 +20,7 @@ from rich.table import Table
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.manifest import read_manifest
+from pipeline.engine.verify import damaged_files
 from pipeline.errors import SettingsError
 from tools.flow import ENGINE_STAGES
 from tools.model import model_status
@@ -42,6 +43,12 @@ def status(folder: Path) -> dict[str, Any]:
         raise SettingsError(f"{folder} holds no stage of a build, and no training run")
     content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
     return {"stages": stages, "digest": digest_of(content)}
+
+
+def damaged(folder: Path) -> list[str]:
+    """A line for each file of the published stages that is not as it was written."""
+    stages = [folder / name for name in ENGINE_STAGES if read_manifest(folder / name)]
+    return [line for stage in stages for line in damaged_files(stage)]
 
 
 def show(folder: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -55,6 +56,16 @@ def test_a_stage_at_work_is_partial(finished, tmp_path):
     assert list(found) == ["links"]
     assert found["links"]["state"] == "partial"
     assert found["links"]["parts"] == 3
+
+
+def test_verify_reads_every_file_again_and_names_the_damaged_one(finished, tmp_path, capsys):
+    shutil.copytree(finished.folder / "links", tmp_path / "links")
+    assert main(["status", str(tmp_path), "--verify"]) == 0
+    capsys.readouterr()
+    table = next((tmp_path / "links").glob("part-*.parquet"))
+    table.write_bytes(table.read_bytes()[:-8] + b"turned!!")
+    assert main(["status", str(tmp_path), "--verify"]) == 1
+    assert f"webtext: {table} has other bytes than were written" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "file"])
