@@ -84,7 +84,7 @@ def score(
     nats, tokens = 0.0, 0
     # Compiled blocks are for training: these shapes are others, and few.
     with torch.compiler.set_stance("force_eager"):
-        for batch in _equal_lengths(windows, rows):
+        for batch in stacked(windows, rows):
             ids_BT = torch.from_numpy(batch).to(device).long()
             with choices.autocast() if choices else nullcontext():
                 nats += float(objective(ids_BT))
@@ -93,7 +93,8 @@ def score(
     return Score(nats, tokens)
 
 
-def _equal_lengths(windows: Iterable[Tokens], size: int) -> Iterator[Tokens]:
+def stacked(windows: Iterable[Tokens], size: int) -> Iterator[Tokens]:
+    """Windows of one length at a time, up to `size` of them as rows of one array, in order."""
     for _, group in itertools.groupby(windows, len):
         while rows := list(itertools.islice(group, size)):
             yield np.stack(rows)
@@ -146,7 +147,7 @@ def token_losses(
     """File, first token and (T,) losses of each held-out window; loss t is for start + t + 1."""
     device, n_ctx = model.head_weight.device, model.config.n_ctx
     places = iter(held_out_places(files, n_ctx, tokens))
-    for batch in _equal_lengths(held_out(files, n_ctx, tokens), ROWS):
+    for batch in stacked(held_out(files, n_ctx, tokens), ROWS):
         ids_BT = torch.from_numpy(batch).to(device).long()
         with torch.compiler.set_stance("force_eager"):
             h_BTC = model.hidden(ids_BT[:, :-1])
