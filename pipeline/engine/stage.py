@@ -13,7 +13,7 @@ libraries) and nothing else, so a rerun reuses what matches and does only what i
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
@@ -56,15 +56,30 @@ Work = Callable[[Part, PartWriter], None]
 Reduce = Callable[[dict[str, pa.Table], PartWriter], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Declared:
+    """What either kind of step may declare.
+
+    `settings` and `versions` (of libraries) are all that shapes its rows besides its inputs.
+    `exchange` partitions the rows for a ReduceStep. `keep` keeps the step's parts after the stage
+    is published, for what is dear to make. `feeds` names the inputs whose units this step
+    continues, where not all do. `sampled_drops` keeps a sample of the drops, and hashes of all.
+    """
+
+    settings: Any = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    exchange: Exchange | None = None
+    keep: bool = False
+    feeds: tuple[str, ...] | None = None
+    sampled_drops: bool = False
+
+
 @dataclass(frozen=True)
-class Step:
+class Step(_Declared):
     """Parts to parts: `plan` names the parts, `work` does one.
 
     `inputs` are earlier steps of the stage, or other stages. `runs` is "worker" (the whole part in
     a worker process) or "items" (in a thread of the driver, with a pool for hostile items).
-    `exchange` partitions the rows for a ReduceStep. `keep` keeps the step's parts after the stage
-    is published, for what is dear to make. `feeds` names the one input whose units this step
-    continues, where not all do.
     """
 
     name: str
@@ -72,18 +87,12 @@ class Step:
     plan: Plan
     work: Work
     schema: pa.Schema
-    settings: Any = None
     inputs: tuple[str, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
-    exchange: Exchange | None = None
     runs: Literal["worker", "items"] = "worker"
-    keep: bool = False
-    sampled_drops: bool = False
-    feeds: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
-class ReduceStep:
+class ReduceStep(_Declared):
     """Brings rows with equal `key` together from all `inputs`, steps with that exchange.
 
     `reduce` gets, for one bucket (or slice of it), a table for each input sorted by key and then by
@@ -96,13 +105,7 @@ class ReduceStep:
     reduce: Reduce
     schema: pa.Schema
     inputs: tuple[str, ...]
-    settings: Any = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    exchange: Exchange | None = None
-    keep: bool = False
-    feeds: tuple[str, ...] | None = None
-    runs: Literal["worker"] = "worker"
-    sampled_drops: bool = False
+    runs: ClassVar[Literal["worker"]] = "worker"
 
     def plan_buckets(self, inputs: Inputs, buckets: int) -> list[Part]:
         """One part a bucket."""

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings import Settings, load
-from tools import commands
 from tools.build import find_inputs
-from tools.cli import COMMANDS, GROUPS, NAMES, main, split_overrides
+from tools.cli import COMMANDS, GROUPS, NAMES, command_of, main, split_overrides
 from tools.flow import STAGES
 
 ALL = [tuple(name.split()) for name in NAMES]
@@ -64,7 +63,7 @@ def test_help_names_every_stage_that_a_build_may_end_with(helps, name):
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_an_example_is_a_command_line_that_is_understood(words):
-    function = getattr(commands, "_".join(words))
+    function = command_of(" ".join(words))
     example = re.search(r"Example: (webtext .+)", function.__doc__)[1]
     assert example.split()[1 : 1 + len(words)] == list(words)
 
@@ -73,7 +72,7 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
     listed = re.findall(r"^│ (\w+) {2,}(\S.*?) *│$", helps[()], re.MULTILINE)
     assert {name for name, _ in listed} == {*COMMANDS, *GROUPS}
     for name in COMMANDS:
-        first = getattr(commands, name).__doc__.splitlines()[0].replace("`", "")
+        first = command_of(name).__doc__.splitlines()[0].replace("`", "")
         assert first.startswith(dict(listed)[name]), name
 
 
@@ -86,6 +85,8 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["status", ".", "--links.karma-min", "3"], "takes no settings: --links.karma_min"),
         (["build", "--links.karma-min"], "--links.karma-min wants a value"),
         (["build", "--to", "shard"], "known: links, pages"),
+        (["build", "--redo", "shard"], "--redo shard: no such stage"),
+        (["build", "--replay", "shard"], "--replay shard: no such stage"),
         (["links", "d", "--out", "o", "--links.karma-mni", "5"], "did you mean links.karma_min?"),
         (["links", "d", "--out", "o", "--linsk.karma-min", "5"], "did you mean links?"),
         (["links", "d", "--out", "o", "--links.karma-min", "few"], "Expected `int`"),
@@ -94,6 +95,7 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["status", ".", "--profile", "clean"], "takes no settings: --profile"),
         (["links", "--out", "o"], "name at least one file"),
         (["build", "nowhere.toml"], "`webtext init` writes one"),
+        (["plan", "nowhere.toml"], "`webtext init` writes one"),
         (["build", "--train.preset", "gtp2"], "preset"),
         (["build", "--train.layers", "3"], "unknown setting train.layers"),
         (["build", "--train.out", "here"], "train.out is set by the build"),
