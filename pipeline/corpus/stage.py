@@ -35,6 +35,7 @@ from pipeline.engine.stage import (
     ReduceStep,
     Stage,
     Step,
+    one_part_each,
 )
 from pipeline.reasons import Reason
 from pipeline.records import CORPUS
@@ -59,7 +60,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
         settings={"wikipedia": rules.wikipedia},
         versions={**VERSIONS, "can_ada": version("can_ada")},  # it shapes url_key
         inputs=("documents",),
-        plan=_plan_sign,
+        plan=one_part_each("documents"),
         work=_Sign(rules.wikipedia),
         schema=KEYED_ENTRY,
         exchange=Exchange("url_key"),
@@ -106,13 +107,6 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
         steps=(sign, same_url, same_text, walk, publish),
         finish=partial(_write_card, rules),
     )
-
-
-def _plan_sign(inputs: Inputs) -> list[Part]:
-    return [
-        Part(info.number, info.label, info.digest, {"path": str(info.path)})
-        for info in inputs["documents"].parts
-    ]
 
 
 @dataclass(frozen=True)

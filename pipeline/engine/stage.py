@@ -12,6 +12,7 @@ libraries) and nothing else, so a rerun reuses what matches and does only what i
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -32,6 +33,7 @@ __all__ = [
     "ReduceStep",
     "Stage",
     "Step",
+    "one_part_each",
 ]
 
 
@@ -54,6 +56,18 @@ Inputs = Mapping[str, Output]
 Plan = Callable[[Inputs], list[Part]]
 Work = Callable[[Part, PartWriter], None]
 Reduce = Callable[[dict[str, pa.Table], PartWriter], None]
+
+
+def one_part_each(name: str) -> Plan:
+    """A plan: a part for each of the input `name`, whose table is at `source["path"]`."""
+    return partial(_one_part_each, name)
+
+
+def _one_part_each(name: str, inputs: Inputs) -> list[Part]:
+    return [
+        Part(info.number, info.label, info.digest, {"path": str(info.path)})
+        for info in inputs[name].parts
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

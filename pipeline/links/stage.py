@@ -19,7 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.engine.stage import Exchange, Inputs, Part, PartWriter, ReduceStep, Stage, Step
+from pipeline.engine.stage import (
+    Exchange,
+    Inputs,
+    Part,
+    PartWriter,
+    ReduceStep,
+    Stage,
+    Step,
+    one_part_each,
+)
 from pipeline.lines import Lines, container
 from pipeline.links.group import KARMA_LOW, POST, links_table, posts_table, with_verdicts
 from pipeline.links.select import Post, ReadRules, Selector
@@ -66,7 +75,7 @@ def links_stage(
             Step(
                 name="verdict",
                 version=1,
-                plan=_plan_verdict,
+                plan=one_part_each("group"),
                 work=Verdict(rules),
                 schema=LINK,
                 # The gate is evaluated when the stage is published, so it is published anew.
@@ -165,13 +174,6 @@ def _plan_read(dumps: Sequence[Path], file_digest: Callable[[Path], str], _: Inp
     return [
         Part(number, path.name, file_digest(path), {"path": str(path)})
         for number, path in enumerate(dumps)
-    ]
-
-
-def _plan_verdict(inputs: Inputs) -> list[Part]:
-    return [
-        Part(info.number, info.label, info.digest, {"path": str(info.path)})
-        for info in inputs["group"].parts
     ]
 
 

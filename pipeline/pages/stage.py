@@ -35,6 +35,7 @@ from pipeline.engine.stage import (
     ReduceStep,
     Stage,
     Step,
+    one_part_each,
 )
 from pipeline.pages.capture import Capture, capture_of
 from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up
@@ -161,18 +162,11 @@ def _wanted_step() -> Step:
         name="wanted",
         version=1,
         inputs=("links",),
-        plan=_plan_wanted,
+        plan=one_part_each("links"),
         work=wanted,
         schema=WALK,
         exchange=BY_KEY,
     )
-
-
-def _plan_wanted(inputs: Inputs) -> list[Part]:
-    return [
-        Part(info.number, info.label, info.digest, {"path": str(info.path)})
-        for info in inputs["links"].parts
-    ]
 
 
 def wanted(part: Part, out: PartWriter) -> None:

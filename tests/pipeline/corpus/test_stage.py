@@ -80,7 +80,7 @@ def build(
     **engine: Any,
 ) -> Output:
     settings = EngineSettings(**{"workers": 1, "free_disk_min_bytes": 1, **engine})
-    with Build(folder, settings, quiet=True, redo=["documents", "corpus"]) as made:
+    with Build(folder, settings, quiet=True) as made:
         made.run(documents_stage(rows, n_parts))
         return made.run(corpus_stage(rules or CorpusSettings()))
 
