@@ -86,23 +86,24 @@ class PageAt:
 
 @dataclass(frozen=True)
 class ReadAndExtract:
-    """Read one page from its WARC file and extract it: what a worker process runs.
+    """Read one page, where that is still to do, and extract it: what a worker process runs.
 
     An InputError is given back, not raised: a broken file stops the build, it is no page's fault.
     """
 
     rules: DocumentsSettings
 
-    def __call__(self, page: PageAt) -> Document | Drop | InputError:
+    def __call__(self, page: PageAt | Response) -> Document | Drop | InputError:
         """Do one page; what the engine raises becomes this page's fault."""
         _settle()
-        try:
-            response = read_page(
-                Path(page.warc), page.offset, page.length, self.rules.body_bytes_max
-            )
-        except InputError as error:
-            return error
-        return extract(response, self.rules)
+        if isinstance(page, PageAt):
+            try:
+                page = read_page(
+                    Path(page.warc), page.offset, page.length, self.rules.body_bytes_max
+                )
+            except InputError as error:
+                return error
+        return extract(page, self.rules)
 
 
 @cache

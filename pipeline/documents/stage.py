@@ -28,8 +28,8 @@ from pipeline.settings import DocumentsSettings
 UNIT = "pages"
 PAGES_PER_PART = 2_000  # about a minute of two cores at 30 ms of CPU a page
 ROWS_PER_BATCH = 200
-# They shape the rows.
 LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "charset-normalizer")
+Result = Document | Drop | Fault | InputError
 
 
 def documents_stage(
@@ -43,7 +43,7 @@ def documents_stage(
         name="extract",
         version=1,
         settings=rules,
-        versions=_versions(),
+        versions=versions(),
         inputs=("pages",),
         plan=partial(_plan, dict(warcs), file_digest),
         work=Extract(rules, dict(warcs)),
@@ -67,20 +67,31 @@ class Extract:
             PageAt(str(self.warcs[page["warc"]]), page["offset"], page["length"]) for page in pages
         ]
         results = out.pool.map(ReadAndExtract(self.rules), places)
-        documents: list[dict[str, Any]] = []
-        for page, result in zip(pages, results, strict=True):
-            if isinstance(result, InputError):
-                raise result
-            if isinstance(result, Drop | Fault):
-                out.drop(UNIT, result.reason, id=page["id"], url=page["url"], detail=result.detail)
-                continue
-            documents.append(_row(page, result))
-            if len(documents) == ROWS_PER_BATCH:
-                out.write_rows(documents)
-                out.book(UNIT, rows_out=len(documents))
-                documents = []
-        out.write_rows(documents)
-        out.book(UNIT, rows_in=len(pages), rows_out=len(documents))
+        write_results(zip(pages, results, strict=True), out, UNIT)
+
+
+def write_results(
+    results: Iterable[tuple[Mapping[str, Any], Result]], out: PartWriter, unit: str
+) -> None:
+    """Write and book what became of each page, given with its `id`, `url` and `final_url`.
+
+    Raises the InputError that a worker found instead.
+    """
+    out.book(unit)
+    documents: list[dict[str, Any]] = []
+    for page, result in results:
+        if isinstance(result, InputError):
+            raise result
+        out.book(unit, rows_in=1)
+        if isinstance(result, Drop | Fault):
+            out.drop(unit, result.reason, id=page["id"], url=page["url"], detail=result.detail)
+            continue
+        out.book(unit, rows_out=1)
+        documents.append(_row(page, result))
+        if len(documents) == ROWS_PER_BATCH:
+            out.write_rows(documents)
+            documents = []
+    out.write_rows(documents)
 
 
 def _plan(
@@ -164,14 +175,15 @@ def _read_slice(path: str, start: int, stop: int, columns: list[str] | None = No
         return file.read_row_groups(groups, columns).slice(start - before, stop - start)
 
 
-def _row(page: dict[str, Any], document: Document) -> dict[str, Any]:
+def _row(page: Mapping[str, Any], document: Document) -> dict[str, Any]:
+    """All that is known of a document; the step's schema takes what it has columns for."""
     said = {field.name: getattr(document, field.name) for field in fields(document)}
     derived = {"host": host_of(page["final_url"]), "text_chars": len(document.text)}
-    known = {name: page[name] for name in DOCUMENT.names if name in page}
-    return {**known, **said, **derived}
+    return {**page, **said, **derived}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of what shapes documents."""
     return {
         **{library: version(library) for library in LIBRARIES},
         "unicode": unicodedata.unidata_version,

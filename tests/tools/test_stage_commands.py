@@ -207,7 +207,8 @@ def test_lines_that_hold_no_page_are_counted_drops_and_the_others_become_documen
     drops = {"line_invalid": 2, "text_missing": 1, "line_not_object": 1}
     assert counts == {"rows_in": 5, "rows_out": 1, "drops": drops}
     told = lines_of(tmp_path / "o.jsonl.drops.jsonl")
-    assert [row["id"] for row in told] == ["1", "2", "3", "4"]
+    assert [row["id"] for row in told] == ["1", "http://a.example/", "3", "4"]
+    assert told[1]["url"] == "http://a.example/"
     assert told[0]["detail"].startswith("pages.jsonl, line 1: Expecting value")
 
 

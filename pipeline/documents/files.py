@@ -1,0 +1,97 @@
+"""Anyone's files as pages: the records of WARC files, HTML files, JSON lines with `html`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from pipeline.documents.extract import PageAt
+from pipeline.lines import Lines
+from pipeline.pages.capture import PAGE_STATUSES, Capture, capture_of
+from pipeline.pages.frames import Range
+from pipeline.pages.warc import Response, records
+from pipeline.reasons import Reason
+from pipeline.records import Drop
+from pipeline.rows import json_rows
+
+ENDINGS = {
+    "warc": (".warc", ".warc.gz", ".warc.zst"),
+    "html": (".html", ".htm"),
+    "lines": (".jsonl", ".jsonl.gz", ".jsonl.zst"),
+}
+HTML_HEADERS = (("Content-Type", "text/html"),)
+UTF8_HEADERS = (("Content-Type", "text/html; charset=utf-8"),)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """A record, file or line: its page, where that lies, or why it is none."""
+
+    id: str
+    url: str
+    found: Response | PageAt | Drop
+
+
+class _Line(msgspec.Struct):
+    html: str | None = None
+    url: str | None = None
+    id: str | int | None = None
+
+
+def kind_of(path: Path) -> str:
+    """warc, html or lines, by the file's name; "" for any other."""
+    name = path.name.lower()
+    return next((kind for kind, endings in ENDINGS.items() if name.endswith(endings)), "")
+
+
+def warc_pages(path: Path, part: Range, *, accept_torn: bool) -> Iterator[FilePage]:
+    """The records of a range of a WARC file; a worker reads the pages themselves."""
+    for record in records(path, part, accept_torn=accept_torn):
+        id = record.headers.get("warc-record-id", f"byte {record.offset}")
+        capture = capture_of(record, path.name)
+        if drop := _no_page(capture):
+            yield FilePage(id, record.headers.get("warc-target-uri", ""), drop)
+        else:
+            assert isinstance(capture, Capture)
+            yield FilePage(id, capture.url, PageAt(str(path), record.offset, record.length))
+
+
+def _no_page(capture: Capture | Drop) -> Drop | None:
+    if isinstance(capture, Drop):
+        return capture
+    if capture.fault:
+        return Drop(Reason[capture.fault.upper()], capture.detail)
+    if capture.kind != "response":
+        return Drop(Reason.NOT_A_PAGE, f"a {capture.kind}, status {capture.status}")
+    if capture.status not in PAGE_STATUSES:
+        return Drop(Reason.STATUS_ERROR, f"status {capture.status}")
+    return None
+
+
+def html_pages(files: Iterable[tuple[str, Path]], body_bytes_max: int) -> Iterator[FilePage]:
+    """One page a file, which is known by its name; a larger body comes with one byte too many."""
+    for name, path in files:
+        with path.open("rb") as file:
+            body = file.read(body_bytes_max + 1)
+        yield FilePage(name, "", Response(200, HTML_HEADERS, body))
+
+
+def json_pages(path: Path, start: int, stop: int) -> Iterator[FilePage]:
+    """The pages of the lines after the first `start`, up to line `stop`; blank lines are none."""
+    with Lines(path) as lines:
+        for place, row in json_rows(islice(enumerate(lines, 1), start, stop), _Line):
+            number = place.removeprefix("line ")
+            if isinstance(row, Drop):
+                why = Drop(row.reason, f"{path.name}, {place}: {row.detail}")
+                yield FilePage(number, "", why)
+                continue
+            url = row.url or ""
+            id = url or number if row.id is None else str(row.id)
+            if row.html is None:
+                why = Drop(Reason.TEXT_MISSING, f'{path.name}, {place}: it needs "html"')
+                yield FilePage(id, url, why)
+            else:
+                body = row.html.encode("utf-8", "replace")
+                yield FilePage(id, url, Response(200, UTF8_HEADERS, body))

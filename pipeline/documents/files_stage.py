@@ -1,0 +1,145 @@
+"""The stage `documents` over anyone's files, without a build's links and pages before it.
+
+    extract    WARC, HTML and JSON lines -> documents      one row for each page that gave a text
+
+It counts records: those of WARC files, whole HTML files, lines.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from itertools import groupby, tee
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.documents.extract import ReadAndExtract
+from pipeline.documents.files import FilePage, html_pages, json_pages, kind_of, warc_pages
+from pipeline.documents.stage import PAGES_PER_PART, Result, versions, write_results
+from pipeline.engine.digest import digest_of, file_digest
+from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
+from pipeline.lines import Lines
+from pipeline.pages.frames import Range, ranges
+from pipeline.records import DOCUMENT, Drop
+from pipeline.settings import DocumentsSettings, PagesSettings
+
+UNIT = "records"
+COLUMNS = ("id", "url", "host", "title", "date", "language", "language_score", "charset", "text")
+SCHEMA = pa.schema([*(DOCUMENT.field(name) for name in COLUMNS), ("engine", pa.string())])
+# Each part of a packed file reads what lies before it too: so many take 32 times the unpacking,
+# which is a twentieth of one core's extraction.
+LINE_PARTS_MAX = 64
+
+Source = dict[str, Any]
+Piece = tuple[str, Any, Source]  # label, what its digest covers, where its pages lie
+
+
+def files_stage(
+    paths: Sequence[Path],
+    documents: DocumentsSettings,
+    pages: PagesSettings,
+    digest: Callable[[Path], str],
+    beat: Callable[[], None],
+) -> Stage:
+    """The stage over WARC, HTML and JSONL files, known by their names' endings, in that order.
+
+    `digest` gives a large file's digest; `beat` is called while files are read for the plan, and
+    may raise to stop.
+    """
+    step = Step(
+        name="extract",
+        version=1,
+        settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
+        versions={**versions(), "can_ada": version("can_ada")},  # it shapes the URLs
+        plan=partial(_plan, tuple(paths), pages.range_bytes, digest, beat),
+        work=_ExtractFiles(documents, pages.accept_torn),
+        schema=SCHEMA,
+        runs="items",
+    )
+    return Stage("documents", UNIT, (step,), empty_is_fine=True)
+
+
+def _plan(
+    paths: Sequence[Path],
+    range_bytes: int,
+    digest: Callable[[Path], str],
+    beat: Callable[[], None],
+    inputs: Inputs,
+) -> list[Part]:
+    pieces: list[Piece] = []
+    for kind, group in groupby(paths, kind_of):
+        if kind == "html":
+            pieces += _groups(list(group), beat)
+            continue
+        for path in group:
+            cuts = _line_cuts(path, beat) if kind == "lines" else _byte_cuts(path, range_bytes)
+            # The name is in the rows: where a line's drop says its place.
+            pieces += [
+                (
+                    f"{path.name}, {kind} {start}",
+                    [path.name, digest(path), start, stop],
+                    {"kind": kind, "path": str(path.absolute()), "start": start, "stop": stop},
+                )
+                for start, stop in cuts
+            ]
+    return [
+        Part(number, label, digest_of(content), source)
+        for number, (label, content, source) in enumerate(pieces)
+    ]
+
+
+def _groups(paths: list[Path], beat: Callable[[], None]) -> Iterator[Piece]:
+    for first in range(0, len(paths), PAGES_PER_PART):
+        group = paths[first : first + PAGES_PER_PART]
+        content = [[str(path), file_digest(path, beat)] for path in group]
+        files = [[str(path), str(path.absolute())] for path in group]
+        yield f"{group[0]} and on", content, {"kind": "html", "files": files}
+
+
+def _byte_cuts(path: Path, range_bytes: int) -> list[tuple[int, int]]:
+    return [(found.start, found.end) for found in ranges(path, range_bytes)]
+
+
+def _line_cuts(path: Path, beat: Callable[[], None]) -> list[tuple[int, int]]:
+    lines = 0
+    with Lines(path) as every:
+        for _ in every:
+            beat()
+            lines += 1
+    step = max(PAGES_PER_PART, -(-lines // LINE_PARTS_MAX))
+    return [(start, min(start + step, lines)) for start in range(0, lines, step)]
+
+
+@dataclass(frozen=True)
+class _ExtractFiles:
+    """The pages of a part to documents and drops, in their order."""
+
+    rules: DocumentsSettings
+    accept_torn: bool
+
+    def __call__(self, part: Part, out: PartWriter) -> None:
+        # The pool takes pages some way ahead of those whose results are written.
+        ahead, behind = tee(self._pages(part.source))
+        pages = (page.found for page in ahead if not isinstance(page.found, Drop))
+        results = out.pool.map(ReadAndExtract(self.rules), pages)
+        write_results(_joined(behind, results, out), out, UNIT)
+
+    def _pages(self, source: Source) -> Iterator[FilePage]:
+        if source["kind"] == "html":
+            files = ((name, Path(path)) for name, path in source["files"])
+            return html_pages(files, self.rules.body_bytes_max)
+        path, start, stop = Path(source["path"]), source["start"], source["stop"]
+        if source["kind"] == "warc":
+            return warc_pages(path, Range(start, stop), accept_torn=self.accept_torn)
+        return json_pages(path, start, stop)
+
+
+def _joined(
+    pages: Iterable[FilePage], results: Iterator[Result], out: PartWriter
+) -> Iterator[tuple[Mapping[str, Any], Result]]:
+    for page in pages:
+        out.heartbeat(page.id)
+        result = page.found if isinstance(page.found, Drop) else next(results)
+        yield {"id": page.id, "url": page.url, "final_url": page.url}, result

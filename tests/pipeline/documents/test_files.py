@@ -1,0 +1,110 @@
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.documents import files_stage
+from pipeline.documents.files import html_pages, json_pages, kind_of
+from pipeline.engine.digest import file_digest
+from pipeline.errors import InputError
+from pipeline.pages.warc import Response
+from pipeline.reasons import Reason
+from pipeline.records import Drop
+from pipeline.settings import DocumentsSettings, PagesSettings
+
+
+def plan(*paths: Path):
+    stage = files_stage.files_stage(
+        paths, DocumentsSettings(), PagesSettings(), file_digest, lambda: None
+    )
+    return stage.steps[0].plan({})
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.warc", "warc"),
+        ("a.WARC.GZ", "warc"),
+        ("a.warc.zst", "warc"),
+        ("a.htm", "html"),
+        ("a.html", "html"),
+        ("a.jsonl.zst", "lines"),
+        ("a.html.gz", ""),
+        ("warc", ""),
+    ],
+)
+def test_a_file_is_known_by_its_ending(name, kind):
+    assert kind_of(Path(name)) == kind
+
+
+@given(lines=st.integers(1, 400), limit=st.integers(1, 50), most=st.integers(1, 20))
+def test_the_parts_of_a_file_hold_each_line_once_in_order(tmp_path_factory, lines, limit, most):
+    path = tmp_path_factory.mktemp("lines") / "pages.jsonl.gz"
+    rows = (json.dumps({"id": n, "html": "<p>"}) for n in range(lines))
+    path.write_bytes(gzip.compress("\n".join(rows).encode()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files_stage, "PAGES_PER_PART", limit)
+        patch.setattr(files_stage, "LINE_PARTS_MAX", most)
+        parts = plan(path)
+    assert len(parts) <= most
+    assert len({part.digest for part in parts}) == len(parts)
+    pieces = [(part.source["start"], part.source["stop"]) for part in parts]
+    assert all(stop - start <= max(limit, -(-lines // most)) for start, stop in pieces)
+    ids = [page.id for start, stop in pieces for page in json_pages(path, start, stop)]
+    assert ids == [str(n) for n in range(lines)]
+
+
+def test_html_files_that_follow_each_other_share_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(files_stage, "PAGES_PER_PART", 2)
+    paths = [tmp_path / name for name in ("1.html", "2.html", "3.htm", "x.jsonl", "4.html")]
+    for path in paths:
+        path.write_text("<p>a page")
+    labels = [part.label for part in plan(*paths)]
+    assert labels == [
+        f"{tmp_path}/1.html and on",
+        f"{tmp_path}/3.htm and on",
+        "x.jsonl, lines 0",
+        f"{tmp_path}/4.html and on",
+    ]
+
+
+def test_a_part_is_known_by_what_its_rows_come_from(tmp_path):
+    page, lines = tmp_path / "page.html", tmp_path / "pages.jsonl"
+    page.write_text("<p>a page")
+    lines.write_text('{"html": "<p>a page"}')
+    before = [part.digest for part in plan(page, lines)]
+    assert [part.digest for part in plan(page, lines)] == before
+    page.write_text("<p>another page")
+    lines.write_text('{"html": "<p>another page"}')
+    assert {part.digest for part in plan(page, lines)}.isdisjoint(before)
+
+
+def test_a_torn_file_is_found_before_any_page_is_extracted(tmp_path):
+    path = tmp_path / "pages.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"html": "<p>a"}\n' * 99)[:-9])
+    with pytest.raises(InputError, match="torn"):
+        plan(path)
+
+
+def test_an_html_file_is_read_only_as_far_as_the_limit_needs(tmp_path):
+    (tmp_path / "large.html").write_bytes(b"<p>" + b"x" * 1000)
+    ((name, found),) = (
+        (page.id, page.found) for page in html_pages([("as given", tmp_path / "large.html")], 10)
+    )
+    assert name == "as given"
+    assert isinstance(found, Response)
+    assert found.body == b"<p>" + b"x" * 8
+
+
+def test_a_line_is_known_by_its_id_or_address_or_number(tmp_path):
+    path = tmp_path / "pages.jsonl"
+    rows = [{"id": 7, "html": "<p>"}, {"url": "http://a.example", "html": "\ud800"}, {"html": ""}]
+    path.write_text("\n".join([*map(json.dumps, rows), "", '{"url": "u"}', "[]"]))
+    pages = list(json_pages(path, 0, 9))
+    assert [page.id for page in pages] == ["7", "http://a.example", "3", "u", "6"]
+    *_, without_html, no_object = (page.found for page in pages)
+    assert without_html == Drop(Reason.TEXT_MISSING, 'pages.jsonl, line 5: it needs "html"')
+    assert no_object == Drop(Reason.LINE_NOT_OBJECT, "pages.jsonl, line 6: it is a list")
