@@ -62,7 +62,7 @@ RULES = PagesSettings(hops_max=2)  # fewer rounds than by default: each is a ste
 
 def build(folder, rows, paths, rules=RULES, buckets=2, gates=None):
     engine = EngineSettings(buckets=buckets, workers=2, free_disk_min_bytes=1)
-    with Build(folder, engine, quiet=True, redo=["links", "pages"]) as made:
+    with Build(folder, engine, quiet=True) as made:
         made.run(links_stage(rows))
         stage = pages_stage(rules, warc_names(paths), made.files.digest)
         output = made.run(stage)
