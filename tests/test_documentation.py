@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings import from_tables
-from tools import commands
-from tools.cli import NAMES, make_app, split_overrides
+from tools.cli import NAMES, command_of, make_app, split_overrides
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
@@ -62,8 +61,7 @@ def understood(line):
 
 def examples():
     """The example of each command's help."""
-    functions = [getattr(commands, name.replace(" ", "_")) for name in NAMES]
-    return [re.search(r"Example: (.+)", function.__doc__)[1] for function in functions]
+    return [re.search(r"Example: (.+)", command_of(name).__doc__)[1] for name in NAMES]
 
 
 def test_blocks_are_found_with_their_marks():

@@ -1,8 +1,8 @@
 """The command `webtext`. Imports little but cyclopts: help answers in well under a second.
 
-Each command lives in `tools/commands.py` and imports what it needs when it is called. Settings may
-be given with any command that reads them, as `--links.karma-min 5` or `--profile clean`; they are
-taken out here, since they are the same for all.
+Commands live in commands.py and stage_commands.py and import what they need when called. Settings
+may be given with any command that reads them, as `--links.karma-min 5` or `--profile clean`; they
+are taken out here, since they are the same for all.
 
 Exit codes: 0 done; 1 failed; 2 usage or settings; 3 finished, but a quality gate failed; 130 after
 Ctrl-C and 75 after SIGTERM, both resumable.
@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -23,11 +23,11 @@ from types import FrameType
 from cyclopts import App, CycloptsError, Parameter
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
-from tools import commands
+from tools import commands, stage_commands
 
 TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
 COMMANDS = (
-    *("demo", "init", "build", "status", "why", "report", "clean"),
+    *("demo", "init", "plan", "build", "status", "why", "report", "clean"),
     *("links", "extract", "dedup", "shards", *TRAINER_COMMANDS),
 )
 GROUPS = {
@@ -54,15 +54,24 @@ def make_app() -> App:
         default_parameter=Parameter(negative=()),  # one spelling a flag: no --no-json
     )
     for name in COMMANDS:
-        app.command(getattr(commands, name), name=name)
+        app.command(command_of(name), name=name)
     for name in TRAINER_COMMANDS:
         app[name].help_flags = ()  # the trainer answers --help for its own commands
     for group, (about, names) in GROUPS.items():
         inner = App(name=group, help=about)
         for name in names:
-            inner.command(getattr(commands, f"{group}_{name}"), name=name)
+            inner.command(command_of(f"{group} {name}"), name=name)
         app.command(inner)
     return app
+
+
+def command_of(name: str) -> Callable[..., int | None]:
+    """The function of a command; that of "tokenizer train" is `tokenizer_train`."""
+    function = name.replace(" ", "_")
+    found: Callable[..., int | None] = getattr(commands, function, None) or getattr(
+        stage_commands, function
+    )
+    return found
 
 
 def split_overrides(tokens: Sequence[str]) -> tuple[list[str], dict[str, str]]:

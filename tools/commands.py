@@ -1,6 +1,7 @@
-"""The commands of `webtext`, each a function; what it needs is imported when it is called.
+"""The commands that concern a build, each a function; what it needs is imported when it is called.
 
 stdout is the result, stderr is progress. A command's docstring is its help.
+Those that work without a build are in stage_commands.py.
 """
 
 import json
@@ -14,7 +15,6 @@ from pipeline.errors import WebtextError
 from tools.flow import STAGES
 
 Overrides = Annotated[dict[str, str], Parameter(parse=False)]
-Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
 
@@ -54,6 +54,36 @@ def init(path: Path = Path(SETTINGS_FILE), /) -> None:
         raise WebtextError(f"{path} is there already; remove it first")
     path.write_text(to_toml(), encoding="utf-8")
     print(path)
+
+
+def plan(
+    settings: Path = Path(SETTINGS_FILE),
+    /,
+    *,
+    out: Path = Path("build"),
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    overrides: Overrides,
+) -> None:
+    """Estimate what a build takes before it starts: rows, time, disk and memory of each stage.
+
+    Example: webtext plan webtext.toml --out build --engine.workers 16
+
+    Parameters
+    ----------
+    settings
+        The settings file; its inputs are sampled.
+    out
+        Where the build would be made: the disk whose free space is told.
+    as_json
+        Print one JSON object, with the source of every rate.
+    """
+    from tools import plan as planning
+
+    found = planning.plan(load_settings(settings, overrides), settings.parent, out)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        planning.show(found)
 
 
 def build(
@@ -191,180 +221,6 @@ def clean(
     cleaning.show(folder, found, dry_run=dry_run)
 
 
-def links(*dumps: Path, out: Path, overrides: Overrides) -> int:
-    """Turn Reddit dumps into links, in OUT/links/part-*.parquet.
-
-    Example: webtext links RS_2012-09.bz2 RS_2019-06.zst --out links --links.date-max 2019-12-31
-
-    Parameters
-    ----------
-    dumps
-        Files of submissions, one JSON object a line: .zst, .xz, .bz2, .gz or plain.
-    out
-        A folder, which `webtext status` understands.
-    """
-    from tools.stages import make_links
-
-    return _finish(out, make_links(dumps, out, _settings(None, overrides)))
-
-
-def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:
-    """Turn WARC, HTML or JSONL files into documents, one JSON line or Parquet row each.
-
-    Example: webtext extract pages.warc.gz --out documents.jsonl --documents.languages ""
-
-    Parameters
-    ----------
-    inputs
-        .warc, .warc.gz; .html, .htm; .jsonl(.gz, .zst) with `url` and `html`.
-    out
-        documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl. The
-        counts are printed as JSON: rows_in is rows_out and all drops.
-    """
-    from tools.extract import extract_files
-
-    return extract_files(inputs, out, _settings(None, overrides))
-
-
-def dedup(
-    source: Path,
-    /,
-    *,
-    out: Path,
-    as_json: Annotated[bool, Parameter(name="--json")] = False,
-    overrides: Overrides,
-) -> None:
-    """Decide for each text: keep it, or name the text that it copies.
-
-    Example: webtext dedup texts.jsonl --out decisions.jsonl --corpus.near-threshold 0.7
-
-    Parameters
-    ----------
-    source
-        JSONL (plain, .gz, .zst) or Parquet with `id`, `text` and optionally `karma`.
-    out
-        One line a text: {"id", "keep", "keeper", "jaccard"}.
-    as_json
-        Print the counts as JSON.
-    """
-    from pipeline.corpus.dedup import dedup as decide
-
-    def beat(text: str) -> None:
-        sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
-
-    counts = decide(source, out, _settings(None, overrides).corpus, beat)
-    if as_json:
-        print(json.dumps(counts._asdict()))
-    else:
-        print(
-            ", ".join(
-                f"{number:,} {name.replace('_', ' ')}" for name, number in counts._asdict().items()
-            )
-        )
-
-
-def tokenizer_train(*inputs: Path, out: Path, overrides: Overrides) -> int:
-    """Train a byte-level BPE tokenizer on texts, in OUT/tokenizer.
-
-    Example: webtext tokenizer train texts.jsonl --out bpe --tokenizer.vocab-size 8192
-
-    Parameters
-    ----------
-    inputs
-        JSONL (plain, .gz, .zst), Parquet or plain text files.
-    out
-        A folder; tokenizer.json, vocab.json, merges.txt and more lie in OUT/tokenizer.
-    """
-    from tools.stages import make_tokenizer
-
-    make_tokenizer(inputs, out, _settings(None, overrides))
-    return _finish(out, [])
-
-
-def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> int:
-    """Encode texts and write token shards for the trainer, in OUT/shards.
-
-    Example: webtext shards texts.jsonl --tokenizer bpe --out tokens
-
-    Parameters
-    ----------
-    inputs
-        JSONL (plain, .gz, .zst), Parquet or plain text files.
-    tokenizer
-        The --out of `webtext tokenizer train`, or a tokenizer.json.
-    out
-        A folder; train_*.bin and val_*.bin with .idx and .urls.txt lie in OUT/shards.
-    """
-    from tools.stages import make_shards, with_tokenizer
-
-    make_shards(inputs, out, _settings(None, with_tokenizer(overrides, tokenizer)))
-    return _finish(out, [])
-
-
-def tokens_export(shards: Path, /, *, out: Path) -> None:
-    """Write shards as nanoGPT reads them: OUT/train.bin and OUT/val.bin, uint16 without headers.
-
-    Example: webtext tokens export build/shards --out nanoGPT/data/webtext
-
-    Parameters
-    ----------
-    shards
-        A folder with shards.json, as `webtext build` and `webtext shards` make. llm.c and
-        modded-nanogpt read its .bin files as they are.
-    out
-        The folder to write, nanoGPT's data/NAME. The end-of-text token stands before each text.
-    """
-    from pipeline.tokens.shards import export_nanogpt
-
-    for split, count in export_nanogpt(shards, out).items():
-        print(f"{out / split}.bin: {count:,} tokens")
-
-
-def train(*words: Words) -> int:
-    """Train a GPT-2 on shards: the command line of `python -m train`.
-
-    Example: webtext train tokens/shards --out model --preset gpt2 --steps 1000
-    """
-    return _trainer(words, "webtext train")
-
-
-def evaluate(*words: Words) -> int:
-    """Tell held-out loss, perplexity and bits per byte of a trained model.
-
-    Example: webtext evaluate model --json
-    """
-    return _trainer(("evaluate", *words), "webtext")
-
-
-def sample(*words: Words) -> int:
-    """Write text with a trained model.
-
-    Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
-    """
-    return _trainer(("sample", *words), "webtext")
-
-
-def export(*words: Words) -> int:
-    """Write a folder that Hugging Face's transformers loads, checked by reading it back.
-
-    Example: webtext export model --out my-gpt2
-    """
-    return _trainer(("export", *words), "webtext")
-
-
-def _trainer(words: tuple[str, ...], prog: str) -> int:
-    """The trainer's own command line, which has its own help, errors and signals."""
-    from train.__main__ import main
-
-    return main(words, prog)
-
-
-def _settings(path: Path | None, overrides: dict[str, str]) -> Any:
-    from pipeline.settings import load
-
-    return load(path, overrides)
-
-
 def _build(
     out: Path,
     settings_path: Path,
@@ -377,20 +233,21 @@ def _build(
     from tools.summary import show_build
 
     check_record(out, settings_path)
-    settings = _settings(settings_path, overrides)
+    settings = load_settings(settings_path, overrides)
     gates = run_build(out, settings, settings_path.parent, to=to, **reuse)
     show_build(out)
-    return _exit_code(gates)
+    return exit_code(gates)
 
 
-def _finish(out: Path, gates: list[str]) -> int:
-    from tools.status import show
+def load_settings(path: Path | None, overrides: dict[str, str]) -> Any:
+    """The settings of a file, or the defaults, under what the command line says."""
+    from pipeline.settings import load
 
-    show(out)
-    return _exit_code(gates)
+    return load(path, overrides)
 
 
-def _exit_code(gates: list[str]) -> int:
+def exit_code(gates: list[str]) -> int:
+    """Tell which quality gates failed; 3 if any did."""
     for message in gates:
         print(f"webtext: quality gate failed: {message}", file=sys.stderr)
     return 3 if gates else 0

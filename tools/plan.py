@@ -1,0 +1,268 @@
+"""What a build will take: rows, time, disk and memory of each stage, before anything is started.
+
+Rows are counted in samples of the inputs; rates are measured ones (rates.py), scaled by cores. It
+is a plan, not a promise: how many links a submission gives, how many of the captures a link leads
+to and how much text a page holds are those of other data. Pages are an upper bound: every capture
+that a link could lead to. xz and bzip2 dumps take longer to unpack than the zstd that was measured.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.filesize import decimal
+from rich.table import Table
+
+from pipeline.lines import Lines
+from pipeline.pages.warc import records
+from pipeline.settings import Settings
+from tools import rates
+from tools.build import find_inputs
+from tools.model import check_settings
+from tools.status import console_for_tables
+from train.cost import CONVENTION, cost, memory, sustained_flops
+from train.log import duration
+from train.settings import TrainSettings, from_options, recipe_for
+
+SAMPLED_FILES = 12  # at most, evenly spread
+# Packed bytes that are read of each: some 10,000 submissions, 500 captures.
+DUMP_SAMPLE_BYTES, WARC_SAMPLE_BYTES = 2 << 20, 8 << 20
+CAPTURES = ("response", "revisit", "resource")
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What one stage takes. Bytes and seconds; `wall_s` is None where the device is not known."""
+
+    rows: int
+    unit: str
+    cpu_s: float | None
+    wall_s: float | None
+    disk_bytes: int  # that stay
+    scratch_bytes: int  # besides, until the stage is published
+    memory_bytes: int  # of all its processes
+    source: str
+
+
+def plan(settings: Settings, base: Path, out: Path) -> dict[str, Any]:
+    """The plan in plain form; `base` is what paths in the settings are relative to.
+
+    Raises SettingsError and InputError as a build would for its inputs and settings.
+    """
+    inputs = _measured_inputs(settings, base)
+    cores = settings.engine.workers or os.cpu_count() or 1
+    rows = _rows(inputs, settings)
+    stages = {name: _stage(name, rows, cores, settings) for name in rates.RATES}
+    stages["model"] = _model(settings, cores)
+    walls = [stage.wall_s for stage in stages.values()]
+    return {
+        "inputs": inputs,
+        "cores": cores,
+        "stages": {name: asdict(stage) for name, stage in stages.items()},
+        "wall_s": None if None in walls else round(sum(wall for wall in walls if wall), 1),
+        "disk_bytes": _peak(stages.values()),
+        "memory_bytes": max(stage.memory_bytes for stage in stages.values()),
+        "free_disk_bytes": _free_bytes(out),
+        "measured_on": rates.MEASURED_ON,
+    }
+
+
+def _measured_inputs(settings: Settings, base: Path) -> dict[str, Any]:
+    dumps = find_inputs(settings.input.dumps, base, "input.dumps")
+    warcs = find_inputs(settings.input.warcs, base, "input.warcs")
+
+    def lines(path: Path) -> tuple[int, int, int]:
+        return _sampled_dump(path, accept_torn=settings.links.accept_torn)
+
+    def captures(path: Path) -> tuple[int, int, int]:
+        return _sampled_warc(path, accept_torn=settings.pages.accept_torn)
+
+    submissions, _ = _extrapolated(dumps, lines)
+    found, pages = _extrapolated(warcs, captures)
+    return {
+        "dump_bytes": _size(dumps),
+        "warc_bytes": _size(warcs),
+        "submissions": submissions,
+        "records": found,
+        "captures": pages,
+    }
+
+
+def _extrapolated(
+    paths: Sequence[Path], sample: Callable[[Path], tuple[int, int, int]]
+) -> tuple[int, int]:
+    """Two counts for all files, from samples that give (packed bytes read, count, count)."""
+    step = -(-len(paths) // SAMPLED_FILES)
+    samples = [sample(path) for path in paths[::step]]
+    read = sum(taken for taken, _, _ in samples)
+    share = _size(paths) / read if read else 0.0
+    return (
+        round(share * sum(first for _, first, _ in samples)),
+        round(share * sum(second for _, _, second in samples)),
+    )
+
+
+def _sampled_dump(path: Path, *, accept_torn: bool) -> tuple[int, int, int]:
+    """Packed bytes and lines of a dump, or of a copy of its start, which is torn at its end."""
+    size = path.stat().st_size
+    if size <= DUMP_SAMPLE_BYTES:
+        return size, _lines(path, accept_torn=accept_torn), 0
+    with TemporaryDirectory() as folder:
+        start = Path(folder, path.name)
+        with path.open("rb") as file:
+            start.write_bytes(file.read(DUMP_SAMPLE_BYTES))
+        return DUMP_SAMPLE_BYTES, _lines(start, accept_torn=True), 0
+
+
+def _lines(path: Path, *, accept_torn: bool) -> int:
+    with Lines(path, accept_torn=accept_torn) as lines:
+        return sum(1 for _ in lines)
+
+
+def _sampled_warc(path: Path, *, accept_torn: bool) -> tuple[int, int, int]:
+    """Packed bytes, records and captures of a WARC file's start."""
+    count, captures = 0, 0
+    for record in records(path, accept_torn=accept_torn):
+        count += 1
+        captures += record.kind in CAPTURES
+        if (end := record.offset + record.length) >= WARC_SAMPLE_BYTES:
+            return end, count, captures
+    return path.stat().st_size, count, captures
+
+
+def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
+    """How many rows of each unit there will be."""
+    links = rates.LINKS_A_SUBMISSION * inputs["submissions"]
+    pages = min(links, inputs["captures"])
+    documents = rates.DOCUMENTS_A_PAGE * pages
+    text_bytes = rates.TEXT_BYTES_A_DOCUMENT * rates.TEXTS_A_DOCUMENT * documents
+    sample = (1 - settings.shards.val_share) * text_bytes
+    if settings.tokenizer.sample_bytes_max:
+        sample = min(sample, settings.tokenizer.sample_bytes_max)
+    return {
+        "submissions": inputs["submissions"],
+        "records": inputs["records"],
+        "links": links,
+        "pages": pages,
+        "documents": documents,
+        "text bytes": text_bytes,
+        "sampled bytes": 0 if settings.tokenizer.path else sample,
+        "tokens": rates.TOKENS_A_BYTE * text_bytes,
+    }
+
+
+def _stage(name: str, rows: dict[str, float], cores: int, settings: Settings) -> StagePlan:
+    own = rates.RATES[name]
+    cpu_s = sum(rate.cpu_s * rows[rate.unit] for rate in own)
+    busy = 1 if name in rates.ONE_CORE else cores * rates.BUSY
+    return StagePlan(
+        rows=round(rows[own[0].unit]),
+        unit=own[0].unit,
+        cpu_s=round(cpu_s, 1),
+        wall_s=round(rates.START_S[name] + cpu_s / busy, 1),
+        disk_bytes=round(sum(rate.disk_bytes * rows[rate.unit] for rate in own)),
+        scratch_bytes=round(sum(rate.scratch_bytes * rows[rate.unit] for rate in own)),
+        memory_bytes=rates.BUILD_MEMORY + round(_memory(name, rows, cores, settings)),
+        source="; ".join(rate.source for rate in own),
+    )
+
+
+def _memory(name: str, rows: dict[str, float], cores: int, settings: Settings) -> float:
+    """What a stage's rows take in memory, besides what every build takes."""
+    shard = min(rows["tokens"], settings.shards.shard_tokens_max)
+    taken = {
+        "documents": rates.WORKER_MEMORY * cores,
+        "corpus": rates.DOCUMENT_MEMORY * rows["documents"],
+        "tokenizer": rates.SAMPLED_BYTE_MEMORY * rows["sampled bytes"],
+        "shards": rates.TOKEN_MEMORY * shard,
+    }
+    return taken.get(name, rates.LINK_MEMORY * rows["links"])
+
+
+def _model(settings: Settings, cores: int) -> StagePlan:
+    """The trainer's part, by its own arithmetic; the evaluation and samples after it are left out.
+
+    Memory is for one sequence at a time: the trainer takes more at once where there is room.
+    """
+    wanted = from_options(TrainSettings, check_settings(settings.train))
+    gpu = None if wanted.device == "cpu" else _gpu_name()
+    _, recipe = recipe_for(wanted, settings.tokenizer.vocab_size, has_gpu=gpu is not None)
+    threads = wanted.threads or cores
+    needs = cost(recipe, sustained_flops(gpu or "cpu", threads))
+    wall_s = None if needs.hours is None else round(3600 * needs.hours, 1)
+    weights = 4 * recipe.config.parameters()
+    taken = memory(recipe.config, wanted.micro_batch or 1, item_bytes=4)
+    return StagePlan(
+        rows=needs.tokens,
+        unit="tokens to read",
+        cpu_s=None if gpu or wall_s is None else round(wall_s * threads, 1),
+        wall_s=wall_s,
+        disk_bytes=3 * weights * (wanted.keep + 1),  # weights and AdamW's two moments; the best
+        scratch_bytes=3 * weights,  # a checkpoint that is being written
+        memory_bytes=rates.BUILD_MEMORY + rates.TRAINER_MEMORY + taken.total,
+        source=f"{needs.flops:.2g} FLOPs ({CONVENTION}) on {gpu or f'{threads} cores'}",
+    )
+
+
+def _gpu_name() -> str | None:
+    """The first GPU by NVIDIA's own tool: torch would take seconds to import."""
+    if not shutil.which("nvidia-smi"):
+        return None
+    words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+    names = told.stdout.splitlines()
+    return names[0] if told.returncode == 0 and names else None
+
+
+def _peak(stages: Iterable[StagePlan]) -> int:
+    """Bytes on disk when they are most: each stage's scratch lies beside all results before it."""
+    kept, peak = 0, 0
+    for stage in stages:
+        kept += stage.disk_bytes
+        peak = max(peak, kept + stage.scratch_bytes)
+    return peak
+
+
+def _free_bytes(out: Path) -> int:
+    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print the plan for a person."""
+    console, inputs = console_for_tables(), found["inputs"]
+    console.print(
+        f"{decimal(inputs['dump_bytes'])} of dumps: about {inputs['submissions']:,} submissions; "
+        f"{decimal(inputs['warc_bytes'])} of WARC files: about {inputs['captures']:,} captures"
+    )
+    table = Table("stage", "from about")
+    for name in ("CPU time", "time", "on disk", "scratch", "memory"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, stage in found["stages"].items():
+        times = [_time(stage[key]) for key in ("cpu_s", "wall_s")]
+        sizes = [decimal(stage[f"{key}_bytes"]) for key in ("disk", "scratch", "memory")]
+        table.add_row(name, f"{stage['rows']:,} {stage['unit']}", *times, *sizes)
+    console.print(table)
+    console.print(
+        f"in all {_time(found['wall_s'])} on {found['cores']} cores, {decimal(found['disk_bytes'])}"
+        f" of disk ({decimal(found['free_disk_bytes'])} are free), "
+        f"{decimal(found['memory_bytes'])} of memory"
+    )
+    console.print(
+        f"Rates measured on {found['measured_on']}; shares and sizes are those of the real build "
+        "there. Pages are at most so many; --json names each source.",
+        style="dim",
+    )
+
+
+def _time(seconds: float | None) -> str:
+    return "not known" if seconds is None else duration(seconds)

@@ -1,0 +1,187 @@
+"""The commands that work on anyone's files, without a build, each a function; see commands.py."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tools.commands import Overrides, exit_code, load_settings
+
+Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
+
+
+def links(*dumps: Path, out: Path, overrides: Overrides) -> int:
+    """Turn Reddit dumps into links, in OUT/links/part-*.parquet.
+
+    Example: webtext links RS_2012-09.bz2 RS_2019-06.zst --out links --links.date-max 2019-12-31
+
+    Parameters
+    ----------
+    dumps
+        Files of submissions, one JSON object a line: .zst, .xz, .bz2, .gz or plain.
+    out
+        A folder, which `webtext status` understands.
+    """
+    from tools.stages import make_links
+
+    return _finish(out, make_links(dumps, out, load_settings(None, overrides)))
+
+
+def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:
+    """Turn WARC, HTML or JSONL files into documents, one JSON line or Parquet row each.
+
+    Example: webtext extract pages.warc.gz --out documents.jsonl --documents.languages ""
+
+    Parameters
+    ----------
+    inputs
+        .warc, .warc.gz; .html, .htm; .jsonl(.gz, .zst) with `url` and `html`.
+    out
+        documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl. The
+        counts are printed as JSON: rows_in is rows_out and all drops.
+    """
+    from tools.extract import extract_files
+
+    return extract_files(inputs, out, load_settings(None, overrides))
+
+
+def dedup(
+    source: Path,
+    /,
+    *,
+    out: Path,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    overrides: Overrides,
+) -> None:
+    """Decide for each text: keep it, or name the text that it copies.
+
+    Example: webtext dedup texts.jsonl --out decisions.jsonl --corpus.near-threshold 0.7
+
+    Parameters
+    ----------
+    source
+        JSONL (plain, .gz, .zst) or Parquet with `id`, `text` and optionally `karma`.
+    out
+        One line a text: {"id", "keep", "keeper", "jaccard"}.
+    as_json
+        Print the counts as JSON.
+    """
+    from pipeline.corpus.dedup import dedup as decide
+
+    def beat(text: str) -> None:
+        sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
+
+    counts = decide(source, out, load_settings(None, overrides).corpus, beat)
+    if as_json:
+        print(json.dumps(counts._asdict()))
+    else:
+        print(
+            ", ".join(
+                f"{number:,} {name.replace('_', ' ')}" for name, number in counts._asdict().items()
+            )
+        )
+
+
+def tokenizer_train(*inputs: Path, out: Path, overrides: Overrides) -> int:
+    """Train a byte-level BPE tokenizer on texts, in OUT/tokenizer.
+
+    Example: webtext tokenizer train texts.jsonl --out bpe --tokenizer.vocab-size 8192
+
+    Parameters
+    ----------
+    inputs
+        JSONL (plain, .gz, .zst), Parquet or plain text files.
+    out
+        A folder; tokenizer.json, vocab.json, merges.txt and more lie in OUT/tokenizer.
+    """
+    from tools.stages import make_tokenizer
+
+    make_tokenizer(inputs, out, load_settings(None, overrides))
+    return _finish(out, [])
+
+
+def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> int:
+    """Encode texts and write token shards for the trainer, in OUT/shards.
+
+    Example: webtext shards texts.jsonl --tokenizer bpe --out tokens
+
+    Parameters
+    ----------
+    inputs
+        JSONL (plain, .gz, .zst), Parquet or plain text files.
+    tokenizer
+        The --out of `webtext tokenizer train`, or a tokenizer.json.
+    out
+        A folder; train_*.bin and val_*.bin with .idx and .urls.txt lie in OUT/shards.
+    """
+    from tools.stages import make_shards, with_tokenizer
+
+    make_shards(inputs, out, load_settings(None, with_tokenizer(overrides, tokenizer)))
+    return _finish(out, [])
+
+
+def tokens_export(shards: Path, /, *, out: Path) -> None:
+    """Write shards as nanoGPT reads them: OUT/train.bin and OUT/val.bin, uint16 without headers.
+
+    Example: webtext tokens export build/shards --out nanoGPT/data/webtext
+
+    Parameters
+    ----------
+    shards
+        A folder with shards.json, as `webtext build` and `webtext shards` make. llm.c and
+        modded-nanogpt read its .bin files as they are.
+    out
+        The folder to write, nanoGPT's data/NAME. The end-of-text token stands before each text.
+    """
+    from pipeline.tokens.shards import export_nanogpt
+
+    for split, count in export_nanogpt(shards, out).items():
+        print(f"{out / split}.bin: {count:,} tokens")
+
+
+def train(*words: Words) -> int:
+    """Train a GPT-2 on shards: the command line of `python -m train`.
+
+    Example: webtext train tokens/shards --out model --preset gpt2 --steps 1000
+    """
+    return _trainer(words, "webtext train")
+
+
+def evaluate(*words: Words) -> int:
+    """Tell held-out loss, perplexity and bits per byte of a trained model.
+
+    Example: webtext evaluate model --json
+    """
+    return _trainer(("evaluate", *words), "webtext")
+
+
+def sample(*words: Words) -> int:
+    """Write text with a trained model.
+
+    Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
+    """
+    return _trainer(("sample", *words), "webtext")
+
+
+def export(*words: Words) -> int:
+    """Write a folder that Hugging Face's transformers loads, checked by reading it back.
+
+    Example: webtext export model --out my-gpt2
+    """
+    return _trainer(("export", *words), "webtext")
+
+
+def _finish(out: Path, gates: list[str]) -> int:
+    from tools.status import show
+
+    show(out)
+    return exit_code(gates)
+
+
+def _trainer(words: tuple[str, ...], prog: str) -> int:
+    """The trainer's own command line, which has its own help, errors and signals."""
+    from train.__main__ import main
+
+    return main(words, prog)
