@@ -39,8 +39,9 @@ def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:
     inputs
         .warc, .warc.gz; .html, .htm; .jsonl(.gz, .zst) with `url` and `html`.
     out
-        documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl. The
-        counts are printed as JSON: rows_in is rows_out and all drops.
+        documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl. Until both
+        are there, what is done is kept in .OUT.work beside them. The counts are printed as JSON:
+        rows_in is rows_out and all drops.
     """
     from tools.extract import extract_files
 

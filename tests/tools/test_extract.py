@@ -134,6 +134,27 @@ def test_rows_and_drops_come_in_the_order_of_the_input(folder):
     assert places == ["a.warc.gz", "b.warc.gz", "c.warc.gz", "3"]
 
 
+def test_a_large_warc_file_is_done_in_ranges_with_the_same_result(folder, done):
+    words = ["extract", "a.warc.gz", "--out", "o.jsonl"]
+    assert main(words) == 0
+    whole = results(folder)
+    done.clear()
+    assert main([*words, "--pages.range-bytes", "1000"]) == 0
+    assert len(done) > 2
+    assert results(folder) == whole
+
+
+def test_of_a_torn_warc_file_the_records_before_are_used_if_told_so(folder, capsys):
+    data = (folder / "a.warc.gz").read_bytes()
+    (folder / "a.warc.gz").write_bytes(data[:-100])
+    words = ["extract", "a.warc.gz", "--out", "o.jsonl"]
+    assert main(words) == 1
+    assert "set pages.accept_torn = true" in capsys.readouterr().err
+    assert main([*words, "--pages.accept-torn", "true"]) == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["rows_out"], counts["drops"]) == (2, {"status_error": 1, "unreadable": 1})
+
+
 def test_an_input_that_changed_after_a_kill_is_done_again_and_no_other(folder, done):
     kept = kept_parts(folder)
     changed = sorted(kept)[0]
