@@ -58,12 +58,14 @@ def plan(settings: Settings, base: Path, out: Path) -> dict[str, Any]:
     cores = settings.engine.workers or os.cpu_count() or 1
     rows = _rows(inputs, settings)
     stages = {name: _stage(name, rows, cores, settings) for name in rates.RATES}
-    stages["model"] = _model(settings, cores)
+    trainer = _trainer(settings, cores)
+    stages["model"] = _model(trainer)
     walls = [stage.wall_s for stage in stages.values()]
     return {
         "inputs": inputs,
         "cores": cores,
         "stages": {name: asdict(stage) for name, stage in stages.items()},
+        "model": trainer,
         "wall_s": None if None in walls else round(sum(wall for wall in walls if wall), 1),
         "disk_bytes": _peak(stages.values()),
         "memory_bytes": max(stage.memory_bytes for stage in stages.values()),
@@ -184,28 +186,46 @@ def _memory(name: str, rows: dict[str, float], cores: int, settings: Settings) -
     return taken.get(name, rates.LINK_MEMORY * rows["links"])
 
 
-def _model(settings: Settings, cores: int) -> StagePlan:
-    """The trainer's part, by its own arithmetic; the evaluation and samples after it are left out.
+def _trainer(settings: Settings, cores: int) -> dict[str, Any]:
+    """The recipe and what it takes by the trainer's own arithmetic.
 
     Memory is for one sequence at a time: the trainer takes more at once where there is room.
     """
     wanted = from_options(TrainSettings, check_settings(settings.train))
     gpu = None if wanted.device == "cpu" else _gpu_name()
-    _, recipe = recipe_for(wanted, settings.tokenizer.vocab_size, has_gpu=gpu is not None)
+    name, recipe = recipe_for(wanted, settings.tokenizer.vocab_size, has_gpu=gpu is not None)
     threads = wanted.threads or cores
     needs = cost(recipe, sustained_flops(gpu or "cpu", threads))
-    wall_s = None if needs.hours is None else round(3600 * needs.hours, 1)
-    weights = 4 * recipe.config.parameters()
-    taken = memory(recipe.config, wanted.micro_batch or 1, item_bytes=4)
+    return {
+        "preset": name,
+        "parameters": recipe.config.parameters(),
+        "paper": recipe.paper,
+        "steps": recipe.steps,
+        "batch_tokens": recipe.batch_tokens,
+        "flops": needs.flops,
+        "convention": CONVENTION,
+        "device": gpu or "cpu",
+        "threads": threads,
+        "hours": needs.hours,
+        "checkpoints": wanted.keep + 1,  # the best is kept besides
+        "memory": vars(memory(recipe.config, wanted.micro_batch or 1, item_bytes=4)),
+    }
+
+
+def _model(trainer: dict[str, Any]) -> StagePlan:
+    """The stage `model`; the evaluation and the samples after training are left out."""
+    wall_s = None if trainer["hours"] is None else round(3600 * trainer["hours"], 1)
+    on_cpu = trainer["device"] == "cpu" and wall_s is not None
+    checkpoint = 3 * trainer["memory"]["weights"]  # weights and AdamW's two moments
     return StagePlan(
-        rows=needs.tokens,
+        rows=trainer["steps"] * trainer["batch_tokens"],
         unit="tokens to read",
-        cpu_s=None if gpu or wall_s is None else round(wall_s * threads, 1),
+        cpu_s=round(wall_s * trainer["threads"], 1) if on_cpu and wall_s else None,
         wall_s=wall_s,
-        disk_bytes=3 * weights * (wanted.keep + 1),  # weights and AdamW's two moments; the best
-        scratch_bytes=3 * weights,  # a checkpoint that is being written
-        memory_bytes=rates.BUILD_MEMORY + rates.TRAINER_MEMORY + taken.total,
-        source=f"{needs.flops:.2g} FLOPs ({CONVENTION}) on {gpu or f'{threads} cores'}",
+        disk_bytes=checkpoint * trainer["checkpoints"],
+        scratch_bytes=checkpoint,  # one more while it is written
+        memory_bytes=rates.BUILD_MEMORY + rates.TRAINER_MEMORY + sum(trainer["memory"].values()),
+        source="train/cost.py",
     )
 
 
@@ -252,6 +272,7 @@ def show(found: dict[str, Any]) -> None:
         sizes = [decimal(stage[f"{key}_bytes"]) for key in ("disk", "scratch", "memory")]
         table.add_row(name, f"{stage['rows']:,} {stage['unit']}", *times, *sizes)
     console.print(table)
+    console.print(_model_line(found["model"]))
     console.print(
         f"in all {_time(found['wall_s'])} on {found['cores']} cores, {decimal(found['disk_bytes'])}"
         f" of disk ({decimal(found['free_disk_bytes'])} are free), "
@@ -261,6 +282,17 @@ def show(found: dict[str, Any]) -> None:
         f"Rates measured on {found['measured_on']}; shares and sizes are those of the real build "
         "there. Pages are at most so many; --json names each source.",
         style="dim",
+    )
+
+
+def _model_line(model: dict[str, Any]) -> str:
+    paper = f" (the paper says {model['paper']})" if model["paper"] else ""
+    parts = ", ".join(f"{decimal(size)} {name}" for name, size in model["memory"].items())
+    device = f"{model['threads']} cores" if model["device"] == "cpu" else model["device"]
+    return (
+        f"model: {model['preset']}, {model['parameters']:,} parameters{paper}, {model['steps']:,} "
+        f"steps of {model['batch_tokens']:,} tokens, {model['flops']:.2g} FLOPs on {device}; of its"
+        f" memory {parts}, one sequence at a time"
     )
 
 

@@ -37,7 +37,7 @@ RATES: dict[str, tuple[Rate, ...]] = {
 # Seconds that a stage takes for no rows at all: the demo's stages, wall time less what its rows
 # took. Those of `links` hold the start of Beam and of the workers.
 START_S = {
-    "links": 4.0, "pages": 8.5, "documents": 3.0, "corpus": 3.5, "tokenizer": 0.5, "shards": 1.3,
+    "links": 4.0, "pages": 8.5, "documents": 1.5, "corpus": 3.5, "tokenizer": 0.5, "shards": 1.3,
 }  # fmt: skip
 BUSY = 0.86  # of the cores, while parts are at work (Engine)
 ONE_CORE = ("tokenizer",)

@@ -3,7 +3,6 @@ import gzip
 import json
 import lzma
 import random
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -33,6 +32,9 @@ def inputs(tmp_path):
     moment = datetime(2015, 3, 1, tzinfo=UTC)
     pages = [Capture(f"http://a.example/{n}", moment, b"<p>A page.") for n in range(20)]
     write_warc(tmp_path / "web.warc.gz", pages, stored=False)
+    request = b"WARC/1.0\r\nWARC-Type: request\r\nContent-Length: 3\r\n\r\nGET\r\n\r\n"
+    with (tmp_path / "web.warc.gz").open("ab") as file:
+        file.write(gzip.compress(request))
     path = tmp_path / "webtext.toml"
     path.write_text('[input]\ndumps = ["RS.jsonl.gz"]\nwarcs = ["web.warc.gz"]\n')
     return path
@@ -46,7 +48,7 @@ def planned(path, **more):
 def test_small_inputs_are_counted_to_the_last_row(inputs):
     found = planned(inputs)["inputs"]
     assert (found["submissions"], found["captures"]) == (300, 20)
-    assert found["records"] >= 20
+    assert found["records"] == 21  # a request is no capture
     assert found["warc_bytes"] == (inputs.parent / "web.warc.gz").stat().st_size
 
 
@@ -98,15 +100,16 @@ def test_more_files_than_are_sampled_count_by_their_bytes(tmp_path):
     assert seen[0] == paths[0]
 
 
-def test_more_cores_take_less_time_but_for_the_stage_of_one_core(inputs):
-    few, many = (planned(inputs, engine__workers=n)["stages"] for n in (1, 8))
+def test_more_cores_take_less_time_but_for_the_stage_of_one_core():
+    settings = load(None, SHAPE)
+    counts = {"submissions": 10**7, "captures": 10**6, "records": 10**6}
+    rows = planning._rows(counts, settings)
     for name in ENGINE_STAGES:
-        assert few[name]["cpu_s"] == many[name]["cpu_s"]
+        few, many = (planning._stage(name, rows, cores, settings) for cores in (1, 8))
+        assert few.cpu_s == many.cpu_s
+        share = 1 if name in rates.ONE_CORE else 8
         start = rates.START_S[name]
-        share = 1 if name in rates.ONE_CORE else 1 / 8
-        assert many[name]["wall_s"] - start == pytest.approx(
-            share * (few[name]["wall_s"] - start), abs=0.1
-        )
+        assert few.wall_s - start == pytest.approx(share * (many.wall_s - start), rel=0.01)
 
 
 def test_pages_are_never_more_than_links_or_captures():
@@ -153,8 +156,11 @@ def test_the_model_is_planned_for_the_device_that_is_here(
     found = plan(load(inputs, {"engine.workers": 4}), inputs.parent, inputs.parent)
     model, recipe = found["stages"]["model"], PRESETS[preset]
     assert model["rows"] == recipe.steps * recipe.batch_tokens
-    weights = 4 * replace(recipe.config, vocab_size=50_257).parameters()
+    weights = 4 * (recipe.config.parameters() + 47 * recipe.config.n_embd)  # 50,304 padded rows
     assert model["disk_bytes"] == 3 * 3 * weights  # two checkpoints and the best, with moments
+    assert found["model"]["preset"] == preset
+    assert found["model"]["parameters"] == recipe.config.parameters()
+    assert model["memory_bytes"] > sum(found["model"]["memory"].values()) > 4 * weights
     if flops_per_s is None:
         assert (model["wall_s"], found["wall_s"]) == (None, None)
     else:
@@ -188,6 +194,9 @@ def test_the_json_and_the_table_name_every_stage(inputs, capsys):
         assert f"│ {name} " in told
     assert "300 submissions" in told
     assert "on 4 cores" in told
+    parameters = PRESETS["demo"].config.parameters()
+    line = f"model: demo, {parameters:,} parameters, 200 steps of 2,048 tokens"
+    assert line in " ".join(told.split())
 
 
 def test_inputs_and_settings_are_checked_as_a_build_checks_them(inputs):
