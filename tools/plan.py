@@ -1,9 +1,9 @@
 """What a build will take: rows, time, disk and memory of each stage, before anything is started.
 
 Rows are counted in samples of the inputs; rates are measured ones (rates.py), scaled by cores. It
-is a plan, not a promise: how many links a submission gives, how many of the captures a link leads
-to and how much text a page holds are those of other data. Pages are an upper bound: every capture
-that a link could lead to. xz and bzip2 dumps take longer to unpack than the zstd that was measured.
+is a plan, not a promise: how many links a submission gives and how much text a page holds are those
+of other data, and pages are counted as if links and captures met: the smaller number of the two.
+xz and bzip2 dumps take longer to unpack than the zstd that was measured.
 """
 
 import os
@@ -213,14 +213,16 @@ def _trainer(settings: Settings, cores: int) -> dict[str, Any]:
 
 
 def _model(trainer: dict[str, Any]) -> StagePlan:
-    """The stage `model`; the evaluation and the samples after training are left out."""
-    wall_s = None if trainer["hours"] is None else round(3600 * trainer["hours"], 1)
-    on_cpu = trainer["device"] == "cpu" and wall_s is not None
+    """The stage `model`, with the evaluation and the samples after training."""
+    hours = trainer["hours"]
+    wall_s = None if hours is None else round(rates.START_S["model"] + 3600 * hours, 1)
     checkpoint = 3 * trainer["memory"]["weights"]  # weights and AdamW's two moments
     return StagePlan(
         rows=trainer["steps"] * trainer["batch_tokens"],
         unit="tokens to read",
-        cpu_s=round(wall_s * trainer["threads"], 1) if on_cpu and wall_s else None,
+        cpu_s=round(wall_s * trainer["threads"], 1)
+        if wall_s and trainer["device"] == "cpu"
+        else None,
         wall_s=wall_s,
         disk_bytes=checkpoint * trainer["checkpoints"],
         scratch_bytes=checkpoint,  # one more while it is written
@@ -280,7 +282,7 @@ def show(found: dict[str, Any]) -> None:
     )
     console.print(
         f"Rates measured on {found['measured_on']}; shares and sizes are those of the real build "
-        "there. Pages are at most so many; --json names each source.",
+        "there; pages are counted as if links and captures met. --json names each source.",
         style="dim",
     )
 

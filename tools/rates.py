@@ -38,6 +38,7 @@ RATES: dict[str, tuple[Rate, ...]] = {
 # took. Those of `links` hold the start of Beam and of the workers.
 START_S = {
     "links": 4.0, "pages": 8.5, "documents": 1.5, "corpus": 3.5, "tokenizer": 0.5, "shards": 1.3,
+    "model": 23.0,  # torch three times, looks at the held-out loss, evaluation, samples
 }  # fmt: skip
 BUSY = 0.86  # of the cores, while parts are at work (Engine)
 ONE_CORE = ("tokenizer",)
