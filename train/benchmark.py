@@ -3,27 +3,35 @@
     python -m train.benchmark --device cpu --nanogpt PATH_TO_ITS_CHECKOUT
     python -m train.benchmark --device cuda
 
-On a CPU ours and nanoGPT's take turns, step by step, on the same tokens, so that both meet the same
-neighbours; the figure is the median of paired ratios of CPU time. nanoGPT's model.py is loaded from
-its own checkout; its loop's step is fp32, AdamW and clipping, as its train.py does on a CPU.
+On a CPU ours and nanoGPT's, each in a process of its own, take turns, step by step, on the same
+tokens, so that both meet the same neighbours; the figures are medians of paired ratios of CPU time
+and of wall time, and the largest memory of each process. nanoGPT's model.py is loaded from its own
+checkout; its loop's step is fp32, AdamW and clipping, as its train.py does on a CPU.
 On a GPU the four sizes are timed with compiled blocks and with the whole model compiled.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
+import multiprocessing
+import os
+import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from train.choices import cpu_has_bf16
+from train.allocator import keep_freed_memory
+from train.bf16 import MasterAdamW
+from train.choices import BF16_MASTER, CPU_PASS_TOKENS, cpu_has_bf16
 from train.config import PRESETS, GPTConfig
 from train.cost import CONVENTION, flops_per_token, peak_flops
 from train.errors import SettingsError, TrainError
@@ -33,6 +41,7 @@ from train.optimizer import adamw, update
 from train.settings import TrainSettings
 
 RATE, CLIP = 6e-4, 1.0
+LOSS_GAP_MAX = 0.2  # of first steps: other random weights, and GELU in its other form
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ CUDA_SIZES = {"gpt2": 32, "gpt2-medium": 16, "gpt2-large": 8, "gpt2-xl": 4}
 Step = Callable[[Tensor], float]
 
 
-def our_step(shape: Shape, device: str, *, compiled: str, bf16: bool) -> Step:
+def our_step(shape: Shape, device: str, *, compiled: str, dtype: str) -> Step:
     """A step of ours; `compiled` is "no", "block" or "whole"."""
     model = GPT(shape.config)
     model.reset_parameters(1)
@@ -64,13 +73,21 @@ def our_step(shape: Shape, device: str, *, compiled: str, bf16: bool) -> Step:
     objective: Any = LanguageModelLoss(model)
     if compiled == "whole":
         objective.compile()
-    optimizer = adamw(model, TrainSettings())
+    most = shape.rows if device == "cuda" else CPU_PASS_TOKENS // shape.time
+    rows = min(shape.rows, most)
+    optimizer = (
+        MasterAdamW(model, TrainSettings(), accumulates=rows < shape.rows)
+        if dtype == BF16_MASTER else adamw(model, TrainSettings())
+    )  # fmt: skip
 
     def step(ids_BT: Tensor) -> float:
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            loss = objective(ids_BT) / ids_BT[:, 1:].numel()
-        loss.backward()
-        update(optimizer, loss.detach(), RATE, CLIP)
+        loss = torch.zeros((), device=device)
+        for part_BT in torch.split(ids_BT, rows):
+            with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
+                part = objective(part_BT) / ids_BT[:, 1:].numel()
+            part.backward()
+            loss += part.detach()
+        update(optimizer, loss, RATE, CLIP)
         return float(loss)
 
     return step
@@ -100,7 +117,7 @@ def nanogpt_step(shape: Shape, checkout: Path) -> Step:
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return float(loss)
+        return float(loss.detach())
 
     return step
 
@@ -112,47 +129,105 @@ def batches(shape: Shape, count: int = 4) -> list[Tensor]:
     return [torch.randint(shape.config.vocab_size, size, generator=generator) for _ in range(count)]
 
 
-def compare(ours: Step, theirs: Step, shape: Shape, seconds: float) -> dict[str, Any]:
-    """Medians of alternating steps for about `seconds`, after three of each to warm up."""
+class Side:
+    """A step in a process of its own: its time and its memory are nobody else's."""
+
+    def __init__(self, make: Callable[[], Step], shape: Shape, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(other, make, shape, threads), daemon=True
+        )
+        self._process.start()
+        other.close()
+
+    def step(self, number: int) -> tuple[float, float, float]:
+        """Loss, CPU seconds and wall seconds of a step on batch `number`."""
+        return self._ask(number)
+
+    def close(self) -> int:
+        """End the process; the most bytes that it held."""
+        peak: int = self._ask(None)
+        self._process.join()
+        return peak
+
+    def _ask(self, what: int | None) -> Any:
+        try:
+            self._pipe.send(what)
+            answer = self._pipe.recv()
+        except (EOFError, BrokenPipeError):
+            raise TrainError("a process of the benchmark ended; see its message above") from None
+        if isinstance(answer, TrainError):
+            raise answer
+        return answer
+
+
+def _serve(pipe: Any, make: Callable[[], Step], shape: Shape, threads: int) -> None:
+    torch.set_num_threads(threads)
     data = batches(shape)
-    for ids in data[:3]:
-        first = ours(ids), theirs(ids)
-    if abs(first[0] - first[1]) > 0.5:
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # nanoGPT prints
+            step = make()
+    except TrainError as error:
+        pipe.send(error)
+        return
+    while (number := pipe.recv()) is not None:
+        cpu, wall = time.process_time(), time.monotonic()
+        loss = step(data[number % len(data)])
+        pipe.send((loss, time.process_time() - cpu, time.monotonic() - wall))
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10)
+
+
+def compare(
+    ours: Callable[[], Step], theirs: Callable[[], Step], shape: Shape, threads: int, seconds: float
+) -> dict[str, Any]:
+    """Medians of alternating steps for about `seconds`, at least three, after one to warm up."""
+    sides = Side(ours, shape, threads), Side(theirs, shape, threads)
+    first = [side.step(0) for side in sides]
+    if abs(first[0][0] - first[1][0]) > LOSS_GAP_MAX:
         raise TrainError(f"the losses differ by too much to be the same model: {first}")
-    times: list[tuple[float, float]] = []
+    pairs: list[tuple[Any, Any]] = []
     end = time.monotonic() + seconds
-    while len(times) < 5 or time.monotonic() < end:
-        ids = data[len(times) % len(data)]
-        marks = [time.process_time()]
-        for step in (ours, theirs):
-            step(ids)
-            marks.append(time.process_time())
-        times.append((marks[1] - marks[0], marks[2] - marks[1]))
+    while len(pairs) < 3 or time.monotonic() < end:
+        pairs.append((sides[0].step(len(pairs) + 1), sides[1].step(len(pairs) + 1)))
+    peaks = [side.close() for side in sides]
     tokens = shape.rows * shape.time
     return {
-        "pairs": len(times),
-        "ours_tokens_per_cpu_s": round(tokens / statistics.median(a for a, _ in times)),
-        "nanogpt_tokens_per_cpu_s": round(tokens / statistics.median(b for _, b in times)),
-        "ratio": round(statistics.median(b / a for a, b in times), 3),
-        "losses": [round(x, 4) for x in first],
+        "pairs": len(pairs),
+        "ours_tokens_per_cpu_s": round(tokens / statistics.median(a[1] for a, _ in pairs)),
+        "nanogpt_tokens_per_cpu_s": round(tokens / statistics.median(b[1] for _, b in pairs)),
+        "cpu_ratio": round(statistics.median(b[1] / a[1] for a, b in pairs), 3),
+        "wall_ratio": round(statistics.median(b[2] / a[2] for a, b in pairs), 3),
+        "peak_mb": [peak >> 20 for peak in peaks],
+        "first_losses": [round(loss, 4) for loss, *_ in first],
+        "last_losses": [round(loss, 4) for loss, *_ in pairs[-1]],
     }
 
 
-def on_cpu(checkout: Path, threads: int, seconds: float, only: str) -> list[dict[str, Any]]:
-    """Every shape by every way that this CPU can go."""
-    torch.set_num_threads(threads)
-    ways = [("eager fp32", "no", False), ("blocks fp32", "block", False)]
-    if cpu_has_bf16():
-        ways.append(("blocks autocast", "block", True))
+def on_cpu(
+    checkout: Path, threads: int, seconds: float, only: str, *, bf16: bool
+) -> list[dict[str, Any]]:
+    """Every shape by every way; those of bf16 where the CPU multiplies it, or if wanted."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of both; as `python -m train` sets it
+    ways = [("eager fp32", "no", "float32"), ("blocks fp32", "block", "float32")]
+    if cpu_has_bf16() or bf16:
+        ways += [("blocks bf16 autocast", "block", "bfloat16")]
+        ways += [("blocks bf16 master", "block", BF16_MASTER)]
     rows = []
     for name, shape in CPU_SHAPES.items():
-        for way, compiled, bf16 in ways:
+        for way, compiled, dtype in ways:
             if only in f"{name} {way}":
-                ours = our_step(shape, "cpu", compiled=compiled, bf16=bf16)
-                found = compare(ours, nanogpt_step(shape, checkout), shape, seconds)
+                ours = partial(_our_cpu_step, shape, compiled=compiled, dtype=dtype)
+                theirs = partial(nanogpt_step, shape, checkout)
+                found = compare(ours, theirs, shape, threads, seconds)
                 rows.append({"shape": name, "way": way, "threads": threads, **found})
                 print(rows[-1], file=sys.stderr)  # noqa: T201 (progress)
     return rows
+
+
+def _our_cpu_step(shape: Shape, *, compiled: str, dtype: str) -> Step:
+    keep_freed_memory()  # as `python -m train` does
+    return our_step(shape, "cpu", compiled=compiled, dtype=dtype)
 
 
 def on_cuda(steps: int = 10) -> list[dict[str, Any]]:
@@ -169,7 +244,7 @@ def on_cuda(steps: int = 10) -> list[dict[str, Any]]:
 def _cuda_size(config: GPTConfig, rows: int, compiled: str, steps: int) -> dict[str, Any]:
     shape = Shape(replace(config), rows, config.n_ctx)
     try:
-        step = our_step(shape, "cuda", compiled=compiled, bf16=True)
+        step = our_step(shape, "cuda", compiled=compiled, dtype="bfloat16")
         ids = batches(shape, 1)[0].cuda()
         started = time.monotonic()
         for _ in range(3):
@@ -209,6 +284,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20, help="of each row on a CPU")
     parser.add_argument("--only", default="", help="rows whose name holds this text")
+    parser.add_argument("--bf16", action="store_true", help="also on a CPU that lacks it: slow")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     if options.device == "cpu" and not options.nanogpt:
@@ -216,7 +292,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         rows = (
             on_cuda() if options.device == "cuda"
-            else on_cpu(options.nanogpt, options.threads, options.seconds, options.only)
+            else on_cpu(
+                options.nanogpt, options.threads, options.seconds, options.only, bf16=options.bf16
+            )
         )  # fmt: skip
     except TrainError as error:
         parser.error(str(error))

@@ -89,19 +89,24 @@ class _ChunkedLoss(torch.autograd.Function):
         h_NC, head_VC = h_NC.to(kind), head_VC.to(kind)
         dh_NC = torch.empty_like(h_NC)
         # A sum over many chunks: in fp32, whatever the products are.
-        dhead_VC = torch.zeros_like(head_VC, dtype=torch.float32)
+        dhead_VC = torch.empty_like(head_VC, dtype=torch.float32)
+        chunk_RV = h_NC.new_empty(min(size, h_NC.shape[0]), head_VC.shape[0])
         total = torch.zeros((), device=h_NC.device)
         with torch.autocast(device, enabled=False):
             for start in range(0, h_NC.shape[0], size):
                 rows = slice(start, start + size)
-                logits_NV = h_NC[rows] @ head_VC.t()
+                logits_NV = chunk_RV[: h_NC[rows].shape[0]]
+                torch.mm(h_NC[rows], head_VC.t(), out=logits_NV)
                 loss, d_NV = _loss_and_gradient(logits_NV, targets_N[rows], vocab_size)
                 total += loss
                 torch.mm(d_NV, head_VC, out=dh_NC[rows])
                 if kind == torch.float32:
-                    torch.addmm(dhead_VC, d_NV.t(), h_NC[rows], out=dhead_VC)
-                else:
+                    beta = 1 if start else 0  # 0: what the fresh memory holds does not count
+                    torch.addmm(dhead_VC, d_NV.t(), h_NC[rows], beta=beta, out=dhead_VC)
+                elif start:
                     dhead_VC += d_NV.t() @ h_NC[rows]
+                else:
+                    dhead_VC.copy_(d_NV.t() @ h_NC[rows])
         ctx.save_for_backward(dh_NC, dhead_VC)
         return total
 
@@ -110,4 +115,6 @@ class _ChunkedLoss(torch.autograd.Function):
         dh_NC, dhead_VC = ctx.saved_tensors
         h_kind, head_kind = ctx.kinds
         scale = grads[0]
-        return (dh_NC * scale).to(h_kind), (dhead_VC * scale).to(head_kind), None, None, None
+        # In place: a second pass over this graph would find it scaled, and there is none.
+        dh_NC.mul_(scale)
+        return dh_NC.to(h_kind), dhead_VC.mul_(scale).to(head_kind), None, None, None

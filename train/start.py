@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.allocator import keep_freed_memory
 from train.checkpoint import Checkpoint, load
 from train.choices import Choices, choose, device_of
 from train.config import GPTConfig, Recipe
@@ -239,6 +240,7 @@ def _model(
     """The model on its device, with the given weights or drawn anew from the seed."""
     if choices.device == "cpu":
         torch.set_num_threads(choices.threads)
+        keep_freed_memory()
     model = GPT(recipe.config)
     if weights:
         load_weights(model, weights)

@@ -1,0 +1,83 @@
+import json
+import textwrap
+from functools import partial
+
+import pytest
+
+from train import benchmark
+from train.benchmark import Shape, compare, nanogpt_step, our_step
+from train.choices import BF16_MASTER
+from train.config import GPTConfig
+from train.errors import SettingsError, TrainError
+
+SHAPE = Shape(GPTConfig(1, 1, 16, 8, 65, vocab_multiple=1), 4, 8)
+
+# The interface of a checkout that the benchmark uses, with no model behind it.
+CHECKOUT = """
+    from dataclasses import dataclass
+    import torch
+
+    @dataclass
+    class GPTConfig:
+        block_size: int
+        vocab_size: int
+        n_layer: int
+        n_head: int
+        n_embd: int
+        dropout: float
+        bias: bool
+
+    class GPT(torch.nn.Module):
+        def __init__(self, config):
+            super().__init__()
+            print("this must not reach stdout")
+            self.head = torch.nn.Linear(1, config.vocab_size)
+            torch.nn.init.zeros_(self.head.weight)
+            torch.nn.init.constant_(self.head.bias, BIAS)
+
+        def configure_optimizers(self, decay, rate, betas, device):
+            return torch.optim.AdamW(self.parameters(), rate, betas, weight_decay=decay)
+
+        def forward(self, ids, targets):
+            logits = self.head(torch.zeros(targets.numel(), 1))
+            logits = logits - torch.arange(logits.shape[1]) * BIAS
+            return logits, torch.nn.functional.cross_entropy(logits, targets.flatten())
+"""
+
+
+def checkout(folder, bias=0.0):
+    text = textwrap.dedent(CHECKOUT).replace("BIAS", str(bias))
+    (folder / "model.py").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", BF16_MASTER])
+def test_a_step_of_ours_trains_in_every_type(dtype):
+    step = our_step(SHAPE, "cpu", compiled="no", dtype=dtype)
+    ids = benchmark.batches(SHAPE, 1)[0]
+    first, *_, last = (step(ids) for _ in range(30))
+    assert last < first - 0.1
+
+
+@pytest.mark.slow
+def test_both_sides_are_timed_and_their_memory_counted(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(benchmark, "CPU_SHAPES", {"tiny": SHAPE})
+    words = ["--nanogpt", str(checkout(tmp_path)), "--seconds", "0", "--json"]
+    assert benchmark.main([*words, "--only", "tiny eager"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["pairs"] == 3 and row["cpu_ratio"] > 0 and row["wall_ratio"] > 0
+    assert all(50 < mb < 5000 for mb in row["peak_mb"])
+    assert row["first_losses"][0] == pytest.approx(row["first_losses"][1], abs=0.1)
+
+
+@pytest.mark.slow
+def test_models_of_other_losses_are_not_compared(tmp_path):
+    ours = partial(our_step, SHAPE, "cpu", compiled="no", dtype="float32")
+    theirs = partial(nanogpt_step, SHAPE, checkout(tmp_path, bias=1.0))
+    with pytest.raises(TrainError, match="the losses differ"):
+        compare(ours, theirs, SHAPE, 1, 0)
+
+
+def test_a_folder_that_is_no_checkout_is_a_usage_error(tmp_path):
+    with pytest.raises(SettingsError, match="no such file"):
+        nanogpt_step(SHAPE, tmp_path)
