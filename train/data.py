@@ -23,9 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from train.errors import DataError
+from train.permutation import Permutation
 
 MAGIC, VERSION, HEADER_BYTES = 20240520, 1, 1024  # llm.c's .bin: 256 int32, then uint16 tokens
 INDEX_MAGIC, INDEX_HEADER_BYTES = b"WTIDX\0\0\1", 64
+BLOCK = 4096  # samples whose places are computed at once: one by one numpy costs ten times as much
 GPT2_VOCAB, GPT2_EOT = 50_257, 50_256  # of files that do not say
 
 Ints = npt.NDArray[np.int64]
@@ -200,46 +202,6 @@ def documents_in(file: TokenFile, start: int, stop: int) -> list[str]:
     return [index.ids[16 * i : 16 * (i + 1)].hex() for i in range(first, last + 1)]
 
 
-def _mix(x: npt.NDArray[np.uint64], key: int) -> npt.NDArray[np.uint64]:
-    """SplitMix64's finalizer (Steele et al. 2014) of x under a key."""
-    x = x ^ np.uint64(key)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-class Permutation:
-    """A keyed bijection of range(n) with O(1) memory.
-
-    A balanced Feistel network over the next power of four; values past n are sent through again
-    until they fall inside ("cycle walking", Black and Rogaway 2002): under four rounds on average.
-    """
-
-    ROUNDS = 6  # four are enough to look random (Luby and Rackoff); two more cost nothing here
-
-    def __init__(self, n: int, *key: int) -> None:
-        self.n = n
-        self.half_bits = max(1, ((n - 1).bit_length() + 1) // 2)
-        digest = hashlib.blake2b(repr(key).encode(), digest_size=8 * self.ROUNDS).digest()
-        self.keys = [int.from_bytes(digest[i : i + 8], "little") for i in range(0, len(digest), 8)]
-
-    def __call__(self, index: Ints) -> Ints:
-        """The images of indices in range(n)."""
-        x = self._rounds(index.astype(np.uint64))
-        outside = x >= self.n
-        while outside.any():
-            x[outside] = self._rounds(x[outside])
-            outside = x >= self.n
-        return x.astype(np.int64)
-
-    def _rounds(self, x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        bits, mask = np.uint64(self.half_bits), np.uint64((1 << self.half_bits) - 1)
-        left, right = x >> bits, x & mask
-        for key in self.keys:
-            left, right = right, left ^ (_mix(right, key) & mask)
-        return (left << bits) | right
-
-
 @dataclass(frozen=True)
 class Window:
     """n_ctx + 1 tokens of a file, from token `start`."""
@@ -282,6 +244,8 @@ class Batches:
             )
         self._handles = [os.open(f.path, os.O_RDONLY) for f in files]
         self._epochs: dict[int, tuple[Permutation, int, Ints]] = {}
+        self._blocks: dict[int, list[tuple[int, int]]] = {}
+        self._vocab_size = min(f.vocab_size for f in files)
 
     def close(self) -> None:
         """Close the files."""
@@ -295,15 +259,20 @@ class Batches:
 
     def batch(self, step: int) -> Tokens:
         """This rank's (rows, n_ctx + 1) tokens of a step."""
-        batch = np.empty((self.rank_rows, self.n_ctx + 1), "<u2")
+        row_bytes = 2 * (self.n_ctx + 1)
+        raw = np.empty(self.rank_rows * row_bytes, np.uint8)
+        room, at = memoryview(raw), 0
         places = self._places(step * self.rows + self.first_row, self.rank_rows)
-        for row, (file, start) in zip(batch, places, strict=True):
-            wanted = self.files[file].offset + 2 * start
-            if os.preadv(self._handles[file], [row.view(np.uint8).data], wanted) != row.nbytes:
-                raise DataError(
-                    f"{self.files[file].path}: ended before byte {wanted + row.nbytes}; was it cut?"
-                )
-            self.files[file].checked(row, start)
+        for number, start in places:
+            file = self.files[number]
+            wanted = file.offset + 2 * start
+            if os.preadv(self._handles[number], [room[at : at + row_bytes]], wanted) != row_bytes:
+                raise DataError(f"{file.path}: ended before byte {wanted + row_bytes}; was it cut?")
+            at += row_bytes
+        batch: Tokens = raw.view("<u2").reshape(self.rank_rows, self.n_ctx + 1)
+        if batch.max() >= self._vocab_size:  # tell which file it is
+            for row, (number, start) in zip(batch, places, strict=True):
+                self.files[number].checked(row, start)
         return batch
 
     def _windows(self, shift: int) -> Ints:
@@ -313,17 +282,35 @@ class Batches:
         )
 
     def _epoch(self, epoch: int) -> tuple[Permutation, int, Ints]:
-        if epoch not in self._epochs:
-            self._epochs = {e: v for e, v in self._epochs.items() if e == epoch - 1}
+        found = self._epochs.get(epoch)
+        if found is None:
             digest = hashlib.blake2b(repr((self.seed, epoch)).encode(), digest_size=8).digest()
             shift = int.from_bytes(digest, "little") % self.shifts
             order = Permutation(self.epoch_windows, self.seed, epoch)
-            self._epochs[epoch] = order, shift, self._windows(shift)
-        return self._epochs[epoch]
+            found = order, shift, self._windows(shift)
+            before = {e: v for e, v in self._epochs.items() if e == epoch - 1}
+            self._epochs = {**before, epoch: found}
+        return found
 
     def _places(self, first: int, count: int) -> list[tuple[int, int]]:
         """File and first token of samples first to first + count."""
-        epochs, index = np.divmod(np.arange(first, first + count), self.epoch_windows)
+        places: list[tuple[int, int]] = []
+        while len(places) < count:
+            block, at = divmod(first + len(places), BLOCK)
+            places += self._block(block)[at : at + count - len(places)]
+        return places
+
+    def _block(self, number: int) -> list[tuple[int, int]]:
+        """File and first token of BLOCK samples; those of the block before are kept as well."""
+        found = self._blocks.get(number)  # the loop and the reading thread both ask
+        if found is None:
+            found = self._computed(number * BLOCK)
+            before = {n: v for n, v in self._blocks.items() if n == number - 1}
+            self._blocks = {**before, number: found}
+        return found
+
+    def _computed(self, first: int) -> list[tuple[int, int]]:
+        epochs, index = np.divmod(np.arange(first, first + BLOCK), self.epoch_windows)
         places: list[tuple[int, int]] = []
         for epoch in np.unique(epochs).tolist():  # ascending, as the samples are
             order, shift, before = self._epoch(epoch)

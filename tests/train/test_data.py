@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.data import Batches, Permutation, documents_in, held_out, open_shards, prefetched
+from train.data import Batches, documents_in, held_out, open_shards, prefetched
 from train.errors import DataError
+from train.permutation import Permutation
 
 
 @given(st.integers(1, 3000), st.integers(0, 2**31), st.integers(0, 5))
