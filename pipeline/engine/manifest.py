@@ -147,7 +147,8 @@ def versions_only(stage: str, old: Mapping[str, str], new: Mapping[str, str]) ->
     ]
     return (
         f"{stage} was made with other versions ({', '.join(changed)}) and is otherwise up to date; "
-        f"--keep-versions goes on with it, --redo {stage} makes it again"
+        f"--keep-versions goes on with it, --redo {stage} makes it again, "
+        "another folder leaves it as it is"
     )
 
 

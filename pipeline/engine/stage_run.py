@@ -175,7 +175,8 @@ class StageRun:
         if self.old.wall_s > DEAR_S:
             raise StageError(
                 f"{self.stage.name} took {self.old.wall_s / 60:.0f} minutes to make, and its "
-                f"settings or inputs changed since; --redo {self.stage.name} makes it again"
+                f"settings or inputs changed since; --redo {self.stage.name} makes it again, "
+                "another folder leaves it as it is"
             )
 
     # Making
