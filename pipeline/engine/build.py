@@ -4,7 +4,7 @@
     build/.work/links-read-1f3c…/                                           a step at work, or kept
     build/.work/inputs.json                                                 digests of input files
     build/.work/build.json                                                  what a build is fixed to
-    build/lock  build/log.jsonl
+    build/lock  build/log.jsonl  build/webtext.toml
 
 `Build` is the folder with all that a run needs: its lock, signals, log and runner. How a stage is
 made in it is stage_run.py's business.
