@@ -261,7 +261,7 @@ class Batches:
         """This rank's (rows, n_ctx + 1) tokens of a step."""
         row_bytes = 2 * (self.n_ctx + 1)
         raw = np.empty(self.rank_rows * row_bytes, np.uint8)
-        room, at = memoryview(raw), 0
+        room, at = raw.data, 0
         places = self._places(step * self.rows + self.first_row, self.rank_rows)
         for number, start in places:
             file = self.files[number]
