@@ -68,12 +68,12 @@ def tokenizer_stage(
         path = base / rules.path
         path = path / "tokenizer.json" if path.is_dir() else path
         plan = partial(_plan_import, path, file_digest)
-        step = Step(name="import", version=1, plan=plan, work=_import, schema=TOKEN)
+        step = Step(name="import", version=2, plan=plan, work=_import, schema=TOKEN)
     else:
         split = SplitRules.of(shards)
         step = Step(
             name="train",
-            version=1,
+            version=2,
             settings={"tokenizer": asdict(rules), "split": asdict(split)},
             versions={"tokenizers": version("tokenizers")},
             inputs=("corpus",),
