@@ -80,6 +80,38 @@ def lines(
     return _svg("".join(parts), label)
 
 
+def losses_by_size(points: Sequence[tuple[float, float, str]], label: str) -> Markup:
+    """Points of (parameters, loss, name), joined by a line; parameters on a logarithmic axis."""
+    if not points:
+        return Markup("")
+    points = sorted(points)
+    sizes, losses = [math.log10(x) for x, _, _ in points], [y for _, y, _ in points]
+    span = (max(sizes) - min(sizes)) or 1
+    # Ticks of a tenth, a fifth or a half of a nat: small differences are what it is about.
+    unit = next((u for u in (0.1, 0.2, 0.5) if (max(losses) - min(losses)) / u < 8), 1.0)
+    low, high = (f(v / unit) for f, v in ((math.floor, min(losses)), (math.ceil, max(losses))))
+    high = max(high, low + 1)
+
+    def height(loss: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - loss / unit) / (high - low)
+
+    parts = []
+    for tick in range(low, high + 1):
+        y = height(tick * unit)
+        parts.append(_line(LEFT, y, WIDTH - RIGHT, y, "grid"))
+        parts.append(_text(LEFT - 6, y + 4, f"{tick * unit:.1f}", "end"))
+    places = []
+    for size, (parameters, loss, name) in zip(sizes, points, strict=True):
+        # A tenth of the width on both sides is left for the names.
+        x = LEFT + (WIDTH - LEFT - RIGHT) * (0.1 + 0.8 * (size - min(sizes)) / span)
+        places.append((x, height(loss)))
+        parts.append(f'<circle cx="{x:.1f}" cy="{height(loss):.1f}" r="4"/>')
+        parts.append(_text(x, height(loss) - 9, f"{loss:.3f}", "middle"))
+        parts.append(_text(x, HEIGHT - BOTTOM + 14, f"{_short(parameters)}: {name}", "middle"))
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return _svg(f'<polyline class="line1" points="{path}"/>' + "".join(parts), label)
+
+
 def _svg(inside: str, label: str) -> Markup:
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
@@ -99,5 +131,5 @@ def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
 
 def _short(value: float) -> str:
     if value >= 1_000_000:
-        return f"{value / 1_000_000:g}M"
-    return f"{value / 1000:g}k" if value >= 1000 else f"{value:g}"
+        return f"{value / 1_000_000:.3g}M"
+    return f"{value / 1000:.3g}k" if value >= 1000 else f"{value:g}"
