@@ -1,7 +1,8 @@
 """What is chosen by the machine and the size of the model, each choice with its reason.
 
-The reasons were measured against nanoGPT on two cores (BENCHMARKS.md): at 4 layers x 128 every
-accelerator loses to eager fp32, at 6 x 384 compiled blocks with autocast win 2.4 times.
+The reasons were measured against nanoGPT on two cores: at 4 layers x 128 every accelerator loses to
+eager fp32; at 6 x 384 compiled blocks with autocast win 2.4 times where the CPU multiplies bf16.
+Where it does not, bf16 products take seven times as long and compiling wins 2 % (BENCHMARKS.md).
 """
 
 import os
