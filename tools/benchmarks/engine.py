@@ -2,12 +2,13 @@
 
     python -m tools.benchmarks.engine [--parts 1 10 100] [--part-s 30] [--json]
 
-Busy is the CPU time of the whole tree over cores times wall time, imports and all; it means
-something on an idle machine alone.
+Busy is the CPU time of the whole tree over cores times wall time, imports and all. What the machine
+itself gives at that time is the peer: plain processes, one a core, that burn the same in all.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import tempfile
 import time
@@ -39,10 +40,14 @@ def main(words: Sequence[str] | None = None) -> None:
     cores = os.cpu_count() or 1
     found = {f"{parts} parts of nothing": build("idle", parts, 0) for parts in options.parts}
     if options.part_s:
+        parts = BUSY_PARTS_PER_CORE * cores
         for runs in ("worker", "items"):
-            parts = BUSY_PARTS_PER_CORE * cores
             name = f"{parts} parts of {options.part_s:g} CPU-s, by {runs}"
             found[name] = build(runs, parts, options.part_s)
+        name = f"{cores} plain processes of {BUSY_PARTS_PER_CORE * options.part_s:g} CPU-s"
+        found[name] = measure(
+            "tools.benchmarks.engine:plain", cores, BUSY_PARTS_PER_CORE * options.part_s
+        )
     if options.json:
         print(json.dumps({name: asdict(usage) for name, usage in found.items()}, indent=1))
         return
@@ -80,6 +85,16 @@ def run(folder: str, runs: str, parts: int, part_s: float) -> str:
         step = Step("busy", 1, plan, Whole(part_s), SCHEMA)
     with Build(Path(folder), EngineSettings(free_disk_min_bytes=0), quiet=True) as the_build:
         return the_build.run(Stage("busy", "posts", (step,))).digest
+
+
+def plain(processes: int, cpu_s: float) -> None:
+    """Burn so many CPU seconds in each of so many processes, with no engine around them."""
+    context = multiprocessing.get_context("spawn")
+    running = [context.Process(target=burn, args=(cpu_s,)) for _ in range(processes)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
 
 
 def _plan(parts: int, inputs: Inputs) -> list[Part]:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 SAMPLE_S = 0.1
+SAMPLING_SHARE = 0.01  # of a core, at most: a look at every page of a tree takes its time
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a run used; memory is sampled ten times a second.
+    """What a run used; memory is sampled up to ten times a second.
 
     `tree_bytes` is the peak of the sum of proportional set sizes (pages that processes share count
     once), `process_bytes` the peak resident size of the largest process.
@@ -46,10 +47,11 @@ def measure(function: str, *args: Any) -> Usage:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
+            looked_s = time.thread_time()
             sizes = list(_sizes(process.pid))
             tree_bytes = max(tree_bytes, sum(pss for pss, _ in sizes))
             process_bytes = max([process_bytes, *(rss for _, rss in sizes)])
-            time.sleep(SAMPLE_S)
+            time.sleep(max(SAMPLE_S, (time.thread_time() - looked_s) / SAMPLING_SHARE))
         wall_s = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.stdout is not None
