@@ -22,8 +22,8 @@ demo: setup  ## the whole flow on a small web of our own, offline: build/demo
 real: setup  ## the same flow on real dumps and captures: build/real
 	$(BIN)/webtext build recipes/real.toml --out build/real
 
-test: setup  ## fast tests; SLOW=1 runs the slow ones too
-	$(BIN)/python -m pytest $(if $(SLOW),,-m "not slow")
+test: setup  ## fast tests, one process a core; SLOW=1 runs the slow ones too
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(SLOW),,-m "not slow")
 
 check: setup  ## linters and types
 	$(BIN)/ruff check .
