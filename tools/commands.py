@@ -20,7 +20,7 @@ SETTINGS_FILE = "webtext.toml"
 
 
 def demo(*, out: Path = Path("build/demo"), to: LastStage = "report", overrides: Overrides) -> int:
-    """Run the whole flow on a small web of our own, offline, in about four minutes.
+    """Run the whole flow on a small web of our own, offline, in two to four minutes.
 
     Example: webtext demo --out build/demo
 

@@ -24,7 +24,7 @@ from train.errors import TrainError
 from train.settings import TrainSettings, checked, from_options
 
 COMMIT = "webtext.json"
-VERSION = 2  # of what is done here with a trained model: evaluation, prompts, samples
+VERSION = 3  # of what is done here with a trained model: evaluation, prompts, samples
 # Prompts of the samples shown in the report: the start of a document, and plain openings.
 PROMPTS = ("", "The ", "In the beginning ", "How to ")
 SAMPLE_TOKENS = 120
@@ -71,16 +71,16 @@ def make(build: Build, options: Mapping[str, Any]) -> None:
     say("model: evaluating and sampling")
     held_out = json.loads((shards.folder / "shards.json").read_text())["splits"]["val"]["documents"]
     evaluate = [["evaluate", str(work), "--data", str(shards.folder), "--json"]] if held_out else []
-    told = _trainer(build, *evaluate, *(_sample_words(work, prompt) for prompt in PROMPTS))
-    found = _json_lines(told)
-    evaluation, samples = (found[0], found[1:]) if held_out else (None, found)
+    samples = [_sample_words(work, seed, prompt) for seed, prompt in enumerate(PROMPTS, 1)]
+    found = _json_lines(_trainer(build, *evaluate, *samples))
+    evaluation, sampled = (found[0], found[1:]) if held_out else (None, found)
     weights = sorted((work / "checkpoints").glob("step-*/model.safetensors"))[-1]
     commit = {
         "fingerprint": fingerprint,
         "digest": file_digest(weights),
         "settings": dict(options),
         "evaluation": evaluation,
-        "samples": samples,
+        "samples": sampled,
         "wall_s": round(time.monotonic() - started, 1),
     }
     write_durably(work / COMMIT, json.dumps(commit, indent=1, ensure_ascii=False))
@@ -160,10 +160,11 @@ def _flags(options: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _sample_words(work: Path, prompt: str) -> list[str]:
+def _sample_words(work: Path, seed: int, prompt: str) -> list[str]:
+    # A seed each: of one seed, the samples of a model that knows little are all alike.
     return [
         *("sample", str(work), "--prompt", prompt, "--tokens", str(SAMPLE_TOKENS)),
-        *("--seed", "1", "--json"),
+        *("--seed", str(seed), "--json"),
     ]
 
 
