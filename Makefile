@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: setup demo real test check clean
+.PHONY: setup demo real real-all test check clean
 
 setup: $(VENV)/ready
 
@@ -21,6 +21,9 @@ demo: setup  ## the whole flow on a small web of our own, offline: build/demo
 
 real: setup  ## the same flow on real dumps and captures: build/real
 	$(BIN)/webtext build recipes/real.toml --out build/real
+
+real-all: setup  ## the same with karma of 0 and above: build/real-all
+	$(BIN)/webtext build recipes/real-all.toml --out build/real-all
 
 test: setup  ## fast tests, one process a core; SLOW=1 runs the slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(if $(SLOW),,-m "not slow")
