@@ -76,10 +76,10 @@ def _remove(path: Path) -> None:
 def _survey(folder: Path, everything: bool) -> Iterator[Entry]:
     counted: set[tuple[int, int]] = set()
     for path in sorted(folder.iterdir()):
-        if path.name != ".work":
+        if path.name != ".work" and not path.name.startswith(".gone-"):
             yield Entry(path, _size(path, counted), True, _purpose(path))
     last_run = _last_run(folder / "log.jsonl")
-    for path in sorted((folder / ".work").iterdir()):
+    for path in (*sorted(folder.glob(".gone-*")), *sorted((folder / ".work").iterdir())):
         kept, why = _verdict(path, folder, last_run)
         if kept and everything and path.is_dir():
             kept, why = False, f"{why}; a build makes it again"

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -47,7 +48,7 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings) -> int:
         if (work / "documents").exists():
             # Of a run that ended before its result was in place. Its parts are taken over where
             # they still fit; as a published stage it could ask for --redo, which is not ours.
-            (work / "documents").rename(build.work / "old-documents-0")
+            (work / "documents").rename(build.work / f"old-documents-{time.time_ns()}")
         stage = files_stage(
             inputs, settings.documents, settings.pages, build.files.digest, build.check_signals
         )

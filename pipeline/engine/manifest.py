@@ -140,15 +140,26 @@ def plain_settings(settings: Any) -> Any:
 
 def versions_only(stage: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     """What to tell when nothing but library versions changed since a stage was made."""
-    changed = [
+    return (
+        f"{stage} was made with other versions ({_changed(old, new)}) and is otherwise up to date; "
+        f"--keep-versions goes on with it, --redo {stage} makes it again, "
+        "another folder leaves it as it is"
+    )
+
+
+def versions_mixed(stage: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """What to tell when parts are to be replayed with other versions than the stage was made."""
+    return (
+        f"{stage} was made with other versions ({_changed(old, new)}), and --replay would mix them "
+        f"in one stage; install those, or make all of it again: --redo {stage}"
+    )
+
+
+def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    return ", ".join(
         f"{name} {old.get(name)} -> {new.get(name)}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
-    ]
-    return (
-        f"{stage} was made with other versions ({', '.join(changed)}) and is otherwise up to date; "
-        f"--keep-versions goes on with it, --redo {stage} makes it again, "
-        "another folder leaves it as it is"
     )
 
 

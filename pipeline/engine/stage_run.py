@@ -28,6 +28,7 @@ from pipeline.engine.manifest import (
     plain_settings,
     published,
     read_manifest,
+    versions_mixed,
     versions_only,
 )
 from pipeline.engine.parts import read_sidecars
@@ -141,6 +142,8 @@ class StageRun:
             return
         if not self.build.keep_versions:
             raise StageError(versions_only(self.stage.name, recorded.versions, step.versions))
+        if self.stage.name in self.build.replay and self.old and self.old.faults:
+            raise StageError(versions_mixed(self.stage.name, recorded.versions, step.versions))
         self.build.log.write("keep-versions", stage=self.stage.name, versions=recorded.versions)
         self._plans[step.name] = as_before
 
@@ -157,11 +160,15 @@ class StageRun:
 
     def _take_back(self) -> None:
         """Make a published stage one that was interrupted; a rerun goes on from there."""
-        for folder in (self.folder, *(self._work_folder(step) for step in self.stage.steps)):
-            if self.stage.name in self.build.redo:
+        work, name = self.build.work, self.stage.name
+        if name in self.build.redo:
+            # All of which parts could be taken over; the stage last, so that a kill leaves it.
+            for folder in (*work.glob(f"{name}-*"), *work.glob(f"old-{name}-*"), self.folder):
                 discard(folder)
-            elif folder.exists():
-                folder.rename(self.build.work / f"old-{self.stage.name}-{time.time_ns()}")
+        else:
+            for folder in (self.folder, *(self._work_folder(step) for step in self.stage.steps)):
+                if folder.exists():
+                    folder.rename(work / f"old-{name}-{time.time_ns()}")
         self.old = None
         self._plans.clear()
         self._records.clear()

@@ -84,6 +84,12 @@ def test_scratch_goes_and_what_the_next_build_goes_on_from_stays(build):
     assert left == {"build.json", "inputs.json", "pages-index-01", kept_step(build)}
 
 
+def test_a_stage_that_a_killed_redo_was_removing_is_scratch(build):
+    put(build / ".gone-18" / "part-00000.parquet", "x")
+    assert verdicts(clean(build))[".gone-18"] == (False, "discarded by a build that was killed")
+    assert not (build / ".gone-18").exists()
+
+
 def test_what_the_last_build_was_stopped_at_stays_although_the_stage_is_published(build):
     age(build, "links-read-0123456789abcdef", -60)
     told = verdicts(clean(build))["links-read-0123456789abcdef"]

@@ -191,6 +191,15 @@ def test_a_run_that_ended_when_all_was_done_only_has_its_result_to_write(folder,
     assert len(results(folder)[0].splitlines()) == 15
 
 
+def test_a_run_that_was_killed_as_it_put_the_one_before_away_can_still_go_on(folder, done):
+    left = folder / ".o.jsonl.work"
+    for name in ("documents", ".work/old-documents-0"):
+        (left / name / ".meta").mkdir(parents=True)
+    assert main(WORDS) == 0
+    resumed = results(folder)
+    assert resumed == undisturbed(folder, done)
+
+
 def test_settings_that_changed_between_the_work_and_the_result_need_no_leave(
     folder, done, monkeypatch
 ):

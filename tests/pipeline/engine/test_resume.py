@@ -197,6 +197,16 @@ def test_a_redo_that_was_interrupted_goes_on_without_being_asked_again(toys):
     assert toys.done() == {"read": 2, "done": 2, "group": 4}
 
 
+def test_redo_takes_nothing_over_from_what_an_interrupted_run_left(toys):
+    toys.build("a", "b")
+    toys.engine["workers"] = 1
+    with pytest.raises(StageError):
+        toys.build("a", "b", "c", do={"c": "raise KeyError"})
+    toys.done()
+    toys.build("a", "b", build={"redo": ["toy"]})
+    assert toys.done()["read"] == 2
+
+
 @dataclass(frozen=True)
 class Flaky:
     """Drops its row as timed out, as long as the machine is busy."""
@@ -214,10 +224,11 @@ class Flaky:
             out.book("posts", rows_out=1)
 
 
-def flaky_stage(toys, busy: str) -> Stage:
+def flaky_stage(toys, busy: str, lxml: str = "5.3") -> Stage:
     options = toy.Options(str(toys.log))
     work = Flaky(str(toys.log), frozenset(busy))
-    step = Step("read", 1, partial(toy.plan, tuple("abcd"), options), work, toy.SCHEMA)
+    plan = partial(toy.plan, tuple("abcd"), options)
+    step = Step("read", 1, plan, work, toy.SCHEMA, versions={"lxml": lxml})
     return Stage("toy", "posts", (step,))
 
 
@@ -241,6 +252,16 @@ def test_drops_by_limits_are_listed_in_the_manifest_and_replay_does_their_parts_
     assert toys.done() == {}
     toys.folder = toys.folder.with_name("undisturbed")
     assert toys.run(flaky_stage(toys, busy="")).digest == healed.digest
+
+
+def test_a_replay_mixes_no_versions_and_leaves_the_stage_as_it_is(toys):
+    before = toys.run(flaky_stage(toys, busy="b"))
+    toys.done()
+    asked = {"replay": ["toy"], "keep_versions": True}
+    with pytest.raises(StageError, match=r"lxml 5\.3 -> 5\.4.*--redo toy"):
+        toys.run(flaky_stage(toys, busy="", lxml="5.4"), asked)
+    assert toys.run(flaky_stage(toys, busy="")).digest == before.digest
+    assert toys.done() == {}
 
 
 def test_a_dear_stage_is_made_again_only_when_asked(toys):
