@@ -83,6 +83,7 @@ class Pool:
         self._lock = threading.Lock()
         self._closing = False
         self._closed = threading.Event()
+        self._open: set[Future[Any]] = set()  # calls of the present pool without a result
         self._pool = self._start()
 
     def __enter__(self) -> "Pool":
@@ -147,7 +148,10 @@ class Pool:
         """
         for _ in range(2):
             try:
-                value: T = self._submit(function, args, None).result()
+                future = self._submit(function, args, None)
+                while not futures.wait([future], WAIT_S).done:
+                    self._wait()
+                value: T = future.result()
                 return value
             except pebble.ProcessExpired as error:
                 end = _end(error.exitcode)
@@ -174,15 +178,29 @@ class Pool:
     def _submit(
         self, function: Callable[..., Any], args: tuple[Any, ...], limits: Limits | None
     ) -> "Future[Any]":
+        self._renew()
         with self._lock:
             if self._closing:
                 raise RuntimeError("the pool of workers is closed")
-            if not self._pool.active:  # pebble gives up when a worker dies that had nothing to do
-                self._pool = self._start()
             future: Future[Any] = self._pool.schedule(
                 _call, args=(function, args, limits), timeout=limits.wall_s if limits else None
             )
+            self._open.add(future)
+            future.add_done_callback(self._open.discard)
         return future
+
+    def _renew(self) -> None:
+        """Go on with new workers where pebble gave up: a worker died that had nothing to do."""
+        with self._lock:
+            if self._closing or self._pool.active:
+                return
+            left, self._open = tuple(self._open), set()
+            self._pool = self._start()
+        # pebble ends the calls that it had sent; those still in its queue would never end.
+        futures.wait(left, WAIT_S)
+        for future in left:
+            with contextlib.suppress(futures.InvalidStateError):
+                future.set_exception(BrokenProcessPool("its pool was given up"))
 
     def _start_item(
         self, function: Callable[[T], Any], item: T, *, alone: bool, wait: Callable[[], None]
@@ -196,9 +214,10 @@ class Pool:
         future.add_done_callback(lambda _: self._turns.give(alone=alone))
         return future
 
-    def _wait(self, beat: Callable[[], None]) -> None:
+    def _wait(self, beat: Callable[[], None] = lambda: None) -> None:
         if self._closed.is_set():
             raise RuntimeError("the pool of workers was closed while items were at work")
+        self._renew()
         beat()
 
     def _result(
@@ -247,14 +266,14 @@ class _Turns:
         """Wait for a turn; `wait` is called now and then, and may raise."""
         with self._changed:
             self._alone += alone
-            try:
-                while not self._changed.wait_for(partial(self._free, alone), WAIT_S):
-                    wait()
-            except BaseException:
+        try:
+            while not self._taken(alone):
+                wait()  # without the lock: others' turns end meanwhile
+        except BaseException:
+            with self._changed:
                 self._alone -= alone
                 self._changed.notify_all()
-                raise
-            self._at_work += 1
+            raise
 
     def give(self, *, alone: bool) -> None:
         """Give the turn back."""
@@ -262,6 +281,12 @@ class _Turns:
             self._at_work -= 1
             self._alone -= alone
             self._changed.notify_all()
+
+    def _taken(self, alone: bool) -> bool:
+        with self._changed:
+            free = self._changed.wait_for(partial(self._free, alone), WAIT_S)
+            self._at_work += free
+            return free
 
     def _free(self, alone: bool) -> bool:
         return not self._at_work if alone else not self._alone

@@ -85,6 +85,20 @@ def test_the_second_try_of_an_item_is_alone_in_the_pool_whoever_else_waits(pool,
     assert found == [[]] * 24
 
 
+def test_a_worker_that_dies_as_it_starts_loses_no_item_that_waits_in_the_queue():
+    with Pool(2, LIMITS) as pool:
+        found: list[int] = []
+
+        def a_part() -> None:  # more than the pipe to the workers holds
+            found.extend(pool.map(len, [bytes(1_000_000)] * 12, lambda *_: None))
+
+        thread = threading.Thread(target=a_part, daemon=True)
+        thread.start()
+        os.kill(next(iter(pool._pool._pool_manager.worker_manager.workers)), signal.SIGKILL)
+        thread.join(30)
+    assert found == [1_000_000] * 12
+
+
 def test_what_an_item_used_is_told_in_cpu_seconds(pool):
     used: list[float] = []
     list(pool.map(hostile.burn, [0.3], lambda cpu_s, _: used.append(cpu_s)))
