@@ -172,28 +172,34 @@ class Loop:
     def _gradient(self, ids_BT: Tensor) -> Tensor:
         """This rank's part of the batch's mean loss; its gradient is left in the parameters.
 
-        Where memory runs out in the first step of a run, the micro-batch is halved and kept so.
+        Where memory runs out in the first step of a run, the micro-batch is halved (or less, so
+        that it divides the batch) and kept so.
         """
-        # The ranks' gradients are averaged: each counts as many times as there are ranks.
-        ranks, loss = self.world.ranks, torch.zeros((), device=ids_BT.device)
         try:
-            parts = torch.split(ids_BT, self.choices.micro_batch)
-            for number, micro_BT in enumerate(parts, 1):
-                with self.world.synchronized(self.objective, number == len(parts)):
-                    with self.choices.autocast():
-                        part = self.objective(micro_BT) / self.recipe.batch_tokens
-                    torch.autograd.backward(part * ranks)
-                loss += part.detach()
-            return loss
+            return self._passes(ids_BT)
         except torch.OutOfMemoryError:
-            smaller = self.choices.micro_batch // 2
-            if self.progress.step or not smaller or ranks > 1:
+            rows, half = len(ids_BT), self.choices.micro_batch // 2
+            smaller = next((n for n in range(half, 0, -1) if rows % n == 0), 0)
+            if self.progress.step or not smaller or self.world.ranks > 1:
                 raise
+        # Out of the handler: the error holds on to the pass and all that it allocated.
         self.live.note(f"memory ran out: {smaller} sequences at a time from now on")
         self.optimizer.zero_grad(set_to_none=True)
         self.choices = replace(self.choices, micro_batch=smaller)
         keep_micro_batch(self.folder, smaller)
         return self._gradient(ids_BT)
+
+    def _passes(self, ids_BT: Tensor) -> Tensor:
+        # The ranks' gradients are averaged: each counts as many times as there are ranks.
+        ranks, loss = self.world.ranks, torch.zeros((), device=ids_BT.device)
+        parts = torch.split(ids_BT, self.choices.micro_batch)
+        for number, micro_BT in enumerate(parts, 1):
+            with self.world.synchronized(self.objective, number == len(parts)):
+                with self.choices.autocast():
+                    part = self.objective(micro_BT) / self.recipe.batch_tokens
+                torch.autograd.backward(part * ranks)
+            loss += part.detach()
+        return loss
 
     def _read_numbers(self) -> None:
         """Log the step before: on a GPU its numbers are there by now, so that nothing waits."""

@@ -2,12 +2,11 @@ import hashlib
 import json
 import math
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -70,27 +69,39 @@ def test_accumulation_gives_the_losses_of_one_pass(shards_folder, tiny, whole_ru
         assert one == pytest.approx(four, abs=1e-5)
 
 
-def killed(shards, out, options, after_lines):
-    """Start a run, send SIGKILL once its log has so many lines; whether it was still running."""
-    command = [sys.executable, "-m", "train", str(shards), "--out", str(out), "--resume", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    log = out / "log.jsonl"
-    end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end:
-        if log.exists() and log.read_bytes().count(b"\n") >= after_lines:
-            time.sleep(random.random() * 0.05)
-            process.kill()
-            break
-        time.sleep(0.002)
-    return process.wait() == -signal.SIGKILL
+# A trainer that kills itself at a random moment after step AT, and never gets to its last step: who
+# kills from outside must be quicker than the run, which on a busy machine it is not.
+KILLED = """
+import os, random, signal, sys, threading, time
+from train.__main__ import main
+from train.loop import Loop
+
+step, at, killer = Loop._step, int(sys.argv.pop(1)), []
+
+def killed_soon(self, tokens):
+    if self.progress.step >= at and not killer:
+        words = os.getpid(), signal.SIGKILL
+        killer.append(threading.Timer(random.random() * 0.1, os.kill, words))
+        killer[0].start()
+    if self.progress.step + 1 == self.recipe.steps:
+        time.sleep(60)
+    step(self, tokens)
+
+Loop._step = killed_soon
+sys.exit(main())
+"""
 
 
 def test_a_run_that_was_killed_goes_on_bit_for_bit(shards_folder, tiny, tmp_path):
     extra = ["--dropout", "0.1", "--micro-batch", "2", "--steps", "120", "--save-steps", "3"]
     options = [*tiny, *extra]
     assert train(shards_folder, tmp_path / "whole", *options) == 0
-    kills = sum(killed(shards_folder, tmp_path / "cut", options, n) for n in (15, 70))
-    assert kills == 2
+    for at in ("10", "50"):
+        words = [at, str(shards_folder), "--out", str(tmp_path / "cut"), "--resume", *options]
+        child = subprocess.run(
+            [sys.executable, "-c", KILLED, *words], cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        assert child.returncode == -signal.SIGKILL
     assert train(shards_folder, tmp_path / "cut", *options, "--resume") == 0
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
@@ -234,6 +245,41 @@ def test_the_micro_batch_is_halved_where_memory_runs_out(
     assert sizes[:3] == [8, 4, 2] and set(sizes[3:]) == {2}
     assert json.loads((run / "run.json").read_text())["choices"]["micro_batch"] == 2
     assert losses(run)[-1][1] == pytest.approx(losses(whole_run)[-1][1], abs=1e-5)
+    odd = [*tiny, "--batch-tokens", "480"]  # 15 sequences: no half of them divides a step
+    assert train(shards_folder, tmp_path / "odd", *odd, "--stop-after", "0s") == 75
+    assert sizes[-17:-15] == [15, 5] and set(sizes[-15:]) == {1}
+    assert train(shards_folder, tmp_path / "odd", *odd, "--resume", "--stop-after", "1h") == 0
+
+
+def test_a_pass_that_ran_out_of_memory_is_let_go_before_the_next(
+    shards_folder, tiny, tmp_path, monkeypatch
+):
+    from train.loss import LanguageModelLoss
+
+    forward, kept, alive = LanguageModelLoss.forward, [], []
+
+    class Large(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, loss, rows):
+            ctx.rows, ctx.kept = rows, set()
+            kept.append(weakref.ref(ctx.kept))
+            return loss.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            if ctx.rows > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return gradient, None
+
+    def large(self, ids):
+        if self.training:
+            alive.append([held() is not None for held in kept])
+        loss = forward(self, ids)
+        return Large.apply(loss, len(ids)) if self.training else loss
+
+    monkeypatch.setattr(LanguageModelLoss, "forward", large)
+    assert train(shards_folder, tmp_path / "run", *tiny, "--steps", "1") == 0
+    assert alive[:3] == [[], [False], [False, False]]
 
 
 def test_a_full_disk_is_noted_and_the_run_goes_on(
