@@ -21,7 +21,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -242,21 +242,13 @@ def on_cuda(steps: int = 10) -> list[dict[str, Any]]:
 
 
 def _cuda_size(config: GPTConfig, rows: int, compiled: str, steps: int) -> dict[str, Any]:
-    shape = Shape(replace(config), rows, config.n_ctx)
+    # What was compiled for other shapes would make this one's compiled with variable sizes.
+    torch.compiler.reset()
     try:
-        step = our_step(shape, "cuda", compiled=compiled, dtype="bfloat16")
-        ids = batches(shape, 1)[0].cuda()
-        started = time.monotonic()
-        for _ in range(3):
-            step(ids)
-        warm_s = time.monotonic() - started
-        torch.cuda.reset_peak_memory_stats()
-        started = time.monotonic()
-        for _ in range(steps):
-            step(ids)
-        torch.cuda.synchronize()
-        rate = steps * rows * config.n_ctx / (time.monotonic() - started)
+        rate, warm_s = _cuda_rate(Shape(config, rows, config.n_ctx), compiled, steps)
     except torch.OutOfMemoryError:
+        rate = warm_s = 0.0
+    if not rate:  # out of the handler: the error holds on to the model and all it allocated
         if rows == 1:
             return {"micro_batch": 1, "tokens_per_s": None, "problem": "out of memory"}
         torch.cuda.empty_cache()
@@ -274,6 +266,22 @@ def _cuda_size(config: GPTConfig, rows: int, compiled: str, steps: int) -> dict[
         "warm_up_s": round(warm_s, 1),
         "memory_gb": round(torch.cuda.max_memory_allocated() / 1e9, 1),
     }
+
+
+def _cuda_rate(shape: Shape, compiled: str, steps: int) -> tuple[float, float]:
+    """Tokens a second, and the seconds of three steps before that."""
+    step = our_step(shape, "cuda", compiled=compiled, dtype="bfloat16")
+    ids = batches(shape, 1)[0].cuda()
+    started = time.monotonic()
+    for _ in range(3):
+        step(ids)
+    warm_s = time.monotonic() - started
+    torch.cuda.reset_peak_memory_stats()
+    started = time.monotonic()
+    for _ in range(steps):
+        step(ids)
+    torch.cuda.synchronize()
+    return steps * shape.rows * shape.time / (time.monotonic() - started), warm_s
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,8 +1,10 @@
 import json
 import textwrap
+import weakref
 from functools import partial
 
 import pytest
+import torch
 
 from train import benchmark
 from train.benchmark import Shape, compare, nanogpt_step, our_step
@@ -81,3 +83,28 @@ def test_models_of_other_losses_are_not_compared(tmp_path):
 def test_a_folder_that_is_no_checkout_is_a_usage_error(tmp_path):
     with pytest.raises(SettingsError, match="no such file"):
         nanogpt_step(SHAPE, tmp_path)
+
+
+def test_what_ran_out_of_memory_is_let_go_before_the_next_try(monkeypatch):
+    alive, sizes = [], []
+
+    def small(shape, device, *, compiled, dtype):
+        sizes.append((shape.rows, [model() is not None for model in alive]))
+        step = our_step(shape, "cpu", compiled="no", dtype=dtype)
+
+        def broken(ids):
+            assert step  # it holds the model, as a step does
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        alive.append(weakref.ref(step))
+        return step if shape.rows == 1 else broken
+
+    for name in ("reset_peak_memory_stats", "synchronize", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100 80GB HBM3")
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 10**9)
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda tensor: tensor)
+    monkeypatch.setattr(benchmark, "our_step", small)
+    row = benchmark._cuda_size(SHAPE.config, 4, "block", 2)
+    assert sizes == [(4, []), (2, [False]), (1, [False, False])]
+    assert row["micro_batch"] == 1 and row["tokens_per_s"] > 0 and row["mfu"] is not None
