@@ -1,9 +1,11 @@
 import gzip
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.autograd.profiler_util import DeviceType
 
 from train import trace
 from train.__main__ import main
@@ -56,6 +58,19 @@ def test_a_run_that_ends_first_writes_what_it_has(shards_folder, tiny, tmp_path,
     )
     assert code == 0 and found["traceEvents"]
     assert "profile of 2 steps" in capsys.readouterr().err
+
+
+def test_the_time_of_a_gpu_counts_once_though_operators_and_their_kernels_both_have_it():
+    def row(key, kind, us):
+        return SimpleNamespace(key=key, device_type=kind, count=1, self_device_time_total=us)
+
+    rows = [row("aten::mm", DeviceType.CPU, 3000.0), row("gemm_kernel", DeviceType.CUDA, 3000.0)]
+    rows += [row("aten::add", DeviceType.CPU, 1000.0), row("add_kernel", DeviceType.CUDA, 1000.0)]
+    rows.append(row("Optimizer.step", DeviceType.CUDA, 4000.0))  # a range around kernels
+    _, *found = trace.table(rows, "cuda")
+    assert [line.split() for line in found] == [
+        ["aten::mm", "1", "3.0", "75.0%"], ["aten::add", "1", "1.0", "25.0%"],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("steps", ["-1", "x"])
