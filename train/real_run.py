@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,15 +164,17 @@ class _TheirLoss(nn.Module):
 
 
 def _their_options(on: Comparison, steps: int, every: int) -> dict[str, Any]:
-    config, recipe, settings = on.recipe.config, on.recipe, on.settings
-    warmup = min(recipe.warmup_steps, steps // 10)
+    settings = on.settings
+    # Of so many steps, as our trainer is told: how long the warm-up is may depend on them.
+    _, recipe = recipe_for(replace(settings, steps=steps), on.shards.vocab_size, has_gpu=False)
+    config = recipe.config
     return {
         "dataset": "same", "eval_interval": every, "eval_iters": 1, "log_interval": 100,
         "gradient_accumulation_steps": 1, "batch_size": recipe.batch_tokens // config.n_ctx,
         "block_size": config.n_ctx, "n_layer": config.n_layer, "n_head": config.n_head,
         "n_embd": config.n_embd, "dropout": float(config.dropout), "bias": True,
         "learning_rate": recipe.lr, "min_lr": recipe.lr * settings.lr_min_share,
-        "max_iters": steps, "lr_decay_iters": steps, "warmup_iters": warmup,
+        "max_iters": steps, "lr_decay_iters": steps, "warmup_iters": recipe.warmup_steps,
         "weight_decay": settings.weight_decay, "beta1": settings.beta1, "beta2": settings.beta2,
         "grad_clip": settings.clip, "device": "cpu", "dtype": "float32", "compile": False,
     }  # fmt: skip
@@ -232,7 +234,14 @@ def _steps(tokens_per_s: float, minutes: float, on: Comparison) -> int:
 
 
 def compare(on: Comparison, seeds: Sequence[int], steps: int, minutes: float) -> list[Point]:
-    """Train ours with each seed and theirs once, one after the other, then score all saves."""
+    """Train ours with each seed and theirs once, one after the other, then score all saves.
+
+    Raises SettingsError for a recipe that nanoGPT cannot follow.
+    """
+    config, settings = on.recipe.config, on.settings
+    wanted = config.norm, config.attention, config.qkv_bias, settings.schedule, settings.init
+    if wanted != ("pre", "dense", True, "cosine", ""):
+        raise SettingsError("nanoGPT has GPT-2's dense blocks, new weights and a cosine only")
     choices: list[str] = []
     our_count = their_count = steps
     if not steps:

@@ -1,12 +1,14 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from train import real_run
 from train.data import held_out, open_shards
 from train.errors import SettingsError
-from train.real_run import Point, main, table
+from train.real_run import Comparison, Point, main, table
+from train.settings import TrainSettings, parse, recipe_for
 
 # A program with nanoGPT's command line, files and model interface, whose
 # model only counts the training tokens.
@@ -114,6 +116,28 @@ def test_minutes_give_each_program_the_steps_that_it_makes_in_them(
     ours, theirs = ([p for p in points if p.program == n] for n in ("webtext", "nanoGPT"))
     assert len(ours) == 10 and ours[-1].step % 10 == 0
     assert [p.step for p in theirs] == list(range(3, 31, 3))
+
+
+def comparison(shards_folder, tmp_path, *words):
+    settings, _, _ = parse(TrainSettings, ["--preset", "cpu", *words], "")
+    shards = open_shards(shards_folder)
+    _, recipe = recipe_for(settings, shards.vocab_size, has_gpu=False)
+    return Comparison(shards, recipe, settings, tuple(words), tmp_path, tmp_path, 1)
+
+
+@pytest.mark.parametrize("words", [[], ["--warmup-steps", "90"]])
+def test_both_warm_up_for_as_many_steps(shards_folder, tmp_path, words):
+    on = comparison(shards_folder, tmp_path, *words)
+    for steps in (200, 10**6):
+        settings = replace(on.settings, steps=steps)
+        ours = recipe_for(settings, on.shards.vocab_size, has_gpu=False)[1].warmup_steps
+        assert real_run._their_options(on, steps, 20)["warmup_iters"] == ours
+
+
+@pytest.mark.parametrize("words", [["--schedule", "linear"], ["--attention", "banded"]])
+def test_a_recipe_that_nanogpt_cannot_follow_is_refused(shards_folder, tmp_path, words):
+    with pytest.raises(SettingsError, match="nanoGPT has"):
+        real_run.compare(comparison(shards_folder, tmp_path, *words), [1], 10, 0)
 
 
 def test_a_checkout_that_is_none_is_named(tmp_path):
