@@ -21,7 +21,7 @@ from markupsafe import Markup, escape
 from tools.benchmarks.measure import show
 from tools.report.charts import losses_by_size
 
-# Layers, heads, width: about four times the weights of the blocks from one to the next.
+# Layers, heads, width: four to six times the weights of the blocks from one to the next.
 SIZES = ((2, 2, 64), (3, 4, 128), (6, 4, 192))
 Row = dict[str, Any]
 COLUMNS = ("model", "parameters", "without embeddings", "tokens", "held-out loss", "bits per byte")
