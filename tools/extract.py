@@ -83,6 +83,8 @@ def _check_names(inputs: Sequence[Path], out: Path) -> None:
         if not kind_of(path):
             mend = "Use .warc(.gz, .zst), .html or .jsonl(.gz, .zst)."
             raise InputError(path, "", "its name has no known ending", mend)
+        if out.exists() and out.samefile(path):
+            raise SettingsError(f"--out {out} is an input too; give it another name")
     if not out.name.endswith((*ENDINGS["lines"], ".parquet")):
         raise SettingsError(f"--out {out}: use .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
 

@@ -236,7 +236,10 @@ def _gpu_name() -> str | None:
     if not shutil.which("nvidia-smi"):
         return None
     words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+    try:
+        told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+    except subprocess.TimeoutExpired:  # a driver that hangs
+        return None
     names = told.stdout.splitlines()
     return names[0] if told.returncode == 0 and names else None
 

@@ -40,7 +40,7 @@ START_S = {
     "links": 4.0, "pages": 8.5, "documents": 1.5, "corpus": 3.5, "tokenizer": 0.5, "shards": 1.3,
     "model": 23.0,  # torch three times, looks at the held-out loss, evaluation, samples
 }  # fmt: skip
-BUSY = 0.86  # of the cores, while parts are at work (Engine)
+BUSY = 0.95  # of the cores, while parts are at work (Engine)
 ONE_CORE = ("tokenizer",)
 
 # Shares and sizes of the real build. Its karma >= 3; WebText had 0.10 links a submission.

@@ -125,6 +125,14 @@ def test_after_a_kill_only_what_is_missing_is_done_and_the_result_is_the_same(fo
     assert counts["drops"] == {"status_error": 3, "line_invalid": 1}
 
 
+def test_an_input_is_never_written_over(tmp_path, capsys):
+    pages = tmp_path / "pages.jsonl"
+    pages.write_text('{"html": "<p>One</p>"}\n')
+    assert main(["extract", str(pages), "--out", str(pages)]) == 2
+    assert "is an input too" in capsys.readouterr().err
+    assert pages.read_text() == '{"html": "<p>One</p>"}\n'
+
+
 def test_rows_and_drops_come_in_the_order_of_the_input(folder):
     assert main(WORDS) == 0
     rows, drops = ([json.loads(line) for line in part.splitlines()] for part in results(folder))
