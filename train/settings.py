@@ -7,6 +7,7 @@ run.json.
 
 import argparse
 import difflib
+import inspect
 import re
 import types
 from collections.abc import Mapping, Sequence
@@ -175,7 +176,8 @@ def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, A
 
     Prints help or a usage error and exits as argparse does.
     """
-    about = (kind.__doc__ or "").split("\n\n    Example: ")
+    # getdoc: Python 3.13 takes the indentation away by itself, earlier ones leave it.
+    about = (inspect.getdoc(kind) or "").split("\n\nExample: ")
     parser = argparse.ArgumentParser(
         prog=prog, description=about[0], epilog=f"Example: {about[1].strip()}",
         allow_abbrev=False, argument_default=argparse.SUPPRESS,
