@@ -93,16 +93,21 @@ def our_step(shape: Shape, device: str, *, compiled: str, dtype: str) -> Step:
     return step
 
 
-def nanogpt_step(shape: Shape, checkout: Path) -> Step:
-    """The step of nanoGPT's train.py around its own model, with biases, so that both are equal."""
+def nanogpt_module(checkout: Path) -> Any:
+    """nanoGPT's own model.py as a module; SettingsError where the checkout has none."""
     path = checkout / "model.py"
     spec = importlib.util.spec_from_file_location("nanogpt_model", path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise SettingsError(f"{path}: no such file; --nanogpt is a checkout of karpathy/nanoGPT")
     theirs = importlib.util.module_from_spec(spec)
-    sys.modules["nanogpt_model"] = theirs
+    sys.modules["nanogpt_model"] = theirs  # its dataclass asks for it
     spec.loader.exec_module(theirs)
-    config = shape.config
+    return theirs
+
+
+def nanogpt_step(shape: Shape, checkout: Path) -> Step:
+    """The step of nanoGPT's train.py around its own model, with biases, so that both are equal."""
+    theirs, config = nanogpt_module(checkout), shape.config
     model = theirs.GPT(
         theirs.GPTConfig(
             block_size=config.n_ctx, vocab_size=config.padded_vocab, n_layer=config.n_layer,
@@ -306,12 +311,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         )  # fmt: skip
     except TrainError as error:
         parser.error(str(error))
-    if options.json:
-        print(json.dumps({"convention": CONVENTION, "torch": torch.__version__, "rows": rows}))  # noqa: T201
-        return 0
+    show_rows(rows, as_json=options.json, convention=CONVENTION)
+    return 0
+
+
+def show_rows(rows: Sequence[dict[str, Any]], *, as_json: bool, **facts: Any) -> None:
+    """Print what was measured: a line a row, or one JSON object with further `facts`."""
+    if as_json:
+        print(json.dumps({**facts, "torch": torch.__version__, "rows": rows}))  # noqa: T201
+        return
     for row in rows:
         print("  ".join(f"{key} {value}" for key, value in row.items()))  # noqa: T201
-    return 0
 
 
 if __name__ == "__main__":

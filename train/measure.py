@@ -31,6 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.benchmark import show_rows
 from train.checkpoint import Checkpointer
 from train.config import PRESETS, GPTConfig
 from train.data import Batches, open_shards
@@ -276,11 +277,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             else:
                 rows += {"checkpoint": checkpoint, "resume": resume}[name](place)
         print(f"{name} is measured", file=sys.stderr, flush=True)  # noqa: T201 (progress)
-    if options.json:
-        print(json.dumps({"torch": torch.__version__, "rows": rows}))  # noqa: T201
-        return 0
-    for row in rows:
-        print("  ".join(f"{key} {value}" for key, value in row.items()))  # noqa: T201
+    show_rows(rows, as_json=options.json)
     return 0
 
 

@@ -13,7 +13,6 @@ and what they say of the recipe to both. Points are printed as JSON lines, the t
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import pickle
@@ -30,6 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from train.benchmark import nanogpt_module
 from train.config import Recipe
 from train.data import Shards, Tokens, held_out, open_shards
 from train.errors import SettingsError, TrainError
@@ -140,7 +140,7 @@ def their_loop(checkout: str, *words: str) -> None:
 
 def their_points(on: Comparison, folder: Path) -> Iterator[Point]:
     """The points of a finished run of theirs."""
-    theirs = _their_module(on.nanogpt / "model.py")
+    theirs = nanogpt_module(on.nanogpt)
     for path in sorted(folder.glob("*.pt")):
         saved = torch.load(path, weights_only=True)
         model = theirs.GPT(theirs.GPTConfig(**saved["model_args"]))
@@ -191,16 +191,6 @@ def _write_raw(on: Comparison, folder: Path) -> None:
                     raw.write(tokens.tobytes())
     vocab_size = on.recipe.config.padded_vocab
     (folder / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": vocab_size}))
-
-
-def _their_module(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("nanogpt_model", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise SettingsError(f"{path}: no such file; --nanogpt is a checkout of nanoGPT")
-    theirs = importlib.util.module_from_spec(spec)
-    sys.modules["nanogpt_model"] = theirs  # its dataclass asks for it
-    spec.loader.exec_module(theirs)
-    return theirs
 
 
 def _environment(threads: int) -> dict[str, str]:

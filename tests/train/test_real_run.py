@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from train import real_run
+from train.benchmark import nanogpt_module
 from train.data import held_out, open_shards
 from train.errors import SettingsError
 from train.real_run import Comparison, Point, main, table
@@ -142,4 +143,4 @@ def test_a_recipe_that_nanogpt_cannot_follow_is_refused(shards_folder, tmp_path,
 
 def test_a_checkout_that_is_none_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"model\.py: no such file"):
-        real_run._their_module(tmp_path / "model.py")
+        nanogpt_module(tmp_path)
