@@ -25,6 +25,7 @@ from train.export import read_weights
 from train.log import LiveLine, RunLog, duration
 from train.loop import Loop, Result
 from train.model import GPT
+from train.released import released_loss
 from train.runs import (
     FORMAT,
     TOKENIZER,
@@ -108,6 +109,7 @@ def _take_over(loop: Loop, checkpoint: Checkpoint | None, shards: Shards) -> Non
     loop.log.write(
         "run", step=loop.progress.step, parameters=config.parameters(), ranks=loop.world.ranks,
         uniform_loss=math.log(config.vocab_size), unigram_loss=unigram,
+        released_loss=released_loss(shards, config.parameters()),
     )  # fmt: skip
     given = bool(loop.settings.init)
     loop.about_first_loss = lambda loss: about_first_loss(loss, config, unigram, given=given)
@@ -220,6 +222,8 @@ def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards, world: 
     hours = f", about {duration(3600 * needs.hours)} here" if needs.hours else ""
     epochs = needs.tokens / max(1, shards.tokens("train"))
     sequences = recipe.batch_tokens // config.n_ctx
+    released = released_loss(shards, config.parameters())
+    goal = [f"OpenAI's released weights of this size lose {released} on these held-out tokens"]
     return [
         f"model: {name}, {config.n_layer} layers x {config.n_embd}, {config.n_head} heads, "
         f"context {config.n_ctx}, vocabulary {config.vocab_size:,}: "
@@ -231,6 +235,7 @@ def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards, world: 
         f"device: {choices.device}{ranks} ({why['device']}), {choices.threads} threads; "
         f"{choices.dtype} ({why['dtype']}); "
         f"{'compiled' if choices.compile else 'eager'} ({why['compile']})",
+        *(goal if released else []),
     ]
 
 

@@ -277,13 +277,15 @@ def _model(folder: Path) -> dict[str, Any]:
     log = read_log(folder)
     commit = json.loads((folder / COMMIT).read_text())
     began = [e for e in log if e["kind"] == "run"][-1]
+    marks = [
+        ("ln V: a model that knows nothing", began["uniform_loss"]),
+        ("entropy of single tokens: a model that only counts", began["unigram_loss"]),
+        ("the released weights of this size", began.get("released_loss")),
+    ]
     return {
         **commit,
         "train": [(e["step"], e["loss"]) for e in log if e["kind"] == "step" and e["loss"]],
         "held_out": [(e["step"], e["val_loss"]) for e in log if e["kind"] == "eval"],
-        "marks": [
-            ("ln V: a model that knows nothing", began["uniform_loss"]),
-            ("entropy of single tokens: a model that only counts", began["unigram_loss"]),
-        ],
+        "marks": [(name, loss) for name, loss in marks if loss is not None],
         "run": json.loads((folder / "run.json").read_text()),
     }
