@@ -157,6 +157,7 @@ class Loop:
             torch.manual_seed(_step_seed(self.settings.seed, step, self.world.rank))
         ids_BT = torch.from_numpy(tokens_BT)
         if device == "cuda":
+            # Pinned memory is given out again by torch when the copy from it is done.
             ids_BT = ids_BT.pin_memory().to(device, non_blocking=True)
         loss = self.world.sum(self._gradient(ids_BT.long()))
         rate = learning_rate(self.recipe, self.settings, step)
