@@ -5,7 +5,7 @@
 
 Each is an ordinary run of `python -m train` under DIR, about 10 M parameters unless other options
 say more; the runs of one seed start from the same weights and see the same batches. A run that is
-there is gone on with. The last weights of each are scored in fp32 over the whole held-out split,
+there is gone on with. The last weights of each are scored in fp32 over the same held-out tokens,
 and the losses of the same training batches are compared step by step over the last tenth. How far
 the fp32 runs of different seeds lie apart says what difference would be noise.
 
@@ -41,9 +41,10 @@ from train.runs import load_model, read_run
 ROOT = Path(__file__).resolve().parents[1]
 DTYPES = ("float32", "bfloat16", BF16_MASTER)
 SHAPE = (
-    "--preset cpu --n-layer 6 --n-head 5 --n-embd 320 --n-ctx 128 --batch-tokens 256 --lr 6e-4 "
+    "--preset cpu --n-layer 6 --n-head 5 --n-embd 320 --n-ctx 128 --batch-tokens 128 --lr 6e-4 "
     "--eval-every 0 --compile off --device cpu"
 )
+HELD_OUT_TOKENS = 32_768  # evenly spread: for 124 M parameters two minutes of a core
 aten = torch.ops.aten
 PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.mm.out}
 
@@ -126,7 +127,7 @@ def trained(out: Path, dtype: str, seed: int) -> Trained:
     folder = out / f"{dtype}-{seed}"
     run = read_run(folder)
     model, checkpoint = load_model(folder, run, best=False, device="cpu", note=_note)
-    found, _ = score_split(model, open_shards(Path(run["data"])), "val")
+    found, _ = score_split(model, open_shards(Path(run["data"])), "val", HELD_OUT_TOKENS)
     entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     losses = [entry["loss"] for entry in entries if entry["kind"] == "step"]
     state = checkpoint.state
@@ -192,6 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--products", choices=["native", "wide"], default=default)
     parser.add_argument("--json", action="store_true")
     options, rest = parser.parse_known_args(argv)
+    torch.set_num_threads(options.jobs)
     seeds = [int(seed) for seed in options.seeds.split(",")]
     wanted = [(dtype, seed) for seed in seeds for dtype in DTYPES]
     shards, out, words = options.shards.resolve(), options.out.resolve(), [*SHAPE.split(), *rest]
