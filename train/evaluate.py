@@ -5,7 +5,7 @@ The hosts come from `.urls.txt` and `.idx` beside the shards.
 
 import itertools
 import math
-from collections import defaultdict
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -164,33 +164,37 @@ def _row_losses(model: GPT, h_TC: Tensor, targets_T: Tensor) -> Losses:
 
 
 class _ByHost:
-    """Sums losses by host as windows come."""
+    """Sums losses by host as windows come, file after file and in the order of their tokens.
+
+    It holds what is known of one file and the sums, whatever the size of the split.
+    """
 
     def __init__(self) -> None:
-        self._files: dict[Path, tuple[Documents | None, list[str]]] = {}
+        self._file: TokenFile | None = None
+        self._index: Documents | None = None
+        self._hosts: list[str] = []
+        self._last = -1  # document of the file that was counted
         self._found: dict[str, HostScore] = {}
-        self._seen: dict[str, set[tuple[Path, int]]] = defaultdict(set)
 
     def add(self, file: TokenFile, start: int, losses_T: Losses) -> None:
         """Count the losses of a window for the hosts of its documents."""
-        if file.path not in self._files:
-            self._files[file.path] = documents_of(file), hosts_of(file)
-        index, hosts = self._files[file.path]
-        if index is None or not hosts:
+        if file != self._file:
+            self._file, self._index, self._last = file, documents_of(file), -1
+            self._hosts = hosts_of(file)
+        if self._index is None or not self._hosts:
             return
-        document_T = index.at(np.arange(start, start + len(losses_T)))
+        document_T = self._index.at(np.arange(start, start + len(losses_T)))
         for document in np.unique(document_T).tolist():
-            host = hosts[document]
+            host = self._hosts[document]
             score = self._found.setdefault(host, HostScore(host))
             mine = losses_T[document_T == document]
             score.nats += float(mine.sum())
             score.tokens += len(mine)
-            self._seen[host].add((file.path, document))
+            score.documents += document > self._last
+            self._last = document
 
     def scores(self) -> list[HostScore]:
         """All hosts, those with the most tokens first."""
-        for host, score in self._found.items():
-            score.documents = len(self._seen[host])
         return sorted(self._found.values(), key=lambda s: (-s.tokens, s.host))
 
 
@@ -199,15 +203,17 @@ def hosts_of(file: TokenFile) -> list[str]:
     path = file.path.with_suffix(".urls.txt")
     if not path.exists():
         return []
-    # Not splitlines(): a URL may hold U+2028 and its like.
-    urls = path.read_text(encoding="utf-8").split("\n")[:-1]
+    # A line at a time, and each host once: a file has hundreds of thousands of URLs. Lines end by
+    # "\n" alone: a URL may hold U+2028 and its like.
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        hosts = [sys.intern(_host(line.removesuffix("\n"))) for line in lines]
     index = documents_of(file)
-    if index is not None and len(urls) != len(index.starts) - 1:
+    if index is not None and len(hosts) != len(index.starts) - 1:
         raise DataError(
-            f"{path}: {len(urls)} lines, but the index beside it has {len(index.starts) - 1} "
+            f"{path}: {len(hosts)} lines, but the index beside it has {len(index.starts) - 1} "
             "documents; write the shards anew"
         )
-    return [_host(url) for url in urls]
+    return hosts
 
 
 def _host(url: str) -> str:
