@@ -28,6 +28,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from train.benchmark import nanogpt_module
 from train.config import Recipe
@@ -124,11 +125,21 @@ def train_theirs(on: Comparison, folder: Path, steps: int, every: int) -> None:
 
 
 def their_loop(checkout: str, *words: str) -> None:
-    """nanoGPT's train.py, unmodified, in this process and folder; each save becomes STEP.pt."""
-    started, save = time.monotonic(), torch.save
+    """nanoGPT's train.py, unmodified, in this process and folder; each save becomes STEP.pt.
+
+    As in ours, the clock starts at the first pass of the model, which looks at the held-out loss.
+    """
+    began: list[float] = []
+
+    def first_pass(*_: object) -> None:
+        began.append(time.monotonic())
+        hook.remove()
+
+    hook = register_module_forward_pre_hook(first_pass)
+    save = torch.save
 
     def caught(checkpoint: dict[str, Any], _: object) -> None:
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - began[0]
         kept = {key: checkpoint[key] for key in ("model", "model_args", "iter_num")}
         save({**kept, "seconds": seconds}, f"{checkpoint['iter_num']:09}.pt")
 
@@ -246,7 +257,8 @@ def compare(on: Comparison, seeds: Sequence[int], steps: int, minutes: float) ->
         every = str(max(1, our_count // POINTS))
         words = ["--seed", str(seed), "--steps", str(our_count), "--save-steps", every]
         words += ["--eval-every", every, "--keep", str(our_count), "--resume", *choices]
-        train_ours(on, on.out / f"ours-{seed}", *words)
+        # Saves by time would be points between the tenths.
+        train_ours(on, on.out / f"ours-{seed}", *words, "--save-every", "365d")
     train_theirs(on, on.out / "nanogpt", their_count, max(1, their_count // POINTS))
     points = [p for seed in seeds for p in our_points(on, on.out / f"ours-{seed}", seed)]
     return [*points, *their_points(on, on.out / "nanogpt")]

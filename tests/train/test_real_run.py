@@ -40,7 +40,7 @@ class GPT(nn.Module):
         return logits, F.cross_entropy(logits.flatten(0, 1), y.flatten())
 """
 TRAIN = """
-import os, pickle
+import os, pickle, time
 import numpy as np
 import torch
 from model import GPT, GPTConfig
@@ -56,10 +56,15 @@ args = dict(vocab_size=vocab_size, n_layer=n_layer)
 model = GPT(GPTConfig(**args))
 counts = torch.from_numpy(np.bincount(data, minlength=vocab_size) + 1e-3)
 model.seen.data = (counts / counts.sum()).log().float()
+time.sleep(0.5)
+began = time.monotonic()
+tokens = torch.zeros(1, 2, dtype=torch.long)
+model(tokens, tokens)
 for step in range(max_iters + 1):
     if step and step % eval_interval == 0:
         kept = {"model": model.state_dict(), "model_args": args, "iter_num": step, "optimizer": 0}
         torch.save(kept, os.path.join("out", "ckpt.pt"))
+open("seconds", "w").write(str(time.monotonic() - began))
 """
 
 
@@ -84,11 +89,14 @@ def test_both_are_scored_at_each_tenth_over_the_same_held_out_windows(
 ):
     words = [w for w in tiny if w not in ("--steps", "40")]
     words += ["--nanogpt", checkout, "--out", tmp_path / "out", "--steps", "20", "--threads", "1"]
+    words += ["--save-every", "0s"]  # makes no points of its own
     points, told = run(capsys, shards_folder, *words)
     ours, theirs = ([p for p in points if p.program == n] for n in ("webtext", "nanoGPT"))
     assert [p.step for p in ours] == [p.step for p in theirs] == list(range(2, 21, 2))
     assert all(p.tokens == 256 * p.step for p in points)
     assert all(line in told for line in table(points))
+    # Their clock starts when the model is built.
+    assert theirs[-1].seconds <= float((tmp_path / "out/nanogpt/seconds").read_text()) + 0.1
     entries = map(json.loads, (tmp_path / "out/ours-1/log.jsonl").read_text().splitlines())
     logged = {e["step"]: e["val_loss"] for e in entries if e["kind"] == "eval"}
     assert ours[-1].val_loss < ours[0].val_loss == pytest.approx(logged[2], abs=0.1)
