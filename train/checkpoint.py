@@ -58,6 +58,19 @@ class Checkpointer:
         self._writer: threading.Thread | None = None
         self._error: OSError | SafetensorError | None = None
 
+    def set_aside(self, step: int) -> list[str]:
+        """Rename the checkpoints after `step`, which the run does not go on from; their new names.
+
+        They are damaged. Counted among the newest, they would have each new one removed instead.
+        """
+        names = []
+        for path in _folders(self.folder):
+            if path.name > _name(step):
+                aside = self.folder / f"damaged-{path.name}"
+                shutil.rmtree(aside, ignore_errors=True)
+                names.append(path.rename(aside).name)
+        return names
+
     def save(self, model: Tensors, optimizer: Tensors, state: dict[str, Any]) -> None:
         """Copy the tensors and write them in the background; waits for the save before.
 
@@ -99,7 +112,7 @@ class Checkpointer:
         return copies
 
     def _write(self, copies: dict[str, Tensors], state: dict[str, Any]) -> None:
-        name = f"step-{state['step']:09d}"
+        name = _name(state["step"])
         aside = self.folder / f".tmp-{name}"
         try:
             aside.mkdir(exist_ok=True)
@@ -112,12 +125,12 @@ class Checkpointer:
             }
             (aside / "manifest.json").write_text(json.dumps(manifest, indent=1))
             for path in (*aside.iterdir(), aside):
-                _sync(path)
+                synced(path)
             final = self.folder / name
             if final.exists():
                 shutil.rmtree(final)
             aside.rename(final)
-            _sync(self.folder)
+            synced(self.folder)
             self._remove_old()
         except (OSError, SafetensorError) as error:
             shutil.rmtree(aside, ignore_errors=True)
@@ -131,11 +144,13 @@ class Checkpointer:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def load(run: Path, *, best: bool = False, note: Callable[[str], None]) -> Checkpoint | None:
+def load(
+    run: Path, *, best: bool = False, weights_only: bool = False, note: Callable[[str], None]
+) -> Checkpoint | None:
     """The newest (or best) checkpoint of a run that is whole; None if there is none at all.
 
     `run` may also be the folder of one checkpoint. Each damaged one is told to `note`; raises
-    CheckpointError if all are damaged.
+    CheckpointError if all are damaged. `weights_only` leaves the moments unread, two thirds of it.
     """
     if (run / "manifest.json").exists() and (run / "state.json").exists():
         folders = [run]
@@ -144,7 +159,7 @@ def load(run: Path, *, best: bool = False, note: Callable[[str], None]) -> Check
     chosen = _best(folders) if best else None
     for folder in sorted(folders, key=lambda f: f != chosen):
         try:
-            return _read(folder)
+            return _read(folder, weights_only=weights_only)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             note(f"{folder} is damaged ({error}); the one before it is taken")
     if folders:
@@ -154,15 +169,18 @@ def load(run: Path, *, best: bool = False, note: Callable[[str], None]) -> Check
     return None
 
 
-def _read(folder: Path) -> Checkpoint:
+def _read(folder: Path, *, weights_only: bool) -> Checkpoint:
     manifest = json.loads((folder / "manifest.json").read_text())
+    moments = folder / "optimizer.safetensors"
     for name, expected in manifest.items():
         path = folder / name
+        if weights_only and path == moments:
+            continue
         if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
             raise ValueError(f"{name} does not match its manifest")
     state = json.loads((folder / "state.json").read_text())
-    model, optimizer = (load_file(folder / f"{g}.safetensors") for g in ("model", "optimizer"))
-    return Checkpoint(folder, model, optimizer, state)
+    model = load_file(folder / "model.safetensors")
+    return Checkpoint(folder, model, {} if weights_only else load_file(moments), state)
 
 
 def _best(folders: list[Path]) -> Path | None:
@@ -178,6 +196,10 @@ def _best(folders: list[Path]) -> Path | None:
     return min(losses, key=losses.__getitem__, default=None)
 
 
+def _name(step: int) -> str:
+    return f"step-{step:09d}"
+
+
 def _folders(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*"))
 
@@ -187,7 +209,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def synced(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

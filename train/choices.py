@@ -7,8 +7,10 @@ Where it does not, bf16 products take seven times as long and compiling wins 2 %
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,6 +28,7 @@ COMPILE_HOURS = 0.25  # shorter runs do not earn back the minute that compiling 
 BF16_MASTER = "bfloat16-master"
 MASTER_WEIGHTS = 50_000_000
 CPU_PASS_TOKENS = 8192  # more of them in one pass leave every cache and gain nothing
+AS_BEFORE = "as the run began"
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,66 @@ def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
     micro, reasons["micro_batch"] = _micro_batch(
         settings, recipe.config, device, rows // ranks, dtype
     )
-    threads = settings.threads or len(os.sched_getaffinity(0))
+    threads = settings.threads or _cores()
     return Choices(device, dtype, compiled, micro, threads, reasons)
+
+
+def choose_again(
+    settings: TrainSettings, recipe: Recipe, before: Mapping[str, Any], given: Mapping[str, Any],
+    ranks: int,
+) -> tuple[Choices, list[str]]:  # fmt: skip
+    """The choices of a run that goes on, and a note on each that is not as it was.
+
+    `before` is its run.json. What it chose stays, but for what is `given` otherwise now, and for
+    what this machine cannot do: unless it is given, that is chosen anew, even if it was set then.
+    """
+    old = before["choices"]
+    anew = {name for name, value in given.items() if value != before["settings"].get(name)}
+    about = _repeatable(settings, recipe, before, ranks)
+    kept = {name: value for name, (value, again, _) in about.items() if again and name not in anew}
+    free = {
+        name: getattr(TrainSettings(), name)
+        for name, (_, again, possible) in about.items()
+        if not again and not possible and name not in given
+    }
+    choices = choose(replace(settings, **free, **kept), recipe, ranks)
+    found = asdict(choices)
+    notes = [
+        f"{name.replace('_', '-')} {old[name]} -> {found[name]} "
+        f"({choices.reasons.get(name, 'the cores here')}): equal to rounding, not bit for bit"
+        for name in ("device", "dtype", "compile", "micro_batch", "threads")
+        if found[name] != old[name] and name not in anew
+    ]
+    same = dict.fromkeys(choices.reasons.keys() & kept.keys(), AS_BEFORE)
+    return replace(choices, reasons=choices.reasons | same), notes
+
+
+def _repeatable(
+    settings: TrainSettings, recipe: Recipe, before: Mapping[str, Any], ranks: int
+) -> dict[str, tuple[Any, bool, bool]]:
+    """Of each choice: what it was, whether that can be had again, whether what is set can be."""
+    old, device = before["choices"], device_of(settings.device)
+    same, masters = device == old["device"], device == "cpu" and ranks == 1
+    rows = recipe.batch_tokens // recipe.config.n_ctx // ranks
+    compiles = device == "cuda" or _compiler()
+    return {
+        "dtype": (
+            old["dtype"],
+            same and (masters or old["dtype"] != BF16_MASTER),
+            masters or settings.dtype != BF16_MASTER,
+        ),
+        "compile": (
+            "on" if old["compile"] else "off",
+            same and (compiles or not old["compile"]),
+            compiles or settings.compile != "on",
+        ),
+        "micro_batch": (
+            old["micro_batch"],
+            same and before["ranks"] == ranks,
+            rows % (settings.micro_batch or 1) == 0,
+        ),
+        "threads": (old["threads"], old["threads"] <= _cores(), True),
+    }
 
 
 def device_of(wanted: str) -> str:
@@ -104,7 +165,7 @@ def _compile(settings: TrainSettings, recipe: Recipe, device: str) -> tuple[bool
         return settings.compile == "on", "as set"
     if device == "cuda":
         return True, "one block, compiled once for all layers"
-    if not (shutil.which("c++") or shutil.which("g++")):
+    if not _compiler():
         return False, "no C++ compiler here"
     weights = recipe.config.parameters(embeddings=False)
     if weights < TINY_WEIGHTS:
@@ -113,6 +174,14 @@ def _compile(settings: TrainSettings, recipe: Recipe, device: str) -> tuple[bool
     if hours < COMPILE_HOURS:
         return False, "the run is too short to pay for compiling"
     return True, "one block, compiled once for all layers"
+
+
+def _compiler() -> bool:
+    return bool(shutil.which("c++") or shutil.which("g++"))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _micro_batch(

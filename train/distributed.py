@@ -24,6 +24,8 @@ from train.model import GPT
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=10)  # a checkpoint of GPT-2 XL is gathered and copied well within
+TEST_TIMEOUT = timedelta(minutes=2)  # of the first sum, which connects the ranks to each other
+RENDEZVOUS = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,17 @@ class World:
             dist.all_reduce(tensor)
         return tensor
 
+    def gathered(self, tensor: Tensor) -> Tensor:
+        """A tensor for a checkpoint, whole on rank 0 (all ranks must call it).
+
+        One that was split comes to the host at once and is dropped elsewhere: all of them together
+        may not fit on the device, which is why they were split.
+        """
+        if not isinstance(tensor, DTensor):
+            return tensor
+        full = tensor.full_tensor()
+        return full.cpu() if self.first else full.new_empty(0)
+
     def wrapped(self, model: GPT, objective: nn.Module) -> nn.Module:
         """The objective (which holds the model) with its gradients averaged over the ranks."""
         if self.ranks == 1:
@@ -85,21 +98,38 @@ class World:
             yield
 
 
+def ranks_started() -> int:
+    """How many processes torchrun started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def joined(device: str, *, sharded: bool) -> Iterator[World]:
     """This process's place among those that torchrun started, after a test that all can be reached.
 
-    RANK, WORLD_SIZE and LOCAL_RANK are torchrun's, the only environment that is read.
+    WORLD_SIZE and the names in RENDEZVOUS are torchrun's, the only environment that is read.
+    Raises TrainError where the ranks do not find each other.
     """
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    ranks = ranks_started()
     if ranks == 1:
         if sharded:
             raise SettingsError("--shard needs several processes: start it by torchrun")
         yield World()
         return
+    missing = [name for name in RENDEZVOUS if name not in os.environ]
+    if missing:
+        raise SettingsError(
+            f"WORLD_SIZE is {ranks}, but {missing[0]} is not set; start by torchrun"
+        )
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=TIMEOUT)
+    try:
+        dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=TIMEOUT)
+    except RuntimeError as error:  # torch's DistError is one
+        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise TrainError(
+            f"rank {os.environ['RANK']} of {ranks} finds no meeting point at {place}: {error}"
+        ) from None
     try:
         _test_collectives(device, ranks)
         yield World(dist.get_rank(), ranks, sharded)
@@ -111,10 +141,13 @@ def _test_collectives(device: str, ranks: int) -> None:
     """A sum and a broadcast before the model is built: a broken network fails here, readably."""
     rank = dist.get_rank()
     numbers = torch.tensor([1.0, float(rank)], device=device)
+    word = torch.full((1,), float(rank), device=device)
     try:
-        dist.all_reduce(numbers)
-        word = torch.full((1,), float(rank), device=device)
-        dist.broadcast(word, 0)
+        for work in (
+            dist.all_reduce(numbers, async_op=True),
+            dist.broadcast(word, 0, async_op=True),
+        ):
+            work.wait(TEST_TIMEOUT)
     except RuntimeError as error:
         raise TrainError(f"rank {rank} of {ranks} cannot reach the others: {error}") from None
     if numbers.tolist() != [ranks, ranks * (ranks - 1) / 2] or word.item() != 0:

@@ -6,6 +6,7 @@ TrainError
 ├── BusyError        another process trains in this folder
 ├── CheckpointError  no checkpoint can be read, or it does not fit the model
 ├── Diverged         three steps in a row were not finite
+├── OutOfMemory      a step does not fit into the memory of the device
 └── Stopped          asked to stop; the last checkpoint holds everything
 """
 
@@ -38,6 +39,19 @@ class CheckpointError(TrainError):
 
 class Diverged(TrainError):  # noqa: N818 (a state of the run, not a fault of the program)
     """Loss or gradient was not finite too often; the last good checkpoint is kept."""
+
+
+class OutOfMemory(TrainError):  # noqa: N818 (torch's own has this name as well)
+    """A step did not fit; the last checkpoint stands."""
+
+    def __init__(self, step: int, smaller: int, error: Exception) -> None:
+        way = (
+            f"--resume with --micro-batch {smaller}"
+            if smaller
+            else "--checkpoint-activations needs less, and so does a shorter --n-ctx"
+        )
+        told = str(error).partition("\n")[0]
+        super().__init__(f"memory ran out in step {step}: {way} ({told})")
 
 
 class Stopped(TrainError):  # noqa: N818 (it is a wish that was granted, not an error)

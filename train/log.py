@@ -1,4 +1,19 @@
-"""log.jsonl of a run, and the live line on stderr."""
+"""log.jsonl of a run, and the live line on stderr.
+
+Each line of log.jsonl is a JSON object. `step` counts optimizer steps that are done; losses are
+means in nats a token; a number that is not finite is null. By `kind`:
+
+- run: a process begins: step, parameters, ranks, uniform_loss (ln V, of a model that knows
+  nothing), unigram_loss (entropy of single tokens), released_loss (of OpenAI's weights of this
+  size over these held-out tokens, or null)
+- step: loss (of the global batch, before the step), lr (the rate), grad_norm (before clipping),
+  tokens (seen in all), tokens_per_s (since the line before, without looks and samples)
+- eval: a look at the fixed held-out tokens: val_loss, val_tokens (targets)
+- sample: text
+- save: a checkpoint of this step is being written
+- fault: a step that was left out: loss, grad_norm, windows (file:first token of each sequence),
+  documents (ids); or problem: a checkpoint that could not be written
+"""
 
 import json
 import math
@@ -17,18 +32,22 @@ class RunLog:
     def __init__(self, path: Path | None) -> None:
         """None writes nothing: the ranks after the first."""
         self.path = path or Path(os.devnull)
-        self._file = self.path.open("a")
+        self._file = self.path.open("a", encoding="utf-8")
 
     def cut(self, step: int) -> None:
         """Take back the lines after `step`, which a kill undid, and torn ones."""
         if not self.path.is_file():
             return
         self._file.close()
-        kept = [line for line in self.path.read_text().split("\n") if _stands(line, step)]
+        kept = [
+            line
+            for line in self.path.read_text(encoding="utf-8").split("\n")
+            if _stands(line, step)
+        ]
         aside = self.path.with_suffix(".tmp")
-        aside.write_text("".join(line + "\n" for line in kept))
+        aside.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         aside.replace(self.path)
-        self._file = self.path.open("a")
+        self._file = self.path.open("a", encoding="utf-8")
 
     def write(self, kind: str, **values: Any) -> None:
         """One line, on disk at once; a number that is not finite is written as null."""

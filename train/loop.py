@@ -9,7 +9,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,9 +22,9 @@ from train.choices import BF16_MASTER, Choices
 from train.config import Recipe
 from train.cost import flops_per_token, peak_flops
 from train.data import Batches, Tokens, documents_in, prefetched
-from train.distributed import World, like, whole
-from train.errors import CheckpointError, Diverged, SettingsError, Stopped
-from train.evaluate import Score, score
+from train.distributed import World, like
+from train.errors import CheckpointError, Diverged, OutOfMemory, SettingsError, Stopped, TrainError
+from train.evaluate import ROWS, Score, score, stacked
 from train.log import LiveLine, RunLog, duration
 from train.loss import LanguageModelLoss
 from train.model import GPT
@@ -96,7 +96,8 @@ class Loop:
         self.val_loss: float | None = None  # at this very step
         self._unread: tuple[int, float, Tensor] | None = None
         self._faults_in_a_row = 0
-        self._line_at, self._line_tokens = time.monotonic(), 0
+        self._line_at, self._line_tokens = 0.0, 0
+        self._first_step = 0  # of this process
         self._rate = 0.0
 
     def _optimizer(self) -> torch.optim.AdamW:
@@ -106,10 +107,18 @@ class Loop:
         return MasterAdamW(self.model, self.settings, accumulates=rows > self.choices.micro_batch)
 
     def run(self) -> Result:
-        """Train to the last step; raises Stopped, Diverged or CheckpointError."""
+        """Train to the last step; raises Stopped, Diverged, OutOfMemory or CheckpointError."""
+        try:
+            return self._run()
+        except (TrainError, OSError):
+            with suppress(CheckpointError):
+                self._wait()  # what is being saved is not lost by what went wrong since
+            raise
+
+    def _run(self) -> Result:
         self.objective.train()
-        started = self._saved_at = time.monotonic()
-        seconds_before = self.progress.seconds
+        started = self._saved_at = self._line_at = time.monotonic()
+        seconds_before, self._first_step = self.progress.seconds, self.progress.step
         with (
             StopSignals() as signals,
             _closing(prefetched(self.batches, self.progress.step)) as stream,
@@ -122,7 +131,9 @@ class Loop:
                 self.trace.step()
                 self._step(next(stream))
                 self.progress.seconds = seconds_before + time.monotonic() - started
-                if self.progress.step % (self.settings.eval_every or self.recipe.steps) == 0:
+                # The last step's loss is known before it is saved: it may be the best.
+                every = self.settings.eval_every or self.recipe.steps
+                if self.progress.step % every == 0 or self.progress.step == self.recipe.steps:
                     self._evaluate()
                 self._sample_if_due()
                 stop, save = self._wishes(signals.received, time.monotonic() - started)
@@ -173,16 +184,16 @@ class Loop:
     def _gradient(self, ids_BT: Tensor) -> Tensor:
         """This rank's part of the batch's mean loss; its gradient is left in the parameters.
 
-        Where memory runs out in the first step of a run, the micro-batch is halved (or less, so
-        that it divides the batch) and kept so.
+        Where memory runs out in the first step of a process, the micro-batch is halved (or less, so
+        that it divides the batch) and kept so. Raises OutOfMemory where that does not help.
         """
         try:
             return self._passes(ids_BT)
-        except torch.OutOfMemoryError:
+        except torch.OutOfMemoryError as error:
             rows, half = len(ids_BT), self.choices.micro_batch // 2
             smaller = next((n for n in range(half, 0, -1) if rows % n == 0), 0)
-            if self.progress.step or not smaller or self.world.ranks > 1:
-                raise
+            if self.progress.step > self._first_step or not smaller or self.world.ranks > 1:
+                raise OutOfMemory(self.progress.step + 1, smaller, error) from None
         # Out of the handler: the error holds on to the pass and all that it allocated.
         self.live.note(f"memory ran out: {smaller} sequences at a time from now on")
         self.optimizer.zero_grad(set_to_none=True)
@@ -216,8 +227,7 @@ class Loop:
         else:
             self._faults_in_a_row = 0
         if (step + 1) % self.settings.log_every == 0 or step + 1 == self.recipe.steps:
-            since = tokens - self._line_tokens if self._line_tokens else self.recipe.batch_tokens
-            self._rate = since / max(1e-9, now - self._line_at)
+            self._rate = (tokens - self._line_tokens) / max(1e-9, now - self._line_at)
             self._line_at, self._line_tokens = now, tokens
             self.log.write(
                 "step", step=step + 1, loss=self.loss, lr=rate, grad_norm=norm, tokens=tokens,
@@ -262,24 +272,31 @@ class Loop:
         self._read_numbers()
         if not self.held_out:
             return
-        found = self._score()
-        step, self.val_loss = self.progress.step, found.loss
-        self.log.write("eval", step=step, val_loss=found.loss, val_tokens=found.tokens)
-        self.live.note(f"step {step}: held-out loss {found.loss:.4f} over {found.tokens:,} tokens")
-        best = self.progress.best_val_loss
-        if best is None or found.loss < best:
-            self.progress.best_val_loss = found.loss
-            if step > 0:
-                self.save()
-        self._line_at = time.monotonic()  # the next rate leaves this pause out
+        with self._uncounted():
+            found = self._score()
+            step, self.val_loss = self.progress.step, found.loss
+            self.log.write("eval", step=step, val_loss=found.loss, val_tokens=found.tokens)
+            told = f"held-out loss {found.loss:.4f} over {found.tokens:,} tokens"
+            self.live.note(f"step {step}: {told}")
+            best = self.progress.best_val_loss
+            if best is None or found.loss < best:
+                self.progress.best_val_loss = found.loss
+                if step > 0:
+                    self.save()
 
     def _score(self) -> Score:
         """The score of the held-out windows, of which each rank takes every ranks-th."""
+        ranks = self.world.ranks
+        slices = [self.held_out[rank::ranks] for rank in range(ranks)]
+        mine = slices[self.world.rank]
         if self.world.sharded:
-            # Weights are gathered for every pass: all ranks must make the same ones.
-            return score(self.objective, self.held_out, self.choices)
-        mine = self.held_out[self.world.rank :: self.world.ranks]
-        found = score(LanguageModelLoss(self.model), mine, self.choices)
+            found = score(self.objective, mine, self.choices)
+            # Weights are gathered for every pass: each rank must make as many, counted or not.
+            passes = [sum(1 for _ in stacked(windows, ROWS)) for windows in slices]
+            for _ in range(max(passes) - passes[self.world.rank]):
+                score(self.objective, self.held_out[:1], self.choices)
+        else:
+            found = score(LanguageModelLoss(self.model), mine, self.choices)
         sums = torch.tensor([found.nats, found.tokens], dtype=torch.float64)
         nats, tokens = self.world.sum(sums.to(self.choices.device)).tolist()
         return Score(nats, int(tokens))
@@ -288,12 +305,19 @@ class Loop:
         every = self.settings.sample_every
         if self.sampler and every and self.progress.step % every == 0:
             self._read_numbers()
-            self.model.eval()
-            text = self.sampler(self.model)
-            self.model.train()
+            with self._uncounted():
+                self.model.eval()
+                text = self.sampler(self.model)
+                self.model.train()
             self.log.write("sample", step=self.progress.step, text=text)
             self.live.note(f"step {self.progress.step}: {text!r}")
-            self._line_at = time.monotonic()
+
+    @contextmanager
+    def _uncounted(self) -> Iterator[None]:
+        """A pause that the next rate leaves out."""
+        began = time.monotonic()
+        yield
+        self._line_at += time.monotonic() - began
 
     def save(self) -> None:
         """Save in the background, unless this step is saved; a save that failed is only noted."""
@@ -323,11 +347,13 @@ class Loop:
 
     def _model_tensors(self) -> dict[str, Tensor]:
         masters = self.optimizer.masters if isinstance(self.optimizer, MasterAdamW) else {}
-        return {name: whole(masters.get(p, p).detach()) for p, name in self.names.items()}
+        return {
+            name: self.world.gathered(masters.get(p, p).detach()) for p, name in self.names.items()
+        }
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         return {
-            f"{kind}/{self.names[p]}": whole(value)
+            f"{kind}/{self.names[p]}": self.world.gathered(value)
             for p, moments in self.optimizer.state.items()
             for kind, value in moments.items()
         }
@@ -344,6 +370,8 @@ class Loop:
         known = Progress.__dataclass_fields__
         self.progress = Progress(**{k: v for k, v in checkpoint.state.items() if k in known})
         self.log.cut(self.progress.step)
+        for name in self.saver.set_aside(self.progress.step) if self.saver else ():
+            self.live.note(f"the damaged checkpoint is kept as {name}")
         self.saved_step, self.val_loss = self.progress.step, checkpoint.state["val_loss"]
         self._line_tokens = self.progress.tokens
         if self.progress.step > self.recipe.steps:

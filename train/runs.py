@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from train.checkpoint import Checkpoint, load
+from train.checkpoint import Checkpoint, load, synced
 from train.config import GPTConfig
-from train.errors import BusyError, CheckpointError
+from train.errors import BusyError, CheckpointError, SettingsError
 from train.model import GPT
 
 TOKENIZER = "tokenizer.json"
@@ -60,10 +60,12 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def write_run(folder: Path, run: dict[str, Any]) -> None:
-    """Write run.json, whole or not at all."""
+    """Write run.json, whole or not at all, even if the machine goes down."""
     aside = folder / "run.json.tmp"
     aside.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    synced(aside)
     aside.replace(folder / "run.json")
+    synced(folder)
 
 
 def keep_micro_batch(folder: Path, micro_batch: int) -> None:
@@ -77,7 +79,7 @@ def load_model(
     folder: Path, run: dict[str, Any], *, best: bool, device: str, note: Callable[[str], None]
 ) -> tuple[GPT, Checkpoint]:
     """The model of a run's newest (or best) whole checkpoint, ready to evaluate."""
-    checkpoint = load(folder, best=best, note=note)
+    checkpoint = load(folder, best=best, weights_only=True, note=note)
     if checkpoint is None:
         raise CheckpointError(f"{folder}: no checkpoint there yet")
     model = GPT(GPTConfig(**run["config"]))
@@ -98,13 +100,20 @@ def load_weights(model: GPT, weights: dict[str, Tensor]) -> None:
     model.load_state_dict(weights)
 
 
-def find_tokenizer(data: Path, given: str) -> Path | None:
-    """tokenizer.json as given, beside the shards, or in the build that the shards belong to."""
+def keep_tokenizer(run: Path, data: Path, given: str, *, again: bool) -> None:
+    """Copy tokenizer.json into the run, so that sampling needs nothing else.
+
+    It is where it is `given`, beside the shards, or in the build that these belong to. Raises
+    SettingsError if none is where it is given; without any the run has none. A run that goes on
+    (`again`) keeps its own.
+    """
+    if again and (run / TOKENIZER).exists():
+        return
     places = [Path(given)] if given else [data / TOKENIZER, data.parent / "tokenizer" / TOKENIZER]
-    return next((p for p in places if p.is_file()), None)
-
-
-def keep_tokenizer(run: Path, source: Path | None) -> None:
-    """Copy the tokenizer into the run, so that sampling needs nothing else."""
-    if source and not (run / TOKENIZER).exists():
-        shutil.copyfile(source, run / TOKENIZER)
+    source = next((p for p in places if p.is_file()), None)
+    if given and not source:
+        raise SettingsError(f"--tokenizer: no file at {given}")
+    if source:
+        aside = run / f"{TOKENIZER}.tmp"  # a kill must not leave half of it
+        shutil.copyfile(source, aside)
+        aside.replace(run / TOKENIZER)

@@ -22,6 +22,11 @@ T = TypeVar("T")
 # "bits": allowed, the result is the same but for the order of sums. "free": changes no weight,
 # or only what is still to come.
 Change = Literal["locked", "bits", "free"]
+RESUME: dict[Change, str] = {
+    "free": "options that may change on --resume",
+    "bits": "options that may change on --resume; the same but for rounding, no more bit for bit",
+    "locked": "options that --resume keeps, as it keeps DATA: another value is refused",
+}
 
 
 def option(default: T, text: str, change: Change = "free", *, positional: bool = False) -> T:
@@ -85,7 +90,8 @@ class TrainSettings:
     shard: bool = option(False, "under torchrun: split weights over the ranks (FSDP2)", "bits")
     checkpoint_activations: bool = option(False, "less memory, a third more time", "bits")
     eval_every: int | None = option(
-        None, "steps between looks at the held-out loss; default: a tenth of all"
+        None,
+        "steps between looks at the held-out loss (0: first and last); default: a tenth of all",
     )
     eval_tokens: int | None = option(
         None, "held-out tokens of each look; default: 4 batches' worth"
@@ -183,17 +189,19 @@ def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, A
         allow_abbrev=False, argument_default=argparse.SUPPRESS,
     )  # fmt: skip
     hints = get_type_hints(kind)
+    groups = {change: parser.add_argument_group(title) for change, title in RESUME.items()}
     for f in fields(kind):
         text = f.metadata["help"].replace("%", "%%")
+        place = parser if kind is not TrainSettings else groups[f.metadata["change"]]
         if f.metadata["positional"]:
             parser.add_argument(f.name, nargs="?", metavar=f.name.upper(), help=text)
         elif hints[f.name] == (bool | None):
-            parser.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, help=text)
+            place.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, help=text)
         elif hints[f.name] is bool:
-            parser.add_argument(flag(f.name), action="store_true", help=text)
+            place.add_argument(flag(f.name), action="store_true", help=text)
         else:
             shown = "" if f.default in (None, "") else f" [{f.default}]"
-            parser.add_argument(flag(f.name), metavar=_metavar(hints[f.name]), help=text + shown)
+            place.add_argument(flag(f.name), metavar=_metavar(hints[f.name]), help=text + shown)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     given = vars(parser.parse_args(argv))
     as_json = given.pop("json", False)
@@ -216,7 +224,11 @@ def checked(settings: TrainSettings) -> TrainSettings:
         ("beta2", 0 <= s.beta2 < 1, "from 0 to below 1"),
         ("weight_decay", s.weight_decay >= 0, "0 or more"),
         ("warmup_steps", s.warmup_steps is None or s.warmup_steps >= 0, "0 or more"),
-        ("eval_every", s.eval_every is None or s.eval_every >= 0, "0 or more; 0 never looks"),
+        (
+            "eval_every",
+            s.eval_every is None or s.eval_every >= 0,
+            "0 or more; 0: first and last only",
+        ),
         ("keep", s.keep > 0, "1 or more"),
         ("profile", s.profile >= 0, "0 or more; 0 traces nothing"),
         ("log_every", s.log_every > 0, "1 or more"),
@@ -293,14 +305,12 @@ def resumed(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[TrainSett
     notes, new = [], {}
     for name, value in given.items():
         before = getattr(settings, name)
-        if name == "init":
-            continue  # the weights are in the checkpoint by now
         if name not in ("data", "out", "resume") and value != before:
             change = about[name].metadata["change"]
             if change == "locked":
                 raise SettingsError(
-                    f"{flag(name)} is {value}, but the run in --out has {before}; a resumed run "
-                    "cannot change it. Leave it away, or give another --out."
+                    f"{flag(name)} is {value}, but the run in --out has {before or 'none'}; a "
+                    "resumed run cannot change it. Leave it away, or give another --out."
                 )
             bits = "; sums in another order: equal to rounding, not bit for bit"
             notes.append(f"{flag(name)} {before} -> {value}{bits if change == 'bits' else ''}")

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from train.allocator import keep_freed_memory
 from train.checkpoint import Checkpoint, load
-from train.choices import Choices, choose, device_of
-from train.config import GPTConfig, Recipe
-from train.cost import cost, sustained_flops
+from train.choices import Choices, choose, choose_again, device_of
+from train.config import PRESETS, GPTConfig, Recipe
+from train.cost import CONVENTION, cost, memory, sustained_flops
 from train.data import GPT2_EOT, Batches, Shards, held_out, open_shards, unigram_entropy
-from train.distributed import World, joined
+from train.distributed import World, joined, ranks_started
 from train.errors import SettingsError
-from train.export import read_weights
+from train.export import kind_of, read_weights
 from train.log import LiveLine, RunLog, duration
 from train.loop import Loop, Result
 from train.model import GPT
@@ -29,7 +29,6 @@ from train.released import released_loss
 from train.runs import (
     FORMAT,
     TOKENIZER,
-    find_tokenizer,
     keep_tokenizer,
     load_weights,
     locked,
@@ -53,11 +52,25 @@ def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Res
     if not settings.out:
         raise SettingsError("--out is missing: the folder of the run")
     folder = Path(settings.out)
-    with joined(device_of(settings.device), sharded=settings.shard) as world, ExitStack() as stack:
+    device, sharded = _needed_to_join(folder, settings, given)
+    with joined(device, sharded=sharded) as world, ExitStack() as stack:
         world.share(lambda: stack.enter_context(locked(folder)))
         if not world.first:
             live = LiveLine(stack.enter_context(open(os.devnull, "w")))  # noqa: PTH123
         return _train(folder, settings, given, live, world)
+
+
+def _needed_to_join(
+    folder: Path, settings: TrainSettings, given: dict[str, Any]
+) -> tuple[str, bool]:
+    """The device and whether weights are split, before the ranks can talk: each reads run.json."""
+    wanted, sharded = settings.device, settings.shard
+    if settings.resume and (folder / "run.json").exists():
+        kept = read_run(folder)["settings"]
+        wanted = given.get("device", kept["device"])
+        # One process goes on alone with what several had split.
+        sharded = sharded or (kept["shard"] and ranks_started() > 1)
+    return device_of(wanted), sharded
 
 
 def _train(
@@ -79,14 +92,14 @@ def _train(
     if shape:
         _check_shape(settings.init, shape, recipe.config)
     settings = replace(with_recipe(settings, name, recipe), data=str(shards.folder.resolve()))
-    wanted = _as_before(settings, given, before, world)
     if before and before["ranks"] != world.ranks:
         live.note(f"{before['ranks']} -> {world.ranks} ranks: equal to rounding, not bit for bit")
-    choices = world.share(lambda: choose(wanted, recipe, world.ranks))
+    choices = world.share(lambda: _choices(settings, recipe, before, given, live, world))
+    again = before is not None
+    world.share(lambda: keep_tokenizer(folder, shards.folder, settings.tokenizer, again=again))
     if world.first:
-        keep_tokenizer(folder, find_tokenizer(shards.folder, settings.tokenizer))
         write_run(folder, {**_run(settings, recipe, choices, shards), "ranks": world.ranks})
-    for line in _header(recipe, name, choices, shards, world):
+    for line in _header(settings, recipe, choices, shards, world):
         live.note(line)
     model = _model(settings, recipe, choices, weights)
     loop = _loop(folder, settings, recipe, choices, shards, live, model, world)
@@ -181,17 +194,17 @@ def _shards(settings: TrainSettings, before: dict[str, Any] | None) -> Shards:
     return shards
 
 
-def _as_before(
-    settings: TrainSettings, given: dict[str, Any], before: dict[str, Any] | None, world: World
-) -> TrainSettings:
-    """Settings with the dtype, compile and micro-batch of the run before, unless given anew."""
+def _choices(
+    settings: TrainSettings, recipe: Recipe, before: dict[str, Any] | None, given: dict[str, Any],
+    live: LiveLine, world: World,
+) -> Choices:  # fmt: skip
+    """How this machine computes; of a run that goes on, as it began where that can be."""
     if not before:
-        return settings
-    chosen = before["choices"]
-    kept = {"dtype": chosen["dtype"], "compile": "on" if chosen["compile"] else "off"}
-    if before["ranks"] == world.ranks:
-        kept["micro_batch"] = chosen["micro_batch"]
-    return replace(settings, **{k: v for k, v in kept.items() if k not in given})
+        return choose(settings, recipe, world.ranks)
+    choices, notes = choose_again(settings, recipe, before, given, world.ranks)
+    for note in notes:
+        live.note(note)
+    return choices
 
 
 def _run(
@@ -212,31 +225,70 @@ def _run(
     }
 
 
-def _header(recipe: Recipe, name: str, choices: Choices, shards: Shards, world: World) -> list[str]:
+def _header(
+    settings: TrainSettings, recipe: Recipe, choices: Choices, shards: Shards, world: World
+) -> list[str]:
     """What a person wants to know before the first step."""
     config, why = recipe.config, choices.reasons
-    paper = f" (the paper says {recipe.paper})" if recipe.paper else ""
     speed = sustained_flops("cpu" if choices.device == "cpu" else why["device"], choices.threads)
     needs = cost(recipe, speed * world.ranks if speed else None)
-    ranks = f" x {world.ranks} ranks" if world.ranks > 1 else ""
+    split = ", weights split" if world.sharded else ""
+    ranks = f" x {world.ranks} ranks{split}" if world.ranks > 1 else ""
     hours = f", about {duration(3600 * needs.hours)} here" if needs.hours else ""
     epochs = needs.tokens / max(1, shards.tokens("train"))
     sequences = recipe.batch_tokens // config.n_ctx
-    released = released_loss(shards, config.parameters())
-    goal = [f"OpenAI's released weights of this size lose {released} on these held-out tokens"]
     return [
-        f"model: {name}, {config.n_layer} layers x {config.n_embd}, {config.n_head} heads, "
-        f"context {config.n_ctx}, vocabulary {config.vocab_size:,}: "
-        f"{config.parameters():,} parameters{paper}",
+        _about_model(settings, recipe),
         f"data: {shards.tokens('train'):,} tokens to train on, {shards.tokens('val'):,} held out",
         f"run: {recipe.steps:,} steps of {recipe.batch_tokens:,} tokens ({sequences} sequences, "
         f"{choices.micro_batch} at a time: {why['micro_batch']}), {epochs:.2f} epochs, "
-        f"{needs.flops:.2g} FLOPs{hours}",
+        f"{needs.flops:.2g} FLOPs ({CONVENTION}){hours}",
+        f"rate {recipe.lr:g} after {recipe.warmup_steps:,} steps of warm-up, then "
+        f"{settings.schedule} to {recipe.lr * settings.lr_min_share:g}",
+        _about_memory(settings, config, choices, world),
         f"device: {choices.device}{ranks} ({why['device']}), {choices.threads} threads; "
         f"{choices.dtype} ({why['dtype']}); "
         f"{'compiled' if choices.compile else 'eager'} ({why['compile']})",
-        *(goal if released else []),
+        *_goal(config, shards),
     ]
+
+
+def _about_model(settings: TrainSettings, recipe: Recipe) -> str:
+    config, name = recipe.config, settings.preset or ""
+    free: dict[str, Any] = {"vocab_size": config.vocab_size, "dropout": config.dropout}
+    paper = f" (the paper says {recipe.paper})" if recipe.paper else ""
+    if replace(PRESETS[name].config, **free) != config:
+        paper = ""
+        name = f"that of {settings.init}" if settings.init else f"{name} in another shape"
+    return (
+        f"model: {name}, {config.n_layer} layers x {config.n_embd}, {config.n_head} heads, "
+        f"context {config.n_ctx}, vocabulary {config.vocab_size:,}: "
+        f"{config.parameters():,} parameters{paper}"
+    )
+
+
+def _about_memory(
+    settings: TrainSettings, config: GPTConfig, choices: Choices, world: World
+) -> str:
+    item_bytes = 4 if choices.dtype == "float32" else 2
+    recompute = settings.checkpoint_activations
+    needs = asdict(memory(config, choices.micro_batch, item_bytes, recompute=recompute))
+    if world.sharded:
+        needs |= {part: needs[part] // world.ranks for part in ("weights", "gradients", "moments")}
+    parts = ", ".join(f"{part} {size / 1e9:.3g}" for part, size in needs.items())
+    return f"memory: about {sum(needs.values()) / 1e9:.3g} GB: {parts}"
+
+
+def _goal(config: GPTConfig, shards: Shards) -> list[str]:
+    """What the run can come to: a loss to compare with, and whether it can be exported."""
+    released, told = released_loss(shards, config.parameters()), []
+    if released:
+        told = [f"OpenAI's released weights of this size lose {released} on these held-out tokens"]
+    try:
+        kind_of(config)
+    except SettingsError as error:
+        told.append(f"no export: {error}")
+    return told
 
 
 def _model(
@@ -272,15 +324,17 @@ def _loop(
     log = RunLog(folder / "log.jsonl" if world.first else None)
     loop = Loop(model, recipe, settings, choices, batches, windows, log, live, folder, world)
     if world.first:
-        loop.sampler = _sampler(folder, settings, shards)
+        loop.sampler = _sampler(folder, settings, shards, sharded=world.sharded)
     return loop
 
 
-def _sampler(folder: Path, settings: TrainSettings, shards: Shards) -> Callable[[GPT], str] | None:
+def _sampler(
+    folder: Path, settings: TrainSettings, shards: Shards, *, sharded: bool
+) -> Callable[[GPT], str] | None:
     """Draws the sample that goes into the log, always from the start of a document."""
     if not settings.sample_every:
         return None
-    if settings.shard:
+    if sharded:
         raise SettingsError(
             "--sample-every: a model that is split cannot be sampled; leave it away"
         )

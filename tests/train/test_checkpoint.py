@@ -61,6 +61,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, file, 
     assert len(notes) == 1 and "step-000000002" in notes[0]
 
 
+def test_weights_alone_are_read_without_the_moments(tmp_path):
+    for step in (1, 2):
+        save(tmp_path, step)
+    (tmp_path / "checkpoints" / "step-000000002" / "optimizer.safetensors").unlink()
+    found = load(tmp_path, weights_only=True, note=pytest.fail)
+    assert (found.step, found.optimizer) == (2, {}) and found.model["w"][0] == 2
+    flip_a_bit(tmp_path / "checkpoints" / "step-000000002" / "model.safetensors")
+    assert load(tmp_path, weights_only=True, note=lambda _: None).step == 1
+
+
 def test_only_damaged_checkpoints_are_an_error(tmp_path):
     save(tmp_path, 1)
     flip_a_bit(tmp_path / "checkpoints" / "step-000000001" / "model.safetensors")

@@ -1,5 +1,6 @@
 """Two processes on the CPU (gloo) against one."""
 
+import hashlib
 import json
 import os
 import socket
@@ -65,3 +66,27 @@ def test_two_ranks_go_on_with_what_one_left(shards_folder, tiny, tmp_path, one, 
     codes, errors = two_ranks("--out", out, "--resume", "--stop-after", "1h", *way)
     assert codes == [0, 0], errors
     assert numbers(tmp_path / "run") == pytest.approx(one, abs=1e-5)
+
+
+@pytest.mark.parametrize("way", [[], ["--shard"]], ids=["averaged", "sharded"])
+def test_a_stopped_run_of_two_ranks_needs_only_resume_and_goes_on_bit_for_bit(
+    shards_folder, tiny, tmp_path, way
+):
+    options = [*tiny, *SHORT, "--dropout", "0.1", "--micro-batch", "2", *way]
+    for out, words in (("whole", []), ("cut", ["--stop-after", "0s"])):
+        codes, errors = two_ranks(
+            str(shards_folder), "--out", str(tmp_path / out), *options, *words
+        )
+        assert codes == [75 if words else 0] * 2, errors
+    codes, errors = two_ranks("--out", str(tmp_path / "cut"), "--resume", "--stop-after", "1h")
+    assert codes == [0, 0], errors
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
+    assert "weights split" in errors[0] or not way
+    whole, cut = (
+        [
+            hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted((tmp_path / out).glob("checkpoints/step-000000012/*.safetensors"))
+        ]
+        for out in ("whole", "cut")
+    )
+    assert len(whole) == 2 and whole == cut

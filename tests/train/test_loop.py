@@ -2,6 +2,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from train.__main__ import main
+from train.checkpoint import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,6 +162,82 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_run_ends_the_same(
     assert losses(run) == losses(whole_run) and weights(run) == weights(whole_run)
 
 
+def test_after_a_damaged_checkpoint_the_new_ones_are_kept(
+    shards_folder, tiny, tmp_path, monkeypatch, capsys
+):
+    from train.checkpoint import Checkpointer
+
+    run, kept, write = tmp_path / "run", [], Checkpointer._write
+
+    def write_and_look(self, copies, state):
+        write(self, copies, state)
+        kept.append(sorted(path.name for path in self.folder.glob("step-*")))
+
+    assert train(shards_folder, run, *tiny, "--save-steps", "20") == 0
+    path = run / "checkpoints" / "step-000000040" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    monkeypatch.setattr(Checkpointer, "_write", write_and_look)
+    resumed = ["--out", str(run), "--resume", "--keep", "1", "--save-steps", "10"]
+    assert main([*resumed, "--eval-every", "0"]) == 0
+    assert kept[0][-1] == "step-000000030" and kept[1][-1] == "step-000000040"
+    assert "damaged checkpoint is kept as damaged-step-000000040" in capsys.readouterr().err
+
+
+def test_the_last_step_is_the_best_where_its_loss_is_lowest(shards_folder, tiny, tmp_path):
+    options = [*tiny, "--steps", "25", "--save-steps", "5", "--eval-every", "10"]
+    assert train(shards_folder, tmp_path / "run", *options) == 0
+    best = load(tmp_path / "run", best=True, note=pytest.fail)
+    assert best.step == 25
+    assert best.state["val_loss"] == lines(tmp_path / "run", "eval")[-1]["val_loss"]
+
+
+def test_logged_rates_count_all_steps_since_the_line_before_and_no_pause(
+    shards_folder, tiny, tmp_path, monkeypatch
+):
+    from train.loop import Loop
+
+    now, step, score = [0.0], Loop._step, Loop._score
+
+    def second(self, tokens):
+        now[0] += 1.0  # a step of 256 tokens takes a second, a look at the held-out loss a hundred
+        step(self, tokens)
+
+    def slow(self):
+        now[0] += 100.0
+        return score(self)
+
+    monkeypatch.setattr("train.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Loop, "_step", second)
+    monkeypatch.setattr(Loop, "_score", slow)
+    options = [*tiny, "--log-every", "10", "--eval-every", "5", "--save-every", "1d"]
+    assert train(shards_folder, tmp_path / "run", *options) == 0
+    assert [e["tokens_per_s"] for e in lines(tmp_path / "run", "step")] == [256.0] * 4
+
+
+def test_every_key_of_the_log_is_explained(whole_run, tmp_path):
+    from train import log
+
+    for entry in map(json.loads, (whole_run / "log.jsonl").read_text().splitlines()):
+        about = next(
+            part for part in log.__doc__.split("\n- ") if part.startswith(entry["kind"] + ":")
+        )
+        for key in entry.keys() - {"kind", "step"}:
+            assert re.search(rf"\b{key}\b", about), (entry["kind"], key)
+
+
+def test_a_log_holds_any_text_whatever_the_locale(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from train.log import RunLog\n"
+        "log = RunLog(Path(sys.argv[1]))\n"
+        "log.write('sample', step=1, text=chr(0x65E5)); log.cut(1)"
+    )
+    path = tmp_path / "log.jsonl"
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    words = [sys.executable, "-c", code, str(path)]
+    subprocess.run(words, cwd=ROOT, env=environment, check=True)
+    assert json.loads(path.read_text(encoding="utf-8"))["text"] == "日"
+
+
 def test_more_steps_may_be_given_to_a_finished_run(whole_run, tmp_path):
     run = shutil.copytree(whole_run, tmp_path / "run")
     assert main(["--out", str(run), "--resume", "--steps", "50"]) == 0
@@ -249,6 +327,29 @@ def test_the_micro_batch_is_halved_where_memory_runs_out(
     assert train(shards_folder, tmp_path / "odd", *odd, "--stop-after", "0s") == 75
     assert sizes[-17:-15] == [15, 5] and set(sizes[-15:]) == {1}
     assert train(shards_folder, tmp_path / "odd", *odd, "--resume", "--stop-after", "1h") == 0
+
+
+def test_memory_that_runs_out_later_is_an_error_that_says_what_to_do(
+    shards_folder, tiny, tmp_path, monkeypatch, capsys
+):
+    from train.loop import Loop
+
+    passes = Loop._passes
+
+    def small(self, ids):
+        if self.progress.step >= 20 and self.choices.micro_batch > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.\nMore")
+        return passes(self, ids)
+
+    monkeypatch.setattr(Loop, "_passes", small)
+    run = tmp_path / "run"
+    assert train(shards_folder, run, *tiny, "--save-steps", "20") == 1
+    error = capsys.readouterr().err
+    assert "error: memory ran out in step 21: --resume with --micro-batch 4 (CUDA out" in error
+    # The process that goes on halves it in its own first step.
+    assert train(shards_folder, run, *tiny, "--resume") == 0
+    assert "memory ran out: 4 sequences at a time from now on" in capsys.readouterr().err
+    assert json.loads((run / "run.json").read_text())["choices"]["micro_batch"] == 4
 
 
 def test_a_pass_that_ran_out_of_memory_is_let_go_before_the_next(

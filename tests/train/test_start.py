@@ -1,14 +1,18 @@
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
 from train.__main__ import main
-from train.config import PRESETS, GPTConfig
+from train.choices import choose_again
+from train.config import PRESETS, GPTConfig, Recipe
+from train.cost import CONVENTION, memory
+from train.errors import SettingsError
 from train.loss import LanguageModelLoss
 from train.model import GPT
+from train.settings import TrainSettings
 from train.start import about_first_loss
 
 WIDE = GPTConfig(n_layer=2, n_head=8, n_embd=1280, n_ctx=64, vocab_size=997)
@@ -55,3 +59,111 @@ def test_weights_of_another_run_are_judged_as_trained_ones(shards_folder, tiny, 
     assert main([str(shards_folder), "--out", str(one), *tiny]) == 0
     assert main([str(shards_folder), "--out", str(two), *tiny, "--init", str(one)]) == 0
     assert "as it should be of trained weights" in capsys.readouterr().err
+
+
+@pytest.fixture
+def again(monkeypatch):
+    """What a run chooses when it goes on: `again(before, given, ranks=1, **settings)`."""
+    recipe = Recipe(GPTConfig(2, 2, 32, 32, 97), 40, 256, 3e-3, 4)
+    monkeypatch.setattr("train.choices._cores", lambda: 2)
+
+    def make(before, given=None, ranks=1, **settings):
+        first = {**asdict(TrainSettings()), **settings}
+        old = {"device": "cpu", "dtype": "float32", "compile": False, "micro_batch": 4}
+        old |= {"threads": 1, **before}
+        given = given or {}
+        run = {"choices": old, "ranks": 1, "settings": first}
+        wanted = TrainSettings(**{**first, **given})
+        return choose_again(wanted, recipe, run, given, ranks)
+
+    return make
+
+
+def test_a_run_goes_on_as_it_began_and_says_so(again):
+    choices, notes = again({"dtype": "bfloat16", "micro_batch": 2})
+    assert (choices.dtype, choices.micro_batch, choices.threads) == ("bfloat16", 2, 1)
+    assert notes == []
+    assert set(choices.reasons.values()) - {choices.reasons["device"]} == {"as the run began"}
+
+
+def test_the_command_of_before_changes_nothing_and_another_option_does(again):
+    # The micro-batch was halved while the run ran, and its command is given once more.
+    choices, notes = again({"micro_batch": 4}, {"micro_batch": 8}, micro_batch=8)
+    assert (choices.micro_batch, notes) == (4, [])
+    choices, notes = again({"dtype": "bfloat16"}, {"dtype": "float32", "threads": 5})
+    assert (choices.dtype, choices.threads, notes) == ("float32", 5, [])
+    assert choices.reasons["dtype"] == "as set"
+
+
+@pytest.mark.parametrize("settings", [{}, {"dtype": "bfloat16-master"}])
+def test_bf16_masters_are_left_where_they_cannot_be_had(again, settings):
+    choices, notes = again({"dtype": "bfloat16-master"}, ranks=2, **settings)
+    assert choices.dtype in ("float32", "bfloat16")
+    assert any(f"dtype bfloat16-master -> {choices.dtype} (" in note for note in notes)
+    with pytest.raises(SettingsError, match="is for one process on a CPU"):
+        again({"dtype": "float32"}, {"dtype": "bfloat16-master"}, ranks=2)
+
+
+def test_another_device_chooses_anew(again):
+    before = {"device": "cuda", "dtype": "bfloat16", "compile": True, "micro_batch": 1}
+    choices, notes = again(before)
+    assert (choices.device, choices.dtype, choices.compile) == ("cpu", "float32", False)
+    assert choices.micro_batch == 8
+    assert [note.split()[0] for note in notes] == ["device", "dtype", "compile", "micro-batch"]
+
+
+def test_more_threads_than_cores_are_not_taken_up_again_unless_they_were_set(again):
+    choices, notes = again({"threads": 64})
+    assert choices.threads == 2 and "threads 64 -> 2" in notes[0]
+    assert again({"threads": 64}, threads=64)[0].threads == 64
+
+
+def test_a_machine_without_a_compiler_goes_on_eagerly(again, monkeypatch):
+    monkeypatch.setattr("train.choices._compiler", lambda: False)
+    choices, notes = again({"compile": True}, compile="on")
+    assert not choices.compile and "no C++ compiler here" in notes[0]
+
+
+def test_a_micro_batch_that_more_ranks_cannot_take_is_chosen_anew(again):
+    choices, notes = again({"micro_batch": 8}, ranks=2, micro_batch=8)
+    assert choices.micro_batch == 4 and "micro-batch 8 -> 4" in notes[0]
+
+
+def test_the_header_tells_what_memory_holds_the_rate_and_how_flops_are_counted(
+    shards_folder, tiny, tmp_path, capsys
+):
+    assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "2"]) == 0
+    told = capsys.readouterr().err
+    needs = memory(GPTConfig(2, 2, 32, 32, 97), 8, 4)
+    assert f"memory: about {needs.total / 1e9:.3g} GB: weights" in told
+    assert all(f"{part} {size / 1e9:.3g}" in told for part, size in vars(needs).items())
+    assert "rate 0.003 after 4 steps of warm-up, then cosine to 0.0003" in told
+    assert f"({CONVENTION})" in told
+
+
+def test_a_shape_that_is_not_the_presets_is_told_as_one(shards_folder, tiny, tmp_path, capsys):
+    run = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "1"]
+    assert main([*run, "--preset", "gpt2"]) == 0
+    told = capsys.readouterr().err
+    assert "model: gpt2 in another shape, 2 layers x 32" in told and "paper" not in told
+
+
+def test_a_shape_that_cannot_be_exported_is_told_before_it_is_trained(
+    shards_folder, tiny, tmp_path, capsys
+):
+    run = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "1"]
+    assert main([*run, "--attention", "banded", "--band", "8"]) == 0
+    assert "no export: transformers' GPT-Neo has no biases" in capsys.readouterr().err
+
+
+def test_a_tokenizer_that_is_not_there_is_refused(shards_folder, tiny, tmp_path, capsys):
+    run = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny]
+    assert main([*run, "--tokenizer", str(tmp_path / "none.json")]) == 2
+    assert "--tokenizer: no file at" in capsys.readouterr().err
+
+
+def test_other_weights_cannot_be_given_to_a_run_that_goes_on(shards_folder, tiny, tmp_path, capsys):
+    run, again = tmp_path / "run", ["--out", str(tmp_path / "run"), "--resume", "--steps", "2"]
+    assert main([str(shards_folder), "--out", str(run), *tiny, "--steps", "1"]) == 0
+    assert main([*again, "--init", str(run)]) == 2
+    assert "--init is" in capsys.readouterr().err
