@@ -25,6 +25,7 @@ from train.data import Batches, Tokens, documents_in, prefetched
 from train.distributed import World, like
 from train.errors import CheckpointError, Diverged, OutOfMemory, SettingsError, Stopped, TrainError
 from train.evaluate import ROWS, Score, score, stacked
+from train.late import on_host, sent
 from train.log import LiveLine, RunLog, duration
 from train.loss import LanguageModelLoss
 from train.model import GPT
@@ -36,6 +37,7 @@ from train.trace import StepTrace
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps of a parameter
 FAULTS_MAX = 3  # steps in a row that may be not finite: one bad batch is one, a broken run all
+NO_WISHES = torch.zeros(2).tolist  # to stop, to save
 
 
 @dataclass
@@ -94,7 +96,8 @@ class Loop:
         self.saved_step = self.progress.step
         self.loss = math.nan
         self.val_loss: float | None = None  # at this very step
-        self._unread: tuple[int, float, Tensor] | None = None
+        self._unread: tuple[int, float, Callable[[], list[float]]] | None = None
+        self._wished: Callable[[], list[float]] = NO_WISHES
         self._faults_in_a_row = 0
         self._line_at, self._line_tokens = 0.0, 0
         self._first_step = 0  # of this process
@@ -157,8 +160,11 @@ class Loop:
         stop = signum is not None or (limit is not None and elapsed_s > limit)
         save = time.monotonic() - self._saved_at > self.settings.save_every_s
         if self.world.ranks > 1:
-            both = self.world.sum(torch.tensor([stop, save], device=self.choices.device).float())
-            stop, save = (both > 0).tolist()
+            wishes = sent(torch.tensor([stop, save], dtype=torch.float32), self.choices.device)
+            # On a GPU those of the step before, so that nothing waits for this one.
+            asked = [self._wished, on_host(self.world.sum(wishes))]
+            self._wished = asked[1]
+            stop, save = (wish > 0 for wish in asked[self.choices.device == "cpu"]())
         return stop, save or bool(every and self.progress.step % every == 0)
 
     def _step(self, tokens_BT: Tokens) -> None:
@@ -166,15 +172,12 @@ class Loop:
         step, device = self.progress.step, self.choices.device
         if self.recipe.config.dropout:
             torch.manual_seed(_step_seed(self.settings.seed, step, self.world.rank))
-        ids_BT = torch.from_numpy(tokens_BT)
-        if device == "cuda":
-            # Pinned memory is given out again by torch when the copy from it is done.
-            ids_BT = ids_BT.pin_memory().to(device, non_blocking=True)
+        ids_BT = sent(torch.from_numpy(tokens_BT), device)
         loss = self.world.sum(self._gradient(ids_BT.long()))
         rate = learning_rate(self.recipe, self.settings, step)
         norm, finite = update(self.optimizer, loss, rate, self.settings.clip)
         self._read_numbers()
-        self._unread = step, rate, torch.stack((loss, norm, finite.float()))
+        self._unread = step, rate, on_host(torch.stack((loss, norm, finite.float())))
         self.progress.step += 1
         self.progress.tokens += self.recipe.batch_tokens
         self.val_loss = None
@@ -218,7 +221,7 @@ class Loop:
         if self._unread is None:
             return
         (step, rate, numbers), self._unread = self._unread, None
-        self.loss, norm, finite = numbers.tolist()
+        self.loss, norm, finite = numbers()
         if step == 0 and self.about_first_loss:
             self.live.note(self.about_first_loss(self.loss))
         now, tokens = time.monotonic(), (step + 1) * self.recipe.batch_tokens
@@ -334,6 +337,7 @@ class Loop:
                 self.live.note(str(error))
                 self.saver.save(model, optimizer, state)
         self.saved_step, self._saved_at = self.progress.step, time.monotonic()
+        self._wished = NO_WISHES  # that this step be saved was wished once more by now
         self.log.write("save", step=self.progress.step)
 
     def _finish(self) -> None:

@@ -1,0 +1,45 @@
+import signal
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from train import loop
+from train.late import on_host
+
+
+def test_the_values_are_those_of_the_tensor():
+    assert on_host(torch.tensor([1.5, -2.0, 0.0]))() == [1.5, -2.0, 0.0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_reading_does_not_wait_for_what_was_begun_since():
+    read = on_host(torch.full((3,), 2.0, device="cuda"))
+    torch.cuda._sleep(2_000_000_000)  # about a second of cycles
+    end = torch.cuda.Event()
+    end.record()
+    assert read() == [2.0] * 3
+    assert not end.query()
+
+
+def test_ranks_on_gpus_agree_one_step_late_and_save_once(monkeypatch):
+    monkeypatch.setattr(loop, "sent", lambda tensor, device: tensor)
+    now = [0.0]
+    monkeypatch.setattr("train.loop.time.monotonic", lambda: now[0])
+    run = SimpleNamespace(
+        settings=SimpleNamespace(stop_after_s=None, save_steps=0, save_every_s=10.0),
+        choices=SimpleNamespace(device="cuda"),
+        world=SimpleNamespace(ranks=2, sum=lambda tensor: tensor),
+        progress=SimpleNamespace(step=3),
+        _wished=loop.NO_WISHES, _saved_at=0.0, _read_numbers=lambda: None, saved_step=0,
+        saver=None, val_loss=None, log=SimpleNamespace(write=lambda *_, **__: None),
+        _model_tensors=dict, _optimizer_tensors=dict,
+    )  # fmt: skip
+    assert loop.Loop._wishes(run, None, 0.0) == (False, False)
+    now[0] = 11.0
+    assert loop.Loop._wishes(run, None, 0.0) == (False, False)
+    assert loop.Loop._wishes(run, None, 0.0) == (False, True)
+    vars(run.progress).update(left_out=0)
+    loop.Loop.save(run)
+    assert loop.Loop._wishes(run, signal.SIGTERM, 0.0) == (False, False)
+    assert loop.Loop._wishes(run, signal.SIGTERM, 0.0) == (True, False)
