@@ -183,7 +183,8 @@ def sampling(folder: Path, seconds: float, config: GPTConfig | None = None) -> l
             continue
 
         def ours(prompts: Tensor = prompts) -> list[list[int | None]]:
-            drawn = generate(model, prompts.tolist(), NEW_TOKENS, seed=1, temperature=0)
+            seeds = range(len(prompts))
+            drawn = generate(model, prompts.tolist(), NEW_TOKENS, seeds=seeds, temperature=0)
             return [list(tokens) for tokens in zip(*drawn, strict=True)]
 
         wanted = theirs(prompts)[:, PROMPT:].tolist()

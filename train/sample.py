@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +13,51 @@ from train.choices import device_of
 from train.data import GPT2_EOT
 from train.errors import SettingsError
 from train.model import GPT, LayerCache
+from train.packed import for_sampling
 from train.runs import TOKENIZER, load_model, read_run
 from train.settings import SampleSettings
+
+# More samples come in several batches: rows beyond these gain little, and each needs memory for its
+# keys and values (75 MB at GPT-2 small and a full context).
+ROWS_AT_ONCE = 32
 
 
 @torch.no_grad()
 def generate(
-    model: GPT, prompts: Sequence[Sequence[int]], tokens: int, *, seed: int,
+    model: GPT, prompts: Sequence[Sequence[int]], tokens: int, *, seeds: Sequence[int] = (),
     temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, eot_id: int | None = None,
+    seed: int | None = None,
 ) -> Iterator[list[int | None]]:  # fmt: skip
     """One token a prompt and step; None from where a prompt came to `eot_id`.
 
+    Each prompt draws from its own seed, so the others change nothing of it but the rounding of its
+    logits: now and then that tips a draw, and the text is another one than the seed gives alone.
     Ends after `tokens` steps, when every prompt has ended, or when the context is full: learned
     positions end there. Prompts must not be empty nor longer than the context.
     """
-    config, head = model.config, model.head_weight
+    config, head, rows = model.config, model.head_weight, len(prompts)
     longest = max(map(len, prompts))
     total = min(config.n_ctx, longest + tokens)
+    model = for_sampling(model, rows, total - longest)
     ids_BT, padding_BT = _left_padded(prompts, longest, total, head.device)
     added_B1 = padding_BT.sum(1, keepdim=True)
-    caches = [LayerCache(config, len(prompts), total, head) for _ in range(config.n_layer)]
+    caches = [LayerCache(config, rows, total, head) for _ in range(config.n_layer)]
     if bool(padding_BT.any()):
         for cache in caches:
             cache.padding_BT = padding_BT
-    generator = torch.Generator(head.device).manual_seed(seed)
-    ended = torch.zeros(len(prompts), dtype=torch.bool)
+    seeds = seeds if seed is None else [seed]  # start.py still calls so
+    pairs = zip(seeds, prompts, strict=True)
+    generators = [torch.Generator(head.device).manual_seed(one) for one, _ in pairs]
+    ended: set[int] = set()
     at_BT = (torch.arange(longest, device=head.device)[None] - added_B1).clamp(min=0)
     for length in range(longest, total):
         with torch.compiler.set_stance("force_eager"):  # compiled blocks are for training
             h_BTC = model.hidden(ids_BT, caches, at_BT)
-        next_B = _pick(model.logits(h_BTC[:, -1]), temperature, top_k, top_p, generator)
-        if eot_id is not None:
-            ended |= next_B.cpu() == eot_id
-        yield [None if over else int(i) for over, i in zip(ended, next_B, strict=True)]
-        if bool(ended.all()):
+        next_B = _pick(model.logits(h_BTC[:, -1]), temperature, top_k, top_p, generators)
+        drawn = next_B.tolist()
+        ended |= {row for row, token in enumerate(drawn) if token == eot_id}
+        yield [None if row in ended else token for row, token in enumerate(drawn)]
+        if len(ended) == rows:
             return
         ids_BT, at_BT = next_B[:, None], length - added_B1
 
@@ -63,20 +75,27 @@ def _left_padded(
 
 
 def _pick(
-    logits_BV: Tensor, temperature: float, top_k: int, top_p: float, generator: torch.Generator
-) -> Tensor:
-    """(B,) token ids drawn from the k likeliest tokens that make up the mass `top_p`."""
+    logits_BV: Tensor, temperature: float, top_k: int, top_p: float,
+    generators: Sequence[torch.Generator],
+) -> Tensor:  # fmt: skip
+    """(B,) token ids, each drawn from the k likeliest tokens that make up the mass `top_p`."""
     if temperature <= 0:
         return logits_BV.argmax(-1)
     logits_BV = logits_BV.float() / temperature
     if not top_k and top_p >= 1:
-        return torch.multinomial(logits_BV.softmax(-1), 1, generator=generator)[:, 0]
+        return _draw(logits_BV.softmax(-1), generators)[:, 0]
     count = min(top_k or logits_BV.shape[1], logits_BV.shape[1])
     best_BK, ids_BK = logits_BV.topk(count)
     p_BK = best_BK.softmax(-1)
     # The token that crosses the mass is kept, so that there is always one.
     p_BK = p_BK.masked_fill(p_BK.cumsum(-1) - p_BK > top_p, 0.0)
-    return ids_BK.gather(1, torch.multinomial(p_BK, 1, generator=generator))[:, 0]
+    return ids_BK.gather(1, _draw(p_BK, generators))[:, 0]
+
+
+def _draw(p_BK: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """(B, 1) columns, each row's from its own generator."""
+    rows = zip(p_BK, generators, strict=True)
+    return torch.stack([torch.multinomial(p_K, 1, generator=one) for p_K, one in rows])
 
 
 class Text:
@@ -160,36 +179,71 @@ def sample(
         raise SettingsError(
             f"--prompt has {len(start)} tokens; the model sees {model.config.n_ctx}"
         )
-    samples = [
-        one_sample(model, text, start, settings, settings.seed + i, eot_id, show)
-        for i in range(settings.samples)
-    ]
+    samples = []
+    for first in range(settings.seed, settings.seed + settings.samples, ROWS_AT_ONCE):
+        seeds = range(first, min(first + ROWS_AT_ONCE, settings.seed + settings.samples))
+        samples += _batch(model, text, start, settings, seeds, eot_id, show)
     for one in samples:
         if one["ended"] == "context full":
             note(f"the context of {model.config.n_ctx} tokens is full; the sample ends there")
     return {"checkpoint": checkpoint.path.name, "prompt": settings.prompt, "samples": samples}
 
 
-def one_sample(
-    model: GPT, text: Text, start: list[int], settings: SampleSettings, seed: int,
-    eot_id: int | None, show: Callable[[str], None],
-) -> dict[str, Any]:  # fmt: skip
-    """One sample after `start`: its text, its ids, and why it ended."""
-    stream, ids, ended = Stream(text, settings.stop), [], "enough tokens"
-    for (token,) in generate(
-        model, [start], settings.tokens, seed=seed, temperature=settings.temperature,
-        top_k=settings.top_k, top_p=settings.top_p, eot_id=eot_id,
-    ):  # fmt: skip
+@dataclass
+class _Sample:
+    """One sample as it grows; `ended` says why it did, and is "" while it goes on."""
+
+    seed: int
+    stream: Stream
+    show: Callable[[str], None]
+    ids: list[int] = field(default_factory=list)
+    ended: str = ""
+
+    def add(self, token: int | None) -> None:
+        """Show what is new; None is the end of the text."""
         if token is None:
-            ended = "end of text"
+            self.end("end of text")
+            return
+        self.ids.append(token)
+        self.show(self.stream.add(token))
+        if self.stream.stopped:
+            self.end("stop text")
+
+    def end(self, reason: str) -> None:
+        """Show what was held back, and end the line."""
+        self.ended = reason
+        self.show(self.stream.finish() + "\n")
+
+
+def _batch(
+    model: GPT, text: Text, start: list[int], settings: SampleSettings, seeds: Sequence[int],
+    eot_id: int | None, show: Callable[[str], None],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A sample after `start` for each seed, drawn together: its text, its ids, and why it ended.
+
+    The first is shown as it comes, the others whole and in order when all have ended.
+    """
+    later: list[list[str]] = [[] for _ in seeds[1:]]
+    places = [show, *(pieces.append for pieces in later)]
+    samples = [
+        _Sample(seed, Stream(text, settings.stop), place)
+        for seed, place in zip(seeds, places, strict=True)
+    ]
+    for tokens in generate(
+        model, [start] * len(seeds), settings.tokens, seeds=seeds, top_k=settings.top_k,
+        temperature=settings.temperature, top_p=settings.top_p, eot_id=eot_id,
+    ):  # fmt: skip
+        going = [pair for pair in zip(samples, tokens, strict=True) if not pair[0].ended]
+        for one, token in going:
+            one.add(token)
+        if all(one.ended for one, _ in going):
             break
-        ids.append(token)
-        show(stream.add(token))
-        if stream.stopped:
-            ended = "stop text"
-            break
-    else:
-        if len(ids) < settings.tokens:
-            ended = "context full"
-    show(stream.finish() + "\n")
-    return {"text": stream.shown, "ids": ids, "seed": seed, "ended": ended}
+    for one in samples:
+        if not one.ended:
+            one.end("enough tokens" if len(one.ids) == settings.tokens else "context full")
+    for pieces in later:
+        show("".join(pieces))
+    return [
+        {"text": one.stream.shown, "ids": one.ids, "seed": one.seed, "ended": one.ended}
+        for one in samples
+    ]

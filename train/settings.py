@@ -131,7 +131,7 @@ class SampleSettings:
     run: str = option("", "folder of a run, or of one checkpoint", positional=True)
     prompt: str = option("", "text to go on from; empty: the start of a document")
     tokens: int = option(100, "at most so many tokens a sample")
-    samples: int = option(1, "number of samples")
+    samples: int = option(1, "number of samples, drawn together; each next one has the next seed")
     temperature: float = option(0.8, "0 takes the likeliest token always")
     top_k: int = option(0, "choose among the k likeliest tokens; 0: all (GPT-2's demo: 40)")
     top_p: float = option(1.0, "choose within this mass of probability")

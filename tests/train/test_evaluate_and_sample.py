@@ -12,7 +12,8 @@ from train.errors import DataError
 from train.evaluate import hosts_of, score, score_split
 from train.loss import LanguageModelLoss
 from train.model import GPT
-from train.sample import Stream, Text, generate
+from train.sample import Stream, Text, generate, sample
+from train.settings import SampleSettings
 
 CONFIG = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=48, vocab_size=97)
 
@@ -125,35 +126,48 @@ def greedy_without_cache(model, prompt, tokens):
 
 def test_a_batch_of_uneven_prompts_with_cache_equals_each_alone_without(model):
     prompts = [[1, 2, 3], [4, 5, 6, 7, 8, 9, 10], [11]]
-    together = list(generate(model, prompts, 30, seed=1, temperature=0))
+    together = list(generate(model, prompts, 30, seeds=[1, 2, 3], temperature=0))
     for row, prompt in enumerate(prompts):
         assert [step[row] for step in together] == greedy_without_cache(model, prompt, 30)
 
 
 @pytest.mark.parametrize("options", [{}, {"top_k": 5}, {"top_p": 0.7}, {"top_k": 9, "top_p": 0.5}])
-def test_a_seed_fixes_the_sample(model, options):
-    first, again, other = (list(generate(model, [[1]], 40, seed=s, **options)) for s in (3, 3, 4))
+def test_each_seed_fixes_its_own_sample_alone_and_in_a_batch(model, options):
+    first, again, other = (
+        list(generate(model, [[1]], 40, seeds=[s], **options)) for s in (3, 3, 4)
+    )
     assert first == again != other
+    together = list(generate(model, [[1]] * 3, 40, seeds=[4, 3, 4], **options))
+    assert [list(row) for row in zip(*together, strict=True)] == [
+        [token for (token,) in alone] for alone in (other, first, other)
+    ]
+
+
+def test_a_batch_needs_a_seed_a_prompt(model):
+    with pytest.raises(ValueError, match="zip"):
+        next(generate(model, [[1], [2]], 40, seeds=[1]))
 
 
 def test_top_k_and_top_p_leave_only_the_likeliest(model):
-    greedy = list(generate(model, [[1]], 20, seed=0, temperature=0))
-    assert list(generate(model, [[1]], 20, seed=5, top_k=1)) == greedy
-    assert list(generate(model, [[1]], 20, seed=5, top_p=1e-6)) == greedy
+    greedy = list(generate(model, [[1]], 20, seeds=[0], temperature=0))
+    assert list(generate(model, [[1]], 20, seeds=[5], top_k=1)) == greedy
+    assert list(generate(model, [[1]], 20, seeds=[5], top_p=1e-6)) == greedy
 
 
 def test_sampling_ends_where_the_context_is_full(model):
-    assert len(list(generate(model, [[1, 2, 3]], 1000, seed=1))) == 48 - 3
+    assert len(list(generate(model, [[1, 2, 3]], 1000, seeds=[1]))) == 48 - 3
 
 
 def test_a_prompt_that_ended_gives_none_while_others_go_on(model):
-    steps = list(generate(model, [[1], [2]], 40, seed=1))
+    steps = list(generate(model, [[1], [2]], 40, seeds=[1, 2]))
     eot = steps[5][0]
-    ended = list(generate(model, [[1], [2]], 40, seed=1, eot_id=eot))
-    column, whole = ([step[0] for step in s] for s in (ended, steps))
-    first = whole.index(eot)
-    assert column[:first] == whole[:first]
-    assert len(column) > first + 1 and set(column[first:]) == {None}
+    ended = list(generate(model, [[1], [2]], 40, seeds=[1, 2], eot_id=eot))
+    for row in (0, 1):
+        column, whole = ([step[row] for step in s] for s in (ended, steps))
+        said = [token for token in column if token is not None]
+        assert column == said + [None] * (len(column) - len(said))
+        assert said == whole[: whole.index(eot) if eot in whole else len(column)]
+    assert len(ended) > [step[0] for step in steps].index(eot) + 1
 
 
 def test_streamed_pieces_are_whole_characters_and_join_to_the_text(tokenizer_path):
@@ -180,26 +194,78 @@ def test_sample_needs_a_tokenizer_and_says_so(run, capsys):
     assert "give --tokenizer PATH" in capsys.readouterr().err
 
 
-def test_the_tokenizer_beside_the_shards_goes_with_the_run(
-    make_shards, tiny, tmp_path, tokenizer_path, capsys
-):
-    shards = make_shards(tmp_path / "shards", vocab=300)
-    (tmp_path / "tokenizer").mkdir()
-    shutil.copy(tokenizer_path, tmp_path / "tokenizer")
-    run = tmp_path / "run"
+@pytest.fixture(scope="module")
+def text_run(make_shards, tiny, tmp_path_factory, tokenizer_path):
+    """A run that has a tokenizer, from beside its shards, and whose shards are gone."""
+    folder = tmp_path_factory.mktemp("text")
+    shards = make_shards(folder / "shards", vocab=300)
+    (folder / "tokenizer").mkdir()
+    shutil.copy(tokenizer_path, folder / "tokenizer")
     options = [*tiny, "--steps", "6", "--sample-every", "3"]
-    assert main([str(shards), "--out", str(run), *options]) == 0
-    logged = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    samples = [entry for entry in logged if entry["kind"] == "sample"]
-    assert [s["step"] for s in samples] == [3, 6] and all(s["text"] for s in samples)
-    shutil.rmtree(tmp_path / "tokenizer")
+    assert main([str(shards), "--out", str(folder / "run"), *options]) == 0
+    shutil.rmtree(folder / "tokenizer")
+    return folder / "run"
+
+
+def sampled(run, capsys, *options):
+    """What `sample` shows and, by --json, says."""
+    command = ["sample", str(run), "--prompt", "the", *options]
     capsys.readouterr()
-    command = ["sample", str(run), "--prompt", "the", "--tokens", "8", "--seed", "4"]
     assert main(command) == 0
     shown = capsys.readouterr().out
     assert main([*command, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["samples"][0]
+    return shown, json.loads(capsys.readouterr().out)["samples"]
+
+
+def test_the_tokenizer_beside_the_shards_goes_with_the_run(text_run, capsys):
+    logged = [json.loads(line) for line in (text_run / "log.jsonl").read_text().splitlines()]
+    samples = [entry for entry in logged if entry["kind"] == "sample"]
+    assert [s["step"] for s in samples] == [3, 6] and all(s["text"] for s in samples)
+    shown, (found,) = sampled(text_run, capsys, "--tokens", "8", "--seed", "4")
     assert shown == f"the{found['text']}\n" and len(found["ids"]) <= 8
+
+
+@pytest.mark.parametrize("rows_at_once", [32, 2])
+def test_samples_have_the_seeds_from_the_first_on(text_run, capsys, monkeypatch, rows_at_once):
+    monkeypatch.setattr("train.sample.ROWS_AT_ONCE", rows_at_once)
+    options = ["--tokens", "8", "--seed"]
+    alone = [sampled(text_run, capsys, *options, str(seed))[1][0] for seed in (4, 5, 6)]
+    shown, found = sampled(text_run, capsys, *options, "4", "--samples", "3")
+    assert found == alone
+    assert [one["seed"] for one in found] == [4, 5, 6] and found[0]["ids"] != found[1]["ids"]
+    assert shown == "the" + "".join(one["text"] + "\n" for one in found)
+
+
+def test_samples_that_fill_the_context_say_so(text_run, capsys):
+    assert main(["sample", str(text_run), "--tokens", "99", "--samples", "4", "--json"]) == 0
+    out, notes = capsys.readouterr()
+    samples = json.loads(out)["samples"]
+    full = [one["ended"] == "context full" for one in samples]
+    assert full == [len(one["ids"]) == 31 for one in samples] and any(full)
+    assert notes.count("the context of 32 tokens is full") == sum(full)
+
+
+def test_each_sample_ends_for_its_own_reason_and_all_of_them_the_batch(
+    text_run, tokenizer_path, monkeypatch
+):
+    encode = Text(tokenizer_path).encode
+    columns = [encode("the sea"), [*encode("and"), None], [*encode("the city"), None]]
+    asked, shown = [], []
+
+    def scripted(*args, **options):
+        for at in range(100):
+            asked.append("".join(shown))
+            yield [column[at] if at < len(column) else column[-1] for column in columns]
+
+    monkeypatch.setattr("train.sample.generate", scripted)
+    settings = SampleSettings(run=str(text_run), tokens=100, samples=3, stop="sea", device="cpu")
+    found = sample(settings, print, shown.append)["samples"]
+    assert [one["ended"] for one in found] == ["stop text", "end of text", "end of text"]
+    assert [one["text"] for one in found] == ["the ", "and", "the city"]
+    assert [one["ids"] for one in found[1:]] == [encode("and"), encode("the city")]
+    assert "".join(shown) == "the \nand\nthe city\n"
+    assert len(asked) == max(map(len, columns)), "no step after the last has ended"
+    assert "t" in asked and asked[-1] == "the \n", "the first is live, the others wait"
 
 
 def test_commands_on_something_that_is_no_run_say_so(tmp_path, capsys):

@@ -57,7 +57,8 @@ def test_transformers_computes_the_same_logits_and_generates_the_same_text(kind,
         ours, wanted = model(ids), theirs(ids).logits
     assert (ours - wanted).abs().max() < 1e-5 * wanted.abs().max()
     text = theirs.generate(ids[:1, :5], max_new_tokens=20, do_sample=False, eos_token_id=None)
-    greedy = [step[0] for step in generate(model, [ids[0, :5].tolist()], 20, seed=0, temperature=0)]
+    steps = generate(model, [ids[0, :5].tolist()], 20, seeds=[0], temperature=0)
+    greedy = [step[0] for step in steps]
     assert text[0, 5:].tolist() == greedy
 
 

@@ -45,7 +45,8 @@ def test_without_transformers_the_row_says_that_it_is_not_measured(tmp_path, mon
 def test_rates_are_told_only_of_the_same_tokens(tmp_path, monkeypatch, wrong):
     def their_generate(model):
         def run(prompts):
-            steps = generate(model, prompts.tolist(), measure.NEW_TOKENS, seed=1, temperature=0)
+            tokens, seeds = measure.NEW_TOKENS, range(len(prompts))
+            steps = generate(model, prompts.tolist(), tokens, seeds=seeds, temperature=0)
             new = torch.tensor([list(row) for row in zip(*steps, strict=True)])
             new[-1, -1] += wrong
             return torch.cat((prompts, new), 1)
