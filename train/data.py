@@ -14,7 +14,7 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from train.permutation import Permutation
 
 MAGIC, VERSION, HEADER_BYTES = 20240520, 1, 1024  # llm.c's .bin: 256 int32, then uint16 tokens
 INDEX_MAGIC, INDEX_HEADER_BYTES = b"WTIDX\0\0\1", 64
+ALIVE_S = 5.0  # how often a wait for the reading thread looks whether there is one
 BLOCK = 4096  # samples whose places are computed at once: one by one numpy costs ten times as much
 GPT2_VOCAB, GPT2_EOT = 50_257, 50_256  # of files that do not say
 
@@ -192,22 +193,38 @@ def documents_of(file: TokenFile) -> Documents | None:
     return Documents(starts, raw[ids_at : ids_at + 16 * count])
 
 
-def documents_in(file: TokenFile, start: int, stop: int) -> list[str]:
-    """Ids of the documents that tokens start to stop belong to; none where there is no index."""
-    index = documents_of(file)
-    if index is None:
-        return []
-    first, last = index.at([start, stop - 1]).tolist()
-    last = min(last, len(index.ids) // 16 - 1)
-    return [index.ids[16 * i : 16 * (i + 1)].hex() for i in range(first, last + 1)]
-
-
 @dataclass(frozen=True)
 class Window:
     """n_ctx + 1 tokens of a file, from token `start`."""
 
     file: TokenFile
     start: int
+
+
+def documents_in(windows: Sequence[Window], tokens: int) -> list[tuple[str, str]]:
+    """Id and URL of each document that windows of so many tokens have a part of, file by file.
+
+    None of a file without an index; "" for the URL where no list of them is beside the file.
+    """
+    found: list[tuple[str, str]] = []
+    for file in dict.fromkeys(window.file for window in windows):
+        index = documents_of(file)
+        if index is None:
+            continue
+        edges = [index.at([w.start, w.start + tokens - 1]) for w in windows if w.file == file]
+        numbers = sorted({n for first, last in edges for n in range(first, last + 1)})
+        numbers = [n for n in numbers if n < len(index.ids) // 16]
+        urls = _lines(file.path.with_suffix(".urls.txt"), set(numbers))
+        found += [(index.ids[16 * n : 16 * n + 16].hex(), urls.get(n, "")) for n in numbers]
+    return found
+
+
+def _lines(path: Path, numbers: set[int]) -> dict[int, str]:
+    """Lines of a text file by their number (a line ends at "\\n" alone); none without it."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return {n: line.removesuffix("\n") for n, line in enumerate(lines) if n in numbers}
 
 
 class Batches:
@@ -346,7 +363,14 @@ def prefetched(batches: Batches, start: int, depth: int = 2) -> Iterator[Tokens]
     reader.start()
     try:
         while True:
-            item = ready.get()
+            try:
+                item = ready.get(timeout=ALIVE_S)
+            except queue.Empty:
+                if reader.is_alive():
+                    continue
+                raise RuntimeError(
+                    "the thread that reads batches died of the error above"
+                ) from None
             if isinstance(item, BaseException):
                 raise item
             yield item

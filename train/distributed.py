@@ -163,8 +163,8 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def like(tensor: Tensor, example: Tensor) -> Tensor:
-    """A whole tensor in the form of `example`: on its device, and split as it is."""
-    tensor = tensor.to(example.device)
+    """A copy of a whole tensor in the form of `example`: on its device, and split as it is."""
+    tensor = tensor.to(example.device, copy=True)
     if isinstance(example, DTensor) and tensor.dim():
         return distribute_tensor(tensor, example.device_mesh, example.placements)
     return tensor

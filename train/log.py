@@ -12,7 +12,8 @@ means in nats a token; a number that is not finite is null. By `kind`:
 - sample: text
 - save: a checkpoint of this step is being written
 - fault: a step that was left out: loss, grad_norm, windows (file:first token of each sequence),
-  documents (ids); or problem: a checkpoint that could not be written
+  documents (ids) and their urls ("" if not known); or problem: a checkpoint that could not be
+  written
 """
 
 import json

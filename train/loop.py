@@ -255,11 +255,11 @@ class Loop:
         self.progress.left_out += 1
         self._faults_in_a_row += 1
         windows = self.batches.windows(step)
-        length = self.recipe.config.n_ctx + 1
-        documents = [d for w in windows for d in documents_in(w.file, w.start, w.start + length)]
+        documents = documents_in(windows, self.recipe.config.n_ctx + 1)
         self.log.write(
             "fault", step=step + 1, loss=self.loss, grad_norm=norm,
-            windows=[f"{w.file.path.name}:{w.start}" for w in windows], documents=documents,
+            windows=[f"{w.file.path.name}:{w.start}" for w in windows],
+            documents=[name for name, _ in documents], urls=[url for _, url in documents],
         )  # fmt: skip
         self.live.note(f"step {step + 1} is not finite (loss {self.loss}); it is left out")
         if self._faults_in_a_row >= FAULTS_MAX:

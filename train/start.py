@@ -105,6 +105,7 @@ def _train(
     loop = _loop(folder, settings, recipe, choices, shards, live, model, world)
     try:
         _take_over(loop, checkpoint, shards)
+        del checkpoint, weights  # they map files, whose place on the disk is kept until then
         return loop.run()
     finally:
         loop.log.close()
@@ -345,7 +346,7 @@ def _sampler(
 
     def draw(model: GPT) -> str:
         drawn = generate(
-            model, [[eot_id]], SAMPLE_TOKENS, seed=settings.seed, temperature=0.8, eot_id=eot_id
+            model, [[eot_id]], SAMPLE_TOKENS, seeds=[settings.seed], temperature=0.8, eot_id=eot_id
         )
         return text.decode([token for (token,) in drawn if token is not None])
 

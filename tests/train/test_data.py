@@ -1,12 +1,13 @@
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.data import Batches, documents_in, held_out, open_shards, prefetched
+from train.data import Batches, Window, documents_in, held_out, open_shards, prefetched
 from train.errors import DataError
 from train.permutation import Permutation
 
@@ -78,15 +79,43 @@ def test_some_held_out_tokens_are_always_the_same_ones(shards_folder):
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_the_documents_of_a_window_are_named(shards_folder):
-    file = open_shards(shards_folder).split("train")[0]
-    tokens = file.read(0, file.tokens)
-    starts = np.flatnonzero(tokens == 96)
-    everything = documents_in(file, 0, file.tokens)
-    assert len(everything) == len(starts) == 30
-    assert documents_in(file, 0, 1) == everything[:1]
-    assert documents_in(file, int(starts[3]), int(starts[5])) == everything[3:5]
-    assert documents_in(file, int(starts[3]) - 1, int(starts[5]) + 1) == everything[2:6]
+def test_the_documents_of_windows_are_named_by_id_and_url(copy):
+    files = open_shards(copy).split("train")
+    tokens = files[0].read(0, files[0].tokens)
+    starts = np.flatnonzero(tokens == 96).tolist()
+
+    def named(file, start, stop):
+        return documents_in([Window(file, start)], stop - start)
+
+    everything = named(files[0], 0, files[0].tokens)
+    assert [url for _, url in everything[:4]] == [
+        f"https://{host}.example/{n}" for n, host in enumerate(("few", "many", "many", "few"))
+    ]
+    assert len({name for name, _ in everything}) == len(starts) == 30
+    assert named(files[0], 0, 1) == everything[:1]
+    assert named(files[0], starts[3], starts[5]) == everything[3:5]
+    assert named(files[0], starts[3] - 1, starts[5] + 1) == everything[2:6]
+    # Several windows: each document once, file by file.
+    places = [(files[1], 0), (files[0], starts[5]), (files[0], starts[4]), (files[0], starts[5])]
+    together = documents_in([Window(*place) for place in places], 1)
+    assert together == [*named(files[1], 0, 1), *everything[4:6]]
+    (copy / "train_000000.urls.txt").unlink()
+    assert named(files[0], 0, 1) == [(everything[0][0], "")]
+    (copy / "train_000000.idx").unlink()
+    assert named(files[0], 0, 1) == []
+
+
+def test_a_reading_thread_that_dies_ends_the_run(shards_folder, monkeypatch):
+    batches = Batches(open_shards(shards_folder).split("train"), 32, 8, seed=1)
+    monkeypatch.setattr("train.data.ALIVE_S", 0.05)
+    monkeypatch.setattr(threading, "excepthook", lambda about: None)
+
+    def broken(step):
+        raise ValueError("not foreseen")
+
+    monkeypatch.setattr(batches, "batch", broken)
+    with pytest.raises(RuntimeError, match="thread that reads batches died"):
+        next(prefetched(batches, 0))
 
 
 @pytest.fixture
