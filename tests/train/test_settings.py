@@ -1,7 +1,9 @@
+import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -12,6 +14,7 @@ from train.settings import (
     SampleSettings,
     TrainSettings,
     checked,
+    flag,
     from_options,
     parse,
     recipe_for,
@@ -126,3 +129,43 @@ def test_settings_and_help_need_no_torch():
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def another(about):
+    """A value that is not the default."""
+    kind = get_type_hints(TrainSettings)[about.name]
+    choices = [k for k in get_args(kind) or [kind] if k is not type(None)]
+    if get_origin(choices[0]) is Literal:
+        choices = list(get_args(choices[0]))
+    if isinstance(choices[-1], str):
+        return choices[-1]
+    if about.name == "preset":
+        return "gpt2"
+    return {bool: not about.default, int: 7, float: 0.5, str: "other"}[choices[0]]
+
+
+@pytest.mark.parametrize("about", fields(TrainSettings), ids=lambda about: about.name)
+def test_on_resume_each_setting_is_refused_or_noted_as_it_says(about):
+    given = {about.name: another(about)}
+    if about.metadata["change"] == "locked":
+        with pytest.raises(SettingsError, match=f"{flag(about.name)} is .* cannot change it"):
+            resumed(asdict(TrainSettings()), given)
+        return
+    settings, notes = resumed(asdict(TrainSettings()), given)
+    assert getattr(settings, about.name) == given[about.name]
+    if about.name not in ("data", "out", "resume"):
+        assert notes[0].startswith(f"{flag(about.name)} {about.default} -> ")
+        assert ("not bit for bit" in notes[0]) == (about.metadata["change"] == "bits")
+
+
+def test_help_says_what_resume_may_change(capsys):
+    with pytest.raises(SystemExit):
+        parse(TrainSettings, ["--help"], "webtext")
+    _, *groups = capsys.readouterr().out.split("\noptions that ")
+    free, bits, locked = groups
+    assert "refused" in locked and "--seed" in locked and "--n-ctx" in locked
+    assert "rounding" in bits and "--micro-batch" in bits and "--threads" in bits
+    assert "--steps" in free and "--eval-every" in free and "--log-every" in free
+    for about in fields(TrainSettings):
+        if about.metadata["change"] == "locked":
+            assert re.search(rf"\n  {flag(about.name)}[ ,]", locked)
