@@ -24,9 +24,8 @@ ROWS_AT_ONCE = 32
 
 @torch.no_grad()
 def generate(
-    model: GPT, prompts: Sequence[Sequence[int]], tokens: int, *, seeds: Sequence[int] = (),
+    model: GPT, prompts: Sequence[Sequence[int]], tokens: int, *, seeds: Sequence[int],
     temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, eot_id: int | None = None,
-    seed: int | None = None,
 ) -> Iterator[list[int | None]]:  # fmt: skip
     """One token a prompt and step; None from where a prompt came to `eot_id`.
 
@@ -45,7 +44,6 @@ def generate(
     if bool(padding_BT.any()):
         for cache in caches:
             cache.padding_BT = padding_BT
-    seeds = seeds if seed is None else [seed]  # start.py still calls so
     pairs = zip(seeds, prompts, strict=True)
     generators = [torch.Generator(head.device).manual_seed(one) for one, _ in pairs]
     ended: set[int] = set()
