@@ -43,6 +43,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> in
     except TrainError as error:
         print(("" if isinstance(error, Stopped) else "error: ") + str(error), file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever reads has enough, such as `head`; what is still to be written goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         # A full disk, a read-only folder: whatever was committed stands.
         print(f"error: {error}; the last checkpoint stands", file=sys.stderr)

@@ -82,13 +82,11 @@ def score(
     was_training = objective.training
     objective.eval()
     nats, tokens = 0.0, 0
-    # Compiled blocks are for training: these shapes are others, and few.
-    with torch.compiler.set_stance("force_eager"):
-        for batch in stacked(windows, rows):
-            ids_BT = torch.from_numpy(batch).to(device).long()
-            with choices.autocast() if choices else nullcontext():
-                nats += float(objective(ids_BT))
-            tokens += ids_BT[:, 1:].numel()
+    for batch in stacked(windows, rows):
+        ids_BT = torch.from_numpy(batch).to(device).long()
+        with choices.autocast() if choices else nullcontext():
+            nats += float(objective(ids_BT))
+        tokens += ids_BT[:, 1:].numel()
     objective.train(was_training)
     return Score(nats, tokens)
 
@@ -149,8 +147,7 @@ def token_losses(
     places = iter(held_out_places(files, n_ctx, tokens))
     for batch in stacked(held_out(files, n_ctx, tokens), ROWS):
         ids_BT = torch.from_numpy(batch).to(device).long()
-        with torch.compiler.set_stance("force_eager"):
-            h_BTC = model.hidden(ids_BT[:, :-1])
+        h_BTC = model.hidden(ids_BT[:, :-1])
         # A row at a time: the logits of all would take gigabytes at GPT-2's vocabulary.
         for (file, start), h_TC, ids_T in zip(
             itertools.islice(places, len(batch)), h_BTC, ids_BT[:, 1:], strict=True

@@ -168,6 +168,7 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         self.checkpoint_activations = False
+        self.compiled = False
         norm = nn.LayerNorm(config.n_embd, config.norm_eps)
         self.transformer = nn.ModuleDict(
             {
@@ -198,6 +199,7 @@ class GPT(nn.Module):
 
     def compile_blocks(self) -> None:
         """Compile the blocks for training: one graph serves all layers of a kind."""
+        self.compiled = True
         for block in self.blocks:
             block.compile()
 
@@ -218,6 +220,16 @@ class GPT(nn.Module):
 
         `at_BT` gives the positions where they are not 0, 1, 2 … after the cached ones.
         """
+        if not self.compiled or (self.training and not caches):
+            return self._hidden(ids_BT, caches, at_BT)
+        # Compiled blocks are for training: these shapes are others, and few. Asked for only where
+        # it matters, since it imports the compiler, which takes two seconds.
+        with torch.compiler.set_stance("force_eager"):
+            return self._hidden(ids_BT, caches, at_BT)
+
+    def _hidden(
+        self, ids_BT: Tensor, caches: list[LayerCache] | None, at_BT: Tensor | None
+    ) -> Tensor:
         parts = self.transformer
         if at_BT is None:
             start = caches[0].length if caches else 0

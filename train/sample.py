@@ -49,8 +49,7 @@ def generate(
     ended: set[int] = set()
     at_BT = (torch.arange(longest, device=head.device)[None] - added_B1).clamp(min=0)
     for length in range(longest, total):
-        with torch.compiler.set_stance("force_eager"):  # compiled blocks are for training
-            h_BTC = model.hidden(ids_BT, caches, at_BT)
+        h_BTC = model.hidden(ids_BT, caches, at_BT)
         next_B = _pick(model.logits(h_BTC[:, -1]), temperature, top_k, top_p, generators)
         drawn = next_B.tolist()
         ended |= {row for row, token in enumerate(drawn) if token == eot_id}

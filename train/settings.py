@@ -69,7 +69,9 @@ class TrainSettings:
     micro_batch: int | None = option(
         None, "sequences of one pass on one rank; default: by memory", "bits"
     )
-    lr: float | None = option(None, "peak learning rate", "locked")
+    lr: float | None = option(
+        None, "peak learning rate; with --init a tenth of a preset's", "locked"
+    )
     lr_min_share: float = option(0.1, "the last rate as a share of the peak (GPT-3: 0.1)", "locked")
     schedule: Literal["cosine", "linear"] = option(
         "cosine", "how the rate falls after warm-up", "locked"
@@ -248,8 +250,8 @@ def recipe_for(
 ) -> tuple[str, Recipe]:
     """The preset's name and its recipe under what the settings say of shape, steps, batch and rate.
 
-    `shape` is that of given weights and replaces the preset's. Raises SettingsError if the batch is
-    no multiple of the context or the heads do not fit.
+    `shape` is that of given weights and replaces the preset's; they are moved at a gentler rate.
+    Raises SettingsError if the batch is no multiple of the context or the heads do not fit.
     """
     s = checked(settings)
     name = s.preset or ("gpt2" if has_gpu else "demo")
@@ -276,7 +278,19 @@ def recipe_for(
     steps = s.steps or base.steps
     # A short run of a long recipe warms up for a tenth of its own length at most.
     warmup = min(base.warmup_steps, steps // 10) if s.warmup_steps is None else s.warmup_steps
-    return name, Recipe(config, steps, batch_tokens, s.lr or base.lr, warmup, base.paper)
+    rate = s.lr or (base.lr if shape is None else _rate_for_trained(shape))
+    return name, Recipe(config, steps, batch_tokens, rate, warmup, base.paper)
+
+
+def _rate_for_trained(shape: GPTConfig) -> float:
+    """A tenth of the rate of the preset nearest in size: 6e-5 for GPT-2 small."""
+    weights = shape.parameters(embeddings=False)
+    ratios = {
+        max(weights / other, other / weights): recipe.lr
+        for recipe in PRESETS.values()
+        for other in [recipe.config.parameters(embeddings=False)]
+    }
+    return ratios[min(ratios)] / 10
 
 
 def with_recipe(settings: TrainSettings, name: str, recipe: Recipe) -> TrainSettings:

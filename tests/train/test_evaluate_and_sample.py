@@ -1,6 +1,10 @@
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -273,3 +277,15 @@ def test_commands_on_something_that_is_no_run_say_so(tmp_path, capsys):
     assert main(["sample"]) == 2
     error = capsys.readouterr().err
     assert "no run.json there" in error and "RUN is missing" in error
+
+
+def test_evaluation_and_sampling_do_not_wait_for_the_compiler(run, tokenizer_path):
+    code = (
+        "import sys; from train.__main__ import main; run, tokenizer = sys.argv[1:]; "
+        "found = main(['evaluate', run]) + main(['sample', run, '--tokenizer', tokenizer]); "
+        "sys.exit(found or 'torch._dynamo' in sys.modules)"
+    )
+    words = [sys.executable, "-P", "-c", code, str(run), str(tokenizer_path)]
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run(words, env=path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -494,3 +494,14 @@ def test_compiled_blocks_train_like_eager_ones_and_resume_bit_for_bit(
     torch.compiler.reset()
     assert main(["--out", str(cut), "--resume", "--stop-after", "1h"]) == 0
     assert losses(cut) == losses(tmp_path / "whole") and weights(cut) == weights(tmp_path / "whole")
+
+
+def test_a_reader_that_has_enough_is_no_error(whole_run):
+    words = [sys.executable, "-P", "-m", "train", "evaluate", str(whole_run), "--json"]
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(write)
+    assert done.returncode == 1 and "rror" not in done.stderr

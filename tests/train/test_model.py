@@ -145,3 +145,19 @@ def test_activation_checkpointing_changes_no_gradient():
     model.checkpoint_activations = True
     _, again = gradients(model, ids[:, :-1], ids[:, 1:].flatten(), False)
     assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
+
+
+def test_compiled_blocks_serve_training_alone():
+    def refuse(*_):
+        raise AssertionError("compiled")
+
+    ids = torch.randint(97, (2, 8), generator=torch.Generator().manual_seed(0))
+    model = made(TINY).eval()
+    wanted = model(ids)
+    model.compile_blocks()
+    for block in model.blocks:
+        block.compile(backend=refuse)
+    assert torch.equal(model(ids), wanted)
+    with pytest.raises(Exception, match="compiled"):
+        model.train()(ids)
+    torch.compiler.reset()

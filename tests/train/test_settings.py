@@ -97,6 +97,17 @@ def test_the_preset_follows_the_machine_and_options_go_over_it():
     assert recipe.batch_tokens == PRESETS["gpt2"].batch_tokens
 
 
+@pytest.mark.parametrize(("name", "rate"), [("gpt2", 6e-5), ("gpt2-xl", 2e-5), ("cpu", 1e-4)])
+def test_given_weights_are_moved_at_a_tenth_of_the_rate_of_their_size(name, rate):
+    shape = PRESETS[name].config
+    for preset in ("demo", name):
+        settings = TrainSettings(preset=preset)
+        found = recipe_for(settings, shape.vocab_size, has_gpu=False, shape=shape)[1]
+        assert found.lr == pytest.approx(rate)
+    given = recipe_for(TrainSettings(lr=0.5), shape.vocab_size, has_gpu=False, shape=shape)[1]
+    assert given.lr == 0.5
+
+
 def test_what_a_recipe_decided_is_decided_the_same_from_run_json():
     for preset in PRESETS:
         name, recipe = recipe_for(TrainSettings(preset=preset, steps=50), 500, has_gpu=False)
