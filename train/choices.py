@@ -181,7 +181,8 @@ def _compiler() -> bool:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    """The cores of this process: those that torchrun starts on one machine share them."""
+    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _micro_batch(

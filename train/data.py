@@ -381,13 +381,18 @@ def prefetched(batches: Batches, start: int, depth: int = 2) -> Iterator[Tokens]
 
 def held_out_places(
     files: tuple[TokenFile, ...], n_ctx: int, tokens: int = 0
-) -> list[tuple[TokenFile, int]]:
+) -> Iterator[tuple[TokenFile, int]]:
     """File and first token of each window of `held_out`."""
-    places = [(f, start) for f in files for start in range(0, f.tokens - 1, n_ctx)]
-    if tokens and places:
-        count = min(len(places), max(1, tokens // n_ctx))
-        places = [places[i * len(places) // count] for i in range(count)]
-    return places
+    windows = [len(range(0, f.tokens - 1, n_ctx)) for f in files]
+    whole = sum(windows)
+    count = min(whole, max(1, tokens // n_ctx)) if tokens else whole
+    file = before = 0
+    for i in range(count):
+        window = i * whole // count
+        while window - before >= windows[file]:
+            before += windows[file]
+            file += 1
+        yield files[file], (window - before) * n_ctx
 
 
 def held_out(files: tuple[TokenFile, ...], n_ctx: int, tokens: int = 0) -> Iterator[Tokens]:

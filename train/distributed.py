@@ -107,7 +107,7 @@ def ranks_started() -> int:
 def joined(device: str, *, sharded: bool) -> Iterator[World]:
     """This process's place among those that torchrun started, after a test that all can be reached.
 
-    WORLD_SIZE and the names in RENDEZVOUS are torchrun's, the only environment that is read.
+    WORLD_SIZE and the names in RENDEZVOUS are torchrun's.
     Raises TrainError where the ranks do not find each other.
     """
     ranks = ranks_started()

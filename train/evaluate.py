@@ -144,7 +144,7 @@ def token_losses(
 ) -> Iterator[tuple[TokenFile, int, Losses]]:
     """File, first token and (T,) losses of each held-out window; loss t is for start + t + 1."""
     device, n_ctx = model.head_weight.device, model.config.n_ctx
-    places = iter(held_out_places(files, n_ctx, tokens))
+    places = held_out_places(files, n_ctx, tokens)
     for batch in stacked(held_out(files, n_ctx, tokens), ROWS):
         ids_BT = torch.from_numpy(batch).to(device).long()
         h_BTC = model.hidden(ids_BT[:, :-1])

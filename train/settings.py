@@ -197,10 +197,10 @@ def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, A
         place = parser if kind is not TrainSettings else groups[f.metadata["change"]]
         if f.metadata["positional"]:
             parser.add_argument(f.name, nargs="?", metavar=f.name.upper(), help=text)
-        elif hints[f.name] == (bool | None):
-            place.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, help=text)
-        elif hints[f.name] is bool:
+        elif hints[f.name] is bool and f.metadata["change"] == "free":
             place.add_argument(flag(f.name), action="store_true", help=text)
+        elif hints[f.name] in (bool, bool | None):  # a resumed run may want it off
+            place.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, help=text)
         else:
             shown = "" if f.default in (None, "") else f" [{f.default}]"
             place.add_argument(flag(f.name), metavar=_metavar(hints[f.name]), help=text + shown)

@@ -69,7 +69,7 @@ def _needed_to_join(
         kept = read_run(folder)["settings"]
         wanted = given.get("device", kept["device"])
         # One process goes on alone with what several had split.
-        sharded = sharded or (kept["shard"] and ranks_started() > 1)
+        sharded = given.get("shard", kept["shard"] and ranks_started() > 1)
     return device_of(wanted), sharded
 
 

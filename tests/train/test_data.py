@@ -1,13 +1,24 @@
 import json
 import shutil
 import threading
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.data import Batches, Window, documents_in, held_out, open_shards, prefetched
+from train.data import (
+    Batches,
+    TokenFile,
+    Window,
+    documents_in,
+    held_out,
+    held_out_places,
+    open_shards,
+    prefetched,
+)
 from train.errors import DataError
 from train.permutation import Permutation
 
@@ -182,3 +193,21 @@ def test_the_digest_follows_the_content(copy):
     about["files"][0]["xxh3_128"] = "f" * 32
     (copy / "shards.json").write_text(json.dumps(about))
     assert open_shards(copy).digest != before
+
+
+@given(
+    counts=st.lists(st.integers(0, 70), max_size=6),
+    n_ctx=st.integers(1, 9),
+    tokens=st.integers(0, 300),
+)
+def test_held_out_windows_are_all_or_evenly_spread(counts, n_ctx, tokens):
+    files = tuple(TokenFile(Path(str(i)), "val", 0, n, 9) for i, n in enumerate(counts))
+    every = [(f, start) for f in files for start in range(0, f.tokens - 1, n_ctx)]
+    found = list(held_out_places(files, n_ctx, tokens))
+    if not tokens or len(every) <= max(1, tokens // n_ctx):
+        assert found == every
+    else:
+        at = [every.index(place) for place in found]
+        assert len(at) == max(1, tokens // n_ctx) and at[0] == 0
+        gaps = [b - a for a, b in pairwise([*at, len(every)])]
+        assert max(gaps) - min(gaps) <= 1

@@ -180,3 +180,11 @@ def test_help_says_what_resume_may_change(capsys):
     for about in fields(TrainSettings):
         if about.metadata["change"] == "locked":
             assert re.search(rf"\n  {flag(about.name)}[ ,]", locked)
+
+
+@pytest.mark.parametrize("name", ["shard", "checkpoint_activations"])
+def test_what_a_resumed_run_may_turn_on_it_may_turn_off(name):
+    off = "--no-" + name.replace("_", "-")
+    _, given, _ = parse(TrainSettings, [off, "--resume"], "train")
+    settings, notes = resumed(asdict(TrainSettings(**{name: True})), given)
+    assert getattr(settings, name) is False and "True -> False" in notes[0]

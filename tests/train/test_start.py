@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
+from train import choices, start
 from train.__main__ import main
 from train.choices import choose_again
 from train.config import PRESETS, GPTConfig, Recipe
@@ -167,3 +168,26 @@ def test_other_weights_cannot_be_given_to_a_run_that_goes_on(shards_folder, tiny
     assert main([str(shards_folder), "--out", str(run), *tiny, "--steps", "1"]) == 0
     assert main([*again, "--init", str(run)]) == 2
     assert "--init is" in capsys.readouterr().err
+
+
+def test_weights_stay_split_on_resume_unless_told_otherwise(
+    shards_folder, tiny, tmp_path, monkeypatch
+):
+    assert main([str(shards_folder), "--out", str(tmp_path), *tiny, "--steps", "1"]) == 0
+    run = json.loads((tmp_path / "run.json").read_text())
+    run["settings"]["shard"] = True
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    wanted = TrainSettings(resume=True)
+    assert start._needed_to_join(tmp_path, wanted, {}) == ("cpu", False)
+    monkeypatch.setattr(start, "ranks_started", lambda: 2)
+    assert start._needed_to_join(tmp_path, wanted, {}) == ("cpu", True)
+    assert start._needed_to_join(tmp_path, wanted, {"shard": False}) == ("cpu", False)
+
+
+def test_ranks_of_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert choices._cores() == 8
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    assert choices._cores() == 2
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
+    assert choices._cores() == 1
