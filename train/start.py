@@ -244,7 +244,7 @@ def _header(
         f"run: {recipe.steps:,} steps of {recipe.batch_tokens:,} tokens ({sequences} sequences, "
         f"{choices.micro_batch} at a time: {why['micro_batch']}), {epochs:.2f} epochs, "
         f"{needs.flops:.2g} FLOPs ({CONVENTION}){hours}",
-        f"rate {recipe.lr:g} after {recipe.warmup_steps:,} steps of warm-up, then "
+        f"rate: {recipe.lr:g} after {recipe.warmup_steps:,} steps of warm-up, then "
         f"{settings.schedule} to {recipe.lr * settings.lr_min_share:g}",
         _about_memory(settings, config, choices, world),
         f"device: {choices.device}{ranks} ({why['device']}), {choices.threads} threads; "
@@ -276,8 +276,8 @@ def _about_memory(
     needs = asdict(memory(config, choices.micro_batch, item_bytes, recompute=recompute))
     if world.sharded:
         needs |= {part: needs[part] // world.ranks for part in ("weights", "gradients", "moments")}
-    parts = ", ".join(f"{part} {size / 1e9:.3g}" for part, size in needs.items())
-    return f"memory: about {sum(needs.values()) / 1e9:.3g} GB: {parts}"
+    parts = ", ".join(f"{part} {size / 1e6:,.0f}" for part, size in needs.items())
+    return f"memory: about {sum(needs.values()) / 1e6:,.0f} MB: {parts}"
 
 
 def _goal(config: GPTConfig, shards: Shards) -> list[str]:

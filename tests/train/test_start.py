@@ -136,9 +136,9 @@ def test_the_header_tells_what_memory_holds_the_rate_and_how_flops_are_counted(
     assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "2"]) == 0
     told = capsys.readouterr().err
     needs = memory(GPTConfig(2, 2, 32, 32, 97), 8, 4)
-    assert f"memory: about {needs.total / 1e9:.3g} GB: weights" in told
+    assert f"memory: about {needs.total / 1e6:,.0f} MB: weights" in told
     assert all(f"{part} {size / 1e9:.3g}" in told for part, size in vars(needs).items())
-    assert "rate 0.003 after 4 steps of warm-up, then cosine to 0.0003" in told
+    assert "rate: 0.003 after 4 steps of warm-up, then cosine to 0.0003" in told
     assert f"({CONVENTION})" in told
 
 
