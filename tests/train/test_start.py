@@ -137,7 +137,7 @@ def test_the_header_tells_what_memory_holds_the_rate_and_how_flops_are_counted(
     told = capsys.readouterr().err
     needs = memory(GPTConfig(2, 2, 32, 32, 97), 8, 4)
     assert f"memory: about {needs.total / 1e6:,.0f} MB: weights" in told
-    assert all(f"{part} {size / 1e9:.3g}" in told for part, size in vars(needs).items())
+    assert all(f"{part} {size / 1e6:,.0f}" in told for part, size in vars(needs).items())
     assert "rate: 0.003 after 4 steps of warm-up, then cosine to 0.0003" in told
     assert f"({CONVENTION})" in told
 
