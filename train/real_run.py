@@ -13,6 +13,7 @@ and what they say of the recipe to both. Points are printed as JSON lines, the t
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pickle
@@ -154,7 +155,8 @@ def their_points(on: Comparison, folder: Path) -> Iterator[Point]:
     theirs = nanogpt_module(on.nanogpt)
     for path in sorted(folder.glob("*.pt")):
         saved = torch.load(path, weights_only=True)
-        model = theirs.GPT(theirs.GPTConfig(**saved["model_args"]))
+        with contextlib.redirect_stdout(sys.stderr):  # nanoGPT prints
+            model = theirs.GPT(theirs.GPTConfig(**saved["model_args"]))
         model.load_state_dict(saved["model"])
         step, found = saved["iter_num"], score(_TheirLoss(model), on.windows)
         tokens = step * on.recipe.batch_tokens
