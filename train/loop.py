@@ -16,12 +16,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from train.batches import Batches, prefetched
 from train.bf16 import MasterAdamW
 from train.checkpoint import Checkpoint, Checkpointer
 from train.choices import BF16_MASTER, Choices
 from train.config import Recipe
 from train.cost import flops_per_token, peak_flops
-from train.data import Batches, Tokens, documents_in, prefetched
+from train.data import Tokens, documents_in
 from train.distributed import World, like
 from train.errors import CheckpointError, Diverged, OutOfMemory, SettingsError, Stopped, TrainError
 from train.evaluate import ROWS, Score, score, stacked

@@ -31,10 +31,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.batches import Batches
 from train.benchmark import show_rows
 from train.checkpoint import Checkpointer
 from train.config import PRESETS, GPTConfig
-from train.data import Batches, open_shards
+from train.data import open_shards
 from train.errors import TrainError
 from train.export import to_their_config, to_theirs
 from train.loss import LanguageModelLoss

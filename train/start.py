@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from train.allocator import keep_freed_memory
+from train.batches import Batches
 from train.checkpoint import Checkpoint, load
 from train.choices import Choices, choose, choose_again, device_of
 from train.config import PRESETS, GPTConfig, Recipe
 from train.cost import CONVENTION, cost, memory, sustained_flops
-from train.data import GPT2_EOT, Batches, Shards, held_out, open_shards, unigram_entropy
+from train.data import GPT2_EOT, Shards, held_out, open_shards, unigram_entropy
 from train.distributed import World, joined, ranks_started
 from train.errors import SettingsError
 from train.export import kind_of, read_weights

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from train.batches import Batches, prefetched
 from train.data import (
-    Batches,
     TokenFile,
     Window,
     documents_in,
     held_out,
     held_out_places,
     open_shards,
-    prefetched,
 )
 from train.errors import DataError
 from train.permutation import Permutation
@@ -118,7 +117,7 @@ def test_the_documents_of_windows_are_named_by_id_and_url(copy):
 
 def test_a_reading_thread_that_dies_ends_the_run(shards_folder, monkeypatch):
     batches = Batches(open_shards(shards_folder).split("train"), 32, 8, seed=1)
-    monkeypatch.setattr("train.data.ALIVE_S", 0.05)
+    monkeypatch.setattr("train.batches.ALIVE_S", 0.05)
     monkeypatch.setattr(threading, "excepthook", lambda about: None)
 
     def broken(step):
