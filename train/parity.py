@@ -1,7 +1,7 @@
 """Loss parity of bf16 with fp32: the same run in each precision, for some seeds.
 
     python -m train.parity SHARDS --out DIR --steps 2000 --seeds 1,2,3
-    python -m train.parity SHARDS --out DIR --steps 200 --seeds 1 --preset gpt2 --n-ctx 128
+    python -m train.parity SHARDS --out DIR --steps 200 --n-layer 12 --n-head 12 --n-embd 768
 
 Each is an ordinary run of `python -m train` under DIR, about 10 M parameters unless other options
 say more; the runs of one seed start from the same weights and see the same batches. A run that is
@@ -16,7 +16,6 @@ give but for the order of the sum; `--products native` leaves torch its own way.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -36,9 +35,9 @@ from train.choices import BF16_MASTER, cpu_has_bf16
 from train.data import open_shards
 from train.errors import TrainError
 from train.evaluate import score_split
+from train.real_run import environment
 from train.runs import load_model, read_run
 
-ROOT = Path(__file__).resolve().parents[1]
 DTYPES = ("float32", "bfloat16", BF16_MASTER)
 SHAPE = (
     "--preset cpu --n-layer 6 --n-head 5 --n-embd 320 --n-ctx 128 --batch-tokens 128 --lr 6e-4 "
@@ -100,10 +99,9 @@ def train(
     folder = out / f"{dtype}-{seed}"
     command = [sys.executable, "-P", "-c", code, products, str(shards), "--out", str(folder)]
     options = [*words, "--dtype", dtype, "--seed", str(seed), "--threads", "1", "--resume"]
-    own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
         [*command, *options],
-        env={**os.environ, **own},
+        env=environment(threads=1),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -83,7 +83,7 @@ def train_ours(on: Comparison, folder: Path, *words: str, code: int = 0) -> None
     command = [sys.executable, "-m", "train", str(on.shards.folder), "--out", str(folder)]
     run = subprocess.run(
         [*command, "--threads", str(on.threads), *on.words, *words],
-        env=_environment(on.threads),
+        env=environment(on.threads),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         check=False,
@@ -118,7 +118,7 @@ def train_theirs(on: Comparison, folder: Path, steps: int, every: int) -> None:
     words = [f"--{name}={value}" for name, value in _their_options(on, steps, every).items()]
     subprocess.run(
         [sys.executable, "-P", "-c", code, str(on.nanogpt.resolve()), *words],
-        env=_environment(on.threads),
+        env=environment(on.threads),
         cwd=folder,
         stdout=subprocess.DEVNULL,
         check=True,
@@ -206,7 +206,8 @@ def _write_raw(on: Comparison, folder: Path) -> None:
     (folder / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": vocab_size}))
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
+    """What a training process of a comparison is started with."""
     # Threads that wait without spinning, for both: ours would choose it by itself.
     own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
     return {**os.environ, **own}

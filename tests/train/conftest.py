@@ -11,6 +11,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from train.config import GPTConfig
+from train.model import GPT
+
 VOCAB, EOT = 97, 96
 
 
@@ -76,6 +79,22 @@ def make_shards() -> Callable[..., Path]:
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+def draw_model(config: GPTConfig) -> GPT:
+    model = GPT(config)
+    model.reset_parameters(1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.1 * torch.randn(p.shape, generator=generator)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[[GPTConfig], GPT]:
+    """A model whose biases and norms are not those of a start."""
+    return draw_model
 
 
 TINY = (

@@ -15,7 +15,6 @@ from train.data import held_out, open_shards
 from train.errors import DataError
 from train.evaluate import hosts_of, score, score_split
 from train.loss import LanguageModelLoss
-from train.model import GPT
 from train.sample import Stream, Text, generate, sample
 from train.settings import SampleSettings
 
@@ -23,14 +22,8 @@ CONFIG = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=48, vocab_size=97)
 
 
 @pytest.fixture(scope="module")
-def model():
-    model = GPT(CONFIG)
-    model.reset_parameters(1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.1 * torch.randn(p.shape, generator=generator)
-    return model.eval()
+def model(drawn):
+    return drawn(CONFIG)
 
 
 @pytest.fixture(scope="module")

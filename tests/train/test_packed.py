@@ -6,7 +6,6 @@ from torch import nn
 
 from train import packed
 from train.config import GPTConfig
-from train.model import GPT
 from train.packed import PackedGPT, PackedLinear, for_sampling
 from train.sample import generate
 
@@ -23,14 +22,9 @@ needs_ops = pytest.mark.skipif(
 )
 
 
-def draw(**kind):
-    model = GPT(GPTConfig(**SHAPE, **kind))
-    model.reset_parameters(1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.1 * torch.randn(p.shape, generator=generator)
-    return model.eval()
+@pytest.fixture
+def draw(drawn):
+    return lambda **kind: drawn(GPTConfig(**SHAPE, **kind))
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +35,7 @@ def all_weights_are_large(monkeypatch):
 @needs_ops
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_packed_logits_are_the_plain_ones(kind):
+def test_packed_logits_are_the_plain_ones(draw, kind):
     model = draw(**kind)
     twin = PackedGPT(model, 8)
     assert not any(isinstance(module, nn.Linear) for module in twin.modules())
@@ -53,7 +47,7 @@ def test_packed_logits_are_the_plain_ones(kind):
 
 @needs_ops
 @pytest.mark.parametrize("kind", KINDS)
-def test_uneven_prompts_go_through_the_packed_twin_as_each_goes_alone(kind, monkeypatch):
+def test_uneven_prompts_go_through_the_packed_twin_as_each_goes_alone(draw, kind, monkeypatch):
     model, passes = draw(**kind), []
     plain = PackedGPT.logits
     monkeypatch.setattr(PackedGPT, "logits", lambda *args: passes.append(1) or plain(*args))
@@ -67,7 +61,7 @@ def test_uneven_prompts_go_through_the_packed_twin_as_each_goes_alone(kind, monk
 
 
 @needs_ops
-def test_the_twin_holds_the_parameters_themselves_and_packs_large_weights_only(monkeypatch):
+def test_the_twin_holds_the_parameters_themselves_and_packs_large_weights_only(draw, monkeypatch):
     monkeypatch.setattr(packed, "NUMBERS_MIN", 4 * 64 * 64)
     model = draw().train()
     for block in model.blocks:
@@ -89,14 +83,14 @@ def test_the_twin_holds_the_parameters_themselves_and_packs_large_weights_only(m
     ("rows", "steps", "pays"),
     [(1, 99, False), (2, 24, True), (64, 24, True), (65, 99, False), (8, 23, False)],
 )
-def test_packing_is_for_several_rows_and_several_steps(rows, steps, pays):
+def test_packing_is_for_several_rows_and_several_steps(draw, rows, steps, pays):
     model = draw()
     twin = for_sampling(model, rows, steps)
     assert isinstance(twin, PackedGPT) if pays else twin is model
 
 
 @needs_ops
-def test_other_types_and_small_models_stay_plain(monkeypatch):
+def test_other_types_and_small_models_stay_plain(draw, monkeypatch):
     for model in (draw().double(), draw().to(torch.bfloat16)):
         assert for_sampling(model, 8, 99) is model
     monkeypatch.setattr(packed, "NUMBERS_MIN", 1 << 19)
@@ -120,7 +114,7 @@ def raises(*args):
     ],
     ids=["missing", "other arguments", "other numbers"],
 )
-def test_where_the_ops_are_not_as_known_the_plain_model_serves(ops, monkeypatch):
+def test_where_the_ops_are_not_as_known_the_plain_model_serves(draw, ops, monkeypatch):
     monkeypatch.setattr(torch.ops, "mkldnn", ops)
     model = draw()
     assert for_sampling(model, 8, 99) is model
