@@ -26,7 +26,6 @@ from train.data import Tokens, documents_in
 from train.distributed import World, like
 from train.errors import CheckpointError, Diverged, OutOfMemory, SettingsError, Stopped, TrainError
 from train.evaluate import ROWS, Score, score, stacked
-from train.late import on_host, sent
 from train.log import LiveLine, RunLog, duration
 from train.loss import LanguageModelLoss
 from train.model import GPT
@@ -35,6 +34,7 @@ from train.runs import keep_micro_batch
 from train.settings import TrainSettings
 from train.stop import StopSignals
 from train.trace import StepTrace
+from train.transfer import on_host, sent
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps of a parameter
 FAULTS_MAX = 3  # steps in a row that may be not finite: one bad batch is one, a broken run all
@@ -162,10 +162,10 @@ class Loop:
         save = time.monotonic() - self._saved_at > self.settings.save_every_s
         if self.world.ranks > 1:
             wishes = sent(torch.tensor([stop, save], dtype=torch.float32), self.choices.device)
-            # On a GPU those of the step before, so that nothing waits for this one.
-            asked = [self._wished, on_host(self.world.sum(wishes))]
-            self._wished = asked[1]
-            stop, save = (wish > 0 for wish in asked[self.choices.device == "cpu"]())
+            now, before = on_host(self.world.sum(wishes)), self._wished
+            self._wished = now
+            # On a GPU those of the step before count, so that nothing waits for this one.
+            stop, save = (wish > 0 for wish in (now if self.choices.device == "cpu" else before)())
         return stop, save or bool(every and self.progress.step % every == 0)
 
     def _step(self, tokens_BT: Tokens) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from train import loop
-from train.late import on_host
+from train.transfer import on_host
 
 
 def test_the_values_are_those_of_the_tensor():
