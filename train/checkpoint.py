@@ -11,6 +11,7 @@ from the newest back, and names each one that does not match its manifest. The r
 run are functions of (seed, step), so no generator is stored.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -47,16 +48,20 @@ class Checkpoint:
 
 
 class Checkpointer:
-    """Saves in the background; keeps the newest `keep` and the one with the best held-out loss."""
+    """Saves in the background; keeps the newest `keep` and the one with the best held-out loss.
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder, self.keep = folder, keep
+    On a full disk those older than the newest make room. `note` is told of that by the next wait.
+    """
+
+    def __init__(self, folder: Path, keep: int, note: Callable[[str], None]) -> None:
+        self.folder, self.keep, self.note = folder, keep, note
         self.folder.mkdir(parents=True, exist_ok=True)
         for torn in self.folder.glob(".tmp-*"):
             shutil.rmtree(torn, ignore_errors=True)
         self._buffers: Tensors = {}
         self._writer: threading.Thread | None = None
         self._error: OSError | SafetensorError | None = None
+        self._gave_way: list[str] = []
 
     def set_aside(self, step: int) -> list[str]:
         """Rename the checkpoints after `step`, which the run does not go on from; their new names.
@@ -91,6 +96,9 @@ class Checkpointer:
         if self._writer:
             self._writer.join()
             self._writer = None
+        if self._gave_way:
+            self.note(f"the disk is full: {', '.join(self._gave_way)} made room for the newest")
+            self._gave_way = []
         if self._error:
             error, self._error = self._error, None
             newest = next(iter(reversed(_folders(self.folder))), None)
@@ -112,6 +120,19 @@ class Checkpointer:
         return copies
 
     def _write(self, copies: dict[str, Tensors], state: dict[str, Any]) -> None:
+        try:
+            try:
+                self._write_whole(copies, state)
+            except (OSError, SafetensorError) as error:
+                self._gave_way = self._remove_old(keep=1) if _no_room(error) else []
+                if not self._gave_way:
+                    raise
+                self._write_whole(copies, state)
+            self._remove_old(self.keep)
+        except (OSError, SafetensorError) as error:
+            self._error = error
+
+    def _write_whole(self, copies: dict[str, Tensors], state: dict[str, Any]) -> None:
         name = _name(state["step"])
         aside = self.folder / f".tmp-{name}"
         try:
@@ -131,17 +152,18 @@ class Checkpointer:
                 shutil.rmtree(final)
             aside.rename(final)
             synced(self.folder)
-            self._remove_old()
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError):
             shutil.rmtree(aside, ignore_errors=True)
-            self._error = error
+            raise
 
-    def _remove_old(self) -> None:
+    def _remove_old(self, keep: int) -> list[str]:
+        """Remove all but the newest `keep` and the best; the names of those removed."""
         folders = _folders(self.folder)
-        kept = {*folders[-self.keep :], _best(folders)}
-        for folder in folders:
-            if folder not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+        kept = {*folders[-keep:], _best(folders)}
+        removed = [folder for folder in folders if folder not in kept]
+        for folder in removed:
+            shutil.rmtree(folder, ignore_errors=True)
+        return [folder.name for folder in removed]
 
 
 def load(
@@ -194,6 +216,14 @@ def _best(folders: list[Path]) -> Path | None:
         if loss is not None:
             losses[folder] = loss
     return min(losses, key=losses.__getitem__, default=None)
+
+
+def _no_room(error: OSError | SafetensorError) -> bool:
+    """Whether a disk or a quota is full; safetensors tells the system's error only in its text."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError):
+        return error.errno in full
+    return any(f"os error {number}" in str(error) for number in full)
 
 
 def _name(step: int) -> str:

@@ -64,8 +64,9 @@ def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
         raise SettingsError(
             f"{rows} sequences a step cannot be shared by {ranks} processes; change --batch-tokens"
         )
+    split = ranks if settings.shard else 1
     micro, reasons["micro_batch"] = _micro_batch(
-        settings, recipe.config, device, rows // ranks, dtype
+        settings, recipe.config, device, rows // ranks, dtype, split
     )
     threads = settings.threads or _cores()
     return Choices(device, dtype, compiled, micro, threads, reasons)
@@ -186,7 +187,7 @@ def _cores() -> int:
 
 
 def _micro_batch(
-    settings: TrainSettings, config: GPTConfig, device: str, rows: int, dtype: str
+    settings: TrainSettings, config: GPTConfig, device: str, rows: int, dtype: str, split: int
 ) -> tuple[int, str]:
     """The most sequences of a pass that divide the batch of a rank and fit into memory."""
     if settings.micro_batch:
@@ -197,15 +198,15 @@ def _micro_batch(
         return settings.micro_batch, "as set"
     item_bytes, recompute = (4 if dtype == "float32" else 2), settings.checkpoint_activations
     room = free_memory(device) * (0.85 if device == "cuda" else 0.4)
-    fitting = [
-        n for n in range(1, rows + 1)
-        if rows % n == 0 and memory(config, n, item_bytes, recompute=recompute).total <= room
-    ]  # fmt: skip
+
+    def needed(n: int) -> int:
+        return memory(config, n, item_bytes, recompute=recompute, split=split).total
+
+    fitting = [n for n in range(1, rows + 1) if rows % n == 0 and needed(n) <= room]
     if device == "cpu":
         fitting = [n for n in fitting if n * config.n_ctx <= CPU_PASS_TOKENS]
     micro = max(fitting, default=1)
-    needed = memory(config, micro, item_bytes, recompute=recompute).total
-    return micro, f"about {needed / 1e9:.2f} GB of {room / 1e9:.0f} GB to be used"
+    return micro, f"about {needed(micro) / 1e9:.2f} GB of {room / 1e9:.0f} GB to be used"
 
 
 def free_memory(device: str) -> int:

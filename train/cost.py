@@ -75,12 +75,23 @@ class Memory:
 
 
 def memory(
-    config: GPTConfig, micro_batch: int, item_bytes: int, *, recompute: bool = False
+    config: GPTConfig,
+    micro_batch: int,
+    item_bytes: int,
+    *,
+    recompute: bool = False,
+    split: int = 1,
 ) -> Memory:
     """The memory of training with fp32 weights; `item_bytes` are those of a matrix product.
 
     `recompute` keeps only the input of each block (activation checkpointing), and one block's rest.
+    Where FSDP2 splits the model over `split` ranks, each has its part of weights and moments, the
+    embeddings and two blocks in one piece (that at work and the next), and gradients in one piece,
+    since they are summed over the ranks after the last pass of a step only.
     """
+    embeddings = (config.padded_vocab + config.n_ctx) * config.n_embd
+    blocks = config.parameters(embeddings=False)
+    gathered = 4 * (embeddings + 2 * blocks // config.n_layer) if split > 1 else 0
     weights = 4 * (config.parameters() + (config.padded_vocab - config.vocab_size) * config.n_embd)
     tokens = micro_batch * config.n_ctx
     # 34 bytes a channel at two bytes an item (Korthikanti et al. 2022, without the scores, which
@@ -89,7 +100,9 @@ def memory(
     kept = config.n_embd * 4 * config.n_layer + block if recompute else block * config.n_layer
     ends = 4 * config.n_embd * 4
     logits = min(tokens, 2048) * config.padded_vocab * 8 + 4 * config.padded_vocab * config.n_embd
-    return Memory(weights, weights, 2 * weights, tokens * (kept + ends), logits)
+    return Memory(
+        weights // split + gathered, weights, 2 * weights // split, tokens * (kept + ends), logits
+    )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ means in nats a token; a number that is not finite is null. By `kind`:
 - sample: text
 - save: a checkpoint of this step is being written
 - fault: a step that was left out: loss, grad_norm, windows (file:first token of each sequence),
-  documents (ids) and their urls ("" if not known); or problem: a checkpoint that could not be
-  written
+  documents (ids) and their urls ("" if not known), undone (true if the run went on from before that
+  step, and so made it again); or problem: what became of a checkpoint for lack of room
 """
 
 import json
@@ -21,6 +21,7 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,48 +29,68 @@ LIVE_S, PLAIN_S = 0.2, 30.0  # how often the line is renewed on a terminal, and 
 
 
 class RunLog:
-    """Appends one JSON object a line: kind "run", "step", "eval", "sample", "save" or "fault"."""
+    """Appends one JSON object a line: kind "run", "step", "eval", "sample", "save" or "fault".
 
-    def __init__(self, path: Path | None) -> None:
-        """None writes nothing: the ranks after the first."""
-        self.path = path or Path(os.devnull)
-        self._file = self.path.open("a", encoding="utf-8")
+    Lines that the disk has no room for wait in memory until it has; `note` is told once.
+    """
+
+    def __init__(self, path: Path | None, note: Callable[[str], None]) -> None:
+        """A path of None writes nothing: the ranks after the first."""
+        self.path, self.note = path or Path(os.devnull), note
+        self._file = self.path.open("ab", buffering=0)
+        self._waiting = b""
+        self._told = False
 
     def cut(self, step: int) -> None:
-        """Take back the lines after `step`, which a kill undid, and torn ones."""
+        """Take back torn lines and those after `step`, which a kill undid; faults are marked."""
         if not self.path.is_file():
             return
+        before = self.path.read_text(encoding="utf-8")
+        after = "".join(_after_undoing(line, step) for line in before.split("\n"))
+        if after == before:
+            return
         self._file.close()
-        kept = [
-            line
-            for line in self.path.read_text(encoding="utf-8").split("\n")
-            if _stands(line, step)
-        ]
         aside = self.path.with_suffix(".tmp")
-        aside.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        aside.write_text(after, encoding="utf-8")
         aside.replace(self.path)
-        self._file = self.path.open("a", encoding="utf-8")
+        self._file = self.path.open("ab", buffering=0)
 
     def write(self, kind: str, **values: Any) -> None:
-        """One line, on disk at once; a number that is not finite is written as null."""
+        """One line, on disk at once if there is room; a number that is not finite becomes null."""
         plain = {
             k: None if isinstance(v, float) and not math.isfinite(v) else v
             for k, v in values.items()
         }
-        self._file.write(json.dumps({"kind": kind, **plain}, ensure_ascii=False) + "\n")
-        self._file.flush()
+        self._waiting += _line({"kind": kind, **plain}).encode()
+        try:
+            while self._waiting:
+                self._waiting = self._waiting[self._file.write(self._waiting) :]
+        except OSError as error:
+            if not self._told:
+                self.note(f"{self.path}: {error.strerror}; its lines wait in memory")
+            self._told = True
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; lines that still wait are lost, and said to be."""
         self._file.close()
+        if self._waiting:
+            lost = self._waiting.count(b"\n")
+            self.note(f"{self.path}: no room was found for the last {lost} lines; they are lost")
 
 
-def _stands(line: str, resumed_step: int) -> bool:
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False) + "\n"
+
+
+def _after_undoing(line: str, resumed_step: int) -> str:
+    """A line of the log of a run that goes on from an earlier step; "" if it does not stand."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return False
-    return entry["kind"] in ("run", "fault") or entry["step"] <= resumed_step
+        return ""
+    if entry["kind"] == "run" or entry["step"] <= resumed_step or "problem" in entry:
+        return line + "\n"
+    return _line({**entry, "undone": True}) if entry["kind"] == "fault" else ""
 
 
 class LiveLine:

@@ -32,13 +32,13 @@ from train.model import GPT
 from train.optimizer import adamw, learning_rate, update
 from train.runs import keep_micro_batch
 from train.settings import TrainSettings
-from train.stop import StopSignals
+from train.stop import ASKING, StopSignals
 from train.trace import StepTrace
 from train.transfer import on_host, sent
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps of a parameter
 FAULTS_MAX = 3  # steps in a row that may be not finite: one bad batch is one, a broken run all
-NO_WISHES = torch.zeros(2).tolist  # to stop, to save
+NO_WISHES = torch.zeros(4).tolist
 
 
 @dataclass
@@ -90,9 +90,11 @@ class Loop:
         self.optimizer = self._optimizer()
         self.saver: Checkpointer | None = None
         if self.world.first:
-            self.saver = Checkpointer(self.folder / "checkpoints", self.settings.keep)
+            checkpoints = self.folder / "checkpoints"
+            self.saver = Checkpointer(checkpoints, self.settings.keep, self._problem)
         traced = self.settings.profile if self.world.first else 0
         self.trace = StepTrace(traced, self.folder, self.choices.device, self.live.note)
+        self.signals = StopSignals()
         self.names: dict[Tensor, str] = {p: n for n, p in self.model.named_parameters()}
         self.saved_step = self.progress.step
         self.loss = math.nan
@@ -124,7 +126,7 @@ class Loop:
         started = self._saved_at = self._line_at = time.monotonic()
         seconds_before, self._first_step = self.progress.seconds, self.progress.step
         with (
-            StopSignals() as signals,
+            self.signals,
             _closing(prefetched(self.batches, self.progress.step)) as stream,
             self.trace,
         ):
@@ -133,19 +135,15 @@ class Loop:
                 self.progress.first_val_loss = self.val_loss
             while self.progress.step < self.recipe.steps:
                 self.trace.step()
-                self._step(next(stream))
-                self.progress.seconds = seconds_before + time.monotonic() - started
-                # The last step's loss is known before it is saved: it may be the best.
-                every = self.settings.eval_every or self.recipe.steps
-                if self.progress.step % every == 0 or self.progress.step == self.recipe.steps:
-                    self._evaluate()
-                self._sample_if_due()
-                stop, save = self._wishes(signals.received, time.monotonic() - started)
-                if save:
-                    self.save()
-                if stop and self.progress.step < self.recipe.steps:
+                try:
+                    self._step(next(stream))
+                    self.progress.seconds = seconds_before + time.monotonic() - started
+                    self._look()
+                    if self._save_is_wished(time.monotonic() - started):
+                        self.save()
+                except Stopped:
                     self._finish()
-                    raise Stopped(self.progress.step, signals.received)
+                    raise
             if self.val_loss is None:
                 self._evaluate()
             self._finish()
@@ -155,18 +153,36 @@ class Loop:
             done.best_val_loss, done.left_out,
         )  # fmt: skip
 
-    def _wishes(self, signum: int | None, elapsed_s: float) -> tuple[bool, bool]:
-        """Whether to stop and whether to save; the ranks agree, since clocks and signals differ."""
+    def _look(self) -> None:
+        """Evaluate and sample where it is time for that."""
+        step, last = self.progress.step, self.recipe.steps
+        # The last step's loss is known before it is saved: it may be the best.
+        if step % (self.settings.eval_every or last) == 0 or step == last:
+            self._evaluate()
+        self._sample_if_due()
+
+    def _save_is_wished(self, elapsed_s: float) -> bool:
+        """Whether to save now; raises Stopped where it is time to leave before the last step.
+
+        The ranks agree, since their clocks and signals differ.
+        """
         limit, every = self.settings.stop_after_s, self.settings.save_steps
-        stop = signum is not None or (limit is not None and elapsed_s > limit)
-        save = time.monotonic() - self._saved_at > self.settings.save_every_s
+        wishes: list[float] = [
+            *(self.signals.received == signum for signum in ASKING),
+            limit is not None and elapsed_s > limit,
+            time.monotonic() - self._saved_at > self.settings.save_every_s,
+        ]
         if self.world.ranks > 1:
-            wishes = sent(torch.tensor([stop, save], dtype=torch.float32), self.choices.device)
-            now, before = on_host(self.world.sum(wishes)), self._wished
+            mine = sent(torch.tensor(wishes, dtype=torch.float32), self.choices.device)
+            now, before = on_host(self.world.sum(mine)), self._wished
             self._wished = now
             # On a GPU those of the step before count, so that nothing waits for this one.
-            stop, save = (wish > 0 for wish in (now if self.choices.device == "cpu" else before)())
-        return stop, save or bool(every and self.progress.step % every == 0)
+            wishes = (now if self.choices.device == "cpu" else before)()
+        *asking, late, save = wishes
+        signum = next((s for s, wish in zip(ASKING, asking, strict=True) if wish), None)
+        if (signum or late) and self.progress.step < self.recipe.steps:
+            raise Stopped(self.progress.step, signum)
+        return bool(save or (every and self.progress.step % every == 0))
 
     def _step(self, tokens_BT: Tokens) -> None:
         """One optimizer step over this rank's sequences, a micro-batch at a time."""
@@ -215,6 +231,9 @@ class Loop:
                     part = self.objective(micro_BT) / self.recipe.batch_tokens
                 torch.autograd.backward(part * ranks)
             loss += part.detach()
+            # The ranks would have to agree: they stop between steps only.
+            if self.signals.received and ranks == 1 and number < len(parts):
+                raise Stopped(self.progress.step, self.signals.received)
         return loss
 
     def _read_numbers(self) -> None:
@@ -334,12 +353,15 @@ class Loop:
             try:
                 self.saver.save(model, optimizer, state)
             except CheckpointError as error:
-                self.log.write("fault", step=self.progress.step, problem=str(error))
-                self.live.note(str(error))
+                self._problem(str(error))
                 self.saver.save(model, optimizer, state)
         self.saved_step, self._saved_at = self.progress.step, time.monotonic()
         self._wished = NO_WISHES  # that this step be saved was wished once more by now
         self.log.write("save", step=self.progress.step)
+
+    def _problem(self, text: str) -> None:
+        self.log.write("fault", step=self.progress.step, problem=text)
+        self.live.note(text)
 
     def _finish(self) -> None:
         """Save, and wait until it is on disk."""

@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -118,7 +119,7 @@ def checkpoint(folder: Path, saves: int = 4) -> list[Row]:
     weights = {name: p.detach() for name, p in model.named_parameters()}
     moments = {f"{kind}/{n}": p.clone() for kind in ("exp_avg", "exp_avg_sq")
                for n, p in weights.items()}  # fmt: skip
-    saver, waits, writes = Checkpointer(folder / "checkpoints", keep=2), [], []
+    saver, waits, writes = Checkpointer(folder / "checkpoints", keep=2, note=warnings.warn), [], []
     for step in range(saves):
         started = time.monotonic()
         saver.save(weights, moments, {"step": step, "val_loss": None})

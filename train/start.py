@@ -274,9 +274,10 @@ def _about_memory(
 ) -> str:
     item_bytes = 4 if choices.dtype == "float32" else 2
     recompute = settings.checkpoint_activations
-    needs = asdict(memory(config, choices.micro_batch, item_bytes, recompute=recompute))
-    if world.sharded:
-        needs |= {part: needs[part] // world.ranks for part in ("weights", "gradients", "moments")}
+    split = world.ranks if world.sharded else 1
+    needs = asdict(
+        memory(config, choices.micro_batch, item_bytes, recompute=recompute, split=split)
+    )
     parts = ", ".join(f"{part} {size / 1e6:,.0f}" for part, size in needs.items())
     return f"memory: about {sum(needs.values()) / 1e6:,.0f} MB: {parts}"
 
@@ -323,7 +324,7 @@ def _loop(
         shards.split("train"), config.n_ctx, rows, settings.seed, world.rank, world.ranks
     )
     windows = list(held_out(shards.split("val"), config.n_ctx, settings.eval_tokens or 0))
-    log = RunLog(folder / "log.jsonl" if world.first else None)
+    log = RunLog(folder / "log.jsonl" if world.first else None, live.note)
     loop = Loop(model, recipe, settings, choices, batches, windows, log, live, folder, world)
     if world.first:
         loop.sampler = _sampler(folder, settings, shards, sharded=world.sharded)

@@ -1,9 +1,11 @@
-"""Ctrl-C and SIGTERM as wishes that the loop grants at its next step."""
+"""Ctrl-C and SIGTERM as wishes that the loop grants at its next step, or within a long one."""
 
 import signal
 import threading
 from types import FrameType
 from typing import Any
+
+ASKING = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
@@ -15,7 +17,7 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
+            for signum in ASKING:
                 self._before[signum] = signal.signal(signum, self._note)
         return self
 

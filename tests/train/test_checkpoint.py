@@ -1,14 +1,17 @@
+import errno
 import json
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
+from train import checkpoint
 from train.checkpoint import Checkpointer, load
 from train.errors import CheckpointError
 
 
-def save(run, step, val_loss=None, keep=2):
-    saver = Checkpointer(run / "checkpoints", keep)
+def save(run, step, val_loss=None, keep=2, note=pytest.fail):
+    saver = Checkpointer(run / "checkpoints", keep, note)
     weights = {"w": torch.full((64,), float(step))}
     saver.save(weights, {"exp_avg/w": torch.zeros(64)}, {"step": step, "val_loss": val_loss})
     saver.wait()
@@ -100,8 +103,59 @@ def test_a_save_that_fails_names_the_newest_that_stands(tmp_path, monkeypatch):
     assert names(tmp_path) == ["step-000000001"]
 
 
+FULL = [
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EDQUOT, "Disk quota exceeded"),
+    # What safetensors raises on a disk that is full.
+    SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+]
+
+
+@pytest.fixture
+def disk_for(monkeypatch):
+    """A disk on which so many checkpoints fit; on any other save it raises the error given."""
+    real = checkpoint.save_file
+
+    def fill(run, number, error):
+        def limited(tensors, path):
+            if len(list((run / "checkpoints").glob("step-*"))) >= number:
+                raise error
+            real(tensors, path)
+
+        monkeypatch.setattr("train.checkpoint.save_file", limited)
+
+    return fill
+
+
+@pytest.mark.parametrize("error", FULL, ids=["disk", "quota", "safetensors"])
+def test_on_a_full_disk_older_ones_make_room_but_not_the_newest_nor_the_best(
+    tmp_path, disk_for, error
+):
+    for step, loss in [(1, None), (2, 2.0), (3, None), (4, 3.0)]:
+        save(tmp_path, step, loss, keep=5)
+    disk_for(tmp_path, 3, error)
+    told = []
+    save(tmp_path, 5, keep=5, note=told.append)
+    assert names(tmp_path) == [f"step-00000000{n}" for n in (2, 4, 5)]
+    assert told == ["the disk is full: step-000000001, step-000000003 made room for the newest"]
+    disk_for(tmp_path, 2, error)
+    with pytest.raises(CheckpointError, match="newest that is complete: step-000000005"):
+        save(tmp_path, 6, keep=5, note=told.append)
+    assert names(tmp_path) == [f"step-00000000{n}" for n in (2, 5)]
+    assert load(tmp_path, note=pytest.fail).step == 5
+
+
+def test_an_error_of_the_disk_itself_removes_nothing(tmp_path, disk_for):
+    for step in (1, 2, 3):
+        save(tmp_path, step, keep=5)
+    disk_for(tmp_path, 0, OSError(errno.EIO, "Input/output error"))
+    with pytest.raises(CheckpointError, match="Input/output error"):
+        save(tmp_path, 4, keep=5)
+    assert len(names(tmp_path)) == 3
+
+
 def test_the_state_on_disk_is_that_of_the_moment_of_saving(tmp_path):
-    saver = Checkpointer(tmp_path / "checkpoints", 2)
+    saver = Checkpointer(tmp_path / "checkpoints", 2, pytest.fail)
     weights = {"w": torch.zeros(1_000_000)}
     saver.save(weights, {}, {"step": 1, "val_loss": None})
     weights["w"].fill_(7)

@@ -43,6 +43,24 @@ def test_flops_are_those_that_torch_counts():
     assert counter.get_total_flops() / 192 == products
 
 
+def test_weights_that_are_split_leave_room_for_more_sequences(monkeypatch):
+    config = PRESETS["gpt2-xl"].config
+    whole, eighth = memory(config, 1, 2), memory(config, 1, 2, split=8)
+    assert eighth.moments == whole.moments // 8
+    assert whole.weights // 8 < eighth.weights < whole.weights // 4
+    # The default recipe on eight GPUs of 40 GB: 25 GB of weights, gradients, moments do not leave
+    # much, a split run has 12 GB more.
+    monkeypatch.setattr("train.choices.free_memory", lambda _: 40 << 30)
+    monkeypatch.setattr("train.choices.device_of", lambda _: "cuda")
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "A100")
+    settings = TrainSettings(dtype="bfloat16", shard=True)
+    found = [
+        choose(replace(settings, shard=shard), PRESETS["gpt2-xl"], 8).micro_batch
+        for shard in (False, True)
+    ]
+    assert found[0] < found[1]
+
+
 def test_gpt2_small_costs_what_is_known():
     recipe = PRESETS["gpt2"]
     assert flops_per_token(recipe.config) == pytest.approx(7.98e8, rel=0.01)

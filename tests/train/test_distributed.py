@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SHORT = ["--steps", "12", "--warmup-steps", "4", "--eval-every", "6"]
 
 
-def two_ranks(*words):
+def two_ranks(*words, program=("-m", "train")):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
     world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "train", *words], cwd=ROOT, stdout=subprocess.DEVNULL,
+            [sys.executable, *program, *words], cwd=ROOT, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True,
             env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)},
         )
@@ -90,3 +90,29 @@ def test_a_stopped_run_of_two_ranks_needs_only_resume_and_goes_on_bit_for_bit(
         for out in ("whole", "cut")
     )
     assert len(whole) == 2 and whole == cut
+
+
+# The second rank alone is sent a signal, at step 5.
+INTERRUPTED = """
+import os, signal, sys
+from train.__main__ import main
+from train.loop import Loop
+
+step = Loop._step
+
+def _step(self, tokens):
+    step(self, tokens)
+    if self.world.rank == 1 and self.progress.step == 5:
+        os.kill(os.getpid(), signal.SIGINT)
+
+Loop._step = _step
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_signal_to_one_rank_stops_all_and_is_named(shards_folder, tiny, tmp_path):
+    words = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny, *SHORT]
+    codes, errors = two_ranks(*words, program=("-c", INTERRUPTED))
+    assert codes == [130, 130], errors
+    assert "stopped by SIGINT after step 5" in errors[0]
+    assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000005"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,32 @@ def test_a_signal_saves_and_leaves(
     assert weights(tmp_path / "run") == weights(whole_run)
 
 
+def test_a_signal_in_a_long_step_leaves_it_undone(
+    shards_folder, tiny, tmp_path, whole_run, monkeypatch, capsys
+):
+    from train.loss import LanguageModelLoss
+
+    forward, passes = LanguageModelLoss.forward, []
+
+    def interrupted(self, ids):
+        if self.training:
+            passes.append(len(ids))
+            if len(passes) == 4 * 12 + 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+        return forward(self, ids)
+
+    options = [*tiny, "--micro-batch", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(LanguageModelLoss, "forward", interrupted)
+        assert train(shards_folder, tmp_path / "run", *options) == 75
+    assert len(passes) == 4 * 12 + 2
+    assert "stopped by SIGTERM after step 12" in capsys.readouterr().err
+    assert main(["--out", str(tmp_path / "run"), "--resume"]) == 0
+    assert train(shards_folder, tmp_path / "whole", *options) == 0
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+
+
 def test_the_second_interrupt_leaves_at_once(shards_folder, tiny, tmp_path, monkeypatch):
     from train.loop import Loop
 
@@ -243,7 +270,7 @@ def test_every_key_of_the_log_is_explained(whole_run, tmp_path):
 def test_a_log_holds_any_text_whatever_the_locale(tmp_path):
     code = (
         "import sys; from pathlib import Path; from train.log import RunLog\n"
-        "log = RunLog(Path(sys.argv[1]))\n"
+        "log = RunLog(Path(sys.argv[1]), print)\n"
         "log.write('sample', step=1, text=chr(0x65E5)); log.cut(1)"
     )
     path = tmp_path / "log.jsonl"
@@ -311,6 +338,29 @@ def test_a_step_that_is_not_finite_is_left_out_and_its_documents_named(
     assert 1 < len(set(faults[0]["documents"])) == len(faults[0]["urls"])
     assert all(url.startswith("https://") for url in faults[0]["urls"])
     assert lines(tmp_path / "run", "eval")[-1]["val_loss"] < 3.6
+
+
+def test_a_step_left_out_that_a_kill_undid_counts_once(
+    shards_folder, tiny, tmp_path, poisoned, monkeypatch
+):
+    from train.loop import Loop
+
+    step, run = Loop._step, tmp_path / "run"
+
+    def killed(self, tokens):
+        step(self, tokens)
+        if self.progress.step == 15:
+            raise KeyboardInterrupt  # nothing is saved
+
+    poisoned({5, 12})
+    options = [*tiny, "--save-steps", "10", "--eval-every", "0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_step", killed)
+        assert train(shards_folder, run, *options) == 130
+    assert train(shards_folder, run, *options, "--resume") == 0
+    faults = [(f["step"], f.get("undone")) for f in lines(run, "fault")]
+    assert faults == [(6, None), (13, True), (13, None)]
+    assert [s for s, _ in losses(run)] == list(range(1, 41))
 
 
 def test_three_such_steps_in_a_row_stop_the_run(shards_folder, tiny, tmp_path, poisoned, capsys):
@@ -418,6 +468,50 @@ def test_a_full_disk_is_noted_and_the_run_goes_on(
     problem = next(f for f in lines(tmp_path / "run", "fault"))["problem"]
     assert "No space left" in problem and "step-000000010" in problem
     assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000040"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder that holds 64 KiB: a real file system of that size."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True
+    )
+    if made.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_lines_that_find_no_room_are_written_when_there_is(small_disk):
+    from train.log import RunLog
+
+    told = []
+    log, filler = RunLog(small_disk / "log.jsonl", told.append), small_disk / "filler"
+    log.write("step", step=1, text="a" * 5000)
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    for step in (2, 3, 4):
+        log.write("step", step=step, text="b" * 3000)
+    assert told == [f"{log.path}: No space left on device; its lines wait in memory"]
+    filler.unlink()
+    log.write("step", step=5)
+    log.close()
+    assert [e["step"] for e in lines(small_disk, "step")] == [1, 2, 3, 4, 5]
+    assert len(told) == 1
+
+
+def test_lines_that_never_find_room_are_said_to_be_lost(monkeypatch):
+    from train.log import RunLog
+
+    told = []
+    log = RunLog(Path("/dev/full"), told.append)
+    log.write("step", step=1)
+    log.write("step", step=2)
+    log.close()
+    assert told[-1] == "/dev/full: no room was found for the last 2 lines; they are lost"
 
 
 def test_two_trainers_in_one_folder_are_refused(shards_folder, tiny, tmp_path, capsys):
