@@ -5,7 +5,7 @@ may be given with any command that reads them, as `--links.karma-min 5` or `--pr
 are taken out here, since they are the same for all.
 
 Exit codes: 0 done; 1 failed; 2 usage or settings; 3 finished, but a quality gate failed; 130 after
-Ctrl-C and 75 after SIGTERM, both resumable.
+Ctrl-C, 75 after SIGTERM or `train --stop-after`: both go on (`train` with --resume).
 """
 
 import os
@@ -118,7 +118,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
 
 def _run(tokens: Sequence[str]) -> int:
-    rest, overrides = split_overrides(tokens)
+    # The trainer reads its own words, of which --profile is one.
+    own = bool(tokens) and tokens[0] in TRAINER_COMMANDS
+    rest, overrides = (list(tokens), {}) if own else split_overrides(tokens)
     command, bound, unparsed = make_app().parse_args(rest, exit_on_error=False)
     extra = {}
     if "overrides" in unparsed:

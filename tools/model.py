@@ -21,6 +21,7 @@ from pipeline.engine.files import discard, write_durably
 from pipeline.engine.manifest import DEAR_S
 from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
+from train.log import read_log
 from train.settings import TrainSettings, checked, from_options
 
 COMMIT = "webtext.json"
@@ -102,13 +103,8 @@ def model_status(folder: Path) -> dict[str, Any] | None:
     return _row("done", steps[-1]["step"] if steps else 0, 1, commit["digest"])
 
 
-def read_log(model: Path) -> list[dict[str, Any]]:
-    """The trainer's log.jsonl."""
-    return _json_lines((model / "log.jsonl").read_text(encoding="utf-8"))
-
-
 def _json_lines(text: str) -> list[dict[str, Any]]:
-    # Not splitlines(): JSON leaves U+2028 and its like as they are, and a model may say them.
+    # Not splitlines(): a sample may hold U+2028 and its like.
     return [json.loads(line) for line in text.split("\n") if line]
 
 

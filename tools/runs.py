@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StageError
+from train.log import read_log
 
 
 def is_run(folder: Path) -> bool:
@@ -24,11 +25,12 @@ def run_status(folder: Path) -> dict[str, Any]:
     """The object above; StageError if run.json or the log is none of the trainer's."""
     try:
         steps = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]["steps"]
-        last = _last_entries(folder / "log.jsonl")
+        last = {entry["kind"]: entry for entry in read_log(folder)}
     except (ValueError, KeyError, TypeError) as error:
         raise StageError(f"{folder} is no run of this trainer: {error!r}") from None
     step = last.get("step", {})
-    at = max((entry["step"] for entry in last.values()), default=0)
+    # Faults of steps that a kill undid stay in the log, and say nothing of how far the run is.
+    at = max((entry["step"] for kind, entry in last.items() if kind != "fault"), default=0)
     saved = [int(path.name[5:]) for path in folder.glob("checkpoints/step-*[0-9]")]
     found = {
         "state": "training" if _is_held(folder / "lock") else "done" if at >= steps else "stopped",
@@ -41,16 +43,6 @@ def run_status(folder: Path) -> dict[str, Any]:
         "saved_step": max(saved, default=None),
     }
     return {"run": found}
-
-
-def _last_entries(log: Path) -> dict[str, dict[str, Any]]:
-    """The last line of each kind; the trainer may be in the middle of writing one more."""
-    last: dict[str, dict[str, Any]] = {}
-    if log.is_file():
-        for line in log.read_text(encoding="utf-8").split("\n")[:-1]:
-            entry = json.loads(line)
-            last[entry["kind"]] = entry
-    return last
 
 
 def _is_held(lock: Path) -> bool:

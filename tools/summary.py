@@ -8,7 +8,8 @@ from rich.console import Console
 
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.reasons import Reason
-from tools.model import COMMIT, read_log
+from tools.model import COMMIT
+from train.log import read_log
 
 FUNNEL = ("links", "pages", "documents", "corpus")
 REASONS = 6  # of each stage

@@ -18,6 +18,7 @@ from train.errors import DataError
 from train.permutation import Permutation
 
 BLOCK = 4096  # samples whose places are computed at once: one by one numpy costs ten times as much
+AHEAD = 2  # batches that are read before they are wanted
 ALIVE_S = 5.0  # how often a wait for the reading thread looks whether there is one
 
 
@@ -132,9 +133,9 @@ class Batches:
         return places
 
 
-def prefetched(batches: Batches, start: int, depth: int = 2) -> Iterator[Tokens]:
+def prefetched(batches: Batches, start: int) -> Iterator[Tokens]:
     """Batches from step `start` on, read ahead in a thread; its errors are raised here."""
-    ready: queue.Queue[Tokens | BaseException] = queue.Queue(depth)
+    ready: queue.Queue[Tokens | BaseException] = queue.Queue(AHEAD)
     closed = threading.Event()
 
     def put(item: Tokens | BaseException) -> None:

@@ -7,11 +7,13 @@ On a CPU ours and nanoGPT's, each in a process of its own, take turns, step by s
 tokens, so that both meet the same neighbours; the figures are medians of paired ratios of CPU time
 and of wall time, and the largest memory of each process. nanoGPT's model.py is loaded from its own
 checkout; its loop's step is fp32, AdamW and clipping, as its train.py does on a CPU.
-On a GPU the four sizes are timed with compiled blocks and with the whole model compiled.
+On a GPU the four sizes are timed with compiled blocks, the smaller two also with the whole model
+compiled, in steps of several passes as the trainer makes them; no row begins after eight minutes.
 """
 
 import argparse
 import contextlib
+import gc
 import importlib.util
 import json
 import multiprocessing
@@ -31,7 +33,7 @@ from torch import Tensor
 
 from train.allocator import keep_freed_memory
 from train.bf16 import MasterAdamW
-from train.choices import BF16_MASTER, CPU_PASS_TOKENS, cpu_has_bf16
+from train.choices import BF16_MASTER, PASS_TOKENS, choose, cpu_has_bf16
 from train.config import PRESETS, GPTConfig
 from train.cost import CONVENTION, flops_per_token, peak_flops
 from train.errors import SettingsError, TrainError
@@ -59,12 +61,18 @@ CPU_SHAPES = {
     "6 x 384, 64 x 256": Shape(GPTConfig(6, 6, 384, 256, 65, vocab_multiple=1), 64, 256),
     "GPT-2 small, 4 x 256": Shape(GPTConfig(), 4, 256),
 }
-CUDA_SIZES = {"gpt2": 32, "gpt2-medium": 16, "gpt2-large": 8, "gpt2-xl": 4}
-Step = Callable[[Tensor], float]
+# Compiling the whole of the larger two takes minutes: it makes one graph of 36 and 48 layers.
+CUDA_ROWS = [
+    *((size, "block") for size in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")),
+    *((size, "whole") for size in ("gpt2", "gpt2-medium")),
+]
+PASSES = 8  # of a step on a GPU: the update is paid by all of them, as in training
+CUDA_START_S = 480.0  # no row begins later
+Step = Callable[[Tensor], Tensor | float]
 
 
-def our_step(shape: Shape, device: str, *, compiled: str, dtype: str) -> Step:
-    """A step of ours; `compiled` is "no", "block" or "whole"."""
+def our_step(shape: Shape, device: str, *, compiled: str, dtype: str, rows: int = 0) -> Step:
+    """A step of ours, `rows` sequences a pass; `compiled` is "no", "block" or "whole"."""
     model = GPT(shape.config)
     model.reset_parameters(1)
     model.to(device).train()
@@ -73,14 +81,13 @@ def our_step(shape: Shape, device: str, *, compiled: str, dtype: str) -> Step:
     objective: Any = LanguageModelLoss(model)
     if compiled == "whole":
         objective.compile()
-    most = shape.rows if device == "cuda" else CPU_PASS_TOKENS // shape.time
-    rows = min(shape.rows, most)
+    rows = rows or min(shape.rows, PASS_TOKENS[device] // shape.time)
     optimizer = (
         MasterAdamW(model, TrainSettings(), accumulates=rows < shape.rows)
         if dtype == BF16_MASTER else adamw(model, TrainSettings())
     )  # fmt: skip
 
-    def step(ids_BT: Tensor) -> float:
+    def step(ids_BT: Tensor) -> Tensor:
         loss = torch.zeros((), device=device)
         for part_BT in torch.split(ids_BT, rows):
             with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
@@ -88,7 +95,7 @@ def our_step(shape: Shape, device: str, *, compiled: str, dtype: str) -> Step:
             part.backward()
             loss += part.detach()
         update(optimizer, loss, RATE, CLIP)
-        return float(loss)
+        return loss
 
     return step
 
@@ -178,7 +185,7 @@ def _serve(pipe: Any, make: Callable[[], Step], shape: Shape, threads: int) -> N
         return
     while (number := pipe.recv()) is not None:
         cpu, wall = time.process_time(), time.monotonic()
-        loss = step(data[number % len(data)])
+        loss = float(step(data[number % len(data)]))
         pipe.send((loss, time.process_time() - cpu, time.monotonic() - wall))
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10)
 
@@ -235,28 +242,38 @@ def _our_cpu_step(shape: Shape, *, compiled: str, dtype: str) -> Step:
     return our_step(shape, "cpu", compiled=compiled, dtype=dtype)
 
 
-def on_cuda(steps: int = 10) -> list[dict[str, Any]]:
-    """The four sizes at context 1,024; the micro-batch is halved until it fits."""
-    rows = []
-    for name, most in CUDA_SIZES.items():
-        for compiled in ("block", "whole"):
-            row = {"model": name, "compiled": compiled, "device": torch.cuda.get_device_name()}
-            rows.append({**row, **_cuda_size(PRESETS[name].config, most, compiled, steps)})
-            print(rows[-1], file=sys.stderr)  # noqa: T201 (progress)
+def on_cuda(only: str, steps: int = 5) -> list[dict[str, Any]]:
+    """The sizes at context 1,024, each row told when it is there."""
+    rows, started = [], time.monotonic()
+    for name, compiled in CUDA_ROWS:
+        if only not in f"{name} {compiled}":
+            continue
+        row = {"model": name, "compiled": compiled, "device": torch.cuda.get_device_name()}
+        if time.monotonic() - started > CUDA_START_S:
+            found: dict[str, Any] = {"tokens_per_s": None, "problem": "no time was left"}
+        else:
+            recipe, settings = PRESETS[name], TrainSettings(preset=name, device="cuda")
+            micro = choose(settings, recipe).micro_batch
+            found = _cuda_size(recipe.config, micro, compiled, steps)
+        rows.append({**row, **found})
+        print(rows[-1], file=sys.stderr, flush=True)  # noqa: T201 (progress)
     return rows
 
 
 def _cuda_size(config: GPTConfig, rows: int, compiled: str, steps: int) -> dict[str, Any]:
-    # What was compiled for other shapes would make this one's compiled with variable sizes.
+    """One row, at `rows` sequences a pass or as many halvings fewer as fit."""
+    # What was compiled for other shapes would make this one's compiled with variable sizes; and
+    # compiled blocks hold themselves, so that only a collection lets go of their weights.
     torch.compiler.reset()
+    gc.collect()
+    torch.cuda.empty_cache()
     try:
-        rate, warm_s = _cuda_rate(Shape(config, rows, config.n_ctx), compiled, steps)
+        rate, warm_s = _cuda_rate(Shape(config, PASSES * rows, config.n_ctx), rows, compiled, steps)
     except torch.OutOfMemoryError:
         rate = warm_s = 0.0
     if not rate:  # out of the handler: the error holds on to the model and all it allocated
         if rows == 1:
             return {"micro_batch": 1, "tokens_per_s": None, "problem": "out of memory"}
-        torch.cuda.empty_cache()
         return _cuda_size(config, rows // 2, compiled, steps)
     peak, flops = peak_flops(torch.cuda.get_device_name()), rate * flops_per_token(config)
     # nanoGPT's and PaLM's way: 6 N with the position table left out, all pairs of positions.
@@ -273,13 +290,14 @@ def _cuda_size(config: GPTConfig, rows: int, compiled: str, steps: int) -> dict[
     }
 
 
-def _cuda_rate(shape: Shape, compiled: str, steps: int) -> tuple[float, float]:
-    """Tokens a second, and the seconds of three steps before that."""
-    step = our_step(shape, "cuda", compiled=compiled, dtype="bfloat16")
+def _cuda_rate(shape: Shape, rows: int, compiled: str, steps: int) -> tuple[float, float]:
+    """Tokens a second, and the seconds of two steps before that."""
+    step = our_step(shape, "cuda", compiled=compiled, dtype="bfloat16", rows=rows)
     ids = batches(shape, 1)[0].cuda()
     started = time.monotonic()
-    for _ in range(3):
+    for _ in range(2):
         step(ids)
+    torch.cuda.synchronize()
     warm_s = time.monotonic() - started
     torch.cuda.reset_peak_memory_stats()
     started = time.monotonic()
@@ -304,7 +322,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--device cpu needs --nanogpt PATH")
     try:
         rows = (
-            on_cuda() if options.device == "cuda"
+            on_cuda(options.only) if options.device == "cuda"
             else on_cpu(
                 options.nanogpt, options.threads, options.seconds, options.only, bf16=options.bf16
             )

@@ -7,8 +7,8 @@ that is 2 + 4 + 8 bytes and 2 of gradient: the 16 of fp32. Checkpoints hold the 
 is that of every run, and `--dtype` may change on resume.
 
 Worth it only where the CPU multiplies bf16 (AMX, AVX512_BF16); elsewhere bf16 is many times slower
-than fp32. To do without it, delete this file, its test, BF16_MASTER and its uses in choices.py and
-settings.py, the two uses of MasterAdamW in loop.py, and a row of benchmark.py.
+than fp32. To do without it, delete this file, its test, BF16_MASTER and its uses in choices.py,
+benchmark.py and parity.py, a word in settings.py, and the two uses of MasterAdamW in loop.py.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from train.optimizer import decay_groups
 from train.settings import TrainSettings
 
 # Weights of one kernel call: master, moments and gradient of so many stay in a core's cache, so
-# that all is read once. 124 M weights, one thread: 0.17 s; at once 0.27 s.
+# that all is read once (BENCHMARKS.md).
 CHUNK = 1 << 18
 
 

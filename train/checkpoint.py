@@ -86,7 +86,7 @@ class Checkpointer:
             "model": self._copied("model", model),
             "optimizer": self._copied("optimizer", optimizer),
         }
-        if torch.cuda.is_available():
+        if any(tensor.is_cuda for tensor in model.values()):
             torch.cuda.synchronize()
         self._writer = threading.Thread(target=self._write, args=(copies, state), daemon=True)
         self._writer.start()

@@ -1,12 +1,13 @@
 """What is chosen by the machine and the size of the model, each choice with its reason.
 
 The reasons were measured against nanoGPT on two cores: at 4 layers x 128 every accelerator loses to
-eager fp32; at 6 x 384 compiled blocks with autocast win 2.4 times where the CPU multiplies bf16.
-Where it does not, bf16 products take seven times as long and compiling wins 2 % (BENCHMARKS.md).
+eager fp32; on a CPU without bf16 instructions bf16 products take seven times as long, and compiling
+wins a few per cent (BENCHMARKS.md).
 """
 
 import os
 import shutil
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,19 +16,21 @@ from typing import Any
 import torch
 
 from train.config import GPTConfig, Recipe
-from train.cost import memory
+from train.cost import Memory, cost, memory, sustained_flops
 from train.errors import SettingsError
 from train.settings import TrainSettings
 
 # Below this many multiplications a token (weights of the blocks) overheads eat every gain.
 TINY_WEIGHTS = 3_000_000
 COMPILE_HOURS = 0.25  # shorter runs do not earn back the minute that compiling takes on two cores
-# bf16 parameters with fp32 master weights (train/bf16.py). From so many weights on they were seen
-# to win by more than autocast, on a CPU that multiplies bf16 (85 M weights: 2.9 against 1.9 times
-# nanoGPT); at 10 M autocast won.
+# bf16 parameters with fp32 master weights (train/bf16.py). From so many weights on, prototypes of
+# them won by more than autocast did, on a CPU that multiplies bf16; at 10 M autocast won.
 BF16_MASTER = "bfloat16-master"
 MASTER_WEIGHTS = 50_000_000
-CPU_PASS_TOKENS = 8192  # more of them in one pass leave every cache and gain nothing
+# More tokens in one pass gain nothing: on a CPU they leave every cache, on a GPU they only take
+# memory.
+PASS_TOKENS = {"cpu": 8192, "cuda": 65_536}
+COMPILERS = {"cpu": "C++ compiler", "cuda": "C compiler or Python.h, which Triton needs,"}
 AS_BEFORE = "as the run began"
 
 
@@ -58,17 +61,16 @@ def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
         torch.cuda.get_device_name() if device == "cuda" else "no GPU asked for or found"
     )
     dtype, reasons["dtype"] = _dtype(settings, recipe.config, device, ranks)
-    compiled, reasons["compile"] = _compile(settings, recipe, device)
+    threads = settings.threads or _cores()
+    compiled, reasons["compile"] = _compile(settings, recipe, device, threads)
     rows = recipe.batch_tokens // recipe.config.n_ctx
     if rows % ranks:
         raise SettingsError(
             f"{rows} sequences a step cannot be shared by {ranks} processes; change --batch-tokens"
         )
-    split = ranks if settings.shard else 1
     micro, reasons["micro_batch"] = _micro_batch(
-        settings, recipe.config, device, rows // ranks, dtype, split
+        settings, recipe.config, device, rows // ranks, dtype, ranks
     )
-    threads = settings.threads or _cores()
     return Choices(device, dtype, compiled, micro, threads, reasons)
 
 
@@ -109,7 +111,7 @@ def _repeatable(
     old, device = before["choices"], device_of(settings.device)
     same, masters = device == old["device"], device == "cpu" and ranks == 1
     rows = recipe.batch_tokens // recipe.config.n_ctx // ranks
-    compiles = device == "cuda" or _compiler()
+    compiles = _compiler(device)
     return {
         "dtype": (
             old["dtype"],
@@ -161,24 +163,30 @@ def cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
-def _compile(settings: TrainSettings, recipe: Recipe, device: str) -> tuple[bool, str]:
+def _compile(
+    settings: TrainSettings, recipe: Recipe, device: str, threads: int
+) -> tuple[bool, str]:
     if settings.compile != "auto":
         return settings.compile == "on", "as set"
+    if not _compiler(device):
+        return False, f"no {COMPILERS[device]} here"
     if device == "cuda":
         return True, "one block, compiled once for all layers"
-    if not _compiler():
-        return False, "no C++ compiler here"
-    weights = recipe.config.parameters(embeddings=False)
-    if weights < TINY_WEIGHTS:
+    if recipe.config.parameters(embeddings=False) < TINY_WEIGHTS:
         return False, "so small a model gains nothing"
-    hours = 6 * weights * recipe.batch_tokens * recipe.steps / 5e10 / 3600  # 50 GFLOP/s a core
-    if hours < COMPILE_HOURS:
+    hours = cost(recipe, sustained_flops(device, threads)).hours
+    if hours is not None and hours < COMPILE_HOURS:
         return False, "the run is too short to pay for compiling"
     return True, "one block, compiled once for all layers"
 
 
-def _compiler() -> bool:
-    return bool(shutil.which("c++") or shutil.which("g++"))
+def _compiler(device: str) -> bool:
+    """Whether torch.compile finds what it builds with."""
+    if device == "cpu":
+        return bool(shutil.which("c++") or shutil.which("g++"))
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    compilers = [os.environ.get("CC"), shutil.which("gcc"), shutil.which("clang")]
+    return header.is_file() and any(compilers)
 
 
 def _cores() -> int:
@@ -187,7 +195,7 @@ def _cores() -> int:
 
 
 def _micro_batch(
-    settings: TrainSettings, config: GPTConfig, device: str, rows: int, dtype: str, split: int
+    settings: TrainSettings, config: GPTConfig, device: str, rows: int, dtype: str, ranks: int
 ) -> tuple[int, str]:
     """The most sequences of a pass that divide the batch of a rank and fit into memory."""
     if settings.micro_batch:
@@ -196,17 +204,30 @@ def _micro_batch(
                 f"--micro-batch is {settings.micro_batch}; it must divide the {rows} of a step"
             )
         return settings.micro_batch, "as set"
-    item_bytes, recompute = (4 if dtype == "float32" else 2), settings.checkpoint_activations
-    room = free_memory(device) * (0.85 if device == "cuda" else 0.4)
+    # One rank halves the micro-batch where memory runs out all the same; several do not.
+    share = 0.4 if device == "cpu" else 0.85 if ranks == 1 else 0.8
+    room = free_memory(device) * share
 
     def needed(n: int) -> int:
-        return memory(config, n, item_bytes, recompute=recompute, split=split).total
+        return needs(settings, config, dtype, n, rows, ranks).total
 
-    fitting = [n for n in range(1, rows + 1) if rows % n == 0 and needed(n) <= room]
-    if device == "cpu":
-        fitting = [n for n in fitting if n * config.n_ctx <= CPU_PASS_TOKENS]
+    most = max(1, PASS_TOKENS[device] // config.n_ctx)
+    fitting = (n for n in range(1, min(most, rows) + 1) if rows % n == 0 and needed(n) <= room)
     micro = max(fitting, default=1)
     return micro, f"about {needed(micro) / 1e9:.2f} GB of {room / 1e9:.0f} GB to be used"
+
+
+def needs(
+    settings: TrainSettings, config: GPTConfig, dtype: str, micro_batch: int, rows: int, ranks: int
+) -> Memory:
+    """What a rank holds that takes so many of its `rows` of a step in a pass."""
+    split = ranks if settings.shard else 1
+    # DDP's buckets are of the size of all gradients, which grow beside them until the last pass.
+    twice = ranks > 1 and split == 1 and micro_batch < rows
+    return memory(
+        config, micro_batch, 4 if dtype == "float32" else 2, split=split,
+        gradients=2 if twice else 1, recompute=settings.checkpoint_activations,
+    )  # fmt: skip
 
 
 def free_memory(device: str) -> int:

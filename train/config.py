@@ -8,6 +8,8 @@ GPT-2's batch of 512 sequences of 1,024 tokens.
 from dataclasses import dataclass
 from typing import Literal
 
+Pattern = Literal["dense", "banded", "strided"]
+
 
 @dataclass(frozen=True)
 class GPTConfig:
@@ -24,7 +26,7 @@ class GPTConfig:
     norm: Literal["pre", "post"] = "pre"  # post: GPT-1, without a final norm
     # Odd layers of `banded` see the last `band` positions only (GPT-3, width unpublished, 256 is
     # GPT-Neo's); of `strided`, besides these, every band-th position (Child et al. 2019).
-    attention: Literal["dense", "banded", "strided"] = "dense"
+    attention: Pattern = "dense"
     band: int = 256
     qkv_bias: bool = True
     dropout: float = 0.0
@@ -42,7 +44,7 @@ class GPTConfig:
         """Channels of one attention head."""
         return self.n_embd // self.n_head
 
-    def layer_pattern(self, layer: int) -> Literal["dense", "banded", "strided"]:
+    def layer_pattern(self, layer: int) -> Pattern:
         """What this layer (from 0) may see: GPT-3 alternates dense and sparse layers."""
         return self.attention if layer % 2 == 1 else "dense"
 

@@ -3,6 +3,7 @@
 Plain arithmetic, no torch: other programs plan with it.
 """
 
+import re
 from dataclasses import dataclass
 
 from train.config import GPTConfig, Recipe
@@ -11,9 +12,11 @@ from train.config import GPTConfig, Recipe
 PEAKS = {
     "H200": 989e12,
     "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
     "H100": 989e12,
     "A100": 312e12,
     "L40S": 362e12,
+    "L40": 181e12,
     "L4": 121e12,
     "A10G": 70e12,
     "RTX 4090": 165e12,
@@ -48,11 +51,13 @@ def flops_per_token(config: GPTConfig) -> float:
 
 def peak_flops(device_name: str) -> float | None:
     """Dense bf16 FLOP/s of a device by its name; None where it is not known."""
-    return next((peak for part, peak in PEAKS.items() if part in device_name), None)
+    # Whole words: the L40 is no L4, the RTX A1000 no A100.
+    named = (peak for part, peak in PEAKS.items() if re.search(rf"\b{part}\b", device_name))
+    return next(named, None)
 
 
-# Model FLOPs a second of one core at GPT-2's shapes, in fp32, as the share of time that training
-# reaches: measured on two cores of an AVX2 server CPU (BENCHMARKS.md).
+# Model FLOPs a second of one core in fp32: 37e9 at 4 layers x 128, 54e9 at 6 x 384, 63e9 at GPT-2
+# small (AVX2, BENCHMARKS.md). The smallest, so that no run is promised too early.
 CPU_CORE_FLOPS = 4e10
 # The share of a GPU's peak that training reaches (llm.c on an H100: 38 % at 124M, 47 % at 1558M).
 GPU_USE = 0.4
@@ -81,13 +86,15 @@ def memory(
     *,
     recompute: bool = False,
     split: int = 1,
+    gradients: int = 1,
 ) -> Memory:
     """The memory of training with fp32 weights; `item_bytes` are those of a matrix product.
 
     `recompute` keeps only the input of each block (activation checkpointing), and one block's rest.
     Where FSDP2 splits the model over `split` ranks, each has its part of weights and moments, the
     embeddings and two blocks in one piece (that at work and the next), and gradients in one piece,
-    since they are summed over the ranks after the last pass of a step only.
+    since they are summed over the ranks after the last pass of a step only. `gradients` is how many
+    times they are there.
     """
     embeddings = (config.padded_vocab + config.n_ctx) * config.n_embd
     blocks = config.parameters(embeddings=False)
@@ -101,7 +108,11 @@ def memory(
     ends = 4 * config.n_embd * 4
     logits = min(tokens, 2048) * config.padded_vocab * 8 + 4 * config.padded_vocab * config.n_embd
     return Memory(
-        weights // split + gathered, weights, 2 * weights // split, tokens * (kept + ends), logits
+        weights=weights // split + gathered,
+        gradients=gradients * weights,
+        moments=2 * weights // split,
+        activations=tokens * (kept + ends),
+        logits=logits,
     )
 
 

@@ -1,7 +1,7 @@
 """Token shards: their files, what is known of their documents, and the held-out windows.
 
-Three layouts are read: the folder that `webtext shards` writes (shards.json; the format is
-described there), llm.c's `*train*.bin` / `*val*.bin` with their header, and nanoGPT's headerless
+Three layouts are read: the folder that `webtext shards` writes (`pipeline/tokens/shards.py`
+describes it), llm.c's `*train*.bin` / `*val*.bin` with their header, and nanoGPT's headerless
 train.bin / val.bin.
 """
 
@@ -20,6 +20,7 @@ from train.errors import DataError
 MAGIC, VERSION, HEADER_BYTES = 20240520, 1, 1024  # llm.c's .bin: 256 int32, then uint16 tokens
 INDEX_MAGIC, INDEX_HEADER_BYTES = b"WTIDX\0\0\1", 64
 GPT2_VOCAB, GPT2_EOT = 50_257, 50_256  # of files that do not say
+UNIGRAM_TOKENS = 4_000_000  # are enough to know how often each comes
 
 Ints = npt.NDArray[np.int64]
 Tokens = npt.NDArray[np.uint16]
@@ -59,7 +60,7 @@ class Shards:
     folder: Path
     files: tuple[TokenFile, ...]
     vocab_size: int
-    eot_id: int | None
+    eot_id: int
     text_bytes: dict[str, int]  # by split; empty where the files do not say
     digest: str
 
@@ -85,6 +86,7 @@ def open_shards(folder: Path) -> Shards:
         digest = _digest(
             about["vocab_size"], about["eot_id"], [f["xxh3_128"] for f in about["files"]]
         )
+        eot_id = int(about["eot_id"])
         text_bytes = {name: s["text_bytes"] for name, s in about["splits"].items()}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{about_path}: not a list of shards ({error!r}); write it anew") from None
@@ -96,7 +98,7 @@ def open_shards(folder: Path) -> Shards:
                 f"{path}: holds {file.tokens} tokens, shards.json says {tokens}; write it anew"
             )
         files.append(file)
-    return Shards(folder, tuple(files), about["vocab_size"], about["eot_id"], text_bytes, digest)
+    return Shards(folder, tuple(files), about["vocab_size"], eot_id, text_bytes, digest)
 
 
 def _open_plain(folder: Path) -> Shards:
@@ -144,14 +146,14 @@ def _token_file(path: Path, split: str, vocab_size: int) -> TokenFile:
     return TokenFile(path, split, HEADER_BYTES, int(head[2]), vocab_size)
 
 
-def unigram_entropy(shards: Shards, tokens_max: int = 4_000_000) -> float:
+def unigram_entropy(shards: Shards) -> float:
     """Entropy in nats of single training tokens: the loss of a model that knows only how often each
-    comes. A loss above it after warm-up says that something is wrong. Counts about `tokens_max`.
+    comes. A loss above it after warm-up says that something is wrong. Counts about UNIGRAM_TOKENS.
     """
     files = shards.split("train")
     counts = np.zeros(1 << 16, np.int64)
     for file in files:
-        counts += np.bincount(file.read(0, tokens_max // len(files)), minlength=1 << 16)
+        counts += np.bincount(file.read(0, UNIGRAM_TOKENS // len(files)), minlength=1 << 16)
     share = counts[counts > 0] / counts.sum()
     return float(-(share * np.log(share)).sum())
 

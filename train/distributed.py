@@ -1,7 +1,8 @@
 """Many processes, one run: under torchrun each rank takes its slice of every global batch.
 
-Rank 0 alone reads and writes the run's folder. Gradients are averaged by DistributedDataParallel,
-or, with `--shard`, weights and moments are split over the ranks by FSDP2.
+Rank 0 alone writes the run's folder; every rank reads run.json, the checkpoint that rank 0 found
+and the data, so that several machines must share them. Gradients are averaged by
+DistributedDataParallel, or, with `--shard`, weights and moments are split over the ranks by FSDP2.
 Without torchrun there is one rank and nothing here does anything.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
@@ -38,7 +40,7 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this rank reads and writes the run's folder and talks to people."""
+        """Whether this rank writes the run's folder and talks to people."""
         return self.rank == 0
 
     def share(self, make: Callable[[], T]) -> T:
@@ -78,14 +80,14 @@ class World:
         """The objective (which holds the model) with its gradients averaged over the ranks."""
         if self.ranks == 1:
             return objective
+        device = model.head_weight.device
         if not self.sharded:
-            ids = [torch.cuda.current_device()] if torch.cuda.is_available() else None
-            return DistributedDataParallel(
-                objective, device_ids=ids, gradient_as_bucket_view=True, static_graph=False
-            )
+            ids = [device] if device.type == "cuda" else None
+            return DistributedDataParallel(objective, device_ids=ids, gradient_as_bucket_view=True)
+        mesh = init_device_mesh(device.type, (self.ranks,))
         for block in model.blocks:
-            fully_shard(block)
-        fully_shard(objective)
+            fully_shard(block, mesh=mesh)
+        fully_shard(objective, mesh=mesh)
         return objective
 
     @contextmanager

@@ -4,7 +4,7 @@ TrainError
 ├── SettingsError    before any work: an option is wrong, or may not change on resume
 ├── DataError        the shards are missing or broken: names the file and the mend
 ├── BusyError        another process trains in this folder
-├── CheckpointError  no checkpoint can be read, or it does not fit the model
+├── CheckpointError  weights cannot be written or read, or do not fit the model
 ├── Diverged         three steps in a row were not finite
 ├── OutOfMemory      a step does not fit into the memory of the device
 └── Stopped          asked to stop; the last checkpoint holds everything
@@ -34,7 +34,7 @@ class BusyError(TrainError):
 
 
 class CheckpointError(TrainError):
-    """No usable checkpoint, or one of another model."""
+    """Weights that cannot be written or read, or are of another model."""
 
 
 class Diverged(TrainError):  # noqa: N818 (a state of the run, not a fault of the program)

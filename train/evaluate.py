@@ -68,21 +68,13 @@ class Score:
 
 
 @torch.no_grad()
-def score(
-    objective: nn.Module,
-    windows: Iterable[Tokens],
-    choices: Choices | None = None,
-    rows: int = ROWS,
-) -> Score:
-    """The loss over windows of tokens, each of which predicts all its tokens but the first.
-
-    `rows` windows of one length are taken at a time.
-    """
+def score(objective: nn.Module, windows: Iterable[Tokens], choices: Choices | None = None) -> Score:
+    """The loss over windows of tokens, each of which predicts all its tokens but the first."""
     device = next(objective.parameters()).device
     was_training = objective.training
     objective.eval()
     nats, tokens = 0.0, 0
-    for batch in stacked(windows, rows):
+    for batch in stacked(windows):
         ids_BT = torch.from_numpy(batch).to(device).long()
         with choices.autocast() if choices else nullcontext():
             nats += float(objective(ids_BT))
@@ -91,10 +83,10 @@ def score(
     return Score(nats, tokens)
 
 
-def stacked(windows: Iterable[Tokens], size: int) -> Iterator[Tokens]:
-    """Windows of one length at a time, up to `size` of them as rows of one array, in order."""
+def stacked(windows: Iterable[Tokens]) -> Iterator[Tokens]:
+    """Windows of one length at a time, up to ROWS of them as rows of one array, in order."""
     for _, group in itertools.groupby(windows, len):
-        while rows := list(itertools.islice(group, size)):
+        while rows := list(itertools.islice(group, ROWS)):
             yield np.stack(rows)
 
 
@@ -145,7 +137,7 @@ def token_losses(
     """File, first token and (T,) losses of each held-out window; loss t is for start + t + 1."""
     device, n_ctx = model.head_weight.device, model.config.n_ctx
     places = held_out_places(files, n_ctx, tokens)
-    for batch in stacked(held_out(files, n_ctx, tokens), ROWS):
+    for batch in stacked(held_out(files, n_ctx, tokens)):
         ids_BT = torch.from_numpy(batch).to(device).long()
         h_BTC = model.hidden(ids_BT[:, :-1])
         # A row at a time: the logits of all would take gigabytes at GPT-2's vocabulary.

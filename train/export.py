@@ -246,10 +246,9 @@ def export(settings: ExportSettings, note: Callable[[str], None]) -> dict[str, A
     tokenizer = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)
     if not tokenizer.is_file():
         note(f"{tokenizer}: no tokenizer there; the folder gets none")
-    eot_id = run["eot_id"] if run["eot_id"] is not None else model.config.vocab_size - 1
     dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
     difference = export_folder(
-        model, Path(settings.out), eot_id=eot_id, dtype=dtype,
+        model, Path(settings.out), eot_id=run["eot_id"], dtype=dtype,
         tokenizer=tokenizer if tokenizer.is_file() else None,
     )  # fmt: skip
     return {

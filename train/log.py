@@ -13,7 +13,8 @@ means in nats a token; a number that is not finite is null. By `kind`:
 - save: a checkpoint of this step is being written
 - fault: a step that was left out: loss, grad_norm, windows (file:first token of each sequence),
   documents (ids) and their urls ("" if not known), undone (true if the run went on from before that
-  step, and so made it again); or problem: what became of a checkpoint for lack of room
+  step, and so made it again); or problem: a checkpoint that could not be
+  written, or older ones that made room for it
 """
 
 import json
@@ -78,6 +79,16 @@ class RunLog:
             self.note(f"{self.path}: no room was found for the last {lost} lines; they are lost")
 
 
+def read_log(run: Path) -> list[dict[str, Any]]:
+    """The entries of a run's log.jsonl, if there is one; a line that is not whole is left out."""
+    path = run / "log.jsonl"
+    if not path.is_file():
+        return []
+    # Not splitlines(): JSON leaves U+2028 and its like as they are, and a model may say them.
+    whole = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in whole]
+
+
 def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry, ensure_ascii=False) + "\n"
 
@@ -102,10 +113,10 @@ class LiveLine:
         self._last = 0.0
         self._open = False
 
-    def show(self, text: str, *, now: bool = False) -> None:
+    def show(self, text: str) -> None:
         """Show the newest state, if it is time."""
         every = LIVE_S if self.terminal else PLAIN_S
-        if not now and time.monotonic() - self._last < every:
+        if time.monotonic() - self._last < every:
             return
         self._last = time.monotonic()
         if self.terminal:

@@ -2,7 +2,8 @@
 
 The state of a run is its weights, the optimizer's moments and the step number. Batches, learning
 rate and the random numbers of dropout are functions of (seed, step): a run that was killed and
-resumed is bit for bit the run that was not.
+resumed is bit for bit the run that was not. (On a GPU it is so but for the order of sums, which
+fused attention does not fix.)
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from train.cost import flops_per_token, peak_flops
 from train.data import Tokens, documents_in
 from train.distributed import World, like
 from train.errors import CheckpointError, Diverged, OutOfMemory, SettingsError, Stopped, TrainError
-from train.evaluate import ROWS, Score, score, stacked
+from train.evaluate import Score, score, stacked
 from train.log import LiveLine, RunLog, duration
 from train.loss import LanguageModelLoss
 from train.model import GPT
@@ -261,7 +262,9 @@ class Loop:
     def _line(self, step: int) -> str:
         flops = self._rate * flops_per_token(self.recipe.config)
         peak = peak_flops(self.choices.reasons["device"])
-        use = f"{flops / peak:.1%} MFU" if peak else f"{flops / 1e12:.2f} TFLOP/s"
+        use = f"{flops / 1e12:.2f} TFLOP/s"
+        if peak:
+            use = f"{flops / (peak * self.world.ranks):.1%} MFU"
         left = (self.recipe.steps - step) * self.recipe.batch_tokens / max(1e-9, self._rate)
         best = self.progress.best_val_loss
         held = f", held-out {best:.3f}" if best is not None else ""
@@ -315,7 +318,7 @@ class Loop:
         if self.world.sharded:
             found = score(self.objective, mine, self.choices)
             # Weights are gathered for every pass: each rank must make as many, counted or not.
-            passes = [sum(1 for _ in stacked(windows, ROWS)) for windows in slices]
+            passes = [sum(1 for _ in stacked(windows)) for windows in slices]
             for _ in range(max(passes) - passes[self.world.rank]):
                 score(self.objective, self.held_out[:1], self.choices)
         else:
@@ -389,6 +392,8 @@ class Loop:
         """Take over a checkpoint's optimizer and counts (the weights are in the model already)."""
         for p, name in self.names.items():
             keys = {kind: f"{kind}/{name}" for kind in MOMENTS}
+            if not checkpoint.optimizer:  # no step was finite until then
+                break
             if not checkpoint.optimizer.keys() >= set(keys.values()):
                 raise CheckpointError(f"{checkpoint.path}: no optimizer state for {name}")
             self.optimizer.state[p] = {

@@ -5,16 +5,13 @@ Parameters are named as in OpenAI's GPT-2, so that import and export rename noth
 """
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 from torch.utils.checkpoint import checkpoint
 
-from train.config import GPTConfig
-
-Pattern = Literal["dense", "banded", "strided"]
+from train.config import GPTConfig, Pattern
 
 
 class LayerCache:
@@ -151,9 +148,17 @@ class Block(nn.Module):
         self.attn = Attention(config, layer)
         self.ln_2 = nn.LayerNorm(config.n_embd, config.norm_eps)
         self.mlp = MLP(config)
+        self.recomputed = False  # in the backward pass, rather than kept (activation checkpointing)
 
     def forward(self, x_BTC: Tensor, cache: LayerCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
+        # Here and not around the block: a compiled block has it in its graph, and FSDP's hooks,
+        # which would break that graph, stay outside.
+        if self.recomputed and self.training:
+            return checkpoint(self._forward, x_BTC, use_reentrant=False)
+        return self._forward(x_BTC, cache)
+
+    def _forward(self, x_BTC: Tensor, cache: LayerCache | None = None) -> Tensor:
         if self.pre_norm:
             x_BTC = x_BTC + self.attn(self.ln_1(x_BTC), cache)
             return x_BTC + self.mlp(self.ln_2(x_BTC))
@@ -167,7 +172,6 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.checkpoint_activations = False
         self.compiled = False
         norm = nn.LayerNorm(config.n_embd, config.norm_eps)
         self.transformer = nn.ModuleDict(
@@ -199,9 +203,18 @@ class GPT(nn.Module):
 
     def compile_blocks(self) -> None:
         """Compile the blocks for training: one graph serves all layers of a kind."""
+        import torch._dynamo  # takes two seconds
+
         self.compiled = True
+        # A block is small enough for DDP to overlap its sums with: it must not be cut further.
+        torch._dynamo.config.optimize_ddp = False
         for block in self.blocks:
-            block.compile()
+            block.compile(dynamic=False)  # a halved micro-batch is compiled anew, as exactly
+
+    def recompute_blocks(self) -> None:
+        """Keep only the input of each block for the backward pass, which computes the rest anew."""
+        for block in self.blocks:
+            block.recomputed = True  # type: ignore[assignment]
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -238,10 +251,7 @@ class GPT(nn.Module):
         if self.training and self.config.dropout:
             x_BTC = F.dropout(x_BTC, self.config.dropout)
         for layer, block in enumerate(self.blocks):
-            if self.checkpoint_activations and self.training:
-                x_BTC = checkpoint(block, x_BTC, use_reentrant=False)
-            else:
-                x_BTC = block(x_BTC, caches[layer] if caches else None)
+            x_BTC = block(x_BTC, caches[layer] if caches else None)
         return parts["ln_f"](x_BTC)
 
     def logits(self, h_BTC: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from train.choices import BF16_MASTER, cpu_has_bf16
 from train.data import open_shards
 from train.errors import TrainError
 from train.evaluate import score_split
+from train.log import read_log
 from train.real_run import environment
 from train.runs import load_model, read_run
 
@@ -43,7 +44,6 @@ SHAPE = (
     "--preset cpu --n-layer 6 --n-head 5 --n-embd 320 --n-ctx 128 --batch-tokens 128 --lr 6e-4 "
     "--eval-every 0 --compile off --device cpu"
 )
-HELD_OUT_TOKENS = 32_768  # evenly spread: for 124 M parameters two minutes of a core
 aten = torch.ops.aten
 PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.mm.out}
 
@@ -120,13 +120,13 @@ def trainer(argv: Sequence[str]) -> int:
         return train_main(argv[1:])
 
 
-def trained(out: Path, dtype: str, seed: int) -> Trained:
-    """What became of a finished run."""
+def trained(out: Path, tokens: int, dtype: str, seed: int) -> Trained:
+    """What became of a finished run, scored on so many held-out tokens, evenly spread."""
     folder = out / f"{dtype}-{seed}"
     run = read_run(folder)
     model, checkpoint = load_model(folder, run, best=False, device="cpu", note=_note)
-    found, _ = score_split(model, open_shards(Path(run["data"])), "val", HELD_OUT_TOKENS)
-    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    found, _ = score_split(model, open_shards(Path(run["data"])), "val", tokens)
+    entries = read_log(folder)
     losses = [entry["loss"] for entry in entries if entry["kind"] == "step"]
     state = checkpoint.state
     return Trained(
@@ -186,6 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("shards", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="where the runs lie")
     parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--held-out-tokens", type=int, default=32_768, help="for the losses")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once, of one thread each")
     default = "native" if cpu_has_bf16() else "wide"
     parser.add_argument("--products", choices=["native", "wide"], default=default)
@@ -198,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(partial(train, shards, out, words, options.products), wanted))
-        runs = [trained(out, *run) for run in wanted]
+        runs = [trained(out, options.held_out_tokens, *run) for run in wanted]
     except TrainError as error:
         parser.error(str(error))
     rows = compare(runs)

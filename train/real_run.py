@@ -36,6 +36,7 @@ from train.config import Recipe
 from train.data import Shards, Tokens, held_out, open_shards
 from train.errors import SettingsError, TrainError
 from train.evaluate import score
+from train.log import read_log
 from train.loss import LanguageModelLoss
 from train.runs import load_model, read_run
 from train.settings import TrainSettings, parse, recipe_for
@@ -217,7 +218,7 @@ def our_steps(on: Comparison, minutes: float) -> tuple[int, list[str]]:
     """The steps that ours makes in so many minutes, and the choices that go with that speed."""
     folder = on.out / "probe-ours"
     train_ours(on, folder, "--stop-after", str(PROBE_S), "--eval-every", "0", code=75)
-    entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    entries = read_log(folder)
     rates = [e["tokens_per_s"] for e in entries if e["kind"] == "step"]
     rate = statistics.median(rates[len(rates) // 2 :])
     compiled = "on" if read_run(folder)["choices"]["compile"] else "off"

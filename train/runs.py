@@ -105,9 +105,9 @@ def keep_tokenizer(run: Path, data: Path, given: str, *, again: bool) -> None:
 
     It is where it is `given`, beside the shards, or in the build that these belong to. Raises
     SettingsError if none is where it is given; without any the run has none. A run that goes on
-    (`again`) keeps its own.
+    (`again`) keeps its own, unless another is given.
     """
-    if again and (run / TOKENIZER).exists():
+    if again and not given and (run / TOKENIZER).exists():
         return
     places = [Path(given)] if given else [data / TOKENIZER, data.parent / "tokenizer" / TOKENIZER]
     source = next((p for p in places if p.is_file()), None)

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from train.choices import device_of
-from train.data import GPT2_EOT
 from train.errors import SettingsError
 from train.model import GPT, LayerCache
 from train.packed import for_sampling
 from train.runs import TOKENIZER, load_model, read_run
-from train.settings import SampleSettings
+from train.settings import SampleSettings, checked_sampling
 
 # More samples come in several batches: rows beyond these gain little, and each needs memory for its
 # keys and values (75 MB at GPT-2 small and a full context).
@@ -112,7 +111,6 @@ class Text:
         if not known:
             raise SettingsError(f"{path}: not a tokenizer.json of the tokenizers library")
         self._tokenizer: Any = Tokenizer.from_file(str(path))
-        self.eot_id: int | None = self._tokenizer.token_to_id("<|endoftext|>")
 
     def encode(self, text: str) -> list[int]:
         """Token ids; a literal end-of-text mark in the text is ordinary text."""
@@ -161,6 +159,7 @@ def sample(
     settings: SampleSettings, note: Callable[[str], None], show: Callable[[str], None]
 ) -> dict[str, Any]:
     """What `python -m train sample` prints; `show` gets the text as it comes."""
+    settings = checked_sampling(settings)
     run = read_run(Path(settings.run))
     path = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)
     if not path.is_file():
@@ -170,8 +169,7 @@ def sample(
     model, checkpoint = load_model(
         Path(settings.run), run, best=settings.best, device=device, note=note
     )
-    eot_id = run["eot_id"] if run["eot_id"] is not None else text.eot_id
-    start = [GPT2_EOT if eot_id is None else eot_id, *text.encode(settings.prompt)]
+    start = [run["eot_id"], *text.encode(settings.prompt)]
     if len(start) > model.config.n_ctx - 1:
         raise SettingsError(
             f"--prompt has {len(start)} tokens; the model sees {model.config.n_ctx}"
@@ -179,7 +177,7 @@ def sample(
     samples = []
     for first in range(settings.seed, settings.seed + settings.samples, ROWS_AT_ONCE):
         seeds = range(first, min(first + ROWS_AT_ONCE, settings.seed + settings.samples))
-        samples += _batch(model, text, start, settings, seeds, eot_id, show)
+        samples += _batch(model, text, start, settings, seeds, run["eot_id"], show)
     for one in samples:
         if one["ended"] == "context full":
             note(f"the context of {model.config.n_ctx} tokens is full; the sample ends there")
@@ -214,7 +212,7 @@ class _Sample:
 
 def _batch(
     model: GPT, text: Text, start: list[int], settings: SampleSettings, seeds: Sequence[int],
-    eot_id: int | None, show: Callable[[str], None],
+    eot_id: int, show: Callable[[str], None],
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A sample after `start` for each seed, drawn together: its text, its ids, and why it ended.
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from train.config import PRESETS, GPTConfig, Recipe
+from train.config import PRESETS, GPTConfig, Pattern, Recipe
 from train.errors import SettingsError
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ Change = Literal["locked", "bits", "free"]
 RESUME: dict[Change, str] = {
     "free": "options that may change on --resume",
     "bits": "options that may change on --resume; the same but for rounding, no more bit for bit",
-    "locked": "options that --resume keeps, as it keeps DATA: another value is refused",
+    "locked": "options that --resume keeps: another value is refused, and so is other DATA",
 }
 
 
@@ -40,13 +40,16 @@ EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Train a GPT on a folder of token shards, or go on where a run stopped.
+    """Train a GPT on a folder of token shards, or go on where a run stopped. In the place of DATA,
+    `evaluate`, `sample` and `export` are commands of their own, each with --help.
 
     Example: python -m train build/shards --out runs/gpt2 --preset gpt2 --stop-after 2h
     """
 
     data: str = option(
-        "", "folder of shards (shards.json), or of nanoGPT's .bin files", positional=True
+        "",
+        "folder of shards, or of llm.c's or nanoGPT's .bin files of GPT-2's tokens",
+        positional=True,
     )
     out: str = option("", "folder of the run: run.json, log.jsonl, checkpoints/")
     resume: bool = option(False, "go on from the newest good checkpoint in --out, if there is one")
@@ -59,9 +62,7 @@ class TrainSettings:
     n_embd: int | None = option(None, "width", "locked")
     n_ctx: int | None = option(None, "context in tokens", "locked")
     dropout: float | None = option(None, "dropout while training", "locked")
-    attention: Literal["dense", "banded", "strided"] | None = option(
-        None, "pattern of every second layer", "locked"
-    )
+    attention: Pattern | None = option(None, "pattern of every second layer", "locked")
     band: int | None = option(None, "positions that banded and strided layers see", "locked")
     qkv_bias: bool | None = option(None, "biases of query, key and value", "locked")
     steps: int | None = option(None, "optimizer steps; more may be given on resume")
@@ -96,7 +97,7 @@ class TrainSettings:
         "steps between looks at the held-out loss (0: first and last); default: a tenth of all",
     )
     eval_tokens: int | None = option(
-        None, "held-out tokens of each look; default: 4 batches' worth"
+        None, "held-out tokens of each look; default: 4 batches' worth, at most 1,048,576"
     )
     sample_every: int = option(0, "steps between samples in the log; 0: none")
     save_every_s: float = option(600.0, "time between checkpoints, such as 10m")
@@ -105,7 +106,7 @@ class TrainSettings:
     stop_after_s: float | None = option(None, "save and leave after this time, such as 2h")
     log_every: int = option(1, "steps between lines of log.jsonl")
     profile: int = option(0, "trace so many steps into OUT/profile.json.gz; 0: none")
-    tokenizer: str = option("", "tokenizer.json for samples; default: the one the shards name")
+    tokenizer: str = option("", "tokenizer.json for samples; default: the one beside the shards")
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,10 @@ def checked(settings: TrainSettings) -> TrainSettings:
             "0 or more; 0: first and last only",
         ),
         ("keep", s.keep > 0, "1 or more"),
+        ("save_every_s", s.save_every_s >= 0, "0 or more"),
+        ("save_steps", s.save_steps >= 0, "0 or more; 0: by time only"),
+        ("sample_every", s.sample_every >= 0, "0 or more; 0: none"),
+        ("stop_after_s", s.stop_after_s is None or s.stop_after_s >= 0, "0 or more"),
         ("profile", s.profile >= 0, "0 or more; 0 traces nothing"),
         ("log_every", s.log_every > 0, "1 or more"),
     ]
@@ -239,10 +244,30 @@ def checked(settings: TrainSettings) -> TrainSettings:
     for name in (*shape, "steps", "batch_tokens", "micro_batch", "eval_tokens", "threads"):
         value = getattr(s, name)
         rules.append((name, value is None or value > 0, "1 or more"))
+    _refuse(s, rules)
+    return s
+
+
+def checked_sampling(settings: SampleSettings) -> SampleSettings:
+    """The same settings, seen to make sense; SettingsError names one that does not."""
+    s = settings
+    _refuse(
+        s,
+        [
+            ("tokens", s.tokens > 0, "1 or more"),
+            ("samples", s.samples > 0, "1 or more"),
+            ("temperature", s.temperature >= 0, "0 or more; 0 takes the likeliest token"),
+            ("top_k", s.top_k >= 0, "0 or more; 0: all tokens"),
+            ("top_p", 0 < s.top_p <= 1, "above 0 and at most 1"),
+        ],
+    )
+    return s
+
+
+def _refuse(settings: S, rules: Sequence[tuple[str, bool, str]]) -> None:
     for name, holds, wanted in rules:
         if not holds:
-            raise SettingsError(f"{flag(name)} is {getattr(s, name)}; it must be {wanted}")
-    return s
+            raise SettingsError(f"{flag(name)} is {getattr(settings, name)}; it must be {wanted}")
 
 
 def recipe_for(

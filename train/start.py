@@ -16,10 +16,10 @@ from torch import Tensor
 from train.allocator import keep_freed_memory
 from train.batches import Batches
 from train.checkpoint import Checkpoint, load
-from train.choices import Choices, choose, choose_again, device_of
+from train.choices import Choices, choose, choose_again, device_of, needs
 from train.config import PRESETS, GPTConfig, Recipe
-from train.cost import CONVENTION, cost, memory, sustained_flops
-from train.data import GPT2_EOT, Shards, held_out, open_shards, unigram_entropy
+from train.cost import CONVENTION, cost, sustained_flops
+from train.data import Shards, held_out, open_shards, unigram_entropy
 from train.distributed import World, joined, ranks_started
 from train.errors import SettingsError
 from train.export import kind_of, read_weights
@@ -96,8 +96,8 @@ def _train(
     if before and before["ranks"] != world.ranks:
         live.note(f"{before['ranks']} -> {world.ranks} ranks: equal to rounding, not bit for bit")
     choices = world.share(lambda: _choices(settings, recipe, before, given, live, world))
-    again = before is not None
-    world.share(lambda: keep_tokenizer(folder, shards.folder, settings.tokenizer, again=again))
+    tokenizer = given.get("tokenizer", "")
+    world.share(lambda: keep_tokenizer(folder, shards.folder, tokenizer, again=bool(before)))
     if world.first:
         write_run(folder, {**_run(settings, recipe, choices, shards), "ranks": world.ranks})
     for line in _header(settings, recipe, choices, shards, world):
@@ -233,21 +233,21 @@ def _header(
     """What a person wants to know before the first step."""
     config, why = recipe.config, choices.reasons
     speed = sustained_flops("cpu" if choices.device == "cpu" else why["device"], choices.threads)
-    needs = cost(recipe, speed * world.ranks if speed else None)
+    whole = cost(recipe, speed * world.ranks if speed else None)
     split = ", weights split" if world.sharded else ""
     ranks = f" x {world.ranks} ranks{split}" if world.ranks > 1 else ""
-    hours = f", about {duration(3600 * needs.hours)} here" if needs.hours else ""
-    epochs = needs.tokens / max(1, shards.tokens("train"))
+    hours = f", about {duration(3600 * whole.hours)} here" if whole.hours else ""
+    epochs = whole.tokens / max(1, shards.tokens("train"))
     sequences = recipe.batch_tokens // config.n_ctx
     return [
         _about_model(settings, recipe),
         f"data: {shards.tokens('train'):,} tokens to train on, {shards.tokens('val'):,} held out",
         f"run: {recipe.steps:,} steps of {recipe.batch_tokens:,} tokens ({sequences} sequences, "
         f"{choices.micro_batch} at a time: {why['micro_batch']}), {epochs:.2f} epochs, "
-        f"{needs.flops:.2g} FLOPs ({CONVENTION}){hours}",
+        f"{whole.flops:.2g} FLOPs ({CONVENTION}){hours}",
         f"rate: {recipe.lr:g} after {recipe.warmup_steps:,} steps of warm-up, then "
         f"{settings.schedule} to {recipe.lr * settings.lr_min_share:g}",
-        _about_memory(settings, config, choices, world),
+        _about_memory(settings, recipe, choices, world),
         f"device: {choices.device}{ranks} ({why['device']}), {choices.threads} threads; "
         f"{choices.dtype} ({why['dtype']}); "
         f"{'compiled' if choices.compile else 'eager'} ({why['compile']})",
@@ -269,17 +269,11 @@ def _about_model(settings: TrainSettings, recipe: Recipe) -> str:
     )
 
 
-def _about_memory(
-    settings: TrainSettings, config: GPTConfig, choices: Choices, world: World
-) -> str:
-    item_bytes = 4 if choices.dtype == "float32" else 2
-    recompute = settings.checkpoint_activations
-    split = world.ranks if world.sharded else 1
-    needs = asdict(
-        memory(config, choices.micro_batch, item_bytes, recompute=recompute, split=split)
-    )
-    parts = ", ".join(f"{part} {size / 1e6:,.0f}" for part, size in needs.items())
-    return f"memory: about {sum(needs.values()) / 1e6:,.0f} MB: {parts}"
+def _about_memory(settings: TrainSettings, recipe: Recipe, choices: Choices, world: World) -> str:
+    rows = recipe.batch_tokens // recipe.config.n_ctx // world.ranks
+    held = needs(settings, recipe.config, choices.dtype, choices.micro_batch, rows, world.ranks)
+    parts = ", ".join(f"{part} {size / 1e6:,.0f}" for part, size in asdict(held).items())
+    return f"memory: about {held.total / 1e6:,.0f} MB: {parts}"
 
 
 def _goal(config: GPTConfig, shards: Shards) -> list[str]:
@@ -307,7 +301,8 @@ def _model(
     else:
         model.reset_parameters(settings.seed)
     model.to(choices.device)
-    model.checkpoint_activations = settings.checkpoint_activations
+    if settings.checkpoint_activations:
+        model.recompute_blocks()
     if choices.compile:
         model.compile_blocks()
     return model
@@ -344,11 +339,11 @@ def _sampler(
     if not (folder / TOKENIZER).is_file():
         raise SettingsError("--sample-every needs --tokenizer PATH: none lies beside the shards")
     text = Text(folder / TOKENIZER)
-    eot_id = GPT2_EOT if shards.eot_id is None else shards.eot_id
+    end = shards.eot_id
 
     def draw(model: GPT) -> str:
         drawn = generate(
-            model, [[eot_id]], SAMPLE_TOKENS, seeds=[settings.seed], temperature=0.8, eot_id=eot_id
+            model, [[end]], SAMPLE_TOKENS, seeds=[settings.seed], temperature=0.8, eot_id=end
         )
         return text.decode([token for (token,) in drawn if token is not None])
 

@@ -149,6 +149,11 @@ def test_settings_are_told_apart_from_other_words(tokens, rest, overrides):
     assert split_overrides(tokens) == (rest, overrides)
 
 
+def test_the_trainer_has_a_profile_of_its_own(capsys):
+    assert main(["train", "--profile", "-1"]) == 2
+    assert "--profile is -1; it must be 0 or more; 0 traces nothing" in capsys.readouterr().err
+
+
 def test_a_file_that_two_patterns_name_counts_once(tmp_path):
     for name in ("a.zst", "b.zst"):
         (tmp_path / name).write_text("")

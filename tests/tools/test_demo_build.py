@@ -10,8 +10,9 @@ from pipeline.engine.manifest import read_manifest
 from pipeline.reasons import Reason
 from tools.demo import UNREACHABLE
 from tools.demo.compare import differences
-from tools.model import COMMIT, read_log
+from tools.model import COMMIT
 from tools.status import status
+from train.log import read_log
 
 # Where others of the versions that shape rows are installed, only the rows' numbers and ends are
 # compared. The digests change with a rule (raise its step's version then) and with the demo.

@@ -81,3 +81,11 @@ def test_a_strange_run_json_is_an_error_that_names_the_folder(run, capsys, text)
     (run / "run.json").write_text(text)
     assert main(["status", str(run)]) == 1
     assert f"{run} is no run of this trainer" in capsys.readouterr().err
+
+
+def test_a_fault_of_a_step_that_was_undone_is_no_step_of_the_run(run):
+    fault = {"kind": "fault", "step": 9, "loss": None, "undone": True}
+    with (run / "log.jsonl").open("a") as log:
+        log.write(json.dumps(fault) + "\n" + '{"kind": "step", "st')  # and a line on its way
+    found = status(run)["run"]
+    assert (found["state"], found["step"]) == ("stopped", 3)

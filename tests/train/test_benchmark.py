@@ -85,11 +85,31 @@ def test_a_folder_that_is_no_checkout_is_a_usage_error(tmp_path):
         nanogpt_step(SHAPE, tmp_path)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_rows_of_a_gpu_that_are_asked_for_and_in_time_are_made(monkeypatch, late, capsys):
+    def fake(*_):
+        return {"tokens_per_s": 1.0}
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100 80GB HBM3")
+    monkeypatch.setattr("train.choices.device_of", lambda _: "cuda")
+    monkeypatch.setattr("train.choices.free_memory", lambda _: 80 << 30)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(benchmark, "_cuda_size", fake)
+    monkeypatch.setattr(benchmark, "CUDA_START_S", -1.0 if late else 60.0)
+    rows = benchmark.on_cuda("gpt2-")
+    sizes = [(row["model"], row["compiled"]) for row in rows]
+    assert sizes == [*((f"gpt2-{s}", "block") for s in ("medium", "large", "xl")),
+                     ("gpt2-medium", "whole")]  # fmt: skip
+    assert {row["tokens_per_s"] for row in rows} == {None if late else 1.0}
+    assert len(capsys.readouterr().err.splitlines()) == 4
+
+
 def test_what_ran_out_of_memory_is_let_go_before_the_next_try(monkeypatch):
     alive, sizes = [], []
 
-    def small(shape, device, *, compiled, dtype):
-        sizes.append((shape.rows, [model() is not None for model in alive]))
+    def small(shape, device, *, compiled, dtype, rows):
+        sizes.append((rows, [model() is not None for model in alive]))
+        assert shape.rows == 8 * rows
         step = our_step(shape, "cpu", compiled="no", dtype=dtype)
 
         def broken(ids):
@@ -97,7 +117,7 @@ def test_what_ran_out_of_memory_is_let_go_before_the_next_try(monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
         alive.append(weakref.ref(step))
-        return step if shape.rows == 1 else broken
+        return step if rows == 1 else broken
 
     for name in ("reset_peak_memory_stats", "synchronize", "empty_cache"):
         monkeypatch.setattr(torch.cuda, name, lambda: None)

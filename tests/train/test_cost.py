@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.choices import choose
+from train.choices import choose, needs
 from train.config import PRESETS, GPTConfig
 from train.cost import attended, cost, flops_per_token, memory, sustained_flops
 from train.errors import SettingsError
@@ -61,6 +61,13 @@ def test_weights_that_are_split_leave_room_for_more_sequences(monkeypatch):
     assert found[0] < found[1]
 
 
+def test_gradients_of_several_passes_stand_beside_the_buckets_that_ranks_sum():
+    config, settings = PRESETS["gpt2-xl"].config, TrainSettings()
+    one, several = (needs(settings, config, "bfloat16", 1, rows, 2) for rows in (1, 8))
+    assert several.gradients == 2 * one.gradients == 2 * one.weights
+    assert needs(settings, config, "bfloat16", 1, 8, 1) == one
+
+
 def test_gpt2_small_costs_what_is_known():
     recipe = PRESETS["gpt2"]
     assert flops_per_token(recipe.config) == pytest.approx(7.98e8, rel=0.01)
@@ -68,7 +75,8 @@ def test_gpt2_small_costs_what_is_known():
     assert 475e3 * flops_per_token(recipe.config) / 989e12 == pytest.approx(0.38, abs=0.01)
     hours = cost(recipe, sustained_flops("NVIDIA H100 80GB HBM3", 1)).hours
     assert 5 < hours < 7
-    assert sustained_flops("a device of another world", 1) is None
+    for unknown in ("a device of another world", "NVIDIA RTX A1000"):
+        assert sustained_flops(unknown, 1) is None
 
 
 def test_memory_of_weights_gradients_and_moments_is_that_of_the_tensors():
@@ -116,7 +124,7 @@ def test_the_choices_of_this_machine_have_reasons_and_options_are_obeyed():
 
 def test_less_memory_makes_smaller_passes(monkeypatch):
     _, recipe = recipe_for(TrainSettings(preset="gpt2"), 50_257, has_gpu=True)
-    monkeypatch.setattr("train.choices.CPU_PASS_TOKENS", 10**9)
+    monkeypatch.setattr("train.choices.PASS_TOKENS", {"cpu": 10**9})
     sizes = []
     for free in (400 << 30, 40 << 30, 8 << 30, 1 << 30):
         monkeypatch.setattr("train.choices.free_memory", lambda _, free=free: free)

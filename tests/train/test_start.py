@@ -13,6 +13,7 @@ from train.cost import CONVENTION, memory
 from train.errors import SettingsError
 from train.loss import LanguageModelLoss
 from train.model import GPT
+from train.runs import keep_tokenizer
 from train.settings import TrainSettings
 from train.start import about_first_loss
 
@@ -120,9 +121,27 @@ def test_more_threads_than_cores_are_not_taken_up_again_unless_they_were_set(aga
 
 
 def test_a_machine_without_a_compiler_goes_on_eagerly(again, monkeypatch):
-    monkeypatch.setattr("train.choices._compiler", lambda: False)
+    monkeypatch.setattr("train.choices._compiler", lambda _: False)
     choices, notes = again({"compile": True}, compile="on")
     assert not choices.compile and "no C++ compiler here" in notes[0]
+
+
+@pytest.mark.parametrize(("compiler", "header"), [(True, False), (False, True), (True, True)])
+def test_a_gpu_run_is_compiled_where_triton_finds_what_it_builds_with(
+    monkeypatch, tmp_path, compiler, header
+):
+    if header:
+        (tmp_path / "Python.h").touch()
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if compiler else None)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr("train.choices.device_of", lambda _: "cuda")
+    monkeypatch.setattr("train.choices.free_memory", lambda _: 80 << 30)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "NVIDIA H100 80GB HBM3")
+    found = choices.choose(TrainSettings(dtype="bfloat16"), PRESETS["gpt2"])
+    assert found.compile == (compiler and header)
+    assert ("which Triton needs" in found.reasons["compile"]) != found.compile
+    assert found.micro_batch == 64  # 65,536 tokens of a pass
 
 
 def test_a_micro_batch_that_more_ranks_cannot_take_is_chosen_anew(again):
@@ -191,3 +210,16 @@ def test_ranks_of_one_machine_share_its_cores(monkeypatch):
     assert choices._cores() == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
     assert choices._cores() == 1
+
+
+def test_a_run_that_goes_on_keeps_its_tokenizer_unless_another_is_given(tmp_path):
+    data, run, other = tmp_path / "data", tmp_path / "run", tmp_path / "other.json"
+    data.mkdir(), run.mkdir()
+    (data / "tokenizer.json").write_text("first")
+    keep_tokenizer(run, data, "", again=False)
+    (data / "tokenizer.json").write_text("second")
+    keep_tokenizer(run, data, "", again=True)
+    assert (run / "tokenizer.json").read_text() == "first"
+    other.write_text("third")
+    keep_tokenizer(run, data, str(other), again=True)
+    assert (run / "tokenizer.json").read_text() == "third"

@@ -21,8 +21,9 @@ from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import read_sidecars
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
-from tools.model import COMMIT, read_log
+from tools.model import COMMIT
 from tools.status import status
+from train.log import read_log
 
 EXAMPLES = 4  # of each reason
 PAIRS = 6  # near copies side by side

@@ -1,14 +1,24 @@
 import random
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pipeline.corpus import near
-from pipeline.corpus.minhash import N_PERM, ShingleSets, shingle_sets, signatures
-from pipeline.corpus.near import Copies, find_copies, shared_buckets, walk
+from pipeline.corpus.minhash import N_PERM, U64, ShingleSets, shingle_sets, signatures
+from pipeline.corpus.near import (
+    I32,
+    Copies,
+    _Likeness,
+    find_copies,
+    shared_buckets,
+    shared_most,
+    walk,
+)
 from pipeline.corpus.sketches import SketchWriter
 from pipeline.errors import StageError, Stopped
 from pipeline.settings import CorpusSettings
@@ -163,6 +173,37 @@ def test_a_candidate_below_the_estimate_is_not_verified() -> None:
     assert walk(buckets, signed, sets, alike, at_half, quiet).keeper.tolist() == [-1, -1]
     signed[1, 44] -= 1  # 45: 0.352
     assert walk(buckets, signed, sets, alike, at_half, quiet).keeper.tolist() == [-1, 0]
+
+
+@PROPERTY
+@given(seed=st.integers(0, 10**6))
+def test_shingles_that_another_text_has_are_counted_never_too_few(seed: int) -> None:
+    sets = shingle_sets(family(seed))
+    counts = Counter(sets.hashes.tolist())
+    exact = [sum(counts[h] > 1 for h in sets[text].tolist()) for text in range(len(sets))]
+    found = shared_most(sets)
+    assert (found >= exact).all() and (found <= np.diff(sets.offsets)).all()
+    assert int(found.sum()) <= sum(exact) + 0.2 * len(sets.hashes)
+
+
+def test_pages_of_a_template_are_told_apart_without_comparing_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(5)
+    words = [f"w{n}" for n in range(9000)]
+    template = rng.choices(words, k=38)
+    pages = [" ".join(template + rng.choices(words, k=22)) for _ in range(60)]
+    assert 0.35 < jaccard(pages[0], pages[1]) < 0.5
+    compared: list[int] = []
+    jaccards = _Likeness._jaccards
+
+    def counted(self: _Likeness, mine: U64, others: I32) -> NDArray[np.float64]:
+        compared.extend(others.tolist())
+        return jaccards(self, mine, others)
+
+    monkeypatch.setattr(_Likeness, "_jaccards", counted)
+    assert copies_of(tmp_path, pages).keeper.tolist() == [-1] * 60
+    assert len(compared) < 60
 
 
 def test_blocks_of_candidates_change_nothing(
