@@ -15,8 +15,8 @@ from pipeline.corpus.near import (
     Copies,
     _Likeness,
     find_copies,
+    in_common,
     shared_buckets,
-    shared_most,
     walk,
 )
 from pipeline.corpus.sketches import SketchWriter
@@ -96,11 +96,16 @@ def greedy(texts: list[str], threshold: float) -> list[int]:
     return keepers
 
 
+@pytest.mark.parametrize("crowd", [2, 4, 128])
 @PROPERTY
 @given(seed=st.integers(0, 10**6))
-def test_decisions_are_those_of_the_plain_greedy_rule(seed: int, tmp_path: Path) -> None:
+def test_decisions_are_those_of_the_plain_greedy_rule(
+    seed: int, crowd: int, tmp_path: Path
+) -> None:
     texts = family(seed)
-    assert copies_of(tmp_path, texts, THOROUGH).keeper.tolist() == greedy(texts, 0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near, "CROWD", crowd)
+        assert copies_of(tmp_path, texts, THOROUGH).keeper.tolist() == greedy(texts, 0.5)
 
 
 @PROPERTY
@@ -181,7 +186,7 @@ def test_shingles_that_another_text_has_are_counted_never_too_few(seed: int) -> 
     sets = shingle_sets(family(seed))
     counts = Counter(sets.hashes.tolist())
     exact = [sum(counts[h] > 1 for h in sets[text].tolist()) for text in range(len(sets))]
-    found = shared_most(sets)
+    found = in_common(sets, np.arange(len(sets)))
     assert (found >= exact).all() and (found <= np.diff(sets.offsets)).all()
     assert int(found.sum()) <= sum(exact) + 0.2 * len(sets.hashes)
 
@@ -202,6 +207,7 @@ def test_pages_of_a_template_are_told_apart_without_comparing_them(
         return jaccards(self, mine, others)
 
     monkeypatch.setattr(_Likeness, "_jaccards", counted)
+    monkeypatch.setattr(near, "CROWD", 5)
     assert copies_of(tmp_path, pages).keeper.tolist() == [-1] * 60
     assert len(compared) < 60
 
