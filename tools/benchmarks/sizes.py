@@ -3,7 +3,8 @@
     python -m tools.benchmarks.sizes SHARDS --out DIR [--steps 400]
 
 Each is an ordinary run of `python -m train` under DIR with the same seed, context and batch, so all
-see the same batches in the same order, and each is scored over the whole held-out split. A run that
+see the same batches in the same order, and each is scored over the whole held-out split. The rate
+falls with the width (at one rate for all, that of the smallest, the largest lost most). A run that
 is there is gone on with. DIR/sizes.html has the chart: held-out loss over parameters, as in figures
 1 and 4 of the GPT-2 paper. Other options go to the trainer, such as `--preset cpu`.
 """
@@ -23,6 +24,7 @@ from tools.report.charts import losses_by_size
 
 # Layers, heads, width: four to six times the weights of the blocks from one to the next.
 SIZES = ((2, 2, 64), (3, 4, 128), (6, 4, 192))
+RATE_TIMES_WIDTH = 0.192  # 1e-3 at 192, as the preset `cpu` has it
 Row = dict[str, Any]
 COLUMNS = ("model", "parameters", "without embeddings", "tokens", "held-out loss", "bits per byte")
 STYLE = (
@@ -39,7 +41,8 @@ def train(shards: Path, out: Path, size: tuple[int, int, int], words: Sequence[s
     layers, heads, width = size
     run = out / f"{layers}x{width}"
     shape = ["--n-layer", str(layers), "--n-head", str(heads), "--n-embd", str(width)]
-    _trainer(str(shards), "--out", str(run), "--resume", *shape, *words)
+    rate = ["--lr", f"{RATE_TIMES_WIDTH / width:g}"]
+    _trainer(str(shards), "--out", str(run), "--resume", *shape, *rate, *words)
     found = json.loads(_trainer("evaluate", str(run), "--json"))
     about = json.loads((run / "run.json").read_text())
     config = about["config"]
