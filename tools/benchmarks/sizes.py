@@ -32,7 +32,7 @@ STYLE = (
     " margin: 2rem auto; padding: 0 1rem } svg { width: 100% } svg text { font: 11px system-ui,"
     " sans-serif; fill: gray } .axis, .grid { stroke: gray } .grid { opacity: .25 }"
     " polyline { fill: none; stroke: #2a8a80; stroke-width: 2 } circle { fill: #2a8a80 }"
-    " td, th { text-align: right; padding: .2rem .8rem .2rem 0 }"
+    " td, th { text-align: right; padding: .2rem .8rem .2rem 0 } td { white-space: nowrap }"
 )
 
 

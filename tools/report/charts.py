@@ -92,8 +92,10 @@ def losses_by_size(points: Sequence[tuple[float, float, str]], label: str) -> Ma
     low, high = (f(v / unit) for f, v in ((math.floor, min(losses)), (math.ceil, max(losses))))
     high = max(high, low + 1)
 
+    top = TOP + 10  # the figure above the highest point has its place
+
     def height(loss: float) -> float:
-        return TOP + (HEIGHT - TOP - BOTTOM) * (high - loss / unit) / (high - low)
+        return top + (HEIGHT - top - BOTTOM) * (high - loss / unit) / (high - low)
 
     parts = []
     for tick in range(low, high + 1):
