@@ -74,6 +74,9 @@ class StageRun:
                 self._clean(self._work_folder(step) for step in self.stage.steps)
                 return published(self.folder, self.old)
             self._take_back()
+        elif self.old is None and self.stage.name in self.build.replay:
+            say = self.build.progress.say
+            say(f"{self.stage.name}: it is not finished yet, and goes on; replay it when it is")
         self._allow_redo()
         self.build.log.write("stage", stage=self.stage.name)
         started = time.monotonic()

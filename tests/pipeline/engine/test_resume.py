@@ -254,6 +254,17 @@ def test_drops_by_limits_are_listed_in_the_manifest_and_replay_does_their_parts_
     assert toys.run(flaky_stage(toys, busy="")).digest == healed.digest
 
 
+def test_a_replay_of_what_was_never_finished_says_so(toys, monkeypatch):
+    told = []
+    monkeypatch.setattr("pipeline.engine.progress.Progress.say", lambda _, text: told.append(text))
+    for _ in range(2):
+        toys.run(flaky_stage(toys, busy="b"), {"replay": ["toy"]})
+        told.append("|")
+    first, second, _ = " ".join(told).split("|")
+    assert "toy: it is not finished yet, and goes on; replay it when it is" in first
+    assert "not finished" not in second and "toy: 1 faults are tried again" in second
+
+
 def test_a_replay_mixes_no_versions_and_leaves_the_stage_as_it_is(toys):
     before = toys.run(flaky_stage(toys, busy="b"))
     toys.done()
