@@ -390,10 +390,9 @@ class Loop:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Take over a checkpoint's optimizer and counts (the weights are in the model already)."""
-        for p, name in self.names.items():
+        # Without any moments no step was finite until then.
+        for p, name in self.names.items() if checkpoint.optimizer else ():
             keys = {kind: f"{kind}/{name}" for kind in MOMENTS}
-            if not checkpoint.optimizer:  # no step was finite until then
-                break
             if not checkpoint.optimizer.keys() >= set(keys.values()):
                 raise CheckpointError(f"{checkpoint.path}: no optimizer state for {name}")
             self.optimizer.state[p] = {

@@ -147,7 +147,7 @@ def walk(
     crowded = np.zeros(n, bool)
     owners = np.repeat(np.arange(n), np.diff(buckets.offsets))
     crowded[owners[buckets.sizes[buckets.numbers] >= CROWD]] = True
-    likeness = _Likeness(signed, sets, crowded, rules)
+    likeness = _Likeness(signed, sets, crowded, rules, beat)
     # Of each bucket the kept members, in the walk's order: slots[starts[b] : starts[b] + kept[b]].
     starts = np.cumsum(buckets.sizes) - buckets.sizes
     slots = np.empty(int(buckets.sizes.sum()), np.int32)
@@ -194,11 +194,12 @@ class _Likeness:
     """
 
     def __init__(
-        self, signed: U32, sets: ShingleSets, crowded: NDArray[np.bool_], rules: CorpusSettings
-    ) -> None:
+        self, signed: U32, sets: ShingleSets, crowded: NDArray[np.bool_], rules: CorpusSettings,
+        beat: Beat,
+    ) -> None:  # fmt: skip
         self._signed, self._sets, self._crowded = signed, sets, crowded
         self._sizes = np.diff(sets.offsets)
-        self._in_common = in_common(sets, np.flatnonzero(crowded))
+        self._in_common = in_common(sets, np.flatnonzero(crowded), beat)
         self._bounds = sets.offsets.tolist()
         self._threshold = rules.near_threshold
         # Equal signature values that an estimate of threshold - slack takes; the small term keeps
@@ -252,7 +253,7 @@ class _Likeness:
         return jaccards
 
 
-def in_common(sets: ShingleSets, texts: I64) -> I64:
+def in_common(sets: ShingleSets, texts: I64, beat: Beat) -> I64:
     """Of each of these sets, how many of its shingles another of them has too, or a few more.
 
     They are counted in two tables by different bits of the shingles' hashes. A shingle is no other
@@ -262,7 +263,9 @@ def in_common(sets: ShingleSets, texts: I64) -> I64:
     bits = min(TABLE_BITS_MAX, (2 * int(np.diff(sets.offsets)[texts].sum())).bit_length())
     mask, half = np.uint64((1 << bits) - 1), np.uint64(32)
     low, high = np.zeros((2, 1 << bits), np.uint8)
-    for text in texts.tolist():
+    for number, text in enumerate(texts.tolist()):
+        if number % BEAT_TEXTS == 0:
+            beat(f"shingles of {number} of a crowd of {len(texts)}")
         hashes = sets[text]
         for table, at in ((low, hashes & mask), (high, hashes >> half & mask)):
             table[at] = np.minimum(table[at] + 1, 2)

@@ -88,6 +88,7 @@ def draw_model(config: GPTConfig) -> GPT:
     with torch.no_grad():
         for p in model.parameters():
             p += 0.1 * torch.randn(p.shape, generator=generator)
+        model.head_weight[config.vocab_size :] = 0  # the padding, as in a trained model
     return model.eval()
 
 

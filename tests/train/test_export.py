@@ -19,25 +19,14 @@ KINDS = {
 }
 
 
-def made(config):
-    model = GPT(config)
-    model.reset_parameters(1)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.1 * torch.randn(p.shape, generator=generator)
-        model.head_weight[config.vocab_size :] = 0
-    return model.eval()
-
-
 def exported(model, folder, dtype=torch.float32):
     export_folder(model, folder, eot_id=96, tokenizer=None, dtype=dtype)
     return folder
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_export_comes_back_as_it_was(kind, tmp_path):
-    model = made(KINDS[kind])
+def test_an_export_comes_back_as_it_was(drawn, kind, tmp_path):
+    model = drawn(KINDS[kind])
     config, weights = read_folder(exported(model, tmp_path))
     assert replace(config, position_std=0.02) == replace(
         model.config, position_std=0.02, band=config.band
@@ -47,9 +36,9 @@ def test_an_export_comes_back_as_it_was(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_transformers_computes_the_same_logits_and_generates_the_same_text(kind, tmp_path):
+def test_transformers_computes_the_same_logits_and_generates_the_same_text(drawn, kind, tmp_path):
     transformers = pytest.importorskip("transformers")
-    model = made(KINDS[kind])
+    model = drawn(KINDS[kind])
     exported(model, tmp_path)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     ids = torch.randint(97, (2, 64), generator=torch.Generator().manual_seed(0))
@@ -62,9 +51,9 @@ def test_transformers_computes_the_same_logits_and_generates_the_same_text(kind,
     assert text[0, 5:].tolist() == greedy
 
 
-def test_transformers_loads_the_tokenizer_with_the_model(tokenizer_path, tmp_path):
+def test_transformers_loads_the_tokenizer_with_the_model(drawn, tokenizer_path, tmp_path):
     transformers = pytest.importorskip("transformers")
-    model = made(replace(TINY, vocab_size=300))
+    model = drawn(replace(TINY, vocab_size=300))
     export_folder(model, tmp_path, eot_id=299, tokenizer=tokenizer_path, dtype=torch.float32)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
     text = "the sea – 日本"
@@ -97,12 +86,12 @@ def test_transformers_own_gpt2_is_imported(tmp_path):
         (replace(TINY, norm="post", attention="banded"), "dense attention"),
     ],
 )
-def test_what_transformers_does_not_have_is_refused_by_name(config, message, tmp_path):
+def test_what_transformers_does_not_have_is_refused_by_name(drawn, config, message, tmp_path):
     with pytest.raises(SettingsError, match=message):
-        exported(made(config), tmp_path)
+        exported(drawn(config), tmp_path)
 
 
-def test_an_export_that_reads_back_otherwise_is_an_error(tmp_path, monkeypatch):
+def test_an_export_that_reads_back_otherwise_is_an_error(drawn, tmp_path, monkeypatch):
     monkeypatch.setattr("train.export.IN_OUT", ("mlp.c_fc.weight",))
     real = read_folder
 
@@ -113,18 +102,18 @@ def test_an_export_that_reads_back_otherwise_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr("train.export.read_folder", wrong)
     with pytest.raises(CheckpointError, match="logits differ"):
-        exported(made(TINY), tmp_path)
+        exported(drawn(TINY), tmp_path)
 
 
-def test_an_export_in_bf16_is_half_as_large_and_close(tmp_path):
-    exported(made(TINY), tmp_path / "a")
-    exported(made(TINY), tmp_path / "b", torch.bfloat16)
+def test_an_export_in_bf16_is_half_as_large_and_close(drawn, tmp_path):
+    exported(drawn(TINY), tmp_path / "a")
+    exported(drawn(TINY), tmp_path / "b", torch.bfloat16)
     sizes = [(tmp_path / n / "model.safetensors").stat().st_size for n in "ab"]
     assert sizes[1] < 0.55 * sizes[0]
 
 
-def test_a_folder_without_a_weight_is_refused_by_its_name(tmp_path):
-    exported(made(TINY), tmp_path)
+def test_a_folder_without_a_weight_is_refused_by_its_name(drawn, tmp_path):
+    exported(drawn(TINY), tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "n_layer": 4}))
     with pytest.raises(CheckpointError, match=r"transformer\.h\.3"):
@@ -148,8 +137,8 @@ def test_training_goes_on_from_an_export_and_from_a_run(shards_folder, tiny, tmp
     assert main([*command[:3], "--init", str(run), "--n-embd", "64"]) == 2
 
 
-def test_given_weights_of_another_tokenizer_are_refused(make_shards, tmp_path, capsys):
+def test_given_weights_of_another_tokenizer_are_refused(drawn, make_shards, tmp_path, capsys):
     shards = make_shards(tmp_path / "shards", vocab=50)
-    folder = exported(made(TINY), tmp_path / "folder")
+    folder = exported(drawn(TINY), tmp_path / "folder")
     assert main([str(shards), "--out", str(tmp_path / "run"), "--init", str(folder)]) == 2
     assert "has vocab_size 97, the data's tokenizer has 50" in capsys.readouterr().err
