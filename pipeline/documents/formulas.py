@@ -1,0 +1,79 @@
+"""Formulas of a page as text: the TeX that it carries, else what MathML says."""
+
+import re
+
+from lxml.etree import strip_elements
+from lxml.html import HtmlElement
+
+_TEX = "application/x-tex"
+_TEX_SCRIPT = re.compile(r"math/tex", re.IGNORECASE)
+# What MathJax and KaTeX draw beside the source of a formula.
+_DRAWN = frozenset(
+    "MathJax MathJax_Preview MathJax_CHTML MathJax_SVG MathJax_Display katex-html".split()
+)
+_DISPLAY_STYLE = re.compile(r"\{\\displaystyle\s*(.*)\}", re.DOTALL)
+
+
+def write_formulas(tree: HtmlElement) -> None:
+    """Put the text of each formula in its place, once."""
+    found = False
+    for math in list(tree.iter("math")):
+        found = True
+        tex = _tex_of(math)
+        strip_elements(math, "annotation", "annotation-xml", with_tail=False)
+        _become_text(math, tex or _spoken(math).strip())
+        around = math.getparent()
+        if around is not None and around.get("style"):
+            del around.attrib["style"]  # Wikipedia hides its MathML from eyes
+    for script in list(tree.iter("script")):
+        if _TEX_SCRIPT.match(script.get("type") or ""):
+            found = True
+            _become_text(script, (script.text or "").strip())
+    if found:
+        for drawn in list(tree.iter("span", "div")):
+            if not _DRAWN.isdisjoint((drawn.get("class") or "").split()):
+                tail = drawn.tail
+                drawn.clear()
+                drawn.tail = tail
+
+
+def _become_text(element: HtmlElement, text: str) -> None:
+    tail = element.tail
+    element.clear()
+    element.tag, element.text, element.tail = "span", text, tail
+
+
+def _tex_of(math: HtmlElement) -> str:
+    for note in math.iter("annotation"):
+        if note.get("encoding") == _TEX:
+            return _without_style(note.text or "")
+    return _without_style(math.get("alttext") or "")
+
+
+def _without_style(tex: str) -> str:
+    styled = _DISPLAY_STYLE.fullmatch(tex.strip())
+    return (styled[1] if styled else tex).strip()
+
+
+def _spoken(element: HtmlElement) -> str:
+    """MathML in one line: x^2, a_1, (a+b)/2, √(x)."""
+    parts = [_spoken(child) for child in element.iterchildren("*")]
+    match element.tag, parts:
+        case "msup", [base, exponent]:
+            return f"{base}^{_grouped(exponent)}"
+        case "msub", [base, index]:
+            return f"{base}_{_grouped(index)}"
+        case "msubsup", [base, index, exponent]:
+            return f"{base}_{_grouped(index)}^{_grouped(exponent)}"
+        case "mfrac", [above, below]:
+            return f"{_grouped(above)}/{_grouped(below)}"
+        case "msqrt", _:
+            return f"√{_grouped(''.join(parts))}"
+        case "mtr", _:
+            return " ".join(parts) + "; "
+        case _:
+            return "".join(parts) if parts else " ".join((element.text or "").split())
+
+
+def _grouped(text: str) -> str:
+    return text if text.isalnum() else f"({text})"

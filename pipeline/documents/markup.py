@@ -1,0 +1,215 @@
+"""The parsed page made ready for an extractor: what its tree would lose is put into words first.
+
+Extractors drop the elements that carry a meaning (`sup`, `math`), join the text of a block with
+what stands beside it, and squeeze code. So these passes come first, in this order:
+
+    code             its lines and indentation, as `<pre><code>`, also out of tables (code.py)
+    formulas         MathML and MathJax as TeX where the page has that, else as text (formulas.py)
+    superscripts     reference marks go, exponents get a ^ (superscripts.py)
+    quotations       `<q>` gets the quotation marks that browsers draw
+    lists in cells   become paragraphs: trafilatura leaves them out
+    loose text       beside paragraphs becomes a paragraph, as does each line of an item or cell
+    borders          of blocks, and of some inline elements, get the space that nobody wrote
+
+Each pass is linear in the page. Only loose text and lists in cells change which text is extracted:
+page F1 on data/extraction is 0.9053 without any pass and 0.9058 with all.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from lxml import html as lxml_html
+from lxml.html import HtmlElement
+
+from pipeline.documents.code import keep_code
+from pipeline.documents.formulas import write_formulas
+from pipeline.documents.superscripts import mark_superscripts
+
+BLOCKS = frozenset(
+    """
+    address article aside blockquote body button caption center dd details dialog dir div dl dt
+    fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu
+    nav ol optgroup option p pre section summary table tbody td tfoot th thead tr ul
+    """.split()
+)
+_CONTAINERS = ("div", "section", "article", "main", "body", "td", "center", "blockquote")
+_UNSEEN = ("script", "style", "noscript", "template", "iframe")
+# Tuned on data/extraction, whose pages gain nothing on average from loose text elsewhere: where no
+# paragraph stands beside it, it is a menu as often as it is an article.
+_PARAGRAPH_CHARS_MIN = 40
+_DIV_CHARS_MIN = 40
+_CELL_LIST_CHARS_MIN = 100
+_CELL_LIST_LINK_SHARE_MAX = 0.5
+# Elements by which one line is made of several pieces ("Jobs<span>Latest post</span>").
+_INLINE = ("a", "b", "em", "font", "i", "label", "small", "span", "strong", "time", "u")
+
+
+def prepare(tree: HtmlElement) -> None:
+    """Change the tree in place, as the top of this file says."""
+    keep_code(tree)
+    write_formulas(tree)
+    mark_superscripts(tree)
+    _quote(tree)
+    _unlist_cells(tree)
+    holders = _holders_of_blocks(tree)
+    _wrap_loose_text(tree, holders)
+    _separate_blocks(tree)
+    _separate_pieces(tree)
+
+
+def text_of(element: HtmlElement) -> str:
+    """The text inside, white space squeezed."""
+    return " ".join("".join(element.itertext()).split())
+
+
+def _quote(tree: HtmlElement) -> None:
+    for quotation in tree.iter("q"):
+        quotation.tag = "span"
+        quotation.text = "“" + (quotation.text or "")
+        if len(quotation):
+            last = quotation[-1]
+            last.tail = (last.tail or "") + "”"
+        else:
+            quotation.text += "”"
+
+
+def _unlist_cells(tree: HtmlElement) -> None:
+    for outer in [found for found in tree.iter("ul", "ol") if _is_in_cell(found)]:
+        chars = len(text_of(outer))
+        linked = sum(len(text_of(link)) for link in outer.iter("a"))
+        if chars < _CELL_LIST_CHARS_MIN or linked > _CELL_LIST_LINK_SHARE_MAX * chars:
+            continue
+        for item in outer.iter("li"):
+            item.tag = "p"
+            item.text = "- " + (item.text or "").lstrip()
+        for inner in outer.iter("ul", "ol"):
+            inner.tag = "div"
+
+
+def _is_in_cell(outer: HtmlElement) -> bool:
+    """Whether a list lies in a table's cell, and in no other list there."""
+    around = next(outer.iterancestors("td", "th", "ul", "ol"), None)
+    return around is not None and around.tag in ("td", "th")
+
+
+def _holders_of_blocks(tree: HtmlElement) -> set[HtmlElement]:
+    """All elements that have a block somewhere inside."""
+    holders: set[HtmlElement] = set()
+    for block in tree.iter(*BLOCKS):
+        for around in block.iterancestors():
+            if around in holders:
+                break
+            holders.add(around)
+    return holders
+
+
+def _wrap_loose_text(tree: HtmlElement, holders: set[HtmlElement]) -> None:
+    """Where paragraphs stand, put what stands beside them into paragraphs too."""
+    for container in list(tree.iter(*_CONTAINERS)):
+        if _has_paragraph(container):
+            _wrap_runs(container, list(container), holders)
+    for div in list(tree.iter("div")):
+        if div not in holders and (_is_in_item(div) or _is_beside_paragraph(div)):
+            div.tag = "p"
+
+
+def _has_paragraph(container: HtmlElement) -> bool:
+    paragraphs = container.iterchildren("p")
+    return any(len(text_of(found)) >= _PARAGRAPH_CHARS_MIN for found in paragraphs)
+
+
+def _wrap_runs(
+    container: HtmlElement, children: list[HtmlElement], holders: set[HtmlElement]
+) -> None:
+    """Wrap each run of text and inline elements between two blocks of the container."""
+    before: HtmlElement | None = None
+    run: list[HtmlElement] = []
+    for child in [*children, None]:
+        if child is not None and child.tag not in BLOCKS and child not in holders:
+            run.append(child)
+            continue
+        _wrap_run(container, before, run)
+        before, run = child, []
+
+
+def _wrap_run(container: HtmlElement, before: HtmlElement | None, run: list[HtmlElement]) -> None:
+    text = (container.text if before is None else before.tail) or ""
+    if not any(not piece.isspace() for piece in _seen_text(text, run)):
+        return
+    paragraph = lxml_html.Element("p")
+    paragraph.text = text
+    if before is None:
+        container.text = None
+        container.insert(0, paragraph)
+    else:
+        before.tail = None
+        before.addnext(paragraph)
+    paragraph.extend(run)
+
+
+def _seen_text(text: str, run: Iterable[HtmlElement]) -> Iterator[str]:
+    if text:
+        yield text
+    for element in run:
+        if isinstance(element.tag, str) and element.tag not in _UNSEEN:
+            yield from element.itertext()
+        if element.tail:
+            yield element.tail
+
+
+def _is_in_item(div: HtmlElement) -> bool:
+    """Whether it lies in an item or cell, where trafilatura joins what is in no paragraph."""
+    return next(div.iterancestors("li", "dd", "dt", "td", "th"), None) is not None
+
+
+def _is_beside_paragraph(div: HtmlElement) -> bool:
+    beside = (div.getprevious(), div.getnext())
+    if not any(found is not None and found.tag == "p" for found in beside):
+        return False
+    return len(text_of(div)) >= _DIV_CHARS_MIN
+
+
+def _separate_blocks(tree: HtmlElement) -> None:
+    """White space at the borders of blocks means nothing to a browser: so put some there."""
+    for block in tree.iter(*BLOCKS):
+        if block.text and not block.text[0].isspace():
+            block.text = " " + block.text
+        if block.tail and not block.tail[0].isspace():
+            block.tail = " " + block.tail
+        previous, around = block.getprevious(), block.getparent()
+        if previous is not None:
+            if previous.tail and not previous.tail[-1].isspace():
+                previous.tail += " "
+        elif around is not None and around.text and not around.text[-1].isspace():
+            around.text += " "
+
+
+def _separate_pieces(tree: HtmlElement) -> None:
+    """A space where a style sheet must have drawn one: before and after several words.
+
+    One word may be the rest of another (a drop cap, Java<b>Script</b>); two links never are.
+    """
+    for piece in tree.iter(*_INLINE):
+        previous = piece.getprevious()
+        around = piece.getparent()
+        text = piece.text or ""
+        before = (around.text if previous is None else previous.tail) if around is not None else ""
+        if previous is not None and not before:
+            if piece.tag == previous.tag == "a":
+                previous.tail = " "
+                continue
+            before = _last_text(previous)
+        if _is_glued(before or "", text) and " " in text.strip():
+            piece.text = " " + text
+        last = _last_text(piece)
+        if piece.tail and " " in last.strip() and _is_glued(last, piece.tail):
+            piece.tail = " " + piece.tail
+
+
+def _last_text(element: HtmlElement) -> str:
+    """The text that ends an element without elements inside, else ""."""
+    return "" if len(element) else element.text or ""
+
+
+def _is_glued(left: str, right: str) -> bool:
+    """Whether a capitalised word stands right after a letter or digit."""
+    return left[-1:].isalnum() and right[:1].isupper() and right[1:2].islower()

@@ -1,0 +1,44 @@
+"""A page's markup as a tree of lxml's HTML elements, whatever is wrong with it."""
+
+import re
+
+from lxml import etree
+from lxml import html as lxml_html
+from lxml.html import HtmlElement
+
+# lxml.html's own parser asks a function of Python for the class of each element that is touched:
+# without it trafilatura takes 6 % less time.
+_PARSER = etree.HTMLParser(
+    encoding="utf-8",
+    remove_comments=True,
+    remove_pis=True,
+    collect_ids=False,
+    default_doctype=False,
+)
+_PARSER.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # in XML 1.0
+# libxml2 stops reading at `<html/>`, and at some document types.
+_DOCTYPE = re.compile(r"\s*<!doctype[^<>]*>", re.IGNORECASE)
+_EMPTY_HTML = re.compile(r"(<html\b[^<>]*)/>", re.IGNORECASE)
+_HEAD_CHARS = 4096
+_OPEN_TITLE = re.compile(r"<title\b[^<>]*>[^<]*", re.IGNORECASE)
+_END_OF_TITLE = re.compile(r"</title[\s/>]", re.IGNORECASE)
+
+
+def parse(html: str) -> HtmlElement | None:
+    """Give back the page's root, `html`; None where there is no element at all."""
+    html = _close_title(_FORBIDDEN.sub("", html))
+    head, rest = html[:_HEAD_CHARS], html[_HEAD_CHARS:]
+    head = _EMPTY_HTML.sub(r"\1>", _DOCTYPE.sub("", head, count=1), count=1)
+    try:
+        return lxml_html.document_fromstring((head + rest).encode(), parser=_PARSER)
+    except etree.ParserError:  # it says that the document is empty
+        return None
+
+
+def _close_title(html: str) -> str:
+    """End a title that is never ended (`</titlevalue>`): a parser takes the whole page for it."""
+    title = _OPEN_TITLE.search(html)
+    if title is None or _END_OF_TITLE.search(html, title.end()):
+        return html
+    return f"{html[: title.end()]}</title>{html[title.end() :]}"

@@ -1,0 +1,127 @@
+"""From markup to text through the real extractor: what each pass is for."""
+
+import pytest
+
+from pipeline.documents.engines import extract_by_trafilatura
+
+PROSE = (
+    "The village council decided to repair the wooden bridge across the river after the long "
+    "winter, and the money for the timber came from the county."
+)
+OTHER = (
+    "The carpenters waited until the water had gone down in May, and the bridge was opened on a "
+    "Sunday, with flags and drums."
+)
+
+
+def lines(body):
+    return extract_by_trafilatura(f"<html><body>{body}</body></html>").text.split("\n")
+
+
+def article(middle):
+    """The lines that come of some markup between two paragraphs of an article."""
+    found = lines(f"<article><p>{PROSE}</p>{middle}<p>{OTHER}</p></article>")
+    assert (found[0], found[-1]) == (PROSE, OTHER)
+    return found[1:-1]
+
+
+def test_the_paragraphs_of_a_layout_table_are_lines():
+    cells = f'<td width="20%"><a href="/">Home</a></td><td><p>{PROSE}</p><p>{OTHER}</p></td>'
+    found = lines(f"<table><tr>{cells}</tr></table>")
+    assert found[-2:] == [PROSE, OTHER]
+
+
+def test_a_list_in_a_layout_cell_is_kept():
+    items = "".join(f"<li>{OTHER} No. {n}.</li>" for n in (1, 2))
+    found = lines(f"<table><tr><td><p>{PROSE}</p><ul>{items}</ul><p>{PROSE}</p></td></tr></table>")
+    assert [line for line in found if line.startswith("- ")] == [
+        f"- {OTHER} No. {n}." for n in (1, 2)
+    ]
+
+
+def test_a_data_table_is_rows():
+    rows = "<tr><th>River</th><th>Length</th></tr><tr><td>Nile</td><td>6650 km</td></tr>"
+    assert article(f"<table>{rows}</table>") == ["| River | Length |", "| Nile | 6650 km |"]
+
+
+def test_loose_text_before_the_first_paragraph_is_kept():
+    assert lines(f"<div>{OTHER}<p>{PROSE}</p><p>{PROSE} Again.</p></div>")[0] == OTHER
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        f'<div><span class="dropcap">T</span>{OTHER[1:]}</div>',
+        f"<span>{OTHER}</span>",
+        f"<div>{OTHER}</div>",
+        f"<b>{OTHER[:20]}</b>{OTHER[20:]}",
+    ],
+)
+def test_a_beginning_that_is_in_no_paragraph_is_kept(lead):
+    assert lines(f"<article><h1>Bridge</h1>{lead}<p>{PROSE}</p><p>{PROSE} Again.</p></article>")[
+        :2
+    ] == [
+        "Bridge",
+        OTHER,
+    ]
+
+
+def test_words_of_different_blocks_are_not_glued():
+    blocks = "<span>Opened on Monday</span><div>Price: 40</div>By the council"
+    apart = ["Opened on Monday", "Price: 40", "By the council"]
+    assert article(f"<div>{blocks}</div>") == [" ".join(apart)]
+    found = lines(f"<article><p>{OTHER}</p><div>{blocks}<p>{PROSE}</p></div></article>")
+    assert found == [OTHER, *apart, PROSE]
+
+
+def test_the_pieces_of_an_item_are_not_glued():
+    item = "<span>Engineer</span><div>18d</div><div>Acme</div>"
+    assert article(f"<ul><li>{item}</li></ul>") == ["- Engineer", "18d", "Acme"]
+
+
+def test_several_words_that_a_style_sets_apart_are_not_glued():
+    piece = '<h2>Jobs<span class="small">Latest post today</span></h2>'
+    assert article(piece) == ["Jobs Latest post today"]
+    assert article("<p>Learn Java<b>Script</b> and <i>Mc</i>Donald</p>") == [
+        "Learn JavaScript and McDonald"
+    ]
+
+
+def test_a_quotation_stays_in_its_line():
+    assert article("<p>He said <q>the <b>bridge</b></q> and left.</p>") == [
+        "He said “the bridge” and left."
+    ]
+
+
+def test_tabs_and_indentation_of_the_source_are_squeezed():
+    assert article("<p>\n\t\tClassic Black\n\n      Rental -\n   <b>$30.00</b></p>") == [
+        "Classic Black Rental - $30.00"
+    ]
+
+
+def test_code_keeps_its_lines_between_paragraphs():
+    code = ["def f(x):", "    return 1"]
+    cells = f'<td><pre>1\n2</pre></td><td class="code"><pre>{"<br>".join(code)}</pre></td>'
+    assert article(f"<pre>{chr(10).join(code)}</pre>") == code
+    assert article(f"<table><tr>{cells}</tr></table>") == code
+
+
+def test_exponents_and_formulas_reach_the_text():
+    math = "<math><msup><mi>y</mi><mn>2</mn></msup></math>"
+    assert article(f"<p>Of 10<sup>6</sup> the 1<sup>st</sup> is {math}.</p>") == [
+        "Of 10^6 the 1st is y^2."
+    ]
+
+
+def test_a_page_whose_title_never_ends_gives_its_text():
+    html = (
+        f"<html><head><title>T</titlevalue></head><body><p>{PROSE}</p><p>{OTHER}</p></body></html>"
+    )
+    assert extract_by_trafilatura(html).text == f"{PROSE}\n{OTHER}"
+
+
+@pytest.mark.parametrize(
+    "html", ["", "<html></html>", "<html><body><script>x</script></body></html>"]
+)
+def test_a_page_without_text_gives_none(html):
+    assert extract_by_trafilatura(html).text == ""

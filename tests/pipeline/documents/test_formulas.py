@@ -1,0 +1,50 @@
+import pytest
+
+from pipeline.documents.formulas import write_formulas
+from pipeline.documents.tree import parse
+
+
+def text_with(markup):
+    tree = parse(f"<html><body><p>{markup}</p></body></html>")
+    write_formulas(tree)
+    return tree.find(".//p").text_content()
+
+
+SUM = "<mi>x</mi><mo>=</mo><msup><mi>y</mi><mn>2</mn></msup>"
+NOTE = '<annotation encoding="application/x-tex">{\\displaystyle x=y^{2}}</annotation>'
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (f"The <math>{SUM}</math> holds", "The x=y^2 holds"),
+        (f"<math><semantics><mrow>{SUM}</mrow>{NOTE}</semantics></math>", "x=y^{2}"),
+        (f'<math alttext="x=y^2">{SUM}</math>', "x=y^2"),
+        (
+            "<math><mfrac><mrow><mi>a</mi><mo>+</mo><mn>1</mn></mrow><mn>2</mn></mfrac></math>",
+            "(a+1)/2",
+        ),
+        ("<math><msub><mi>a</mi><mi>i</mi></msub></math>", "a_i"),
+        ("<math><msqrt><mn>2</mn></msqrt></math>", "√2"),
+        (
+            f'<span class="katex-mathml"><math>{SUM}{NOTE}</math></span>'
+            '<span class="katex-html">x=y2</span>.',
+            "x=y^{2}.",
+        ),
+        (
+            '<span class="MathJax_Preview">[x]</span><span class="MathJax">x</span>'
+            '<script type="math/tex">x^2</script>',
+            "x^2",
+        ),
+    ],
+)
+def test_a_formula_is_its_tex_or_else_what_it_says(markup, text):
+    assert text_with(markup) == text
+
+
+def test_a_formula_that_is_hidden_behind_a_picture_is_seen():
+    tree = parse(
+        f'<html><body><p><span style="display:none"><math>{SUM}</math></span></p></body></html>'
+    )
+    write_formulas(tree)
+    assert tree.find(".//span").get("style") is None
