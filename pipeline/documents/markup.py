@@ -50,6 +50,7 @@ def prepare(tree: HtmlElement) -> None:
     mark_superscripts(tree)
     _quote(tree)
     _unlist_cells(tree)
+    _unnest_paragraphs(tree)
     holders = _holders_of_blocks(tree)
     _wrap_loose_text(tree, holders)
     _separate_blocks(tree)
@@ -100,6 +101,24 @@ def _holders_of_blocks(tree: HtmlElement) -> set[HtmlElement]:
                 break
             holders.add(around)
     return holders
+
+
+def _unnest_paragraphs(tree: HtmlElement) -> None:
+    """Make a `div` of a paragraph that holds others, and of what stands between them.
+
+    Old pages open one paragraph after another within a `<font>` that is never closed; a browser
+    ends each where the next begins, libxml2 puts all into the first, and trafilatura joins them.
+    """
+    for paragraph in tree.iter("p"):
+        between = []
+        for around in paragraph.iterancestors():
+            if around.tag == "p":
+                for element in [*between, around]:
+                    element.tag = "div"
+                break
+            if around.tag in BLOCKS:
+                break
+            between.append(around)
 
 
 def _wrap_loose_text(tree: HtmlElement, holders: set[HtmlElement]) -> None:

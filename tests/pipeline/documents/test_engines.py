@@ -125,3 +125,9 @@ def test_a_page_whose_title_never_ends_gives_its_text():
 )
 def test_a_page_without_text_gives_none(html):
     assert extract_by_trafilatura(html).text == ""
+
+
+def test_paragraphs_within_a_font_that_never_ends_are_apart():
+    nested = f"<p>{PROSE}<font size=2><b>x</b><p>{OTHER}<p>{PROSE} Again.</font>"
+    found = lines(f"<table><tr><td><h1>Bridge</h1>{nested}</td></tr></table>")
+    assert found == ["Bridge", PROSE, "x", OTHER, f"{PROSE} Again."]
