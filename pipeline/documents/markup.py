@@ -110,7 +110,7 @@ def _unnest_paragraphs(tree: HtmlElement) -> None:
     ends each where the next begins, libxml2 puts all into the first, and trafilatura joins them.
     """
     for paragraph in tree.iter("p"):
-        between = []
+        between: list[HtmlElement] = []
         for around in paragraph.iterancestors():
             if around.tag == "p":
                 for element in [*between, around]:
