@@ -127,8 +127,10 @@ def given_id(value: Any) -> str | int | None:
             return value
         case str():
             return value if value.strip() else None
-        case float() | Decimal() if math.isfinite(value):
-            return int(value) if value == int(value) else str(value)
+        case float() if math.isfinite(value):
+            return int(value) if value.is_integer() else str(value)
+        case Decimal() if value.is_finite():
+            return int(value) if value == value.to_integral_value() else str(value)
         case bytes():
             return value.hex() or None
         case UUID():
@@ -202,15 +204,18 @@ def _decoded(piece: bytes, mended: Counter[str]) -> str | Drop:
     return found.html.lstrip("\ufeff")
 
 
-def fallen(name: str, rows: int, drops: Counter[str]) -> str:
-    """The message of a quality gate where most of a file's rows were dropped, else ""."""
+def fallen(name: str, rows: int, drops: Counter[str], first: str) -> str:
+    """The message of a quality gate where most of a file's rows were dropped, else "".
+
+    `first` is the place of the first drop, and what is known of it.
+    """
     dropped = sum(drops.values())
     if dropped <= FALLEN_SHARE_MAX * rows:
         return ""
     reason, count = drops.most_common(1)[0]
     return (
         f"{name}: {dropped:,} of {rows:,} rows were dropped, {count:,} of them as {reason} "
-        f"({Reason(reason).sentence}) Is it the right file?"
+        f"({Reason(reason).sentence}) The first: {first}"
     )
 
 

@@ -86,7 +86,7 @@ def dedup(
             for line in _lines(decisions, rows):
                 file.write(msgspec.json.encode(line) + b"\n")
         os.replace(aside, out)  # noqa: PTH105 (over an earlier result, on every system)
-    gate = fallen(name, len(rows.ids), Counter(rows.dropped.values()))
+    gate = fallen(name, len(rows.ids), Counter(rows.dropped.values()), rows.first)
     return Decided(_count(decisions, len(rows.dropped)), told(odd), [gate] if gate else [])
 
 
@@ -97,6 +97,7 @@ class _Rows:
     ids: list[str | int] = field(default_factory=list)
     numbers: "array[int]" = field(default_factory=partial(array, "q"))
     dropped: dict[int, Reason] = field(default_factory=dict)  # by the row's index
+    first: str = ""  # the first drop's place, and what is known of it
     unit: str = ""  # what is numbered: "line", "row"
 
 
@@ -106,10 +107,12 @@ def _batches(found: Iterator[Found], rows: _Rows, chars_max: int) -> Iterator[li
     chars = 0
     for each in found:
         row = each.row
+        if isinstance(row, Row) and len(row.text) > chars_max:
+            detail = f"{len(row.text):,} characters; documents.text_chars_max is {chars_max:,}"
+            row = Drop(Reason.TOO_LONG, detail)
         if isinstance(row, Drop):
+            rows.first = rows.first or f"{each.place}, {row.detail}"
             rows.dropped[len(rows.ids)] = row.reason
-        elif len(row.text) > chars_max:
-            rows.dropped[len(rows.ids)] = Reason.TOO_LONG
         else:
             batch.append(each)
             chars += len(row.text)

@@ -106,6 +106,7 @@ class _Read:
         """Writes a file's rows; the messages of its quality gate."""
         batch: list[dict[str, Any]] = []
         rows = chars = 0
+        first = ""
         drops: Counter[str] = Counter()
         for found in read_texts(path, name, self.rules.ids, odd):
             rows += 1
@@ -114,6 +115,7 @@ class _Read:
             if isinstance(text, Drop):
                 drops[text.reason] += 1
                 detail = f"{where}: {text.detail}" if text.detail else where
+                first = first or detail
                 out.drop(UNIT, text.reason, id=str(found.id), detail=detail)
                 continue
             columns = {column: getattr(text, column) for column in TEXT.names}
@@ -125,7 +127,7 @@ class _Read:
                 batch, chars = [], 0
         out.write_rows(batch)
         out.book(UNIT, rows_in=rows, rows_out=rows - drops.total())
-        message = fallen(name, rows, drops)
+        message = fallen(name, rows, drops, first)
         return [message] if message else []
 
 

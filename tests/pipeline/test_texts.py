@@ -276,10 +276,11 @@ def test_a_whole_number_is_read_as_what_it_means(value: Any, number: int | None)
 
 def test_a_file_most_of_whose_rows_fall_is_told_with_the_commonest_reason() -> None:
     drops: Counter[str] = Counter({Reason.LINE_INVALID: 39, Reason.EMPTY_TEXT: 1})
-    message = fallen("t.jsonl", 79, drops)
+    message = fallen("t.jsonl", 79, drops, "line 3, why")
     assert message.startswith("t.jsonl: 40 of 79 rows were dropped, 39 of them as line_invalid")
-    assert fallen("t.jsonl", 80, drops) == ""
-    assert fallen("t.jsonl", 0, Counter()) == ""
+    assert message.endswith("The first: line 3, why")
+    assert fallen("t.jsonl", 80, drops, "") == ""
+    assert fallen("t.jsonl", 0, Counter(), "") == ""
 
 
 def test_what_is_odd_in_many_files_is_one_sentence() -> None:

@@ -193,7 +193,7 @@ def test_extract_takes_json_lines_and_html_files_together(tmp_path, capsys, endi
     out = tmp_path / "o.jsonl"
     counts = json.loads(run(capsys, "extract", source, page, "--out", out, *FEW[:2]).out)
     assert counts == {"rows_in": 4, "rows_out": 3, "drops": {"too_short": 1}}
-    assert [row["id"] for row in lines_of(out)] == ["7", "2", str(page)]
+    assert [row["id"] for row in lines_of(out)] == ["7", f"{source.name}:2", str(page)]
 
 
 def test_lines_that_hold_no_page_are_counted_drops_and_the_others_become_documents(
@@ -207,7 +207,7 @@ def test_lines_that_hold_no_page_are_counted_drops_and_the_others_become_documen
     drops = {"line_invalid": 2, "text_missing": 1, "line_not_object": 1}
     assert counts == {"rows_in": 5, "rows_out": 1, "drops": drops}
     told = lines_of(tmp_path / "o.jsonl.drops.jsonl")
-    assert [row["id"] for row in told] == ["1", "http://a.example/", "3", "4"]
+    assert [row["id"] for row in told] == [f"pages.jsonl:{number}" for number in (1, 2, 3, 4)]
     assert told[1]["url"] == "http://a.example/"
     assert told[0]["detail"].startswith("pages.jsonl, line 1: Expecting value")
 
