@@ -8,7 +8,7 @@ import codecs
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,26 +30,43 @@ Rows = Iterator[tuple[str, Row | Drop]]  # each with its place: "line 3", "eleme
 
 
 def json_rows(
-    numbered: Iterable[tuple[int, bytes]], kind: type[Row], odd: Counter[str] | None = None
+    numbered: Iterable[tuple[int, bytes]],
+    kind: type[Row],
+    odd: Counter[str] | None = None,
+    decode: Callable[[bytes], str | Drop] | None = None,
 ) -> Rows[Row]:
-    """The rows of numbered lines; blank lines are none. `odd` counts what was mended."""
+    """The rows of numbered lines; blank lines are none.
+
+    `odd` counts what was mended; `decode` reads a line that is not UTF-8.
+    """
     decoder = msgspec.json.Decoder(kind)
     for number, line in numbered:
         try:
             yield f"line {number}", decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if line.strip():
-                yield f"line {number}", _slowly(line, kind, odd)
+                yield f"line {number}", _slowly(line, kind, odd, decode)
 
 
-def _slowly(line: bytes, kind: type[Row], odd: Counter[str] | None) -> Row | Drop:
+def _slowly(
+    line: bytes,
+    kind: type[Row],
+    odd: Counter[str] | None,
+    decode: Callable[[bytes], str | Drop] | None,
+) -> Row | Drop:
     """What msgspec refuses: a line that is no row, or one with what Python writes besides JSON.
 
     That is NaN, and half of a surrogate pair.
     """
     try:
-        row = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # bytes that are no UTF-8 are a ValueError too
+        text: str | Drop = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        text = decode(line) if decode else Drop(Reason.LINE_INVALID, str(error)[:200])
+    if isinstance(text, Drop):
+        return text
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError) as error:
         return Drop(Reason.LINE_INVALID, str(error)[:200])
     return _row(row, kind, odd)
 

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -35,7 +36,7 @@ _NO_ADDRESS, _CHARSET, _REPLACED = "no address", "charset", "replaced"
 _SENTENCES = {
     _EMPTY: "an empty file, which gives no row",
     _JSON_IN_TEXT: "JSON lines by its content, whatever its name says; it is read so",
-    _NO_ID: "rows without an id are named by file and line, as in NAME:7",
+    _NO_ID: "rows without an id of their own are named by file and line",
     _NO_ADDRESS: "a `url` or `host` that is no text is left out",
     HALF_PAIRS: "half of a surrogate pair has become U+FFFD",
     _CHARSET: "not UTF-8; read as",
@@ -94,7 +95,8 @@ def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Ro
             yield from array_rows(path, Row, mended)
         case "JSON lines":
             with Lines(path) as lines:
-                yield from json_rows(enumerate(lines, 1), Row, mended)
+                decode = partial(_decoded, mended=mended)
+                yield from json_rows(enumerate(lines, 1), Row, mended, decode)
         case "text":
             yield from _documents(path, mended)
 

@@ -1,5 +1,6 @@
 """Texts to decisions, without a build: the rules of the `corpus` stage on anyone's file."""
 
+import json
 import os
 from array import array
 from collections import Counter
@@ -150,7 +151,7 @@ def _karma(source: Path, place: str, given: Any) -> int:
     """How good a copy is; a missing karma is 0. InputError for one that is no whole number."""
     karma = whole_number(given)
     if karma is None:
-        shown = msgspec.json.encode(given, enc_hook=str).decode()[:80]
+        shown = json.dumps(given, default=str)[:80]
         problem = f"its karma is {shown}, and must be a whole number below 2^63"
         raise InputError(source, place, problem, "Mend it, or leave karma out.")
     return karma

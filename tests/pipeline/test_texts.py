@@ -120,7 +120,7 @@ def test_rows_without_an_id_are_named_by_file_and_line_and_that_is_said_once(
     found, said = one_of(tmp_path, "t.jsonl", data)
     named = [f"t.jsonl:{number}" for number in range(1, 7)]
     assert [each.id for each in found] == [*named, "given", 5, "t.jsonl:10"]
-    assert said == ["t.jsonl: rows without an id are named by file and line, as in NAME:7 (7)"]
+    assert said == ["t.jsonl: rows without an id of their own are named by file and line (7)"]
     found, said = read(tmp_path / "t.jsonl", ids="place")
     assert [each.id for each in found] == [f"t.jsonl:{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 10)]
     assert said == []
@@ -241,6 +241,18 @@ def test_text_that_is_not_utf_8_is_decoded_as_a_page_is_and_that_is_said(tmp_pat
     assert said == ["t.txt: not UTF-8; read as windows-1252 (1)"]
 
 
+@pytest.mark.parametrize("charset", ["windows-1252", "windows-1251"])
+def test_json_lines_that_are_not_utf_8_are_decoded_as_pages_are_and_that_is_said(
+    tmp_path: Path, charset: str
+) -> None:
+    text = TEXT if charset == "windows-1252" else "Это длинный русский текст о погоде и людях. "
+    rows = [{"id": "a", "text": text * 9}, {"id": "b", "text": "plain"}]
+    data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(charset)
+    found, said = one_of(tmp_path, "t.jsonl", data)
+    assert the_texts(found) == [text * 9, "plain"]
+    assert said == [f"t.jsonl: not UTF-8; read as {charset} (1)"]
+
+
 def test_bytes_that_mean_nothing_are_never_replaced_in_silence(tmp_path: Path) -> None:
     data = (TEXT * 20).encode() + b"\xe4\xbd\n" + TEXT.encode()
     found, said = one_of(tmp_path, "t.txt", data)
@@ -286,7 +298,7 @@ def test_a_file_most_of_whose_rows_fall_is_told_with_the_commonest_reason() -> N
 def test_what_is_odd_in_many_files_is_one_sentence() -> None:
     odd = Odd({("no id", f"t{number}.jsonl"): 10 for number in range(400)})
     assert told(odd) == [
-        "t0.jsonl and 399 more: rows without an id are named by file and line, as in NAME:7 (4,000)"
+        "t0.jsonl and 399 more: rows without an id of their own are named by file and line (4,000)"
     ]
 
 

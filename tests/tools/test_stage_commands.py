@@ -341,7 +341,10 @@ def test_dedup_obeys_the_cap_of_a_page_and_says_what_was_odd(tmp_path, capsys):
     out = tmp_path / "d.jsonl"
     told = run(capsys, "dedup", source, "--out", out, "--documents.text-chars-max", "20")
     assert told.out == "4 texts, 3 kept, 0 exact copies, 0 near copies, 1 dropped\n"
-    assert "texts.txt: rows without an id are named by file and line" in told.err
+    assert (
+        "texts.txt: rows without an id of their own are named by file and line"
+        in told.err
+    )
     assert "texts.txt: JSON lines by its content" in told.err
     assert lines_of(out)[3] == {
         "id": "texts.txt:4", "keep": False, "keeper": None, "jaccard": None, "reason": "too_long",
@@ -423,7 +426,7 @@ def test_most_rows_dropped_is_a_quality_gate_of_each_command(texts, bpe, tmp_pat
     words = ["shards", texts, bad, "--tokenizer", bpe, "--out", tmp_path / "s", *FEW]
     told = run(capsys, *words, code=3)
     assert said in told.err
-    assert "rows without an id are named by file and line" in told.err
+    assert "rows without an id of their own are named by file and line" in told.err
     assert said in run(capsys, *words, code=3).err
     words = ["tokenizer", "train", texts, bad, "--out", tmp_path / "t", *FEW]
     assert said in run(capsys, *words, "--tokenizer.vocab-size", "400", code=3).err

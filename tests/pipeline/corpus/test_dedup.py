@@ -175,7 +175,7 @@ def test_a_text_without_an_id_is_named_by_file_and_line_and_that_is_said_once(
     assert [line["id"] for line in lines] == [f"t.jsonl:{number}" for number in (2, 3, 4, 5)]
     assert [line["keeper"] for line in lines] == [None, *["t.jsonl:2"] * 3]
     assert decided.said == [
-        "t.jsonl: rows without an id are named by file and line, as in NAME:7 (4)"
+        "t.jsonl: rows without an id of their own are named by file and line (4)"
     ]
 
 

@@ -48,7 +48,7 @@ def test_rows_are_named_by_file_and_line_wherever_the_file_lies(tmp_path):
     assert here.digest == there.digest
     assert [row["name"] for row in rows_of(here)] == [f"t.jsonl:{n}" for n in range(1, 10)]
     assert [row["place"] for row in rows_of(here)] == [f"t.jsonl, line {n}" for n in range(1, 10)]
-    assert said == ["t.jsonl: rows without an id are named by file and line, as in NAME:7 (9)"]
+    assert said == ["t.jsonl: rows without an id of their own are named by file and line (9)"]
 
 
 def test_two_files_of_one_name_give_rows_of_different_names(tmp_path):
