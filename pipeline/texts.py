@@ -30,14 +30,17 @@ from pipeline.tokens.tokenizer import END_OF_TEXT
 
 Odd = Counter[tuple[str, str]]  # rows (or files) by what was odd and the file's name
 FALLEN_SHARE_MAX = 0.5  # of a file's rows; more, and the file is hardly what it was taken for
+# A document is held in memory some five times over, and its column holds 2 GiB of UTF-8.
+DOCUMENT_BYTES_MAX = 1 << 30
 WHOLE_MAX = 2**63 - 1  # a column of whole numbers holds no larger one
 _EMPTY, _JSON_IN_TEXT, _NO_ID = "empty", "JSON in text", "no id"
-_NO_ADDRESS, _CHARSET, _REPLACED = "no address", "charset", "replaced"
+_NO_ADDRESS, _CHARSET, _REPLACED, _HTML = "no address", "charset", "replaced", "HTML"
 _SENTENCES = {
     _EMPTY: "an empty file, which gives no row",
     _JSON_IN_TEXT: "JSON lines by its content, whatever its name says; it is read so",
     _NO_ID: "rows without an id of their own are named by file and line",
     _NO_ADDRESS: "a `url` or `host` that is no text is left out",
+    _HTML: "HTML, whose tags are taken for text; `webtext extract` makes texts of it",
     HALF_PAIRS: "half of a surrogate pair has become U+FFFD",
     _CHARSET: "not UTF-8; read as",
     _REPLACED: "bytes that mean nothing have become U+FFFD",
@@ -161,22 +164,30 @@ def file_name(name: str) -> str:
 
 
 def _documents(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
+    number = 0
     with Lines(path) as file:
-        for number, piece in enumerate(_between(file.chunks(), END_OF_TEXT), 1):
-            found = _decoded(piece, mended)
-            if isinstance(found, Drop):
-                raise InputError(
-                    path,
-                    f"document {number}",
-                    f"it is text in no encoding that could be found ({found.detail})",
-                    "Write it in UTF-8 (iconv does).",
-                )
-            if text := found.strip("\r\n"):
-                yield f"document {number}", Row(text)
+        try:
+            for number, piece in enumerate(_between(file.chunks(), END_OF_TEXT), 1):
+                found = _decoded(piece, mended)
+                if isinstance(found, Drop):
+                    problem = f"it is text in no encoding that could be found ({found.detail})"
+                    mend = "Write it in UTF-8 (iconv does)."
+                    raise InputError(path, f"document {number}", problem, mend)
+                if text := found.strip("\r\n"):
+                    page = text[:20].lstrip().lower().startswith(("<!doctype html", "<html"))
+                    mended[_HTML] += page
+                    yield f"document {number}", Row(text)
+        except OverflowError:
+            problem = f"this document has more than {DOCUMENT_BYTES_MAX >> 20} MiB"
+            mend = f"Separate its parts by {END_OF_TEXT}."
+            raise InputError(path, f"document {number + 1}", problem, mend) from None
 
 
 def _between(chunks: Iterable[bytes], separator: str) -> Iterator[bytes]:
-    """What lies between separators. In UTF-16 each piece begins with a byte order mark."""
+    """What lies between separators. In UTF-16 each piece begins with a byte order mark.
+
+    Raises OverflowError for one of more than DOCUMENT_BYTES_MAX.
+    """
     waiting, mark = bytearray(), b""
     cut = separator.encode()
     for number, chunk in enumerate(chunks):
@@ -188,6 +199,8 @@ def _between(chunks: Iterable[bytes], separator: str) -> Iterator[bytes]:
             yield mark + waiting[:at]
             del waiting[: at + len(cut)]
             seen = 0
+        if len(waiting) > DOCUMENT_BYTES_MAX:
+            raise OverflowError
     yield mark + waiting
 
 

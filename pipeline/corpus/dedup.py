@@ -27,7 +27,7 @@ from pipeline.settings import CorpusSettings, DocumentsSettings, TextsSettings
 from pipeline.texts import Found, Odd, Row, fallen, file_name, read_texts, told, whole_number
 
 BATCH_ROWS = 512
-BATCH_CHARS = 4 << 20  # sketches of so many characters take some 150 MB
+BATCH_CHARS = 4 << 20  # sketches of so many characters take some 100 MB
 
 
 class Counts(NamedTuple):

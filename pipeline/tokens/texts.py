@@ -15,7 +15,6 @@ TEXT = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("url", pa.string()), ("host", pa.string())]
 )
 LINK_ID = re.compile(r"[0-9a-f]{32}")
-COLUMN_CHARS_MAX = 2**29 - 1  # of four bytes each: a column of strings holds 2 GiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,6 @@ def text_of(found: Found) -> Text | Drop:
         return row
     if not row.text.strip():
         return Drop(Reason.EMPTY_TEXT)
-    if len(row.text) > COLUMN_CHARS_MAX:
-        return Drop(Reason.TOO_LONG, f"{len(row.text):,} characters; separate its documents")
     name = str(found.id)
     id = name if LINK_ID.fullmatch(name) else xxhash.xxh3_128_hexdigest(name.encode())
     return Text(id, row.text, row.url, row.host or _host(row.url))

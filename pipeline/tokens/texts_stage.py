@@ -157,7 +157,8 @@ def _refuse_twins(paths: Sequence[Path], rows: int) -> None:
     for number in range(passes):
         chunks = (_hashes(ids) for ids in _columns(paths, ["id"]))
         taken = [hashes[hashes % np.uint64(passes) == number] for hashes in chunks]
-        hashes = np.sort(np.concatenate(taken))
+        hashes = np.concatenate(taken)
+        hashes.sort()
         twins = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
         if twins:
             _refuse_first(paths, twins)

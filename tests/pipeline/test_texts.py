@@ -222,6 +222,17 @@ def test_a_line_of_text_has_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert the_texts(found) == ["anarchism " * 500_000]
 
 
+def test_a_document_has_a_limit_and_a_text_file_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "DOCUMENT_BYTES_MAX", 3 << 20)
+    piece = b"anarchism " * 200_000
+    found, _ = one_of(tmp_path, "t.txt", b"<|endoftext|>".join([piece] * 4))
+    assert len(found) == 4
+    with pytest.raises(InputError, match=r"t\.txt, document 3: .*more than 3 MiB.*Separate its"):
+        one_of(tmp_path, "t.txt", b"<|endoftext|>".join([piece, piece, piece * 2, piece]))
+
+
 @pytest.mark.parametrize("mark", [True, False])
 @pytest.mark.parametrize("codec", ["utf-8", "utf-16-le", "utf-16-be"])
 def test_a_byte_order_mark_is_no_text_and_utf_16_is_read(
@@ -265,6 +276,14 @@ def test_bytes_of_no_encoding_are_refused_with_the_document(tmp_path: Path) -> N
     (tmp_path / "t").write_bytes(b"a text\n" * 20_000 + data)
     with pytest.raises(InputError, match="t, document 2: it is text in no encoding"):
         read(tmp_path / "t")
+
+
+def test_html_that_is_taken_for_text_is_said(tmp_path: Path) -> None:
+    found, said = one_of(tmp_path, "a.html", b"\n<!DOCTYPE html>\n<p>A page")
+    assert the_texts(found) == ["<!DOCTYPE html>\n<p>A page"]
+    assert said == [
+        "a.html: HTML, whose tags are taken for text; `webtext extract` makes texts of it (1)"
+    ]
 
 
 # Numbers, gates, sentences

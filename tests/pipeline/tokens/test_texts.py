@@ -4,7 +4,6 @@ import xxhash
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.texts import Found, Row
-from pipeline.tokens import texts
 from pipeline.tokens.texts import Text, text_of
 
 LINK_ID = "0123456789abcdef" * 2
@@ -35,15 +34,8 @@ def test_a_row_is_a_document_with_an_id_and_a_host(found, text):
     assert text_of(found) == text
 
 
-def test_a_text_without_a_word_is_a_drop_and_a_drop_stays_one(monkeypatch):
+def test_a_text_without_a_word_is_a_drop_and_a_drop_stays_one():
     blank = text_of(Found("line 1", "a", Row(" \n", url="", host="")))
     assert blank == Drop(Reason.EMPTY_TEXT)
     drop = Drop(Reason.LINE_INVALID, "why")
     assert text_of(Found("line 1", "a", drop)) is drop
-
-
-def test_a_text_that_no_column_holds_is_a_drop(monkeypatch):
-    monkeypatch.setattr(texts, "COLUMN_CHARS_MAX", 5)
-    found = text_of(Found("document 1", "a", Row("123456", url="", host="")))
-    assert isinstance(found, Drop)
-    assert found.reason is Reason.TOO_LONG
