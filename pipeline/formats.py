@@ -17,7 +17,7 @@ from pipeline.lines import Lines
 Format = Literal["parquet", "JSON lines", "JSON array", "text", "empty"]
 
 HEAD_BYTES = 1 << 16  # the format is told by these; only a longer first line is read on
-LINES_TRIED = 20  # one of them must be whole where a file of JSON lines begins with a broken one
+LINES_TRIED = 20  # are looked at where the first one is no object by itself
 WIDE_ZEROS_MIN, WIDE_ZEROS_MAX = 0.4, 0.1  # UTF-16 has zeros in every other byte, text in none
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
@@ -66,12 +66,11 @@ def format_of(path: Path) -> Format:
         return "empty"
     named = named_as(path)
     _refuse_table(path, text, named)
+    if codec and (named == "JSON" or _OBJECT.match(text) or _ARRAY.match(text)):
+        mend = f"`iconv -f {codec.upper()} -t UTF-8 FILE > NEW` makes it so."
+        raise InputError(path, "", "it is JSON in UTF-16, and must be in UTF-8", mend)
     if named == "JSON" or text[0] in "{[":
-        found = _json_format(path, text, len(head) < HEAD_BYTES, named)
-        if codec and found != "text":
-            mend = f"`iconv -f {codec.upper()} -t UTF-8 FILE > NEW` makes it so."
-            raise InputError(path, "", "it is JSON in UTF-16, and must be in UTF-8", mend)
-        return found
+        return _json_format(path, text, len(head) < HEAD_BYTES, named)
     if len(_CONTROL.findall(text)) > CONTROL_SHARE_MAX * len(text):
         raise InputError(path, "", "it is a binary file", "Name files of texts.")
     return "text"

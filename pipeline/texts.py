@@ -37,7 +37,7 @@ _EMPTY, _JSON_IN_TEXT, _NO_ID = "empty", "JSON in text", "no id"
 _NO_ADDRESS, _CHARSET, _REPLACED, _HTML = "no address", "charset", "replaced", "HTML"
 _SENTENCES = {
     _EMPTY: "an empty file, which gives no row",
-    _JSON_IN_TEXT: "JSON lines by its content, whatever its name says; it is read so",
+    _JSON_IN_TEXT: "JSON by its content, whatever its name says; it is read so",
     _NO_ID: "rows without an id of their own are named by file and line",
     _NO_ADDRESS: "a `url` or `host` that is no text is left out",
     _HTML: "HTML, whose tags are taken for text; `webtext extract` makes texts of it",
@@ -78,7 +78,7 @@ def read_texts(path: Path, name: str, ids: Literal["given", "place"], odd: Odd) 
     mended: Counter[str] = Counter()
     if form == "empty":
         odd[_EMPTY, name] += 1
-    if form == "JSON lines" and named_as(path) == "text":
+    if form.startswith("JSON") and named_as(path) == "text":
         odd[_JSON_IN_TEXT, name] += 1
     for place, row in _rows(path, form, mended):
         given = given_id(row.id) if isinstance(row, Row) and ids == "given" else None

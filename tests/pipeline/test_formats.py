@@ -138,6 +138,7 @@ DATA = {"version": 1, "data": ROWS}
         ("a.jsonl", LINES.decode().encode("utf-16"), "JSON in UTF-16.*iconv -f UTF-16-LE"),
         ("a", LINES.decode().encode("utf-16-be"), "JSON in UTF-16.*iconv -f UTF-16-BE"),
         ("a.json", json.dumps(ROWS).encode("utf-16-le"), "JSON in UTF-16"),
+        ("a", json.dumps({"text": "a" * 99_999}).encode("utf-16"), "JSON in UTF-16"),
         ("a.csv", b"x,y\n1,2\n", "table of separated values.*Parquet or JSON lines"),
         ("a.TSV.gz", gzip.compress(b"text\nabc\n"), "table of separated values"),
         ("a.csv", "id,text\n1,a\n".encode("utf-16"), "table of separated values"),

@@ -190,7 +190,7 @@ def test_an_empty_file_has_no_row_and_that_is_said(tmp_path: Path, name: str) ->
 def test_json_lines_called_text_are_read_as_json_lines_and_that_is_said(tmp_path: Path) -> None:
     found, said = one_of(tmp_path, "t.txt", lines([{"id": 1, "text": "a"}, {"id": 2, "text": "b"}]))
     assert the_texts(found) == ["a", "b"]
-    assert said == ["t.txt: JSON lines by its content, whatever its name says; it is read so (1)"]
+    assert said == ["t.txt: JSON by its content, whatever its name says; it is read so (1)"]
 
 
 # Text files

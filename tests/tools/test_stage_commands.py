@@ -345,7 +345,7 @@ def test_dedup_obeys_the_cap_of_a_page_and_says_what_was_odd(tmp_path, capsys):
         "texts.txt: rows without an id of their own are named by file and line"
         in told.err
     )
-    assert "texts.txt: JSON lines by its content" in told.err
+    assert "texts.txt: JSON by its content" in told.err
     assert lines_of(out)[3] == {
         "id": "texts.txt:4", "keep": False, "keeper": None, "jaccard": None, "reason": "too_long",
     }  # fmt: skip
