@@ -19,7 +19,7 @@ from pipeline.engine.ledger import total
 from pipeline.engine.parts import PartStopped
 from pipeline.engine.stage import Output, PartWriter, Stage, identity
 from pipeline.errors import SettingsError, StageError
-from pipeline.settings import EngineSettings, ShardsSettings, TextsSettings, TokenizerSettings
+from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
 from pipeline.texts import Odd, read_texts
 from pipeline.tokens import stage as stages
 from pipeline.tokens.encode import Encoder
@@ -30,7 +30,6 @@ from pipeline.tokens.texts import text_of
 from pipeline.tokens.texts_stage import texts_stage
 from pipeline.tokens.tokenizer import load
 
-TEXTS = TextsSettings()
 TOKENIZER = TokenizerSettings(vocab_size=400)
 SHARDS = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
 
@@ -72,7 +71,7 @@ def make_here(
     shards: ShardsSettings = SHARDS,
 ) -> tuple[Output, Output]:
     """As `build`, in this process."""
-    corpus = run_here(texts_stage(paths, TEXTS, file_digest), {}, folder)
+    corpus = run_here(texts_stage(paths, file_digest), {}, folder)
     made = run_here(tokenizer_stage(tokenizer, shards, file_digest), {"corpus": corpus}, folder)
     inputs = {"corpus": corpus, "tokenizer": made}
     return made, run_here(shards_stage(shards), inputs, folder)
@@ -86,7 +85,7 @@ def build(
 ) -> tuple[Output, Output]:
     """The published stages, tokenizer and shards."""
     with Build(folder, EngineSettings(workers=1), quiet=True) as made:
-        made.run(texts_stage(paths, TEXTS, made.files.digest))
+        made.run(texts_stage(paths, made.files.digest))
         return (
             made.run(tokenizer_stage(tokenizer, shards, made.files.digest)),
             made.run(shards_stage(shards)),
@@ -236,7 +235,7 @@ def test_only_what_decides_the_split_makes_the_tokenizer_anew():
 
 
 def test_a_part_that_is_asked_to_stop_leaves_nothing(corpus, tmp_path):
-    inputs = {"corpus": run_here(texts_stage(corpus[1], TEXTS, file_digest), {}, tmp_path)}
+    inputs = {"corpus": run_here(texts_stage(corpus[1], file_digest), {}, tmp_path)}
     stage = tokenizer_stage(TOKENIZER, SHARDS, file_digest)
     out = PartWriter(
         tmp_path / "train",
@@ -254,14 +253,13 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from pipeline.engine.build import Build
-from pipeline.settings import EngineSettings, ShardsSettings, TextsSettings, TokenizerSettings
+from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
 
 shards = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
 with Build(Path(sys.argv[1]), EngineSettings(workers=1), quiet=True) as build:
-    paths = [Path(path) for path in sys.argv[2:]]
-    build.run(texts_stage(paths, TextsSettings(), build.files.digest))
+    build.run(texts_stage([Path(path) for path in sys.argv[2:]], build.files.digest))
     build.run(tokenizer_stage(TokenizerSettings(vocab_size=400), shards, build.files.digest))
     build.run(shards_stage(shards))
 """

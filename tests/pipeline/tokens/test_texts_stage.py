@@ -11,7 +11,7 @@ from pipeline.engine.digest import file_digest
 from pipeline.engine.drops import read_drops
 from pipeline.engine.stage import Output
 from pipeline.errors import InputError, StageError
-from pipeline.settings import EngineSettings, TextsSettings
+from pipeline.settings import EngineSettings
 from pipeline.tokens import texts_stage as module
 from pipeline.tokens.texts_stage import READ, texts_stage
 
@@ -32,8 +32,7 @@ def made(
     """The published stage, what it said, and the gates that failed."""
     said: list[str] = []
     with Build(folder, EngineSettings(workers=1), quiet=True) as build:
-        rules = TextsSettings(ids=ids)
-        output = build.run(texts_stage(paths, rules, build.files.digest, said.append))
+        output = build.run(texts_stage(paths, build.files.digest, ids, said.append))
         return output, said, build.gates
 
 
@@ -171,7 +170,7 @@ def test_a_refused_file_is_an_input_error_with_its_path(tmp_path):
 def test_large_texts_are_written_in_small_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BATCH_CHARS", 20)
     path = write(tmp_path / "t.jsonl", ROWS)
-    stage = texts_stage([path], TextsSettings(), file_digest)
+    stage = texts_stage([path], file_digest)
     sizes = []
     (part,) = stage.steps[0].plan({})
     with_rows = module.PartWriter.write_rows
