@@ -37,7 +37,7 @@ class Counts(NamedTuple):
     kept: int
     exact_copies: int
     near_copies: int
-    dropped: int
+    dropped: int = 0
 
 
 class Decided(NamedTuple):

@@ -51,7 +51,7 @@ def lines_of(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def decide(
+def decisions_of(
     source: Path, ids: Literal["given", "place"] = "given", text_chars_max: int = 1_000_000
 ) -> tuple[list[dict[str, Any]], Decided]:
     out = source.parent / "decisions.jsonl"
@@ -62,7 +62,7 @@ def decide(
 
 
 def run(source: Path) -> tuple[list[dict[str, Any]], Counts]:
-    lines, decided = decide(source)
+    lines, decided = decisions_of(source)
     assert decided.gates == []
     return lines, decided.counts
 
@@ -152,15 +152,15 @@ def test_a_row_without_a_text_is_a_decision_too_and_the_counts_add_up(tmp_path: 
 def test_a_text_above_the_limit_of_a_page_is_a_drop(tmp_path: Path) -> None:
     rows = [*ROWS, {"id": "long", "text": "a b " * 300}]
     (tmp_path / "texts").write_bytes(lines_of(rows))
-    lines, decided = decide(tmp_path / "texts", text_chars_max=1199)
+    lines, decided = decisions_of(tmp_path / "texts", text_chars_max=1199)
     assert lines == [*DECIDED, decision("long", reason="too_long")]
     assert decided.counts == Counts(7, 3, 2, 1, 1)
-    assert decide(tmp_path / "texts", text_chars_max=1200)[1].counts.dropped == 0
+    assert decisions_of(tmp_path / "texts", text_chars_max=1200)[1].counts.dropped == 0
 
 
 def test_most_rows_dropped_is_a_quality_gate(tmp_path: Path) -> None:
     (tmp_path / "texts").write_bytes(lines_of(ROWS[:1]) + b'{"id": 1}\n{"id": 2}\n')
-    _, decided = decide(tmp_path / "texts")
+    _, decided = decisions_of(tmp_path / "texts")
     assert len(decided.gates) == 1
     assert decided.gates[0].startswith("texts: 2 of 3 rows were dropped, 2 of them as text_missing")
     assert decided.gates[0].endswith("The first: line 2, it has no `text`")
@@ -171,7 +171,7 @@ def test_a_text_without_an_id_is_named_by_file_and_line_and_that_is_said_once(
 ) -> None:
     rows = [{**ROWS[1], "id": id} for id in (None, "", " ", float("nan"))]
     (tmp_path / "t.jsonl").write_bytes(b"\n" + lines_of(rows))
-    lines, decided = decide(tmp_path / "t.jsonl")
+    lines, decided = decisions_of(tmp_path / "t.jsonl")
     assert [line["id"] for line in lines] == [f"t.jsonl:{number}" for number in (2, 3, 4, 5)]
     assert [line["keeper"] for line in lines] == [None, *["t.jsonl:2"] * 3]
     assert decided.said == [
@@ -181,7 +181,7 @@ def test_a_text_without_an_id_is_named_by_file_and_line_and_that_is_said_once(
 
 def test_ids_that_repeat_are_no_fault_where_all_are_named_by_place(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_bytes(lines_of([{**row, "id": "oscar"} for row in ROWS]))
-    lines, decided = decide(tmp_path / "t.jsonl", ids="place")
+    lines, decided = decisions_of(tmp_path / "t.jsonl", ids="place")
     assert [line["id"] for line in lines] == [f"t.jsonl:{number}" for number in range(1, 7)]
     assert decided.counts == Counts(6, 3, 2, 1, 0)
     assert decided.said == []
