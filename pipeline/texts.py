@@ -114,7 +114,8 @@ def _checked(row: Row, name: str, odd: Odd) -> Row | Drop:
     for field in ("url", "host"):
         value = getattr(row, field)
         if not isinstance(value, str):
-            odd[_NO_ADDRESS, name] += value is not None
+            missing = value is None or value != value  # NaN, as pandas has it
+            odd[_NO_ADDRESS, name] += not missing
             setattr(row, field, "")
     return row
 

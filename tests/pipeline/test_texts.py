@@ -150,7 +150,10 @@ def test_ids_of_parquet_are_what_they_mean(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("odd", [5, 1.5, True, ["a"], {"a": "b"}])
 def test_an_odd_address_loses_no_text_and_is_left_out_with_a_word(tmp_path: Path, odd: Any) -> None:
-    rows = [{"id": 1, "text": "a text", "url": odd, "host": odd}, {"id": 2, "text": "b"}]
+    rows = [
+        {"id": 1, "text": "a text", "url": odd, "host": odd},
+        {"id": 2, "text": "b", "url": math.nan, "host": None},
+    ]
     found, said = one_of(tmp_path, "t.jsonl", lines(rows))
     assert [each.row for each in found] == [
         Row("a text", 1, "", ""),
