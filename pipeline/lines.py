@@ -16,6 +16,7 @@ import queue
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from pipeline.errors import InputError
 WINDOW_BYTES_MAX = 2**31  # zstd's largest; the dumps were written with --long=31
 LINE_BYTES_MAX = 64 << 20  # a longer line is no submission (40,000 characters) and no page's text
 BUFFER_BYTES = 1 << 16  # plain bytes at a time: they stay in the processor's cache
+CHUNK_BYTES = 1 << 20  # of what is not read by lines
 READ_BYTES = 1 << 16  # compressed bytes at a time
 AHEAD_CHUNKS = 8  # unpacked chunks that may wait for the parser
 
@@ -46,13 +48,14 @@ _END_FRAME = _ZSTD_MAGIC + bytes(
 
 
 class Lines:
-    """Iterates over a file's lines as bytes, newline included. Use as a context manager."""
+    """Iterates over a file's lines as bytes, newline included. Use as a context manager, once."""
 
     def __init__(self, path: Path, *, accept_torn: bool = False) -> None:
         self.path = path
         self.accept_torn = accept_torn
         self.torn = ""  # where and how the file broke, if that was accepted
         self._kind = container(path)
+        self._end = _END if self._kind == "zstd" else b""
         self._file = path.open("rb", buffering=0)
         self._ahead: _Ahead | None = None
         self._reader: io.BufferedReader | None = None
@@ -71,28 +74,56 @@ class Lines:
         self._file.close()
 
     def __iter__(self) -> Iterator[bytes]:
-        end = _END if self._kind == "zstd" else b""
-        # Kept until the file is closed: a reader that goes first warns of an unclosed file.
-        self._reader = io.BufferedReader(self._plain(), BUFFER_BYTES)
-        readline = partial(self._reader.readline, LINE_BYTES_MAX)
+        readline = partial(self._opened().readline, LINE_BYTES_MAX)
         last = b""
-        try:
+        with self._telling():
             for line in iter(readline, b""):
                 if line[-1] == 10:  # "\n"
                     yield line
                 elif len(line) >= LINE_BYTES_MAX:
-                    raise self._broken(f"no line ends within {LINE_BYTES_MAX >> 20} MiB", "")
+                    problem = f"no line ends within {LINE_BYTES_MAX >> 20} MiB"
+                    raise self._broken(problem, "Is it one object a line?")
                 else:
                     last = line
-            if not last.endswith(end):
-                raise self._broken("torn: the file ends within its compressed data", _AGAIN)
-        except zstandard.ZstdError as error:
-            self._end(self._broken(f"damaged: {error}", _AGAIN))
-        except InputError as error:
-            self._end(error)
-        else:
-            if last := last.removesuffix(end):
+            if last := self._without_end(last):
                 yield last  # the last line of a whole file, without a newline
+
+    def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """The unpacked bytes in pieces of about `size`, whatever lines they hold."""
+        read = partial(self._opened().read, size)
+        kept = len(self._end)
+        held = b""
+        with self._telling():
+            for chunk in iter(read, b""):
+                held += chunk
+                if len(held) > kept:
+                    yield held[: len(held) - kept]
+                    held = held[len(held) - kept :]
+            if last := self._without_end(held):
+                yield last
+
+    def _opened(self) -> io.BufferedReader:
+        # Kept until the file is closed: a reader that goes first warns of an unclosed file.
+        self._reader = io.BufferedReader(self._plain(), BUFFER_BYTES)
+        return self._reader
+
+    def _without_end(self, last: bytes) -> bytes:
+        if not last.endswith(self._end):
+            raise self._broken("torn: the file ends within its compressed data", _AGAIN)
+        return last.removesuffix(self._end)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Raises what breaks the file as an InputError, or keeps it where that is accepted."""
+        try:
+            try:
+                yield
+            except zstandard.ZstdError as error:
+                raise self._broken(f"damaged: {error}", _AGAIN) from None
+        except InputError as error:
+            if not self.accept_torn:
+                raise
+            self.torn = f"{error.place}: {error.problem}"
 
     def _plain(self) -> Any:
         """The unpacked bytes as a raw stream."""
@@ -107,13 +138,7 @@ class Lines:
         return _Readable(self._ahead)
 
     def _broken(self, problem: str, mend: str) -> InputError:
-        place = f"byte {self._file.tell()}"
-        return InputError(self.path, place, problem, mend or "Is it one object a line?")
-
-    def _end(self, error: InputError) -> None:
-        if not self.accept_torn:
-            raise error
-        self.torn = f"{error.place}: {error.problem}"
+        return InputError(self.path, f"byte {self._file.tell()}", problem, mend)
 
 
 def container(path: Path) -> str:
@@ -139,18 +164,12 @@ def container(path: Path) -> str:
     found = next((name for magic, name in _MAGIC if head.startswith(magic)), "plain")
     if head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:  # a skippable frame of zstd's
         found = "zstd"
-    named = _SUFFIXES.get(path.suffix, found)
+    named = _SUFFIXES.get(path.suffix.lower(), found)
     if named != found:
         what = f"its bytes are {found}" if found != "plain" else f"it starts with {head!r}"
         problem = f"named like a {named} file, but {what}"
         raise InputError(path, "byte 0", problem, "Rename it or download it again")
     return found
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether the file is Parquet, by its first bytes."""
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
 
 
 class _WithEnd:

@@ -100,6 +100,13 @@ class CorpusSettings:
 
 
 @dataclass(frozen=True)
+class TextsSettings:
+    """How anyone's texts are read (commands `dedup`, `tokenizer train`, `shards`)."""
+
+    ids: Literal["given", "place"] = "given"  # place: all are named by file and line
+
+
+@dataclass(frozen=True)
 class TokenizerSettings:
     """The byte-level BPE tokenizer (stage `tokenizer`)."""
 
@@ -130,6 +137,7 @@ class Settings:
     pages: PagesSettings = field(default_factory=PagesSettings)
     documents: DocumentsSettings = field(default_factory=DocumentsSettings)
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
+    texts: TextsSettings = field(default_factory=TextsSettings)
     tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
     shards: ShardsSettings = field(default_factory=ShardsSettings)
     train: Mapping[str, Any] = field(default_factory=dict)

@@ -18,6 +18,7 @@ CONTRACT = {
     "pipeline.errors",
     "pipeline.lines",
     "pipeline.rows",
+    "pipeline.formats",
 }
 
 

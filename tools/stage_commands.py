@@ -55,7 +55,7 @@ def dedup(
     out: Path,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     overrides: Overrides,
-) -> None:
+) -> int:
     """Decide for each text: keep it, or name the text that it copies.
 
     Example: webtext dedup texts.jsonl --out decisions.jsonl --corpus.near-threshold 0.7
@@ -63,18 +63,30 @@ def dedup(
     Parameters
     ----------
     source
-        JSONL (plain, .gz, .zst) or Parquet with `id`, `text` and optionally `karma`.
+        JSON lines, a JSON array or Parquet with `text` and optionally `id` and `karma`, or text;
+        packed or not, known by the content.
     out
-        One line a text: {"id", "keep", "keeper", "jaccard"}.
+        One line a row: {"id", "keep", "keeper", "jaccard", "reason"}. A row without text, or with
+        one above documents.text_chars_max, is not kept, and `reason` says so.
     as_json
-        Print the counts as JSON.
+        Print the counts as JSON: texts is the sum of the others.
     """
     from pipeline.corpus.dedup import dedup as decide
 
     def beat(text: str) -> None:
         sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
 
-    counts = decide(source, out, load_settings(None, overrides).corpus, beat)
+    settings = load_settings(None, overrides)
+    counts, said, gates = decide(
+        source,
+        out,
+        settings.corpus,
+        beat,
+        ids=settings.texts.ids,
+        text_chars_max=settings.documents.text_chars_max,
+    )
+    for sentence in said:
+        print(sentence, file=sys.stderr)
     if as_json:
         print(json.dumps(counts._asdict()))
     else:
@@ -83,6 +95,7 @@ def dedup(
                 f"{number:,} {name.replace('_', ' ')}" for name, number in counts._asdict().items()
             )
         )
+    return exit_code(gates)
 
 
 def tokenizer_train(*inputs: Path, out: Path, overrides: Overrides) -> int:
@@ -93,14 +106,15 @@ def tokenizer_train(*inputs: Path, out: Path, overrides: Overrides) -> int:
     Parameters
     ----------
     inputs
-        JSONL (plain, .gz, .zst), Parquet or plain text files.
+        JSON lines, JSON arrays, Parquet or text, packed or not, known by their content. Rows want
+        `text`; `id`, `url` and `host` are optional. A row without an id is named by file and line;
+        ids that repeat are refused, or left aside with --texts.ids place.
     out
         A folder; tokenizer.json, vocab.json, merges.txt and more lie in OUT/tokenizer.
     """
     from tools.stages import make_tokenizer
 
-    make_tokenizer(inputs, out, load_settings(None, overrides))
-    return _finish(out, [])
+    return _finish(out, make_tokenizer(inputs, out, load_settings(None, overrides)))
 
 
 def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> int:
@@ -111,7 +125,9 @@ def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> i
     Parameters
     ----------
     inputs
-        JSONL (plain, .gz, .zst), Parquet or plain text files.
+        JSON lines, JSON arrays, Parquet or text, packed or not, known by their content. Rows want
+        `text`; `id`, `url` and `host` are optional. A row without an id is named by file and line;
+        ids that repeat are refused, or left aside with --texts.ids place.
     tokenizer
         The --out of `webtext tokenizer train`, or a tokenizer.json.
     out
@@ -119,8 +135,8 @@ def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> i
     """
     from tools.stages import make_shards, with_tokenizer
 
-    make_shards(inputs, out, load_settings(None, with_tokenizer(overrides, tokenizer)))
-    return _finish(out, [])
+    settings = load_settings(None, with_tokenizer(overrides, tokenizer))
+    return _finish(out, make_shards(inputs, out, settings))
 
 
 def tokens_export(shards: Path, /, *, out: Path) -> None:

@@ -1,13 +1,15 @@
 """Stage commands on anyone's files; each makes a small build folder of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.engine.build import Build
 from pipeline.errors import InputError, SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
-from pipeline.tokens.stage import shards_stage, texts_stage, tokenizer_stage
+from pipeline.tokens.stage import shards_stage, tokenizer_stage
+from pipeline.tokens.texts_stage import texts_stage
 
 
 def make_links(dumps: Sequence[Path], out: Path, settings: Settings) -> list[str]:
@@ -18,21 +20,28 @@ def make_links(dumps: Sequence[Path], out: Path, settings: Settings) -> list[str
         return build.gates
 
 
-def make_tokenizer(inputs: Sequence[Path], out: Path, settings: Settings) -> None:
-    """OUT/tokenizer from texts, which OUT/corpus holds after."""
-    _require_files(inputs)
-    with Build(out, settings.engine) as build:
-        build.run(texts_stage(inputs, build.files.digest))
+def make_tokenizer(inputs: Sequence[Path], out: Path, settings: Settings) -> list[str]:
+    """OUT/tokenizer from texts, which OUT/corpus holds after; quality gates that failed."""
+    with _with_texts(inputs, out, settings) as build:
         build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
+        return build.gates
 
 
-def make_shards(inputs: Sequence[Path], out: Path, settings: Settings) -> None:
-    """OUT/shards from texts, with the tokenizer at `settings.tokenizer.path`."""
-    _require_files(inputs)
-    with Build(out, settings.engine) as build:
-        build.run(texts_stage(inputs, build.files.digest))
+def make_shards(inputs: Sequence[Path], out: Path, settings: Settings) -> list[str]:
+    """OUT/shards from texts, with the tokenizer at `settings.tokenizer.path`; gates that failed."""
+    with _with_texts(inputs, out, settings) as build:
         build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
         build.run(shards_stage(settings.shards))
+        return build.gates
+
+
+@contextmanager
+def _with_texts(inputs: Sequence[Path], out: Path, settings: Settings) -> Iterator[Build]:
+    _require_files(inputs)
+    with Build(out, settings.engine) as build:
+        stage = texts_stage(inputs, build.files.digest, settings.texts.ids, build.progress.say)
+        build.run(stage)
+        yield build
 
 
 def _require_files(paths: Sequence[Path]) -> None:

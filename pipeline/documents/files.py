@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,7 @@ from pipeline.pages.warc import Response, records
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.rows import json_rows
+from pipeline.texts import file_name, given_id
 
 ENDINGS = {
     "warc": (".warc", ".warc.gz", ".warc.zst"),
@@ -37,7 +39,7 @@ class FilePage:
 class _Line(msgspec.Struct):
     html: str | None = None
     url: str | None = None
-    id: str | int | None = None
+    id: Any = None
 
 
 def kind_of(path: Path) -> str:
@@ -82,13 +84,14 @@ def json_pages(path: Path, start: int, stop: int) -> Iterator[FilePage]:
     """The pages of the lines after the first `start`, up to line `stop`; blank lines are none."""
     with Lines(path) as lines:
         for place, row in json_rows(islice(enumerate(lines, 1), start, stop), _Line):
-            number = place.removeprefix("line ")
+            given = given_id(row.id) if isinstance(row, _Line) else None
+            named = f"{file_name(path.name)}:{place.split()[1]}"
+            id = named if given is None else str(given)
             if isinstance(row, Drop):
                 why = Drop(row.reason, f"{path.name}, {place}: {row.detail}")
-                yield FilePage(number, "", why)
+                yield FilePage(id, "", why)
                 continue
             url = row.url or ""
-            id = url or number if row.id is None else str(row.id)
             if row.html is None:
                 why = Drop(Reason.TEXT_MISSING, f'{path.name}, {place}: it needs "html"')
                 yield FilePage(id, url, why)

@@ -1,4 +1,4 @@
-"""The stages `tokenizer` and `shards`, and `texts_stage`, which stands in for the corpus.
+"""The stages `tokenizer` and `shards`; their corpus may be anyone's files (texts_stage.py).
 
     tokenizer   train    corpus -> one token a row, and the tokenizer's files
     shards      encode   corpus, tokenizer -> encoded documents, sorted, ids in a file beside
@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 from pipeline.engine.digest import digest_of
 from pipeline.engine.stage import Inputs, Part, PartInfo, PartWriter, Stage, Step
 from pipeline.errors import StageError
-from pipeline.records import Drop
 from pipeline.rows import BATCH_ROWS
 from pipeline.settings import ShardsSettings, TokenizerSettings
 from pipeline.tokens import tokenizer as tokenizers
@@ -40,7 +39,7 @@ from pipeline.tokens.shards import (
     write_shard,
 )
 from pipeline.tokens.split import SplitRules, order_limit, order_of, split_of
-from pipeline.tokens.texts import TEXT, Text, is_plain, read_texts
+from pipeline.tokens.texts import TEXT, Text
 
 UNIT = "documents"
 PART_BYTES = 64 << 20  # of text become one part: some 12 s of encoding
@@ -48,13 +47,6 @@ FileDigest = Callable[[Path], str]
 
 # One row for each id of the vocabulary.
 TOKEN = pa.schema([("id", pa.int64()), ("token", pa.binary())])
-
-
-def texts_stage(paths: Sequence[Path], file_digest: FileDigest) -> Stage:
-    """Anyone's files in the corpus's place, for the commands that work without a build."""
-    plan = partial(_plan_texts, tuple(paths), file_digest)
-    read = Step(name="read", version=1, plan=plan, work=_read_texts, schema=TEXT)
-    return Stage(name="corpus", unit=UNIT, steps=(read,))
 
 
 def tokenizer_stage(
@@ -123,33 +115,6 @@ def shards_stage(rules: ShardsSettings) -> Stage:
         steps=(encode, layout, write),
         finish=partial(_write_manifest, split),
     )
-
-
-def _plan_texts(paths: Sequence[Path], file_digest: FileDigest, inputs: Inputs) -> list[Part]:
-    # A file's name says how it is read, so it is part of what is read.
-    digests = [digest_of([file_digest(path), is_plain(path)]) for path in paths]
-    return [
-        Part(number, path.name, digest, {"path": str(path.absolute())})
-        for number, (path, digest) in enumerate(zip(paths, digests, strict=True))
-    ]
-
-
-def _read_texts(part: Part, out: PartWriter) -> None:
-    batch: list[dict[str, Any]] = []
-    for place, found in read_texts(Path(part.source["path"])):
-        out.book(UNIT, rows_in=1)
-        if isinstance(found, Drop):
-            detail = f"{part.label}, {place}: {found.detail}"
-            out.drop(UNIT, found.reason, detail=detail)
-            continue
-        batch.append({name: getattr(found, name) for name in TEXT.names})
-        if len(batch) == BATCH_ROWS:
-            out.heartbeat(place)
-            out.write_rows(batch)
-            out.book(UNIT, rows_out=len(batch))
-            batch = []
-    out.write_rows(batch)
-    out.book(UNIT, rows_out=len(batch))
 
 
 def _plan_import(path: Path, file_digest: FileDigest, inputs: Inputs) -> list[Part]:

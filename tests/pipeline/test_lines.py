@@ -55,6 +55,27 @@ def test_every_container_gives_the_same_lines(name: str, tmp_path: Path) -> None
     assert read(write(tmp_path, name, PACKERS[name](DATA))) == (LINES, "")
 
 
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 1000, 1 << 20])
+@pytest.mark.parametrize("name", PACKERS)
+def test_chunks_are_the_whole_file_whatever_its_lines(
+    name: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dumps, "LINE_BYTES_MAX", 10)
+    data = DATA[:9000].replace(b"\n", b" ")
+    with Lines(write(tmp_path, name, PACKERS[name](data))) as file:
+        chunks = list(file.chunks(size))
+    assert b"".join(chunks) == data
+    assert all(0 < len(chunk) <= size + 64 for chunk in chunks)
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_chunks_of_a_torn_file_end_in_an_error(name: str, tmp_path: Path) -> None:
+    packed = PACKERS[name](b"".join(NOISE))
+    path = write(tmp_path, name, packed[:-9])
+    with pytest.raises(InputError, match="torn"), Lines(path) as file:
+        list(file.chunks())
+
+
 @pytest.mark.parametrize("name", PACKED)
 def test_a_file_of_several_streams_is_read_to_its_end(name: str, tmp_path: Path) -> None:
     pack = PACKERS[name]
@@ -128,6 +149,7 @@ def test_a_damaged_file_is_an_error_that_names_the_place(name: str, tmp_path: Pa
         ("a.zst", b"<!DOCTYPE html>", "named like a zstd file, but it starts with"),
         ("a.zst", gzip.compress(b"{}", mtime=0), "named like a zstd file, but its bytes are gzip"),
         ("a.bz2", zstd(b"{}"), "named like a bzip2 file, but its bytes are zstd"),
+        ("a.GZ", zstd(b"{}"), "named like a gzip file, but its bytes are zstd"),
         ("a.zst_blocks", b"\x10\0\0\0" + zstd(b"{}"), "zst_blocks"),
         ("a.zst", b"\x10\0\0\0" + zstd(b"{}"), "zst_blocks"),
     ],

@@ -139,7 +139,7 @@ def test_rows_and_drops_come_in_the_order_of_the_input(folder):
     titles = ["a", "b", "c", "d", "e", "f", "1.html", "2.html", "g", "h", "i"]
     assert [row["title"] for row in rows] == [*titles, *(f"line {n}" for n in range(4))]
     places = [drop["url"].removeprefix("http://a.example/lost/") or drop["id"] for drop in drops]
-    assert places == ["a.warc.gz", "b.warc.gz", "c.warc.gz", "3"]
+    assert places == ["a.warc.gz", "b.warc.gz", "c.warc.gz", "pages.jsonl:3"]
 
 
 def test_a_large_warc_file_is_done_in_ranges_with_the_same_result(folder, done):

@@ -193,7 +193,7 @@ def test_extract_takes_json_lines_and_html_files_together(tmp_path, capsys, endi
     out = tmp_path / "o.jsonl"
     counts = json.loads(run(capsys, "extract", source, page, "--out", out, *FEW[:2]).out)
     assert counts == {"rows_in": 4, "rows_out": 3, "drops": {"too_short": 1}}
-    assert [row["id"] for row in lines_of(out)] == ["7", "2", str(page)]
+    assert [row["id"] for row in lines_of(out)] == ["7", f"{source.name}:2", str(page)]
 
 
 def test_lines_that_hold_no_page_are_counted_drops_and_the_others_become_documents(
@@ -207,7 +207,7 @@ def test_lines_that_hold_no_page_are_counted_drops_and_the_others_become_documen
     drops = {"line_invalid": 2, "text_missing": 1, "line_not_object": 1}
     assert counts == {"rows_in": 5, "rows_out": 1, "drops": drops}
     told = lines_of(tmp_path / "o.jsonl.drops.jsonl")
-    assert [row["id"] for row in told] == ["1", "http://a.example/", "3", "4"]
+    assert [row["id"] for row in told] == [f"pages.jsonl:{number}" for number in (1, 2, 3, 4)]
     assert told[1]["url"] == "http://a.example/"
     assert told[0]["detail"].startswith("pages.jsonl, line 1: Expecting value")
 
@@ -303,25 +303,28 @@ def test_dedup_gives_one_decision_a_text_in_their_order(tmp_path, capsys, ending
         source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "decisions.jsonl"
     counts = json.loads(run(capsys, "dedup", source, "--out", out, "--json").out)
-    assert counts == {"texts": 4, "kept": 2, "exact_copies": 1, "near_copies": 1}
+    assert counts == {
+        "texts": 4, "kept": 2, "exact_copies": 1, "near_copies": 1, "dropped": 0,
+    }  # fmt: skip
     decisions = lines_of(out)
     assert [d["id"] for d in decisions] == ["copy", "other", "best", "same"]
     assert [d["keeper"] for d in decisions] == ["best", None, None, "other"]
     assert [d["keep"] for d in decisions] == [False, True, True, False]
+    assert [d["reason"] for d in decisions] == ["near_copy", None, None, "exact_copy"]
     assert 0.5 <= decisions[0]["jaccard"] < 1
     told = run(capsys, "dedup", source, "--out", out, "--corpus.near-threshold", "1")
-    assert told.out == "4 texts, 3 kept, 1 exact copies, 0 near copies\n"
+    assert told.out == "4 texts, 3 kept, 1 exact copies, 0 near copies, 0 dropped\n"
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (None, "no such file"),
-        (b'{"id": 1, "text": "a"}\n{"id": 2}\n', "line 2"),
+        (b'{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}\n', "line 2"),
         (b"PAR1 and then nothing", "damaged parquet"),
         (gzip.compress(b'{"id": 1, "text": "a"}\n' * 99)[:-12], "torn|damaged|ends within"),
     ],
-    ids=["missing", "a line that is no text", "damaged Parquet", "torn gzip"],
+    ids=["missing", "an id that repeats", "damaged Parquet", "torn gzip"],
 )
 def test_dedup_tells_what_is_wrong_with_a_file(tmp_path, capsys, content, said):
     source = tmp_path / "texts"
@@ -330,6 +333,27 @@ def test_dedup_tells_what_is_wrong_with_a_file(tmp_path, capsys, content, said):
     told = run(capsys, "dedup", source, "--out", tmp_path / "d.jsonl", code=1)
     assert any(words in told.err.lower() for words in said.split("|"))
     assert not (tmp_path / "d.jsonl").exists()
+
+
+def test_dedup_obeys_the_cap_of_a_page_and_says_what_was_odd(tmp_path, capsys):
+    source = tmp_path / "texts.txt"
+    source.write_text("".join(json.dumps({"text": "word " * n}) + "\n" for n in (1, 2, 3, 30)))
+    out = tmp_path / "d.jsonl"
+    told = run(capsys, "dedup", source, "--out", out, "--documents.text-chars-max", "20")
+    assert told.out == "4 texts, 3 kept, 0 exact copies, 0 near copies, 1 dropped\n"
+    assert (
+        "texts.txt: rows without an id of their own are named by file and line"
+        in told.err
+    )
+    assert "texts.txt: JSON by its content" in told.err
+    assert lines_of(out)[3] == {
+        "id": "texts.txt:4", "keep": False, "keeper": None, "jaccard": None, "reason": "too_long",
+    }  # fmt: skip
+    told = run(
+        capsys, "dedup", source, "--out", out, "--documents.text-chars-max", "5", "--json", code=3
+    )
+    assert json.loads(told.out)["dropped"] == 3
+    assert "quality gate failed: texts.txt: 3 of 4 rows were dropped" in told.err
 
 
 # tokenizer, shards, train, evaluate, sample
@@ -393,6 +417,19 @@ def test_shards_holds_every_text_once_and_says_so(tokens, capsys):
     assert sorted(urls) == sorted(f"http://a.example/{n}" for n in range(60))
     stages = json.loads(run(capsys, "status", tokens, "--json").out)["stages"]
     assert (stages["shards"]["rows_in"], stages["shards"]["rows_out"]) == (60, 60)
+
+
+def test_most_rows_dropped_is_a_quality_gate_of_each_command(texts, bpe, tmp_path, capsys):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"content": "not the column"}\n' * 9)
+    said = "quality gate failed: bad.jsonl: 9 of 9 rows were dropped, 9 of them as text_missing"
+    words = ["shards", texts, bad, "--tokenizer", bpe, "--out", tmp_path / "s", *FEW]
+    told = run(capsys, *words, code=3)
+    assert said in told.err
+    assert "rows without an id of their own are named by file and line" in told.err
+    assert said in run(capsys, *words, code=3).err
+    words = ["tokenizer", "train", texts, bad, "--out", tmp_path / "t", *FEW]
+    assert said in run(capsys, *words, "--tokenizer.vocab-size", "400", code=3).err
 
 
 def test_shards_takes_a_tokenizer_file_as_well_as_a_folder(texts, bpe, tokens, tmp_path, capsys):

@@ -23,9 +23,10 @@ from typing import Any
 import xxhash
 from datasketch import MinHash, MinHashLSH
 
-from pipeline.corpus.dedup import Text, dedup, read_texts
+from pipeline.corpus.dedup import dedup
 from pipeline.corpus.minhash import N_PERM, SHINGLE_TOKENS, SOLO_RANGES, normalise
 from pipeline.settings import CorpusSettings
+from pipeline.texts import Odd, Row, read_texts
 
 _SOLO = "".join(f"{chr(low)}-{chr(high)}" for low, high in SOLO_RANGES)
 _TOKEN = re.compile(f"[{_SOLO}]|[^\\W{_SOLO}]+")
@@ -34,24 +35,27 @@ COLUMNS = ("removed", "doc_recall", "both_kept", "unjustified", "bad_keepers")
 Decide = Callable[[float, Path], None]  # threshold, where to write the decisions
 
 
-def by_datasketch(texts: list[Text], hashing: Callable[[bytes], int] | None, check: bool) -> Decide:
+def by_datasketch(
+    texts: list[tuple[str | int, Row]], hashing: Callable[[bytes], int] | None, check: bool
+) -> Decide:
     """A function that decides with datasketch."""
 
     def decide(threshold: float, out: Path) -> None:
         index = MinHashLSH(threshold=threshold, num_perm=N_PERM)
         signed: dict[Any, MinHash] = {}
         with out.open("w") as file:
-            for text in sorted(texts, key=lambda t: (-(t.karma or 0), -len(t.text), str(t.id))):
+            best = sorted(texts, key=lambda t: (-(t[1].karma or 0), -len(t[1].text), str(t[0])))
+            for name, text in best:
                 sketch = MinHash(N_PERM, hashfunc=hashing)
                 sketch.update_batch(_shingles(text.text))
                 found = index.query(sketch)
                 if check:
                     found = [id for id in found if signed[id].jaccard(sketch) >= threshold]
                 if not found:
-                    index.insert(text.id, sketch)
-                    signed[text.id] = sketch
+                    index.insert(name, sketch)
+                    signed[name] = sketch
                 keeper = found[0] if found else None
-                file.write(json.dumps({"id": text.id, "keep": not found, "keeper": keeper}) + "\n")
+                file.write(json.dumps({"id": name, "keep": not found, "keeper": keeper}) + "\n")
 
     return decide
 
@@ -70,7 +74,8 @@ def score(data: Path, decisions: Path, threshold: float) -> dict[str, Any]:
 def measure(data: Path, rounds: int) -> list[dict[str, Any]]:
     """One row a program and threshold; the best CPU time of all rounds, which alternate."""
     source = data / "set-a" / "documents.jsonl.zst"
-    texts = list(read_texts(source))
+    rows_of = read_texts(source, source.name, "given", Odd())
+    texts = [(each.id, each.row) for each in rows_of if isinstance(each.row, Row)]
 
     def ours(threshold: float, out: Path) -> None:
         dedup(source, out, CorpusSettings(near_threshold=threshold), lambda _: None)

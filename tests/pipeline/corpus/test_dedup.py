@@ -5,14 +5,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from pipeline.corpus.dedup import Counts, dedup
+from pipeline.corpus import dedup as module
+from pipeline.corpus.dedup import Counts, Decided, dedup
 from pipeline.errors import InputError
 from pipeline.settings import CorpusSettings
 
@@ -26,13 +27,23 @@ ROWS: list[dict[str, Any]] = [
     {"id": 7, "text": "", "karma": 1},
     {"id": 8, "text": " ", "karma": 1},
 ]
+
+
+def decision(
+    id: str | int, keeper: str | int | None = None, jaccard: float | None = None, reason: str = ""
+) -> dict[str, Any]:
+    """A line of the result."""
+    told = {"keep": not reason, "keeper": keeper, "jaccard": jaccard, "reason": reason or None}
+    return {"id": id, **told}
+
+
 DECIDED = [
-    {"id": "near", "keep": False, "keeper": "best", "jaccard": round(86 / 96, 6)},
-    {"id": "best", "keep": True, "keeper": None, "jaccard": None},
-    {"id": "other", "keep": True, "keeper": None, "jaccard": None},
-    {"id": "same", "keep": False, "keeper": "best", "jaccard": 1.0},
-    {"id": 7, "keep": False, "keeper": 8, "jaccard": 1.0},
-    {"id": 8, "keep": True, "keeper": None, "jaccard": None},
+    decision("near", "best", round(86 / 96, 6), "near_copy"),
+    decision("best"),
+    decision("other"),
+    decision("same", "best", 1.0, "exact_copy"),
+    decision(7, 8, 1.0, "exact_copy"),
+    decision(8),
 ]
 
 
@@ -40,10 +51,20 @@ def lines_of(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def run(source: Path) -> tuple[list[dict[str, Any]], Counts]:
+def decisions_of(
+    source: Path, ids: Literal["given", "place"] = "given", text_chars_max: int = 1_000_000
+) -> tuple[list[dict[str, Any]], Decided]:
     out = source.parent / "decisions.jsonl"
-    counts = dedup(source, out, CorpusSettings(), lambda _: None)
-    return [json.loads(line) for line in out.read_text().splitlines()], counts
+    decided = dedup(
+        source, out, CorpusSettings(), lambda _: None, ids=ids, text_chars_max=text_chars_max
+    )
+    return [json.loads(line) for line in out.read_text().splitlines()], decided
+
+
+def run(source: Path) -> tuple[list[dict[str, Any]], Counts]:
+    lines, decided = decisions_of(source)
+    assert decided.gates == []
+    return lines, decided.counts
 
 
 def two_frames(data: bytes) -> bytes:
@@ -68,7 +89,7 @@ def test_each_text_gets_one_decision_in_its_order(
 ) -> None:
     source = tmp_path / "texts"
     source.write_bytes(pack(lines_of(ROWS)))
-    assert run(source) == (DECIDED, Counts(6, 3, 2, 1))
+    assert run(source) == (DECIDED, Counts(6, 3, 2, 1, 0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["decisions.jsonl", "texts"]
 
 
@@ -80,7 +101,7 @@ def test_parquet_gives_the_same_decisions(tmp_path: Path) -> None:
         {**row, "id": str(row["id"]), "keeper": row["keeper"] and str(row["keeper"])}
         for row in DECIDED
     ]
-    assert (decided, counts) == (strings, Counts(6, 3, 2, 1))
+    assert (decided, counts) == (strings, Counts(6, 3, 2, 1, 0))
 
 
 def test_the_order_of_the_texts_changes_no_decision(tmp_path: Path) -> None:
@@ -94,7 +115,7 @@ def test_the_order_of_the_texts_changes_no_decision(tmp_path: Path) -> None:
 
 def test_no_texts_give_no_decisions(tmp_path: Path) -> None:
     (tmp_path / "texts").write_bytes(b"\n")
-    assert run(tmp_path / "texts") == ([], Counts(0, 0, 0, 0))
+    assert run(tmp_path / "texts") == ([], Counts(0, 0, 0, 0, 0))
 
 
 @pytest.mark.filterwarnings("error")
@@ -109,22 +130,93 @@ def test_texts_without_a_word_are_copies_only_of_their_like(tmp_path: Path) -> N
 GOOD = lines_of(ROWS)
 
 
+def test_a_row_without_a_text_is_a_decision_too_and_the_counts_add_up(tmp_path: Path) -> None:
+    rows = [ROWS[0], {"id": "b", "text": None}, ROWS[1], {"id": "c"}, {"id": 9, "text": 5}]
+    data = lines_of(rows) + b"{\n[1]\n" + lines_of(ROWS[2:])
+    (tmp_path / "texts").write_bytes(data)
+    decided, counts = run(tmp_path / "texts")
+    assert decided == [
+        DECIDED[0],
+        decision("b", reason="text_missing"),
+        DECIDED[1],
+        decision("c", reason="text_missing"),
+        decision(9, reason="text_missing"),
+        decision("texts:6", reason="line_invalid"),
+        decision("texts:7", reason="line_not_object"),
+        *DECIDED[2:],
+    ]
+    assert counts == Counts(11, 3, 2, 1, 5)
+    assert counts.texts == sum(counts[1:])
+
+
+def test_a_text_above_the_limit_of_a_page_is_a_drop(tmp_path: Path) -> None:
+    rows = [*ROWS, {"id": "long", "text": "a b " * 300}]
+    (tmp_path / "texts").write_bytes(lines_of(rows))
+    lines, decided = decisions_of(tmp_path / "texts", text_chars_max=1199)
+    assert lines == [*DECIDED, decision("long", reason="too_long")]
+    assert decided.counts == Counts(7, 3, 2, 1, 1)
+    assert decisions_of(tmp_path / "texts", text_chars_max=1200)[1].counts.dropped == 0
+
+
+def test_most_rows_dropped_is_a_quality_gate(tmp_path: Path) -> None:
+    (tmp_path / "texts").write_bytes(lines_of(ROWS[:1]) + b'{"id": 1}\n{"id": 2}\n')
+    _, decided = decisions_of(tmp_path / "texts")
+    assert len(decided.gates) == 1
+    assert decided.gates[0].startswith("texts: 2 of 3 rows were dropped, 2 of them as text_missing")
+    assert decided.gates[0].endswith("The first: line 2, it has no `text`")
+
+
+def test_a_text_without_an_id_is_named_by_file_and_line_and_that_is_said_once(
+    tmp_path: Path,
+) -> None:
+    rows = [{**ROWS[1], "id": id} for id in (None, "", " ", float("nan"))]
+    (tmp_path / "t.jsonl").write_bytes(b"\n" + lines_of(rows))
+    lines, decided = decisions_of(tmp_path / "t.jsonl")
+    assert [line["id"] for line in lines] == [f"t.jsonl:{number}" for number in (2, 3, 4, 5)]
+    assert [line["keeper"] for line in lines] == [None, *["t.jsonl:2"] * 3]
+    assert decided.said == [
+        "t.jsonl: rows without an id of their own are named by file and line (4)"
+    ]
+
+
+def test_ids_that_repeat_are_no_fault_where_all_are_named_by_place(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_bytes(lines_of([{**row, "id": "oscar"} for row in ROWS]))
+    lines, decided = decisions_of(tmp_path / "t.jsonl", ids="place")
+    assert [line["id"] for line in lines] == [f"t.jsonl:{number}" for number in range(1, 7)]
+    assert decided.counts == Counts(6, 3, 2, 1, 0)
+    assert decided.said == []
+
+
+@pytest.mark.parametrize("best", [6, 6.0, "6", "6.0", " 6 "])
+def test_karma_is_what_it_means(tmp_path: Path, best: Any) -> None:
+    karmas = [5, best, None, float("nan"), "", -3]
+    rows = [{"id": n, "text": ROWS[1]["text"], "karma": karma} for n, karma in enumerate(karmas)]
+    (tmp_path / "texts").write_bytes(lines_of(rows))
+    decided, _ = run(tmp_path / "texts")
+    assert [line["keeper"] for line in decided] == [1, None, 1, 1, 1, 1]
+
+
+def test_texts_are_compared_over_all_batches(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "texts").write_bytes(lines_of(ROWS))
+    monkeypatch.setattr(module, "BATCH_CHARS", 1)
+    assert run(tmp_path / "texts") == (DECIDED, Counts(6, 3, 2, 1, 0))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (GOOD + b"{", "line 7: not a text"),
-        (GOOD + b"\n[1]\n", "line 8: not a text"),
-        (b'{"id": "a"}\n', "line 1: not a text.*`text`"),
-        (b'{"id": "a", "text": null}\n', "line 1: not a text"),
-        (b'{"text": "a"}\n', "line 1: not a text.*`id`"),
-        (b'{"id": "a", "text": "b", "karma": "3"}\n', "line 1: not a text.*karma"),
-        (b'{"id": "a", "text": "\xff"}\n', "line 1: not a text"),
-        (GOOD + b'{"id": "best", "text": "x"}\n', "1 ids occur more than once, 'best' among"),
-        (GOOD + b'{"id": "7", "text": "x"}\n', "1 ids occur more than once, '7' among"),
+        *(
+            (GOOD + b'{"id": "a", "text": "b", "karma": %s}\n' % karma, "line 7: its karma is")
+            for karma in (b"10000000000000000000", b'"1e19"', b"1e400", b'"many"', b"0.5", b"true")
+        ),
+        (GOOD + b'\n{"id": "best", "text": "x"}\n', "line 8: its id 'best' is that of line 2 too"),
+        (GOOD + b'{"id": "7", "text": "x"}\n', "line 7: its id '7' is that of line 5 too"),
+        (GOOD + b'{"id": 7.0, "text": null}\n', "line 7: its id '7' is that of line 5 too"),
         (gzip.compress(GOOD, mtime=0)[:-20], "byte [0-9]+: torn"),
         (gzip.compress(GOOD, mtime=0) + b"rest", "damaged"),
         (zstandard.ZstdCompressor().compress(GOOD)[:-9], "torn|damaged"),
         (b"PAR1" + GOOD, "damaged Parquet"),
+        (GOOD.decode().encode("utf-16"), "JSON in UTF-16"),
     ],
 )
 def test_a_bad_input_names_the_file_and_the_place(
@@ -138,10 +230,7 @@ def test_a_bad_input_names_the_file_and_the_place(
 
 def test_parquet_without_texts_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"], "body": ["b"]}), tmp_path / "texts")
-    with pytest.raises(InputError, match=r"its columns are id, body\. It needs `id` and `text`"):
-        run(tmp_path / "texts")
-    pq.write_table(pa.table({"id": ["a", "b"], "text": ["b", None]}), tmp_path / "texts")
-    with pytest.raises(InputError, match="row 2: not a text"):
+    with pytest.raises(InputError, match=r"its columns are id, body\. It needs `text`"):
         run(tmp_path / "texts")
 
 

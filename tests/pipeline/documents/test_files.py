@@ -99,12 +99,21 @@ def test_an_html_file_is_read_only_as_far_as_the_limit_needs(tmp_path):
     assert found.body == b"<p>" + b"x" * 8
 
 
-def test_a_line_is_known_by_its_id_or_address_or_number(tmp_path):
+def test_a_line_is_known_by_its_id_or_by_file_and_line(tmp_path):
     path = tmp_path / "pages.jsonl"
     rows = [{"id": 7, "html": "<p>"}, {"url": "http://a.example", "html": "\ud800"}, {"html": ""}]
     path.write_text("\n".join([*map(json.dumps, rows), "", '{"url": "u"}', "[]"]))
     pages = list(json_pages(path, 0, 9))
-    assert [page.id for page in pages] == ["7", "http://a.example", "3", "u", "6"]
+    assert [page.id for page in pages] == ["7", *(f"pages.jsonl:{n}" for n in (2, 3, 5, 6))]
     *_, without_html, no_object = (page.found for page in pages)
     assert without_html == Drop(Reason.TEXT_MISSING, 'pages.jsonl, line 5: it needs "html"')
     assert no_object == Drop(Reason.LINE_NOT_OBJECT, "pages.jsonl, line 6: it is a list")
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", float("nan"), True, ["a"], {"a": 1}])
+def test_what_is_no_id_loses_no_page(tmp_path, nothing):
+    path = tmp_path / "pages.jsonl"
+    path.write_text(json.dumps({"id": nothing, "html": "<p>"}))
+    (page,) = json_pages(path, 0, 9)
+    assert page.id == "pages.jsonl:1"
+    assert isinstance(page.found, Response)

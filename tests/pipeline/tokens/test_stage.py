@@ -15,18 +15,19 @@ import pytest
 from pipeline.engine import parts as engine_parts
 from pipeline.engine.build import Build
 from pipeline.engine.digest import file_digest, sum_digests
-from pipeline.engine.drops import read_drops
 from pipeline.engine.ledger import total
 from pipeline.engine.parts import PartStopped
 from pipeline.engine.stage import Output, PartWriter, Stage, identity
 from pipeline.errors import SettingsError, StageError
 from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
+from pipeline.texts import Odd, read_texts
 from pipeline.tokens import stage as stages
 from pipeline.tokens.encode import Encoder
 from pipeline.tokens.shards import read_tokens
 from pipeline.tokens.split import SplitRules, split_of
-from pipeline.tokens.stage import shards_stage, texts_stage, tokenizer_stage
-from pipeline.tokens.texts import read_texts
+from pipeline.tokens.stage import shards_stage, tokenizer_stage
+from pipeline.tokens.texts import text_of
+from pipeline.tokens.texts_stage import texts_stage
 from pipeline.tokens.tokenizer import load
 
 TOKENIZER = TokenizerSettings(vocab_size=400)
@@ -38,7 +39,8 @@ def write_files(folder: Path, texts: Sequence[str], files: int) -> list[Path]:
     paths = [folder / f"texts-{number}.jsonl" for number in range(files)]
     for number, path in enumerate(paths):
         rows = (
-            {"text": text, "url": f"http://h.example/{text[-7:]}"} for text in texts[number::files]
+            {"id": text, "text": text, "url": f"http://h.example/{text[-7:]}"}
+            for text in texts[number::files]
         )
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return paths
@@ -154,7 +156,7 @@ def test_files_and_their_checksums_stand_in_shards_json(made):
 def test_tokenizer_and_shards_do_not_depend_on_files_or_order(made, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(engine_parts, "ROW_GROUP_BYTES", 2000)
     monkeypatch.setattr(stages, "PART_BYTES", 9000)
-    monkeypatch.setattr(stages, "BATCH_ROWS", 5)
+    monkeypatch.setattr("pipeline.tokens.texts_stage.BATCH_ROWS", 5)
     shuffled = random.Random(8).sample(texts, len(texts))
     for files in (1, 7):
         paths = write_files(tmp_path / f"in-{files}", shuffled, files)
@@ -177,11 +179,12 @@ def test_held_out_documents_are_not_seen_by_the_tokenizer(made, corpus, texts, t
     rare = [f"zqj zqj xkv{number} " * 50 for number in range(300)]
     paths = write_files(tmp_path / "in", [*texts, *rare], 1)
     kept = []
-    for _, text in read_texts(paths[0]):
+    for found in read_texts(paths[0], "in", "given", Odd()):
+        text = text_of(found)
         if text.text not in rare or split_of(text.id, text.host, rules) == "val":
             kept.append(text.text)
     assert len(kept) > len(texts)
-    paths[0].write_text("".join(json.dumps({"text": text}) + "\n" for text in kept))
+    paths[0].write_text("".join(json.dumps({"id": text, "text": text}) + "\n" for text in kept))
     tokenizer, _ = make_here(tmp_path / "build", paths)
     assert tokenizer.digest == made[0].digest
 
@@ -231,18 +234,6 @@ def test_only_what_decides_the_split_makes_the_tokenizer_anew():
     assert identity_of(replace(SHARDS, val_share=0.2)) != same
 
 
-def test_bad_rows_of_anyones_file_are_dropped_with_their_place(tmp_path, texts):
-    paths = write_files(tmp_path / "in", texts[:20], 1)
-    with paths[0].open("a") as file:
-        file.write('{"text": 5}\nnot json\n')
-    output = run_here(texts_stage(paths, file_digest), {}, tmp_path)
-    details = [row["detail"] for row in read_drops(output.folder).to_pylist()]
-    assert details[0] == "texts-0.jsonl, line 21: Expected `str`, got `int` - at `$.text`"
-    ledger = output.ledgers["documents"]
-    assert (ledger.rows_in, ledger.rows_out) == (22, 20)
-    assert ledger.drops == {"text_missing": 1, "line_invalid": 1}
-
-
 def test_a_part_that_is_asked_to_stop_leaves_nothing(corpus, tmp_path):
     inputs = {"corpus": run_here(texts_stage(corpus[1], file_digest), {}, tmp_path)}
     stage = tokenizer_stage(TOKENIZER, SHARDS, file_digest)
@@ -263,7 +254,8 @@ import sys
 from pathlib import Path
 from pipeline.engine.build import Build
 from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
-from pipeline.tokens.stage import shards_stage, texts_stage, tokenizer_stage
+from pipeline.tokens.stage import shards_stage, tokenizer_stage
+from pipeline.tokens.texts_stage import texts_stage
 
 shards = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
 with Build(Path(sys.argv[1]), EngineSettings(workers=1), quiet=True) as build:

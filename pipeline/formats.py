@@ -1,0 +1,171 @@
+"""What a file of texts is, told by its bytes: Parquet, JSON lines, a JSON array, text, or nothing.
+
+The name decides only where the bytes leave a choice: a file called .jsonl whose lines are all
+broken is JSON lines, and one called .txt that holds one object over several lines is text. What is
+none of these (a table of commas, an archive, JSON in UTF-16) is an InputError that says what to do.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import InputError
+from pipeline.lines import Lines
+
+Format = Literal["parquet", "JSON lines", "JSON array", "text", "empty"]
+
+HEAD_BYTES = 1 << 16  # the format is told by these; only a longer first line is read on
+LINES_TRIED = 20  # are looked at where the first one is no object by itself
+WIDE_ZEROS_MIN, WIDE_ZEROS_MAX = 0.4, 0.1  # UTF-16 has zeros in every other byte, text in none
+
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
+_NAMED = {
+    **dict.fromkeys((".jsonl", ".jsonlines", ".ndjson", ".jl", ".json"), "JSON"),
+    **dict.fromkeys((".txt", ".text", ".md"), "text"),
+    **dict.fromkeys((".csv", ".tsv"), "a table"),
+}
+_FOREIGN = (
+    (0, b"PK\x03\x04", "a zip archive", "Unpack it"),
+    (0, b"7z\xbc\xaf", "a 7z archive", "Unpack it"),
+    (257, b"ustar", "a tar archive", "Unpack it"),
+    (0, b"PAR1", "a Parquet file within another container", "Unpack it"),
+    (0, b"\x04\x22\x4d\x18", "packed by lz4", "Unpack it"),
+    (0, b"ARROW1", "an Arrow file", "Write it as Parquet"),
+    (0, b"Obj\x01", "an Avro file", "Write it as Parquet or JSON lines"),
+    (0, b"SQLite format 3", "a database", "Export its texts as JSON lines"),
+    (0, b"%PDF-", "a PDF", "Take its text out with another program"),
+    (0, b"WARC/", "a WARC file", "`webtext extract` makes texts of it"),
+)
+_ARRAY = re.compile(r'\[[\s,]*\{\s*["}]')  # of objects
+_OBJECT = re.compile(r'\{\s*"((?:[^"\\]|\\.)*)"\s*:\s*(\[?)')
+_GOES_ON = re.compile(r'\}\s*\{\s*"|[\[{,]\s*$')  # two objects on a line, one on several
+_HEADER = re.compile(r'"?[\w.-]*"?(?:[,;\t]"?[\w.-]*"?)+')  # of a table
+_CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
+CONTROL_SHARE_MAX = 0.01  # text has none or a few; binary files have 10 % and more
+MEND_LINES = "`jq -c . FILE > NEW.jsonl` writes one object a line"
+MEND_TABLE = "Write it as Parquet or JSON lines (pandas: read_csv, then to_parquet)"
+
+
+def format_of(path: Path) -> Format:
+    """What the file holds. Raises InputError for what is none of the formats, and as Lines does."""
+    if path.is_file() and path.stat().st_size == 0:
+        return "empty"
+    if _starts_as_parquet(path):
+        return "parquet"
+    head = next(_chunks(path, HEAD_BYTES), b"")
+    if not head.strip(b"\xef\xbb\xbf \t\r\n"):
+        return "empty" if len(head) < HEAD_BYTES else "text"
+    for start, magic, what, mend in _FOREIGN:
+        if head.startswith(magic, start):
+            raise InputError(path, "", f"it is {what}", mend + ".")
+    codec = wide_codec(head)
+    text = head.decode(codec or "utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if not text:
+        return "empty"
+    named = named_as(path)
+    _refuse_table(path, text, named)
+    if codec and (named == "JSON" or _OBJECT.match(text) or _ARRAY.match(text)):
+        mend = f"`iconv -f {codec.upper()} -t UTF-8 FILE > NEW` makes it so."
+        raise InputError(path, "", "it is JSON in UTF-16, and must be in UTF-8", mend)
+    if named == "JSON" or text[0] in "{[":
+        return _json_format(path, text, len(head) < HEAD_BYTES, named)
+    if len(_CONTROL.findall(text)) > CONTROL_SHARE_MAX * len(text):
+        raise InputError(path, "", "it is a binary file", "Name files of texts.")
+    return "text"
+
+
+def named_as(path: Path) -> str:
+    """What the name's ending says: "JSON", "text", "a table", or "" where it says none of these."""
+    endings = [ending.lower() for ending in path.suffixes]
+    while endings and endings[-1] in _PACKED:
+        endings.pop()
+    return _NAMED.get(endings[-1], "") if endings else ""
+
+
+def wide_codec(head: bytes) -> str:
+    """utf-16-le or utf-16-be where a file begins like that, marked or not; else ""."""
+    for mark, codec in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if head.startswith(mark):
+            return codec
+    half = max(1, len(head) // 2)
+    even, odd = head[::2].count(0) / half, head[1::2].count(0) / half
+    if odd > WIDE_ZEROS_MIN and even < WIDE_ZEROS_MAX:
+        return "utf-16-le"
+    return "utf-16-be" if even > WIDE_ZEROS_MIN and odd < WIDE_ZEROS_MAX else ""
+
+
+def _starts_as_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError:
+        return False  # Lines says why it cannot be read
+
+
+def _chunks(path: Path, size: int) -> Iterator[bytes]:
+    with Lines(path) as file:
+        yield from file.chunks(size)
+
+
+def _refuse_table(path: Path, text: str, named: str) -> None:
+    header, _, rest = text.partition("\n")
+    header = header.strip()
+    columns = re.split(r"[,;\t]", header.lower().replace('"', ""))
+    if named == "a table" or (rest and _HEADER.fullmatch(header) and "text" in columns):
+        problem = f"it is a table of separated values ({header[:60]})"
+        raise InputError(path, "line 1", problem, MEND_TABLE + ".")
+
+
+def _json_format(path: Path, text: str, whole: bool, named: str) -> Format:
+    """JSON lines, an array, or text that only looks like it; other JSON is refused."""
+    if _ARRAY.match(text) or (named == "JSON" and text.startswith("[")):
+        return "JSON array"
+    lines = text.split("\n")
+    if len(lines) > 1 and not whole:
+        lines.pop()  # cut where the head ends
+    elif not whole and text.startswith("{"):
+        lines = [_first_line(path)]
+    tried = [line for line in lines if line.strip()][:LINES_TRIED]
+    rows = [row for line in tried if (row := _object(line)) is not None]
+    if named == "text":  # of which some begins with a brace by chance
+        return "JSON lines" if len(rows) == len(tried) and "text" in rows[0] else "text"
+    if len(tried) == 1 and rows and "text" not in rows[0]:
+        _refuse_list_within(path, rows[0])
+    started = _OBJECT.match(text)
+    if not started or _object(tried[0]):
+        return "JSON lines" if rows or named == "JSON" else "text"
+    if all(map(_OBJECT.match, tried)) and not _GOES_ON.search(tried[0]):
+        return "JSON lines"  # the first of whose rows is broken
+    if started[2]:
+        raise _list_within(path, started[1])
+    mend = MEND_LINES + ("." if named else "; if it is text, name it .txt.")
+    raise InputError(path, "line 1", "its objects are not one a line", mend)
+
+
+def _first_line(path: Path) -> str:
+    with Lines(path) as lines:
+        first = next((line for line in lines if line.strip()), b"")
+    return first.decode("utf-8", "replace").lstrip("\ufeff")
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    """The line's object; None where it is none, or empty."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and row else None
+
+
+def _refuse_list_within(path: Path, row: dict[str, Any]) -> None:
+    for key, value in row.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            raise _list_within(path, key)
+
+
+def _list_within(path: Path, key: str) -> InputError:
+    problem = f"it is one JSON object, whose rows are in a list, {key!r}"
+    mend = f"`jq -c '.[{json.dumps(key)}][]' FILE > NEW.jsonl` writes one object a line."
+    return InputError(path, "line 1", problem, mend)

@@ -1,0 +1,251 @@
+"""Anyone's texts, one rule for all commands: what a row's text is, and its id.
+
+JSON lines, JSON arrays and Parquet need `text`; `id`, `url`, `host` and `karma` are optional. In a
+text file documents are separated by `<|endoftext|>`; without it the whole file is one. Text that is
+not UTF-8 is decoded as pages are.
+
+A row whose id is missing, blank, NaN or no name at all is named by its file and line, as
+`texts.jsonl:3`. What was mended or left out without a drop is counted in `odd`, and told once.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from pipeline.documents.charset import decode_text
+from pipeline.errors import InputError
+from pipeline.formats import format_of, named_as, wide_codec
+from pipeline.lines import Lines
+from pipeline.reasons import Reason
+from pipeline.records import Drop
+from pipeline.rows import HALF_PAIRS, array_rows, json_rows, parquet_rows
+from pipeline.tokens.tokenizer import END_OF_TEXT
+
+Odd = Counter[tuple[str, str]]  # rows (or files) by what was odd and the file's name
+FALLEN_SHARE_MAX = 0.5  # of a file's rows; more, and the file is hardly what it was taken for
+# A document is held in memory some five times over, and its column holds 2 GiB of UTF-8.
+DOCUMENT_BYTES_MAX = 1 << 30
+WHOLE_MAX = 2**63 - 1  # a column of whole numbers holds no larger one
+_EMPTY, _JSON_IN_TEXT, _NO_ID = "empty", "JSON in text", "no id"
+_NO_ADDRESS, _CHARSET, _REPLACED, _HTML = "no address", "charset", "replaced", "HTML"
+_SENTENCES = {
+    _EMPTY: "an empty file, which gives no row",
+    _JSON_IN_TEXT: "JSON by its content, whatever its name says; it is read so",
+    _NO_ID: "rows without an id of their own are named by file and line",
+    _NO_ADDRESS: "a `url` or `host` that is no text is left out",
+    _HTML: "HTML, whose tags are taken for text; `webtext extract` makes texts of it",
+    HALF_PAIRS: "half of a surrogate pair has become U+FFFD",
+    _CHARSET: "not UTF-8; read as",
+    _REPLACED: "bytes that mean nothing have become U+FFFD",
+}
+
+
+class Row(msgspec.Struct):
+    """What is read of a row."""
+
+    text: Any = None
+    id: Any = None
+    url: Any = None
+    host: Any = None
+    karma: Any = None
+
+
+class Found(NamedTuple):
+    """A row of a file: its place ("line 3"), its id as given or by place, and what it holds.
+
+    Of a Row `text`, `url` and `host` are strings; `karma` is as it was given.
+    """
+
+    place: str
+    id: str | int
+    row: Row | Drop
+
+
+def read_texts(path: Path, name: str, ids: Literal["given", "place"], odd: Odd) -> Iterator[Found]:
+    """The file's rows in its order; `name` is what its rows are named by.
+
+    With `ids` "place" all rows are named by file and line. Raises InputError for a file that is
+    missing, torn or damaged, and for one that is none of the formats (see formats.py).
+    """
+    form = format_of(path)
+    mended: Counter[str] = Counter()
+    if form == "empty":
+        odd[_EMPTY, name] += 1
+    if form.startswith("JSON") and named_as(path) == "text":
+        odd[_JSON_IN_TEXT, name] += 1
+    for place, row in _rows(path, form, mended):
+        given = given_id(row.id) if isinstance(row, Row) and ids == "given" else None
+        if given is None and ids == "given" and isinstance(row, Row) and form != "text":
+            odd[_NO_ID, name] += 1
+        id = f"{name}:{place.split()[1]}" if given is None else given
+        yield Found(place, id, row if isinstance(row, Drop) else _checked(row, name, odd))
+    for what, count in mended.items():
+        odd[what, name] += count
+
+
+def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
+    match form:
+        case "parquet":
+            yield from parquet_rows(path, Row, ("text",))
+        case "JSON array":
+            yield from array_rows(path, Row, mended)
+        case "JSON lines":
+            with Lines(path) as lines:
+                decode = partial(_decoded, mended=mended)
+                yield from json_rows(enumerate(lines, 1), Row, mended, decode)
+        case "text":
+            yield from _documents(path, mended)
+
+
+def _checked(row: Row, name: str, odd: Odd) -> Row | Drop:
+    if row.text is None:
+        return Drop(Reason.TEXT_MISSING, "it has no `text`")
+    if isinstance(row.text, bytes):
+        return Drop(Reason.CHARSET_UNKNOWN, "its `text` is binary, and not UTF-8")
+    if not isinstance(row.text, str):
+        return Drop(Reason.TEXT_MISSING, f"its `text` is of type {type(row.text).__name__}")
+    for field in ("url", "host"):
+        value = getattr(row, field)
+        if not isinstance(value, str):
+            missing = value is None or value != value  # NaN, as pandas has it
+            odd[_NO_ADDRESS, name] += not missing
+            setattr(row, field, "")
+    return row
+
+
+def given_id(value: Any) -> str | int | None:
+    """The id that a row gives; None where it gives none: null, blank, NaN, a boolean, a list.
+
+    A whole number is one whatever its type: pandas makes 17.0 of 17 where another row has none.
+    Bytes are text where they are UTF-8, else hexadecimal digits.
+    """
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case str():
+            return value if value.strip() else None
+        case float() if math.isfinite(value):
+            return int(value) if value.is_integer() else str(value)
+        case Decimal() if value.is_finite():
+            return int(value) if value == value.to_integral_value() else str(value)
+        case bytes():
+            return value.hex() or None
+        case UUID():
+            return str(value)
+    return None
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number whatever its type, 0 where there is none; None for what is another thing."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        return None
+    try:
+        number = Decimal(value)
+        if number.is_nan():
+            return 0
+        return int(number) if abs(number) <= WHOLE_MAX and number == int(number) else None
+    except ArithmeticError:
+        return None
+
+
+def file_name(name: str) -> str:
+    """A file's name as UTF-8 can hold it, whatever bytes it has."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _documents(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
+    number = 0
+    with Lines(path) as file:
+        try:
+            for number, piece in enumerate(_between(file.chunks(), END_OF_TEXT), 1):
+                found = _decoded(piece, mended)
+                if isinstance(found, Drop):
+                    problem = f"it is text in no encoding that could be found ({found.detail})"
+                    mend = "Write it in UTF-8 (iconv does)."
+                    raise InputError(path, f"document {number}", problem, mend)
+                if text := found.strip("\r\n"):
+                    page = text[:20].lstrip().lower().startswith(("<!doctype html", "<html"))
+                    mended[_HTML] += page
+                    yield f"document {number}", Row(text)
+        except OverflowError:
+            problem = f"this document has more than {DOCUMENT_BYTES_MAX >> 20} MiB"
+            mend = f"Separate its parts by {END_OF_TEXT}."
+            raise InputError(path, f"document {number + 1}", problem, mend) from None
+
+
+def _between(chunks: Iterable[bytes], separator: str) -> Iterator[bytes]:
+    """What lies between separators. In UTF-16 each piece begins with a byte order mark.
+
+    Raises OverflowError for one of more than DOCUMENT_BYTES_MAX.
+    """
+    waiting, mark = bytearray(), b""
+    cut = separator.encode()
+    for number, chunk in enumerate(chunks):
+        if number == 0 and (codec := wide_codec(chunk)):
+            mark, cut = "\ufeff".encode(codec), separator.encode(codec)
+        seen = max(0, len(waiting) - len(cut) + 1)
+        waiting += chunk
+        while (at := waiting.find(cut, seen)) >= 0:
+            yield mark + waiting[:at]
+            del waiting[: at + len(cut)]
+            seen = 0
+        if len(waiting) > DOCUMENT_BYTES_MAX:
+            raise OverflowError
+    yield mark + waiting
+
+
+def _decoded(piece: bytes, mended: Counter[str]) -> str | Drop:
+    if not piece.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return piece.decode("utf-8").removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            pass
+    found = decode_text(piece, "")
+    if isinstance(found, Drop):
+        return found
+    mended[f"{_CHARSET} {found.charset}"] += 1
+    if "\ufffd" in found.html:
+        mended[_REPLACED] += 1
+    return found.html.lstrip("\ufeff")
+
+
+def fallen(name: str, rows: int, drops: Counter[str], first: str) -> str:
+    """The message of a quality gate where most of a file's rows were dropped, else "".
+
+    `first` is the place of the first drop, and what is known of it.
+    """
+    dropped = sum(drops.values())
+    if dropped <= FALLEN_SHARE_MAX * rows:
+        return ""
+    reason, count = drops.most_common(1)[0]
+    return (
+        f"{name}: {dropped:,} of {rows:,} rows were dropped, {count:,} of them as {reason} "
+        f"({Reason(reason).sentence}) The first: {first}"
+    )
+
+
+def told(odd: Odd) -> list[str]:
+    """A sentence for each kind of odd thing, with the first of its files."""
+    sums: dict[str, Counter[str]] = {}
+    for (what, name), count in sorted(odd.items()):
+        if count:
+            sums.setdefault(what, Counter())[name] += count
+    return [_sentence(what, counts) for what, counts in sums.items()]
+
+
+def _sentence(what: str, counts: Counter[str]) -> str:
+    first, others = next(iter(counts)), len(counts) - 1
+    kind, _, charset = what.partition(" ") if what.startswith(_CHARSET) else (what, "", "")
+    files = first + (f" and {others:,} more" if others else "")
+    return f"{files}: {_SENTENCES[kind]}{charset and ' '}{charset} ({sum(counts.values()):,})"
