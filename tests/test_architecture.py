@@ -16,6 +16,7 @@ CONTRACT = {
     "pipeline.reasons",
     "pipeline.settings",
     "pipeline.errors",
+    "pipeline.characters",
     "pipeline.lines",
     "pipeline.rows",
 }
