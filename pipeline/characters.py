@@ -1,8 +1,9 @@
 """Normal forms of text that take linear time, and the forms in which texts are compared.
 
-`unicodedata.normalize` sorts a run of combining marks by insertion: a hundred thousand of them take
-a minute. So a run is broken first, as UAX #15's Stream-Safe Text Process does; every normal form of
-ours is made here. An ordinary text pays 3 ns a character to learn that it has no such run.
+`unicodedata.normalize` sorts a run of combining marks by insertion: a million of them take eight
+minutes. So a run is broken first, as UAX #15's Stream-Safe Text Process does, and every normal form
+of ours is made here. An ordinary text pays 4 ns a character to learn that it has no such run, one
+in ASCII nothing.
 
 Everything is a function of the text and of Python's Unicode tables.
 """
@@ -20,12 +21,13 @@ _CANDIDATES_MIN = (RUN_MAX + 1 - 3) // 2
 # Unicode's Default_Ignorable_Code_Point: what a reader sees of them is at most their effect on
 # their neighbours. Soft hyphens, zero-width spaces and joiners, marks of direction, variation
 # selectors, fillers, tags. NFKC_Casefold, Unicode's own form for comparing, removes the same.
-IGNORABLE = (
+_IGNORABLE_BMP = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_IGNORABLE = re.compile(f"[{IGNORABLE}]")
+_IGNORABLE = re.compile(
+    f"[{_IGNORABLE_BMP}\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 # Compatibility mappings that change how wide a character is or how it is drawn, and no more. Not
 # among them: <super>, <sub>, <fraction>, <circle>, <square> and <font>, which carry a meaning.
@@ -62,15 +64,22 @@ def without_ignorable(text: str) -> str:
     return text if text.isascii() else _IGNORABLE.sub("", text)
 
 
+def same_words(text: str) -> str:
+    """The text in NFKC without ignorable characters."""
+    if text.isascii() or not _special().search(text):
+        return unicodedata.normalize("NFKC", text)
+    return normal_form("NFKC", without_ignorable(text))
+
+
 def same_shape(text: str) -> str:
     """What texts share that differ in ignorable characters, composition, width or shape alone.
 
     NFC, with the plain letters for fullwidth and halfwidth ones, ligatures and presentation forms.
     NFKC would go on and take 10⁶ for 106, ½ for 1⁄2 and ① for 1.
     """
-    if text.isascii():
-        return text
-    pattern, plain = _shapes()
+    special, pattern, plain = _shapes()
+    if text.isascii() or not special.search(text):
+        return unicodedata.normalize("NFC", text)
     text = pattern.sub(lambda found: plain[found[0]], without_ignorable(text))
     return normal_form("NFC", text)
 
@@ -103,24 +112,32 @@ _known_ends = lru_cache(4096)(_ends)  # a run repeats a few characters
 
 @cache
 def _candidates() -> re.Pattern[str]:
-    """Enough characters in a row for a run to be too long: non-starters, or beyond U+FFFF.
-
-    One range for all that is beyond keeps the pattern fast: of single ones each costs a comparison
-    a character. The first is spelt out, since a leading set is what `re` searches fastest.
-    """
-    points = map(chr, range(0x300, 0x10000))
-    possible = (c for c in points if unicodedata.combining(c) or unicodedata.decomposition(c))
-    marks = "".join(c for c in possible if _ends(c)[2])
-    letters = f"[{re.escape(marks)}\U00010000-\U0010ffff]"
-    return re.compile(f"{letters}{letters}{{{_CANDIDATES_MIN - 1},}}")
+    """Enough characters in a row for a run to be too long: non-starters, or beyond U+FFFF."""
+    # The first is spelt out, since a leading set is what `re` searches fastest.
+    return re.compile(f"[{_marks()}][{_marks()}]{{{_CANDIDATES_MIN - 1},}}")
 
 
 @cache
-def _shapes() -> tuple[re.Pattern[str], dict[str, str]]:
-    """The characters that are a shape of others, as a pattern and with those others."""
+def _special() -> re.Pattern[str]:
+    """A character that may be ignorable or in a long run: one search tells ordinary texts."""
+    return re.compile(f"[{_IGNORABLE_BMP}{_marks()}]")
+
+
+@cache
+def _marks() -> str:
+    """Non-starters, and all that is beyond U+FFFF: as one range, since there `re` tries each."""
+    points = map(chr, range(0x300, 0x10000))
+    possible = (c for c in points if unicodedata.combining(c) or unicodedata.decomposition(c))
+    return re.escape("".join(c for c in possible if _ends(c)[2])) + "\U00010000-\U0010ffff"
+
+
+@cache
+def _shapes() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str]]:
+    """What is special or a shape of others; what is a shape; and of which characters."""
     mapped = (c for c in map(chr, _MAPPED) if unicodedata.decomposition(c).startswith("<"))
     plain = {c: p for c in mapped if (p := _plain(c)) != c}
-    return re.compile(f"[{re.escape(''.join(plain))}]"), plain
+    shapes = re.escape("".join(plain))
+    return re.compile(f"[{_IGNORABLE_BMP}{_marks()}{shapes}]"), re.compile(f"[{shapes}]"), plain
 
 
 def _plain(character: str) -> str:

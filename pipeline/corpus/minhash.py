@@ -19,7 +19,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from pipeline.characters import normal_form, same_shape, without_ignorable
+from pipeline.characters import same_shape, same_words
 
 UNICODE_VERSION = unicodedata.unidata_version
 N_PERM = 128  # permutations of a signature: datasketch's default
@@ -76,9 +76,7 @@ def normalise(text: str) -> str:
 
     Some results are not NFKC: lower case comes last.
     """
-    if text.isascii():
-        return text.lower()
-    return normal_form("NFKC", without_ignorable(text)).lower()
+    return same_words(text).lower()
 
 
 def shingle_sets(texts: Sequence[str]) -> ShingleSets:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import characters
-from pipeline.characters import CGJ, normal_form, same_shape, stream_safe, without_ignorable
+from pipeline.characters import (
+    CGJ,
+    normal_form,
+    same_shape,
+    same_words,
+    stream_safe,
+    without_ignorable,
+)
 
 FORMS = ["NFC", "NFD", "NFKC", "NFKD"]
 # Marks of several classes, marks of two non-starters or with a compatibility mapping, marks beyond
@@ -124,6 +131,15 @@ def test_the_tables_reach_over_all_of_unicode():
 def test_what_is_not_seen_does_not_count(hidden):
     assert without_ignorable(f"{hidden}wo{hidden}rd{hidden}") == "word"
     assert same_shape(f"{hidden}wo{hidden}rd{hidden}") == "word"
+    assert same_words(f"{hidden}wo{hidden}rd{hidden}") == "word"
+
+
+@given(st.one_of(st.text(), LONG))
+def test_the_quick_way_of_ordinary_texts_gives_the_same(text):
+    bare = without_ignorable(text)
+    assert same_words(text) == normal_form("NFKC", bare)
+    _, pattern, plain = characters._shapes()
+    assert same_shape(text) == normal_form("NFC", pattern.sub(lambda m: plain[m[0]], bare))
 
 
 @pytest.mark.parametrize(
