@@ -99,8 +99,7 @@ def tokenizer_train(*inputs: Path, out: Path, overrides: Overrides) -> int:
     """
     from tools.stages import make_tokenizer
 
-    make_tokenizer(inputs, out, load_settings(None, overrides))
-    return _finish(out, [])
+    return _finish(out, make_tokenizer(inputs, out, load_settings(None, overrides)))
 
 
 def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> int:
@@ -119,8 +118,8 @@ def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> i
     """
     from tools.stages import make_shards, with_tokenizer
 
-    make_shards(inputs, out, load_settings(None, with_tokenizer(overrides, tokenizer)))
-    return _finish(out, [])
+    settings = load_settings(None, with_tokenizer(overrides, tokenizer))
+    return _finish(out, make_shards(inputs, out, settings))
 
 
 def tokens_export(shards: Path, /, *, out: Path) -> None:

@@ -18,21 +18,23 @@ def make_links(dumps: Sequence[Path], out: Path, settings: Settings) -> list[str
         return build.gates
 
 
-def make_tokenizer(inputs: Sequence[Path], out: Path, settings: Settings) -> None:
-    """OUT/tokenizer from texts, which OUT/corpus holds after."""
+def make_tokenizer(inputs: Sequence[Path], out: Path, settings: Settings) -> list[str]:
+    """OUT/tokenizer from texts, which OUT/corpus holds after; gates as `make_links`."""
     _require_files(inputs)
     with Build(out, settings.engine) as build:
         build.run(texts_stage(inputs, build.files.digest))
         build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
+        return build.gates
 
 
-def make_shards(inputs: Sequence[Path], out: Path, settings: Settings) -> None:
-    """OUT/shards from texts, with the tokenizer at `settings.tokenizer.path`."""
+def make_shards(inputs: Sequence[Path], out: Path, settings: Settings) -> list[str]:
+    """OUT/shards from texts, with the tokenizer at `settings.tokenizer.path`; gates too."""
     _require_files(inputs)
     with Build(out, settings.engine) as build:
         build.run(texts_stage(inputs, build.files.digest))
         build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
         build.run(shards_stage(settings.shards))
+        return build.gates
 
 
 def _require_files(paths: Sequence[Path]) -> None:
