@@ -251,8 +251,8 @@ def _check_splits(rules: SplitRules, outputs: Inputs) -> list[str]:
     blocks = "" if rules.split_by == "block" else ', hold out blocks (shards.split_by = "block")'
     if not counts["val"] and rules.val_share:
         return [
-            f"shards: nothing is held out of {counts['train']:,} documents, so no loss on unseen "
-            f"text can be told. Raise shards.val_share from {rules.val_share:g}{blocks}, or set "
+            f"shards: of {counts['train']:,} documents none is held out, so no loss on unseen text "
+            f"can be told. Raise shards.val_share from {rules.val_share:g}{blocks}, or set "
             "shards.val_share to 0"
         ]
     if not counts["train"]:

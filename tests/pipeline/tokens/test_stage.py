@@ -226,7 +226,7 @@ def test_a_vocabulary_smaller_than_asked_fails_a_gate_that_names_the_size(tmp_pa
 def test_a_corpus_of_one_document_fails_a_gate_that_offers_blocks(tmp_path, texts):
     paths = write_files(tmp_path / "in", ["\n".join(texts[1:])], 1)  # its hash is not held out
     (gate,) = gates(tmp_path / "b", paths)
-    assert "nothing is held out of 1 documents" in gate
+    assert "of 1 documents none is held out" in gate
     assert 'hold out blocks (shards.split_by = "block")' in gate
     assert not gates(tmp_path / "none", paths, replace(SHARDS, val_share=0))
 
