@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.engine import parts as engine_parts
@@ -270,11 +271,11 @@ def test_blocks_of_one_document_are_held_out_and_no_text_is_lost(tmp_path, texts
 
 def test_held_out_blocks_are_not_seen_by_the_tokenizer(tmp_path, texts):
     text = "\n".join(texts)
-    (own,) = (found.id for _, found in read_texts(write_files(tmp_path / "a", [text], 1)[0]))
+    whole, _ = make_here(tmp_path / "w", write_files(tmp_path / "b", [text], 1), shards=BLOCKS)
+    (own,) = pq.read_table(tmp_path / "w/read/part-00000.parquet")["id"].to_pylist()
     rules = SplitRules.of(BLOCKS)
     train = [p.text for p in pieces(own, "h.example", text, rules) if p.split == "train"]
     assert 1 < len(train) < 9
-    whole, _ = make_here(tmp_path / "w", write_files(tmp_path / "b", [text], 1), shards=BLOCKS)
     # The pieces to train on alone, as documents of which none is held out.
     paths = write_files(tmp_path / "c", train, 1)
     alone, _ = make_here(tmp_path / "n", paths, shards=replace(SHARDS, val_share=0))
