@@ -34,4 +34,4 @@ check: setup  ## linters and types
 	$(BIN)/mypy
 
 clean:  ## removes the environment and all builds
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(VENV)-newest build

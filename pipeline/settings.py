@@ -122,7 +122,8 @@ class ShardsSettings:
 
     seed: int = 1
     val_share: float = 0.05  # held out, as in the paper (GPT-2 paper, 3)
-    split_by: Literal["document", "host"] = "document"
+    # block: about 4,096 characters, for one long text
+    split_by: Literal["document", "host", "block"] = "document"
     shard_tokens_max: int = 100_000_000
 
 

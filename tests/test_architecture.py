@@ -16,6 +16,7 @@ CONTRACT = {
     "pipeline.reasons",
     "pipeline.settings",
     "pipeline.errors",
+    "pipeline.characters",
     "pipeline.lines",
     "pipeline.rows",
     "pipeline.formats",
@@ -119,3 +120,8 @@ def test_importing_a_module_loads_nothing_heavy(module, absent):
 
 def test_tests_are_no_package():
     assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+def test_every_normal_form_is_made_where_long_runs_of_marks_are_broken():
+    makers = [path for path in FILES if "unicodedata.normalize" in path.read_text("utf-8")]
+    assert [path.relative_to(ROOT).as_posix() for path in makers] == ["pipeline/characters.py"]

@@ -152,9 +152,11 @@ def demo_build():
     def make(folder):
         from tools.demo import write_demo
 
-        words = ["build", write_demo(folder / "input", installed_texts=False).settings_path]
+        settings = write_demo(folder / "input", installed_texts=False).settings_path
+        # The seeded texts alone have too few pairs for the demo's vocabulary.
+        words = ["--out", folder, "--to", "shards", "--tokenizer.vocab-size", "2048"]
         subprocess.run(
-            [sys.executable, "-P", "-m", "tools.cli", *words, "--out", folder, "--to", "shards"],
+            [sys.executable, "-P", "-m", "tools.cli", "build", settings, *words],
             check=True,
             capture_output=True,
         )

@@ -131,7 +131,8 @@ def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> i
     tokenizer
         The --out of `webtext tokenizer train`, or a tokenizer.json.
     out
-        A folder; train_*.bin and val_*.bin with .idx and .urls.txt lie in OUT/shards.
+        A folder; train_*.bin and val_*.bin with .idx and .urls.txt lie in OUT/shards. Of one long
+        text --shards.split-by block holds out blocks; the exit code is 3 where a split is empty.
     """
     from tools.stages import make_shards, with_tokenizer
 

@@ -59,13 +59,6 @@ def _show_tokens(console: Console, folder: Path) -> None:
         f"\n[bold]shards[/]  {train['tokens']:,} tokens to train on, {val['tokens']:,} held out; "
         f"{shards['vocab_size']:,} entries in the vocabulary"
     )
-    manifest = read_manifest(folder / "tokenizer")
-    notes = manifest.notes(manifest.steps[-1].name) if manifest else []
-    wanted = notes[0].get("vocab_size_wanted", 0) if notes else 0
-    if wanted > shards["vocab_size"]:
-        console.print(f"  the corpus is too small for the {wanted:,} entries that were asked for")
-    if not val["documents"]:
-        console.print("  no document is held out: the corpus is too small for shards.val_share")
 
 
 def _show_model(console: Console, model: Path) -> None:

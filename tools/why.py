@@ -4,6 +4,7 @@ Each stage is asked in the order of the flow, until one says that the row left. 
 thread: the same 32 digits in every table.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,6 +130,8 @@ def _shard(build: Path, id: str) -> Chapter | None:
             number = index.ids.index(id)
             start, end = int(index.starts[number]), int(index.starts[number + 1])
             text = f"{path.with_suffix('.bin').name}, tokens {start:,} to {end:,}"
+            if json.loads((path.parent / "shards.json").read_text())["split_by"] == "block":
+                text += " (blocks are held out: this may be its first piece alone)"
             return Chapter("shards", True, text, {"file": path.stem, "start": start, "end": end})
     return None
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.corpus.minhash import normalise
+from pipeline.characters import same_shape
 from pipeline.links.canonical import canonical
 from pipeline.reasons import Reason
 from pipeline.records import Drop
@@ -39,8 +39,12 @@ WALK_ORDER = [
 
 
 def text_hash(text: str) -> str:
-    """32 hexadecimal digits: equal for texts that differ in case, width or white space alone."""
-    squeezed = " ".join(normalise(text).split())
+    """32 hexadecimal digits: equal for texts that differ in case, width or white space alone.
+
+    Ligatures are the letters that they join, and characters that are not seen do not count. What
+    changes a meaning does: 10⁶ and 106 differ, and so do Maße and Masse.
+    """
+    squeezed = " ".join(same_shape(text).lower().split())
     return xxhash.xxh3_128_hexdigest(squeezed.encode("utf-8", "surrogatepass"))
 
 

@@ -1,8 +1,9 @@
 """Texts to shingle sets and MinHash signatures, a batch at a time, in numpy alone.
 
-The rule: NFKC and lower case; a token is a run of letters, digits and marks, or one letter of a
-script that is written without spaces (with the marks that follow it). A shingle is five tokens in
-a row; a text of one to four tokens has one shingle, the whole text; a text without tokens has none.
+The rule: NFKC and lower case, without characters that are not seen; a token is a run of letters,
+digits and marks, or one letter of a script that is written without spaces (with the marks that
+follow it). A shingle is five tokens in a row. A text of one to four tokens has one shingle, the
+whole text, with its signs: "C" is no copy of "C++", nor 10⁶ of 106. A text without tokens has none.
 
 Everything here is a function of the text and of Python's Unicode tables (`UNICODE_VERSION` belongs
 into a build's fingerprint). Hashes are 64 bits: two different shingles are taken for one with a
@@ -15,7 +16,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
+
+from pipeline.characters import same_shape, same_words
 
 UNICODE_VERSION = unicodedata.unidata_version
 N_PERM = 128  # permutations of a signature: datasketch's default
@@ -34,6 +38,7 @@ SOLO_RANGES = (
     (0xF900, 0xFAFF),  # Han, compatibility
     (0x20000, 0x323AF),  # Han, extensions B to H
 )
+SIGNS = frozenset("#%&*-/@\\^")  # of ASCII, besides those that Unicode counts as symbols
 # Code points with a category that matters lie in these ranges; tests read all the others.
 _ASSIGNED = (range(0x34000), range(0xE0000, 0xE1000))
 _SEPARATOR, _WORD, _SOLO, _MARK = range(4)
@@ -67,16 +72,21 @@ class ShingleSets(NamedTuple):
 
 
 def normalise(text: str) -> str:
-    """The text in NFKC and lower case. Some results are not NFKC: lower case comes last."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
+    """The text without what is not seen, in NFKC and lower case.
+
+    Some results are not NFKC: lower case comes last.
+    """
+    return same_words(text).lower()
 
 
 def shingle_sets(texts: Sequence[str]) -> ShingleSets:
     """The set of 64-bit shingle hashes of each text; a text gets the same set in any batch."""
     hashes: list[U64] = []
     sizes: list[I64] = [np.zeros(1, np.int64)]
+    done = 0
     for batch in _batches([normalise(text) for text in texts]):
-        windows, counts = _shingles(batch)
+        windows, counts = _shingles(batch, texts[done : done + len(batch)])
+        done += len(batch)
         unique, unique_counts = _sorted_unique(windows, counts)
         hashes.append(unique)
         sizes.append(unique_counts)
@@ -134,7 +144,7 @@ def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[low:]
 
 
-def _shingles(texts: Sequence[str]) -> tuple[U64, I64]:
+def _shingles(texts: Sequence[str], originals: Sequence[str]) -> tuple[U64, I64]:
     """All shingle hashes of the normalised texts in reading order, and how many each text has."""
     # A separator before, between and after the texts keeps every token within its text.
     joined = "\n" + "\n".join(texts) + "\n"
@@ -156,17 +166,24 @@ def _shingles(texts: Sequence[str]) -> tuple[U64, I64]:
     slots = np.cumsum(counts) - counts
     taken = np.repeat(firsts[:-1] - slots, counts) + np.arange(counts.sum())
     hashes = _fmix64(windows[taken])
-    hashes[slots[short]] = _whole_texts(tokens, firsts[:-1][short], n_tokens[short])
+    for i in np.flatnonzero(short).tolist():
+        hashes[slots[i]] = _whole_text(originals[i])
     return hashes, counts
 
 
-def _whole_texts(tokens: U64, firsts: I64, n_tokens: I64) -> U64:
-    """The one shingle of texts with fewer than five tokens; the count keeps it from all others."""
-    whole = n_tokens.astype(np.uint64)
-    for k in range(SHINGLE_TOKENS - 1):
-        longer = n_tokens > k
-        whole[longer] = whole[longer] * np.uint64(_TOKEN_BASE) + tokens[firsts[longer] + k]
-    return _fmix64(whole)
+def _whole_text(text: str) -> int:
+    """The one shingle of a text with fewer than five tokens: its words and signs."""
+    pieces = (
+        f" {c} " if _is_sign(c) else c if unicodedata.category(c)[0] in "LMN" else " "
+        for c in same_shape(text).lower()
+    )
+    words = " ".join("".join(pieces).split())
+    return xxhash.xxh3_64_intdigest(words.encode("utf-8", "surrogatepass"))
+
+
+def _is_sign(character: str) -> bool:
+    """Whether a character is one of mathematics, money or code, or a picture."""
+    return character in SIGNS or unicodedata.category(character) in ("Sm", "Sc", "So")
 
 
 def _token_bounds(points: U32) -> tuple[I64, I64]:

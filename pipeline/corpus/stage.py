@@ -56,7 +56,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     # Over forty lines: the five steps are declared in one piece, in the order of the flow.
     sign = Step(
         name="sign",
-        version=1,
+        version=2,
         settings={"wikipedia": rules.wikipedia},
         versions={**VERSIONS, "can_ada": version("can_ada")},  # it shapes url_key
         inputs=("documents",),
@@ -84,7 +84,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     )
     walk = Step(
         name="walk",
-        version=1,
+        version=2,
         settings=rules,
         versions=VERSIONS,
         inputs=("sign", "same_text"),

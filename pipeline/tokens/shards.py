@@ -42,7 +42,8 @@ Document i of a file is tokens start[i] (the EOT) to start[i + 1], and line i of
 `splits` always has both names; counts are 0 for an empty one. `tokens` include EOTs. `files` are in
 reading order: train by number, then val. Bits per byte of a split is the summed loss in bits over
 `text_bytes`. The order of documents is that of a hash of (seed, id), so it is already shuffled, and
-the same for any number of parts.
+the same for any number of parts. With `split_by` "block" a document here is a piece of one, cut
+where the split changes: its first piece has the document's id, all have its URL.
 """
 
 import json

@@ -38,10 +38,11 @@ from pipeline.tokens.shards import (
     manifest,
     write_shard,
 )
-from pipeline.tokens.split import SplitRules, order_limit, order_of, split_of
+from pipeline.tokens.split import SPLITS, Piece, SplitRules, order_limit, order_of, pieces
 from pipeline.tokens.texts import TEXT, Text
 
 UNIT = "documents"
+PIECES = "pieces"  # what documents are cut into where blocks are held out
 PART_BYTES = 64 << 20  # of text become one part: some 12 s of encoding
 FileDigest = Callable[[Path], str]
 
@@ -73,12 +74,13 @@ def tokenizer_stage(
             work=_Train(rules, split),
             schema=TOKEN,
         )
-    return Stage(name="tokenizer", unit="tokens", steps=(step,))
+    return Stage(name="tokenizer", unit="tokens", steps=(step,), check=_check_vocabulary)
 
 
 def shards_stage(rules: ShardsSettings) -> Stage:
     """The stage; its inputs are `corpus` and `tokenizer`."""
     split = SplitRules.of(rules)
+    unit = PIECES if rules.split_by == "block" else UNIT
     encode = Step(
         name="encode",
         version=1,
@@ -106,14 +108,15 @@ def shards_stage(rules: ShardsSettings) -> Stage:
         inputs=("encode", "layout"),
         feeds=("encode",),
         plan=_plan_write,
-        work=_write,
+        work=partial(_write, unit),
         schema=PLACED,
     )
     return Stage(
         name="shards",
-        unit=UNIT,
+        unit=unit,
         steps=(encode, layout, write),
         finish=partial(_write_manifest, split),
+        check=partial(_check_splits, split),
     )
 
 
@@ -145,8 +148,9 @@ class _Train:
         orders, sizes = self._sizes(paths, out)
         if not len(orders):
             raise StageError(
-                "the corpus has no document to train a tokenizer on: all are held out; "
-                "lower shards.val_share, or set tokenizer.path to an existing tokenizer.json"
+                "the corpus has no document to train a tokenizer on: all are held out; hold out "
+                'blocks of them (shards.split_by = "block"), lower shards.val_share, or set '
+                "tokenizer.path to an existing tokenizer.json"
             )
         limit = order_limit(orders, sizes, self.rules.sample_bytes_max)
         made = tokenizers.train(
@@ -158,22 +162,26 @@ class _Train:
         _write_tokenizer(made, out)
 
     def _sizes(self, paths: Sequence[Path], out: PartWriter) -> tuple[Any, Any]:
-        """Order and UTF-8 bytes of every training document."""
+        """Order and UTF-8 bytes of every piece to train on."""
         orders: list[int] = []
         sizes: list[int] = []
-        for document in _documents(paths):
-            if split_of(document.id, document.host, self.split) == "train":
-                orders.append(order_of(document.id, self.split))
-                sizes.append(len(document.text.encode()))
+        for piece in self._pieces(paths):
+            orders.append(order_of(piece.id, self.split))
+            sizes.append(len(piece.text.encode()))
             out.heartbeat("choosing documents")
         return np.array(orders, np.int64), np.array(sizes, np.int64)
 
     def _texts(self, paths: Sequence[Path], limit: int, out: PartWriter) -> Iterator[str]:
+        for piece in self._pieces(paths):
+            out.heartbeat(piece.id)
+            if order_of(piece.id, self.split) <= limit:
+                yield piece.text
+
+    def _pieces(self, paths: Sequence[Path]) -> Iterator[Piece]:
         for document in _documents(paths):
-            out.heartbeat(document.id)
-            in_sample = order_of(document.id, self.split) <= limit
-            if in_sample and split_of(document.id, document.host, self.split) == "train":
-                yield document.text
+            for piece in pieces(document.id, document.host, document.text, self.split):
+                if piece.split == "train":
+                    yield piece
 
 
 def _write_tokenizer(made: tokenizers.Tokenizer, out: PartWriter) -> None:
@@ -186,6 +194,38 @@ def _write_tokenizer(made: tokenizers.Tokenizer, out: PartWriter) -> None:
     out.note("vocab_size", made.vocab_size)
     out.note("eot_id", made.eot_id)
     out.note("digest", made.digest)
+
+
+def _check_vocabulary(outputs: Inputs) -> list[str]:
+    """A quality gate: the tokenizer has as many tokens as were asked for."""
+    (notes,) = (info.notes for output in outputs.values() for info in output.parts)
+    wanted, got = notes.get("vocab_size_wanted", 0), notes["vocab_size"]
+    if got >= wanted:
+        return []
+    return [
+        f"tokenizer: {got:,} tokens were learnt, and {wanted:,} were asked for: its training "
+        "documents hold no more pairs that are frequent enough. Set tokenizer.vocab_size to "
+        f"{got}, or give it more text"
+    ]
+
+
+def _check_splits(rules: SplitRules, outputs: Inputs) -> list[str]:
+    """A quality gate: there is something to train on, and something held out where asked."""
+    shards = outputs["layout"].parts[0].notes["shards"]
+    counts = {split: sum(s["documents"] for s in shards if s["split"] == split) for split in SPLITS}
+    blocks = "" if rules.split_by == "block" else ', hold out blocks (shards.split_by = "block")'
+    if not counts["val"] and rules.val_share:
+        return [
+            f"shards: of {counts['train']:,} documents none is held out, so no loss on unseen text "
+            f"can be told. Raise shards.val_share from {rules.val_share:g}{blocks}, or set "
+            "shards.val_share to 0"
+        ]
+    if not counts["train"]:
+        return [
+            f"shards: nothing is left to train on, all {counts['val']:,} documents are held out. "
+            f"Lower shards.val_share from {rules.val_share:g}{blocks}, or give more documents"
+        ]
+    return []
 
 
 def _plan_encode(inputs: Inputs) -> list[Part]:
@@ -230,25 +270,29 @@ class _Encode:
 
     def __call__(self, part: Part, out: PartWriter) -> None:
         encoder = Encoder(tokenizers.load(Path(part.source["tokenizer"])))
-        rows, ids = [], []
+        rows, ids, documents = [], [], 0
         first, last = part.source["row_groups"]
         for document in _documents([Path(part.source["path"])], range(first, last)):
             out.heartbeat(document.id)
-            ids.append(encoder.encode(document.text))
-            rows.append(self._row(document))
+            documents += 1
+            for piece in pieces(document.id, document.host, document.text, self.split):
+                ids.append(encoder.encode(piece.text))
+                rows.append(self._row(piece, document.url))
         table, all_ids = encoded_table(rows, ids)
         all_ids.tofile(out.file(_tokens_name(part.number)))
         out.write(table)
-        out.book(UNIT, rows_in=len(rows), rows_out=len(rows))
+        out.book(UNIT, rows_in=documents, rows_out=documents)
+        if self.split.split_by == "block":
+            out.book(PIECES, rows_in=len(rows), rows_out=len(rows))
         out.note("tokens", len(all_ids))
 
-    def _row(self, document: Text) -> dict[str, Any]:
+    def _row(self, piece: Piece, url: str) -> dict[str, Any]:
         return {
-            "split": split_of(document.id, document.host, self.split),
-            "order": order_of(document.id, self.split),
-            "id": document.id,
-            "url": document.url,
-            "text_bytes": len(document.text.encode()),
+            "split": piece.split,
+            "order": order_of(piece.id, self.split),
+            "id": piece.id,
+            "url": url,
+            "text_bytes": len(piece.text.encode()),
         }
 
 
@@ -298,14 +342,14 @@ def _plan_write(inputs: Inputs) -> list[Part]:
     ]
 
 
-def _write(part: Part, out: PartWriter) -> None:
+def _write(unit: str, part: Part, out: PartWriter) -> None:
     shard = Shard(**part.source["shard"])
     encoded = [Encoded(Path(table), Path(tokens)) for table, tokens in part.source["encoded"]]
     names = (f"{shard.name}{ending}" for ending in (".bin", ".idx", ".urls.txt"))
     paths = ShardPaths(*(out.file(name) for name in names))
     placed = write_shard(shard, encoded, part.source["eot_id"], paths)
     out.write(placed)
-    out.book(UNIT, rows_in=placed.num_rows, rows_out=placed.num_rows)
+    out.book(unit, rows_in=placed.num_rows, rows_out=placed.num_rows)
     out.note("shard", asdict(shard))
 
 

@@ -16,6 +16,7 @@ from pipeline.pages.warc import records
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.demo.stories import article
+from tools.why import _shard
 
 MOMENT = datetime(2015, 3, 1, tzinfo=UTC)
 FEW = ["--engine.workers", "1", "--engine.buckets", "2"]
@@ -480,13 +481,35 @@ def test_bad_rows_of_texts_are_counted_drops(tmp_path, capsys):
     good = "".join(json.dumps({"text": f"text number {n} of all"}) + "\n" for n in range(30))
     source.write_text(good + 'no json\n[1]\n{"text": null}\n{"text": " "}\n')
     out = tmp_path / "out"
-    run(capsys, "tokenizer", "train", source, "--out", out, *FEW, "--tokenizer.vocab-size", "300")
+    run(capsys, "tokenizer", "train", source, "--out", out, *FEW, "--tokenizer.vocab-size", "260")
     stages = json.loads(run(capsys, "status", out, "--json").out)["stages"]
     assert stages["corpus"]["rows_in"] == 34
     assert stages["corpus"]["rows_out"] == 30
     assert stages["corpus"]["drops"] == {
         "line_invalid": 1, "line_not_object": 1, "text_missing": 1, "empty_text": 1,
     }  # fmt: skip
+
+
+def test_a_vocabulary_smaller_than_asked_ends_with_3(texts, tmp_path, capsys):
+    words = ["tokenizer", "train", texts, "--out", tmp_path, *FEW]
+    for _ in range(2):  # also when it is up to date
+        told = run(capsys, *words, code=3)
+        assert "tokens were learnt, and 50,257 were asked for" in told.err
+
+
+def test_one_text_without_a_held_out_block_ends_with_3_and_blocks_mend_it(bpe, tmp_path, capsys):
+    source = tmp_path / "one.txt"
+    source.write_text("The ferry left at nine and nobody on the pier could say why.\n" * 5000)
+    words = ["shards", source, "--tokenizer", bpe, "--out", tmp_path / "out", *FEW]
+    told = run(capsys, *words, code=3)
+    assert 'hold out blocks (shards.split_by = "block")' in told.err
+    run(capsys, *words, "--shards.split-by", "block")
+    about = json.loads((tmp_path / "out" / "shards" / "shards.json").read_text())
+    assert about["splits"]["val"]["text_bytes"] > 4000
+    (whole,) = pq.read_table(tmp_path / "out/corpus/part-00000.parquet")["id"].to_pylist()
+    chapter = _shard(tmp_path / "out", whole)
+    assert chapter is not None
+    assert "this may be its first piece alone" in chapter.text
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,43 @@ def run(source: Path) -> tuple[list[dict[str, Any]], Counts]:
     return lines, decided.counts
 
 
+SENTENCE = "The council decided to mend the wooden bridge in May, when the water had gone down."
+
+
+def decide(tmp_path: Path, *texts: str) -> tuple[list[Any], Counts]:
+    """The keepers of texts that are named a, b, c ...; the first is the best."""
+    source = tmp_path / "texts.jsonl"
+    rows = [{"id": "abcdefgh"[n], "text": text, "karma": 9 - n} for n, text in enumerate(texts)]
+    source.write_bytes(lines_of(rows))
+    decisions, counts = run(source)
+    return [decision["keeper"] for decision in decisions], counts
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\u00ad", "\u200b", "\u200d", "\u2060", "\ufeff", "\u200e", "\u034f"]
+)
+def test_characters_that_are_not_seen_make_no_text_another_one(tmp_path: Path, hidden: str) -> None:
+    split = hidden + SENTENCE.replace("e", f"e{hidden}")
+    near = SENTENCE.replace("e", f"{hidden}e") + " Then it rained."
+    keepers, counts = decide(tmp_path, SENTENCE, split, near)
+    assert keepers == [None, "a", "a"]
+    assert counts == Counts(texts=3, kept=1, exact_copies=1, near_copies=1)
+
+
+def test_a_sign_that_changes_the_meaning_makes_no_exact_copy(tmp_path: Path) -> None:
+    signs = f"{SENTENCE} It weighs 10\u2076 kg, \u00bd of it H\u2082O."
+    flat = f"{SENTENCE} It weighs 106 kg, 1\u20442 of it H2O."
+    assert decide(tmp_path, signs, flat)[1].exact_copies == 0
+    assert decide(tmp_path, "10\u2076 kg", "106 kg", "C++", "C", "C#")[0] == [None] * 5
+
+
+def test_a_text_of_marks_alone_takes_linear_time(tmp_path: Path) -> None:
+    # Sorted by insertion these took hours: the test's own time limit is the assertion.
+    marks = "e\u0323" + "\u0301\u0323" * 200_000
+    keepers, _ = decide(tmp_path, f"{SENTENCE} {marks}", f"{SENTENCE} {marks} end")
+    assert keepers == [None, "a"]
+
+
 def two_frames(data: bytes) -> bytes:
     half = len(data) // 2
     compress = zstandard.ZstdCompressor().compress

@@ -12,6 +12,9 @@ ODD = st.text(
         st.characters(),
         st.sampled_from(
             list("ab \n\t\r\u00a0\u00ad\u200b\u200c\u200d\u2028\ufeff\ud800e\u0301ب👩")
+            + list(
+                "\u200e\u202e\u2066\ufe0f\U000e0100\U000e0041🏴\u180e\u1820\u0323\u0591\u212b\ufdd0"
+            )
         ),
     )
 )
@@ -32,6 +35,18 @@ ODD = st.text(
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("👩\u200d👧", "👩\u200d👧"),
         ("word\u200c\u200d", "word"),
+        ("e\u200d\u0301", "é"),
+        ("\u212b\u200d", "\u00c5"),
+        ("left\u200e to \u202aright\u202c \u2066x\u2069", "left to right x"),
+        ("a \u05d0\u200e!", "a \u05d0\u200e!"),
+        ("a \u202eb\u202c", "a \u202eb\u202c"),
+        ("hid\U000e0068\U000e0069den", "hidden"),
+        ("\U0001f3f4\U000e0067\U000e0062\U000e007f", "\U0001f3f4\U000e0067\U000e0062\U000e007f"),
+        ("\u2764\ufe0f", "\u2764\ufe0f"),
+        ("\U0001f600\U000e0100\U000e0155\ufe0f", "\U0001f600\U000e0100"),
+        ("\u1820\u180e\u1820 x\u180e", "\u1820\u180e\u1820 x"),
+        ("a\ufdd0b", "ab"),
+        ("a" + "\u0301" * 31, "\u00e1" + "\u0301" * 29 + "\u034f\u0301"),
         ("", ""),
     ],
 )
@@ -67,7 +82,9 @@ def test_a_line_has_single_spaces():
     assert clean_line(" A\n title\u00a0\u00a0here ") == "A title here"
 
 
-@pytest.mark.parametrize("piece", [" ", "\t ", "\u200d", "\n ", "\u00ad", "\r"])
+@pytest.mark.parametrize(
+    "piece", [" ", "\t ", "\u200d", "\n ", "\u00ad", "\r", "\u0301\u0323", "\ufe0f", "\U000e0041"]
+)
 def test_time_is_linear_in_the_text(piece):
     started_s = time.process_time()
     clean_text(f"a{piece * 1_000_000}b")

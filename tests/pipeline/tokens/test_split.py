@@ -1,9 +1,20 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.settings import ShardsSettings
-from pipeline.tokens.split import SplitRules, order_limit, order_of, split_of
+from pipeline.tokens.split import (
+    BLOCK_CHARS,
+    SplitRules,
+    order_limit,
+    order_of,
+    pieces,
+    split_of,
+)
 
 RULES = SplitRules.of(ShardsSettings())
 IDS = [f"{number:032x}" for number in range(4000)]
@@ -37,6 +48,57 @@ def test_split_by_host_keeps_a_hosts_documents_together():
 def test_a_document_without_a_host_is_split_by_its_id():
     rules = replace(RULES, split_by="host", val_share=0.5)
     assert len({split_of(name, "", rules) for name in IDS}) == 2
+
+
+BLOCKS = replace(RULES, split_by="block", val_share=0.3)
+LINE = "The ferry left at nine and nobody on the pier could say why.\n"
+
+
+@given(st.text(st.sampled_from("ab \n"), max_size=40), st.integers(0, 3000), st.integers(0, 99))
+def test_pieces_together_are_the_text_and_differ_in_split_by_turns(unit, times, seed):
+    text = unit * times
+    cut = list(pieces(IDS[seed], "h.example", text, replace(BLOCKS, seed=seed)))
+    assert "".join(piece.text for piece in cut) == text
+    assert all(one.split != other.split for one, other in pairwise(cut))
+    assert len({piece.id for piece in cut}) == len(cut)
+    assert all(len(piece.id) == 32 for piece in cut)
+    assert not cut or cut[0].id == IDS[seed]
+
+
+def test_about_the_asked_share_of_one_text_is_held_out_at_borders_of_lines():
+    text = LINE * 20_000
+    cut = list(pieces(IDS[0], "", text, BLOCKS))
+    held_out = sum(len(piece.text) for piece in cut if piece.split == "val")
+    assert 0.25 < held_out / len(text) < 0.35
+    assert all(piece.text.endswith("\n") for piece in cut)
+    assert all(len(piece.text) >= BLOCK_CHARS for piece in cut[:-1])
+
+
+@pytest.mark.parametrize(("unit", "ends"), [("word ", "word"), ("漢字", "字")])
+def test_a_line_without_an_end_is_cut_before_a_space_or_anywhere(unit, ends):
+    cut = list(pieces(IDS[0], "", unit * 50_000, BLOCKS))
+    assert len(cut) > 4
+    assert all(piece.text.endswith(ends) for piece in cut[:-1])
+
+
+def test_other_documents_hold_out_other_blocks_and_a_larger_share_only_adds():
+    def held_out(name, share):
+        drawn = pieces(name, "", LINE * 20_000, replace(BLOCKS, val_share=share))
+        at, found = 0, set()
+        for piece in drawn:
+            if piece.split == "val":
+                found |= set(range(at, at + len(piece.text)))
+            at += len(piece.text)
+        return found
+
+    assert held_out(IDS[0], 0.1) < held_out(IDS[0], 0.3)
+    assert held_out(IDS[0], 0.1) != held_out(IDS[1], 0.1)
+
+
+def test_a_document_that_is_not_split_by_block_stays_whole():
+    (piece,) = pieces(IDS[0], "h.example", LINE * 20_000, RULES)
+    assert (piece.id, piece.text) == (IDS[0], LINE * 20_000)
+    assert piece.split == split_of(IDS[0], "h.example", RULES)
 
 
 def test_the_order_is_no_function_of_the_split():

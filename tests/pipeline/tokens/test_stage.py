@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.engine import parts as engine_parts
@@ -24,7 +25,7 @@ from pipeline.texts import Odd, read_texts
 from pipeline.tokens import stage as stages
 from pipeline.tokens.encode import Encoder
 from pipeline.tokens.shards import read_tokens
-from pipeline.tokens.split import SplitRules, split_of
+from pipeline.tokens.split import SplitRules, pieces, split_of
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts import text_of
 from pipeline.tokens.texts_stage import texts_stage
@@ -203,6 +204,86 @@ def test_a_vocabulary_larger_than_the_corpus_allows_is_noted(tmp_path):
     notes = tokenizer.parts[0].notes
     assert notes["vocab_size_wanted"] == 50_257
     assert notes["vocab_size"] == tokenizer.ledgers["tokens"].rows_out < 270
+
+
+def gates(folder: Path, paths: list[Path], shards: ShardsSettings = SHARDS) -> list[str]:
+    """The quality gates that fail in tokenizer and shards."""
+    with Build(folder, EngineSettings(workers=1), quiet=True) as made:
+        made.run(texts_stage(paths, made.files.digest))
+        made.run(tokenizer_stage(TOKENIZER, shards, made.files.digest))
+        made.run(shards_stage(shards))
+        return made.gates
+
+
+def test_a_corpus_that_fills_the_vocabulary_and_both_splits_passes_all_gates(corpus, made):
+    assert gates(corpus[0] / "build", corpus[1]) == []
+
+
+def test_a_vocabulary_smaller_than_asked_fails_a_gate_that_names_the_size(tmp_path):
+    paths = write_files(tmp_path / "in", [f"ab ab ab {n}" for n in range(90)], 1)
+    (gate,) = gates(tmp_path / "b", paths)
+    got = json.loads((tmp_path / "b/shards/shards.json").read_text())["vocab_size"]
+    assert f"{got} tokens were learnt, and 400 were asked for" in gate
+    assert f"Set tokenizer.vocab_size to {got}" in gate
+
+
+def test_a_corpus_of_one_document_fails_a_gate_that_offers_blocks(tmp_path, texts):
+    paths = write_files(tmp_path / "in", ["\n".join(texts[1:])], 1)  # its hash is not held out
+    (gate,) = gates(tmp_path / "b", paths)
+    assert "of 1 documents none is held out" in gate
+    assert 'hold out blocks (shards.split_by = "block")' in gate
+    assert not gates(tmp_path / "none", paths, replace(SHARDS, val_share=0))
+
+
+def test_a_corpus_that_is_all_held_out_fails_a_gate(made, tmp_path, texts):
+    paths = write_files(tmp_path / "in", texts[:5], 1)
+    with Build(tmp_path / "b", EngineSettings(workers=1), quiet=True) as build:
+        rules = replace(SHARDS, val_share=0.999999999)
+        build.run(texts_stage(paths, build.files.digest))
+        own = TokenizerSettings(path=str(made[0].folder))
+        build.run(tokenizer_stage(own, rules, build.files.digest))
+        build.run(shards_stage(rules))
+        assert "nothing is left to train on, all 5 documents are held out" in build.gates[0]
+
+
+BLOCKS = replace(SHARDS, split_by="block")
+
+
+def test_blocks_of_one_document_are_held_out_and_no_text_is_lost(tmp_path, texts):
+    text = "\n".join(texts)
+    paths = write_files(tmp_path / "in", [text], 1)
+    assert gates(tmp_path / "b", paths, BLOCKS) == []
+    tokenizer, shards = build(tmp_path / "b", paths, shards=BLOCKS)
+    content = json.loads((shards.folder / "shards.json").read_text())
+    assert content["split_by"] == "block"
+    assert all(content["splits"][split]["tokens"] for split in ("train", "val"))
+    counted = [content["splits"][split]["text_bytes"] for split in ("train", "val")]
+    assert sum(counted) == len(text.encode())
+    assert 0.02 < counted[1] / sum(counted) < 0.2
+    pieces = sum(content["splits"][split]["documents"] for split in ("train", "val"))
+    assert shards.ledgers["pieces"].rows_out == pieces
+    assert (shards.ledgers["documents"].rows_in, shards.ledgers["documents"].rows_out) == (1, 1)
+    encoder = Encoder(load(tokenizer.folder))
+    found = []
+    for info in shards.parts:
+        for row in info.read().to_pylist():
+            tokens = read_tokens(shards.folder / f"{row['shard']}.bin")
+            found.append(encoder.decode(tokens[row["start"] + 1 :][: row["tokens"]]))
+    assert sorted(found, key=text.index) and sum(map(len, found)) == len(text)
+
+
+def test_held_out_blocks_are_not_seen_by_the_tokenizer(tmp_path, texts):
+    text = "\n".join(texts)
+    whole, _ = make_here(tmp_path / "w", write_files(tmp_path / "b", [text], 1), shards=BLOCKS)
+    (own,) = pq.read_table(tmp_path / "w/read/part-00000.parquet")["id"].to_pylist()
+    rules = SplitRules.of(BLOCKS)
+    train = [p.text for p in pieces(own, "h.example", text, rules) if p.split == "train"]
+    assert 1 < len(train) < 9
+    # The pieces to train on alone, as documents of which none is held out.
+    paths = write_files(tmp_path / "c", train, 1)
+    alone, _ = make_here(tmp_path / "n", paths, shards=replace(SHARDS, val_share=0))
+    assert load(whole.folder) == load(alone.folder)
+    assert whole.parts[0].notes["text_bytes"] == sum(len(t.encode()) for t in train)
 
 
 def test_an_existing_tokenizer_is_used_as_it_is(corpus, made, tmp_path):
