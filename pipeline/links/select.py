@@ -154,8 +154,7 @@ class Selector:
         target = self._target(url)
         if target.reason is not None:
             return Dropped(target.reason, target.id, url, target.detail)
-        subreddit = post.subreddit or ""
-        return Post(target, karma, created, id_of(post), subreddit, post.over_18 is True)
+        return Post(target, karma, created, id_of(post), post.subreddit or "", post.over_18 is True)
 
     def score_ages(self) -> dict[str, list[int]]:
         """By month of posting: posts whose score's age is known, and those below a day of them."""
@@ -171,20 +170,19 @@ class Selector:
             return Reason.SCORE_HIDDEN, ""
         if (mark := self._mark(post)) is not None:
             return mark
-        subreddit = post.subreddit
-        if self._subreddits and subreddit and subreddit.lower() in self._subreddits:
-            return Reason.SUBREDDIT_BLOCKED, subreddit
+        if self._subreddits and (post.subreddit or "").lower() in self._subreddits:
+            return Reason.SUBREDDIT_BLOCKED, post.subreddit or ""
         return None
 
     def _mark(self, post: Submission) -> tuple[Reason, str] | None:
         """What speaks against the post itself, in whichever of its copies it stands."""
-        if post.promoted is True:
+        if post.promoted:
             return Reason.PROMOTED, ""
-        if post.quarantine is True:
+        if post.quarantine:
             return Reason.QUARANTINED, ""
         if not self._accept_removed and (removed_by := was_removed(post)):
             return Reason.REMOVED, removed_by
-        if post.over_18 is True and not self._over_18:
+        if post.over_18 and not self._over_18:
             return Reason.OVER_18, ""
         return None
 

@@ -51,8 +51,10 @@ class Submission(msgspec.Struct, gc=False, rename={"meta": "_meta", "doubt": "(d
     retrieved_on: int | float | None = None
     retrieved_utc: int | float | None = None
     score: int | float | str | None = None
+    selftext: str | None = None
     spam: bool | None = None
     subreddit: str | None = None
+    title: str | None = None
     updated_on: int | float | None = None
     url: str | None = None
     url_overridden_by_dest: str | None = None
@@ -62,9 +64,12 @@ class Submission(msgspec.Struct, gc=False, rename={"meta": "_meta", "doubt": "(d
 _FLAGS = ("hide_score", "is_self", "over_18", "promoted", "quarantine", "removed", "spam")
 _META_FLAGS = ("was_deleted_later", "was_initially_deleted")
 _TIMES = ("retrieved_on", "retrieved_utc", "updated_on")
-_TEXTS = ("domain", "id", "subreddit")
+_TEXTS = ("domain", "id", "selftext", "subreddit", "title")
 _URLS = ("url", "url_overridden_by_dest")
 _AS_THEY_ARE = ("banned_by", "removal_reason", "removed_by", "removed_by_category")
+
+# What stands in place of the title or the text of a post that was taken away.
+_TOMBSTONES = ("[deleted]", "[deleted by user]", "[removed]", "[ removed by reddit")
 
 _decode = msgspec.json.Decoder(Submission).decode
 
@@ -136,18 +141,19 @@ def was_removed(post: Submission) -> str:
     A post that was gone when it was first read counts as removed, even if it came back: a removal
     in any copy of a post wins.
     """
-    meta = post.meta
-    if meta is not None:
+    if meta := post.meta:
         if meta.removal_type and (who := _sign(meta.removal_type)):
             return who
         if meta.was_deleted_later or meta.was_initially_deleted:
             return "deleted later" if meta.was_deleted_later else "deleted at first"
     if post.removed_by_category and (who := _sign(post.removed_by_category)):
         return who
-    if post.removed or post.spam:
-        return "removed" if post.removed else "spam"
-    if post.banned_by or post.removed_by or post.removal_reason:
-        for name in ("banned_by", "removed_by", "removal_reason"):
+    if (text := post.title) and text[0] == "[" and text.lower().startswith(_TOMBSTONES):
+        return text[:40]
+    if (text := post.selftext) and text[0] == "[" and text.lower().startswith(_TOMBSTONES):
+        return text[:40]
+    if post.banned_by or post.removal_reason or post.removed or post.removed_by or post.spam:
+        for name in ("banned_by", "removal_reason", "removed", "removed_by", "spam"):
             if _sign(getattr(post, name)):
                 return name
     return ""

@@ -25,6 +25,7 @@ GOOD: dict[str, Any] = {
 }
 
 
+NAN = float("nan")
 RULES = ReadRules.of(LinksSettings())
 DEFAULT = Selector(RULES)
 
@@ -98,13 +99,13 @@ def test_a_broken_line_is_a_counted_reason(line: bytes, expected: str) -> None:
         ({"created_utc": 1400000000.0}, None),
         ({"created_utc": "2014-05-01 00:00:00"}, None),
         ({"created_utc": "01/05/2014"}, "time_invalid"),
-        ({"created_utc": float("nan")}, "time_invalid"),
+        ({"created_utc": NAN}, "time_invalid"),
         ({"url": "None"}, "url_missing"),
         ({"url": "\\N"}, "url_missing"),
-        ({"url": float("nan")}, "url_missing"),
+        ({"url": NAN}, "url_missing"),
         ({"url": "http://example.com/cut\ud83d"}, "url_invalid"),
         ({"url": "http://imgur.com/a", "url_overridden_by_dest": "None"}, "media_host"),
-        ({"url": "http://example.com/", "url_overridden_by_dest": float("nan")}, None),
+        ({"url": "http://example.com/", "url_overridden_by_dest": NAN}, None),
         ({"created_utc": "1400000000.0"}, None),
         ({"is_self": True}, "self_post"),
         ({"domain": "self.news"}, "self_post"),
@@ -112,7 +113,7 @@ def test_a_broken_line_is_a_counted_reason(line: bytes, expected: str) -> None:
         ({"score": "8"}, None),
         ({"score": "8.5"}, "score_missing"),
         ({"score": "None"}, "score_missing"),
-        ({"score": float("nan")}, "score_missing"),
+        ({"score": NAN}, "score_missing"),
         ({"score": float("-inf")}, "score_missing"),
         ({"score": 3.7}, "score_missing"),
         ({"score": True}, "score_missing"),
@@ -129,7 +130,7 @@ def test_a_broken_line_is_a_counted_reason(line: bytes, expected: str) -> None:
         ({"removed_by_category": "None"}, None),
         ({"removed_by_category": "False"}, None),
         ({"removed_by_category": ""}, None),
-        ({"removed_by_category": float("nan")}, None),
+        ({"removed_by_category": NAN}, None),
         ({"removed_by_category": True}, "removed"),
         ({"banned_by": "somebody"}, "removed"),
         ({"banned_by": None, "removed_by": "null", "removal_reason": False}, None),
@@ -137,6 +138,12 @@ def test_a_broken_line_is_a_counted_reason(line: bytes, expected: str) -> None:
         ({"removed": True}, "removed"),
         ({"removed": "true"}, "removed"),
         ({"spam": 1}, "removed"),
+        ({"title": "[deleted by user]"}, "removed"),
+        ({"selftext": "[removed]"}, "removed"),
+        ({"selftext": "[deleted]", "author": "[deleted]"}, "removed"),
+        ({"selftext": "[ Removed by Reddit in response to a copyright notice. ]"}, "removed"),
+        ({"title": "[Video] deleted scenes", "selftext": ""}, None),
+        ({"title": NAN, "selftext": NAN}, None),
         ({"_meta": {"was_deleted_later": True}}, "removed"),
         ({"_meta": {"was_deleted_later": "True"}}, "removed"),
         ({"_meta": {"was_initially_deleted": True}}, "removed"),
@@ -216,7 +223,7 @@ NAMES = ["score_hidden", "self_post", "over_18", "promoted", "quarantined"]
 def test_a_flag_is_obeyed_however_it_is_written(flag: str, name: str) -> None:
     for true in (True, "True", "true", "t", 1, "1", 1.0, "yes"):
         assert reason({**GOOD, flag: true}, over_18=False) == name, true
-    for false in (False, "False", "f", 0, "0", "no", "", None, "None", float("nan"), "NULL"):
+    for false in (False, "False", "f", 0, "0", "no", "", None, "None", NAN, "NULL"):
         assert reason({**GOOD, flag: false}, over_18=False) is None, false
     for odd in ("maybe", 7, [], {"a": 1}, "WAHR"):
         dropped = judge({**GOOD, flag: odd})
@@ -235,7 +242,7 @@ def test_a_row_from_a_spreadsheet_is_the_post_that_it_was() -> None:
     assert number.post_id == "87"
 
 
-@pytest.mark.parametrize("id", [None, "", "None", "nan", float("nan"), "a\ud800", [], True])
+@pytest.mark.parametrize("id", [None, "", "None", "nan", NAN, "a\ud800", [], True])
 def test_a_word_for_nothing_is_no_id(id: Any) -> None:
     post = judge({**GOOD, "id": id})
     assert isinstance(post, Post)
