@@ -69,7 +69,8 @@ _URLS = ("url", "url_overridden_by_dest")
 _AS_THEY_ARE = ("banned_by", "removal_reason", "removed_by", "removed_by_category")
 
 # What stands in place of the title or the text of a post that was taken away.
-_TOMBSTONES = ("[deleted]", "[deleted by user]", "[removed]", "[ removed by reddit")
+_TOMBSTONES = frozenset({"[deleted]", "[deleted by user]", "[removed]"})
+_BY_REDDIT = "[ removed by reddit"  # and why
 
 _decode = msgspec.json.Decoder(Submission).decode
 
@@ -148,15 +149,20 @@ def was_removed(post: Submission) -> str:
             return "deleted later" if meta.was_deleted_later else "deleted at first"
     if post.removed_by_category and (who := _sign(post.removed_by_category)):
         return who
-    if (text := post.title) and text[0] == "[" and text.lower().startswith(_TOMBSTONES):
+    if (text := post.title) and text[0] == "[" and _is_tombstone(text):
         return text[:40]
-    if (text := post.selftext) and text[0] == "[" and text.lower().startswith(_TOMBSTONES):
+    if (text := post.selftext) and text[0] == "[" and _is_tombstone(text):
         return text[:40]
     if post.banned_by or post.removal_reason or post.removed or post.removed_by or post.spam:
         for name in ("banned_by", "removal_reason", "removed", "removed_by", "spam"):
             if _sign(getattr(post, name)):
                 return name
     return ""
+
+
+def _is_tombstone(text: str) -> bool:
+    said = text.strip().lower()
+    return said in _TOMBSTONES or said.startswith(_BY_REDDIT)
 
 
 def _sign(value: Any) -> str:

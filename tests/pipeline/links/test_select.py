@@ -142,7 +142,7 @@ def test_a_broken_line_is_a_counted_reason(line: bytes, expected: str) -> None:
         ({"selftext": "[removed]"}, "removed"),
         ({"selftext": "[deleted]", "author": "[deleted]"}, "removed"),
         ({"selftext": "[ Removed by Reddit in response to a copyright notice. ]"}, "removed"),
-        ({"title": "[Video] deleted scenes", "selftext": ""}, None),
+        ({"title": "[deleted] scenes", "selftext": ""}, None),
         ({"title": NAN, "selftext": NAN}, None),
         ({"_meta": {"was_deleted_later": True}}, "removed"),
         ({"_meta": {"was_deleted_later": "True"}}, "removed"),
