@@ -1,7 +1,7 @@
 """Copies to posts: a submission that stands in several dumps, or twice in one, is one post.
 
 Later dumps know more than earlier ones: what was removed since, or marked as an advertisement, as
-unsafe for work, as from a quarantined subreddit. So a mark on any copy is a mark on the post. The
+from a quarantined subreddit, as unsafe for work. So a mark on any copy is a mark on the post. The
 marked copies themselves are dropped where they are read; what travels to the others is a row with
 the post's id and the mark, no submission by itself. Copies meet by the post's id, not by their
 link: a removal often takes the URL away, and newer fields name another one.
@@ -22,6 +22,7 @@ from pipeline.reasons import Reason
 # In the order of the reasons: the first that holds is told.
 MARKS = (Reason.PROMOTED, Reason.QUARANTINED, Reason.REMOVED, Reason.OVER_18)
 UNMARKED = len(MARKS)
+_OVER_18 = MARKS.index(Reason.OVER_18)
 
 # One row for each copy that counts by itself (`mark` is UNMARKED), and one for each marked copy.
 # `copy_key` is the post's id; that of the link, after a slash, where the post has none.
@@ -46,48 +47,63 @@ def copies_table(posts: Sequence[Post], marks: Sequence[Dropped]) -> pa.Table:
     bare: dict[str, list[object]] = {
         "copy_key": [drop.post_id for drop in marks],
         "mark": [_place(drop) for drop in marks],
+        "id": [drop.id for drop in marks],
     }
     return pa.concat_tables([table, _filled(bare)])
 
 
 def each_once(copies: pa.Table) -> Once:
-    """Each post once, unless one of its copies is marked; `copies` must be sorted by their key.
+    """Each post once a link, unless a copy is marked; `copies` must be sorted by all columns.
 
-    Copies share id and time of posting (rows that share an id alone are other posts). Of them the
-    one with the highest karma stays, unsafe for work if any is. Rows without an id are all posts.
+    Of copies that lead to one link that with the highest karma stays, unsafe for work if any is.
+    Rows without a post's id are all posts. A mark counts for all copies, that for unsafe work only
+    for those of the same link: it is a judgement on a page.
     """
     if not copies.num_rows:
         return Once(copies.select(POST.names), copies)
-    keys = copies["copy_key"].combine_chunks()
-    differs = np.ones(len(keys), bool)
-    differs[1:] = pc.not_equal(keys[1:], keys[:-1]).to_numpy(zero_copy_only=False)
-    starts, post = np.flatnonzero(differs), np.cumsum(differs) - 1
     mark = copies["mark"].to_numpy()
-    worst = np.minimum.reduceat(mark, starts)[post]
-    standing = np.flatnonzero(worst == UNMARKED)
-    fallen = np.flatnonzero((mark == UNMARKED) & (worst < UNMARKED))
-    marked = copies.take(fallen)
+    worst = _worst_marks(copies, mark)
+    fallen = (mark == UNMARKED) & (worst < UNMARKED)
+    marked = copies.filter(pa.array(fallen))
     place = marked.schema.get_field_index("mark")
     marked = marked.set_column(place, COPY.field("mark"), pa.array(worst[fallen], pa.int8()))
-    return Once(_merged(copies.take(standing), post[standing]), marked)
+    return Once(_merged(copies.filter(pa.array(worst == UNMARKED))), marked)
 
 
-def _merged(copies: pa.Table, post: npt.NDArray[np.int64]) -> pa.Table:
+def _worst_marks(copies: pa.Table, mark: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """For each row the first of the marks that count for it."""
+    differs = _differs(copies["copy_key"])
+    everywhere = np.where(mark == _OVER_18, UNMARKED, mark)
+    worst = np.minimum.reduceat(everywhere, np.flatnonzero(differs))[np.cumsum(differs) - 1]
+    if (mark == _OVER_18).any():
+        places = pc.binary_join_element_wise(copies["copy_key"], copies["id"], " ")
+        unsafe = pc.is_in(places, value_set=places.filter(pa.array(mark == _OVER_18)))
+        worst = np.where(unsafe.to_numpy(), np.minimum(worst, _OVER_18), worst)
+    marks: npt.NDArray[np.int8] = worst.astype(np.int8)
+    return marks
+
+
+def _merged(copies: pa.Table) -> pa.Table:
     if not copies.num_rows:
         return copies.select(POST.names)
-    karma, created = copies["karma"].to_numpy(), copies["created_s"].to_numpy()
+    named = pc.not_equal(copies["post_id"], "").to_numpy()
+    first = _differs(copies["copy_key"]) | _differs(copies["id"]) | ~named
     # The place in the table comes last: the table's order is a function of its rows.
-    order = np.lexsort((np.arange(len(post)), -karma, created, post))
-    named = pc.not_equal(copies["post_id"], "").to_numpy()[order]
-    first = np.ones(len(order), bool)
-    again = (np.diff(post[order]) == 0) & (np.diff(created[order]) == 0)
-    first[1:] = ~(again & named[1:])
-    unsafe = copies["over_18"].to_numpy()[order]
-    over_18 = np.logical_or.reduceat(unsafe, np.flatnonzero(first))
-    kept = copies.take(order[first]).select(POST.names)
+    post = np.cumsum(first)
+    order = np.lexsort((np.arange(len(post)), -copies["karma"].to_numpy(), post))
+    kept = copies.take(order[first]).select(POST.names)  # the first of each post in this order
+    over_18 = np.logical_or.reduceat(copies["over_18"].to_numpy(), np.flatnonzero(first))
     return kept.set_column(
         POST.get_field_index("over_18"), POST.field("over_18"), pa.array(over_18)
     )
+
+
+def _differs(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Whether each value is another than the one before it."""
+    values = column.combine_chunks()
+    differs = np.ones(len(values), bool)
+    differs[1:] = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    return differs
 
 
 def _place(drop: Dropped) -> int:

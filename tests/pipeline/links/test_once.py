@@ -22,8 +22,8 @@ def post(
     return Post(target, karma, created, id, "news", over_18)
 
 
-def mark(id: str, reason: Reason = Reason.REMOVED) -> Dropped:
-    return Dropped(reason, mark=reason, post_id=id)
+def mark(id: str, reason: Reason = Reason.REMOVED, link: str = "") -> Dropped:
+    return Dropped(reason, link, mark=reason, post_id=id)
 
 
 def once(posts: list[Post], *marks: Dropped) -> tuple[list[Row], list[Row]]:
@@ -46,14 +46,9 @@ def test_copies_of_a_post_are_one_with_the_highest_karma() -> None:
     assert not marked
 
 
-def test_copies_meet_although_their_urls_lead_to_other_links() -> None:
-    (kept,), _ = once([post("x", 5, link="a"), post("x", 6, link="b")])
-    assert (kept["id"], kept["karma"]) == ("b", 6)
-
-
-def test_an_id_that_other_posts_have_too_merges_nothing() -> None:
-    kept, _ = once([post("0", created=10), post("0", created=20)])
-    assert len(kept) == 2
+def test_what_leads_to_two_links_counts_for_both() -> None:
+    kept, _ = once([post("x", 5, link="a"), post("x", 6, link="b"), post("x", 4, link="b")])
+    assert [(row["id"], row["karma"]) for row in kept] == [("a", 5), ("b", 6)]
 
 
 def test_posts_without_an_id_all_count_and_are_spread_by_their_link() -> None:
@@ -62,7 +57,7 @@ def test_posts_without_an_id_all_count_and_are_spread_by_their_link() -> None:
     assert set(copies_table(posts, [])["copy_key"].to_pylist()) == {"/a", "/b"}
 
 
-@pytest.mark.parametrize("reason", MARKS)
+@pytest.mark.parametrize("reason", MARKS[:3])
 def test_a_mark_drops_all_copies_of_its_post_and_no_other(reason: Reason) -> None:
     kept, marked = once(
         [post("x"), post("x", link="b"), post("y"), post("x", created=11)], mark("x", reason)
@@ -71,8 +66,15 @@ def test_a_mark_drops_all_copies_of_its_post_and_no_other(reason: Reason) -> Non
     assert [(row["post_id"], row["mark"]) for row in marked] == [("x", MARKS.index(reason))] * 3
 
 
+def test_a_mark_for_unsafe_work_drops_the_copies_of_its_link() -> None:
+    posts = [post("x"), post("x", link="b"), post("y")]
+    kept, marked = once(posts, mark("x", Reason.OVER_18, "a"), mark("z", Reason.OVER_18, "a"))
+    assert sorted((row["post_id"], row["id"]) for row in kept) == [("x", "b"), ("y", "a")]
+    assert [(row["post_id"], row["id"], row["mark"]) for row in marked] == [("x", "a", 3)]
+
+
 def test_of_several_marks_the_first_reason_is_told() -> None:
-    _, (row,) = once([post("x")], mark("x", Reason.OVER_18), mark("x", Reason.QUARANTINED))
+    _, (row,) = once([post("x")], mark("x", Reason.OVER_18, "a"), mark("x", Reason.QUARANTINED))
     assert MARKS[row["mark"]] is Reason.QUARANTINED
 
 
@@ -92,7 +94,10 @@ _POSTS = st.lists(
     ),
     max_size=9,
 )
-_MARKS = st.lists(st.builds(mark, st.sampled_from("pqt"), st.sampled_from(MARKS)), max_size=3)
+_MARKS = st.lists(
+    st.builds(mark, st.sampled_from("pqt"), st.sampled_from(MARKS), st.sampled_from(["", "a"])),
+    max_size=3,
+)
 
 
 @given(_POSTS, _MARKS, st.randoms(use_true_random=False))
@@ -100,18 +105,24 @@ _MARKS = st.lists(st.builds(mark, st.sampled_from("pqt"), st.sampled_from(MARKS)
 def test_posts_are_what_the_plain_way_gives_in_any_order(
     posts: list[Post], marks: list[Dropped], random: Any
 ) -> None:
-    marked_ids = {drop.post_id for drop in marks}
+    def is_marked(row: Post) -> bool:
+        return any(
+            row.post_id == drop.post_id
+            and (drop.mark is not Reason.OVER_18 or drop.id == row.target.id)
+            for drop in marks
+        )
+
     best: dict[Any, Post] = {}
     for number, row in enumerate(posts):
-        if row.post_id not in marked_ids:
-            key = (row.post_id, row.created_s) if row.post_id else number
+        if not is_marked(row):
+            key = (row.post_id, row.target.id) if row.post_id else number
             if key not in best or row.karma > best[key].karma:
                 best[key] = row
     random.shuffle(posts)
     kept, marked = once(posts, *marks)
-    told = sorted((row["post_id"], row["created_s"], row["karma"]) for row in kept)
-    assert told == sorted((p.post_id, p.created_s, p.karma) for p in best.values())
-    assert len(marked) == sum(row.post_id in marked_ids for row in posts)
+    told = sorted((row["post_id"], row["id"], row["karma"]) for row in kept)
+    assert told == sorted((p.post_id, p.target.id, p.karma) for p in best.values())
+    assert len(marked) == sum(map(is_marked, posts))
     assert all(row["mark"] < UNMARKED for row in marked)
 
 
