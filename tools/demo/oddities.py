@@ -59,7 +59,7 @@ FIELD_FAULTS: tuple[tuple[dict[str, Any], str, int], ...] = (
     ({"created_utc": None}, "time_invalid", 2005),
     ({"created_utc": "yesterday"}, "time_invalid", 2005),
     ({"score": None}, "score_missing", 2005),
-    ({"score": "17"}, "score_missing", 2005),
+    ({"score": "17 points"}, "score_missing", 2005),
     ({"hide_score": True}, "score_hidden", 2013),
     ({"promoted": True}, "promoted", 2008),
     ({"quarantine": True}, "quarantined", 2015),
