@@ -164,7 +164,8 @@ def _one_round(url: str, chars_max: int) -> Canonical | Drop:
     if "&" in url:
         for entity, char in _ENTITIES:
             url = url.replace(entity, char)
-    url = _seen(url)
+    if url and (url[0] in _INVISIBLE or url[-1] in _INVISIBLE or "%" in url[-9:]):
+        url = _seen(url)
     if doubled := _DOUBLED.match(url):
         url = f"{doubled[1]}://{url[doubled.end() :]}"
     try:

@@ -21,7 +21,6 @@ from pipeline.links.submission import (
     Submission,
     id_of,
     is_comment,
-    is_self_post,
     parse_line,
     score_read_s,
     url_of,
@@ -141,7 +140,7 @@ class Selector:
         if post.doubt:
             return self._dropped(post, url, Reason.FLAG_INVALID, post.doubt)
         self._count_age(post, created)
-        if is_self_post(post):
+        if post.is_self or (post.domain and post.domain.startswith("self.")):
             return Dropped(Reason.SELF_POST, url=url)
         karma = post.score
         if type(karma) is not int or not -SCORE_MAX < karma < SCORE_MAX:
@@ -187,7 +186,9 @@ class Selector:
         return None
 
     def _count_age(self, post: Submission, created: int) -> None:
-        seen = score_read_s(post)
+        seen = post.retrieved_on
+        if type(seen) is not int or post.updated_on or post.meta:  # else it is the only one: faster
+            seen = score_read_s(post)
         if seen is not None:
             day = created // DAY_S
             counts = self._ages.get(day)
@@ -235,6 +236,8 @@ class UrlRules:
             page = within
             facts = self._facts(page.host)
         id = link_id(page.key)
+        if facts.innocent and "." not in page.path and not page.credentials and not self._removed:
+            return Target(None, "", id, page.key, page.url, via, hint)  # most of them: faster
         reason, detail = self._reason_against(page, facts, id)
         return Target(reason, detail, id, page.key, page.url, via, hint)
 

@@ -118,12 +118,6 @@ def id_of(post: Submission) -> str:
     return id.removeprefix("t3_") if id and id.lower() not in loose.NULL_WORDS else ""
 
 
-def is_self_post(post: Submission) -> bool:
-    """Whether it is a text post, by either of the two fields that say so."""
-    domain = post.domain
-    return post.is_self is True or (domain is not None and domain.startswith("self."))
-
-
 def score_read_s(post: Submission) -> int | None:
     """When the post's score was read; None: the dump does not say.
 
