@@ -23,11 +23,16 @@ class Reason(StrEnum):
     # links: one submission each
     LINE_INVALID = "line_invalid", "The dump's line is not valid JSON."
     LINE_NOT_OBJECT = "line_not_object", "The dump's line is JSON, but not an object."
+    COMMENT = (
+        "comment",
+        "A comment: its dumps (RC_*) hold no links, those of submissions (RS_*) do.",
+    )
     URL_MISSING = "url_missing", "The submission has no URL."
-    TIME_INVALID = "time_invalid", "The submission's time is missing or not a number."
+    TIME_INVALID = "time_invalid", "The submission's time is missing or no sure time."
     OUTSIDE_DATES = "outside_dates", "The submission is outside the dates that were asked for."
+    FLAG_INVALID = "flag_invalid", "A mark such as over_18 is neither true nor false."
     SELF_POST = "self_post", "A text post: it links to nothing but itself."
-    SCORE_MISSING = "score_missing", "The submission's score is missing or not a number."
+    SCORE_MISSING = "score_missing", "The submission's score is missing or no whole number."
     SCORE_HIDDEN = "score_hidden", "The submission's score was hidden when it was read."
     PROMOTED = "promoted", "An advertisement."
     QUARANTINED = "quarantined", "From a quarantined subreddit."

@@ -55,6 +55,7 @@ class LinksSettings:
     date_min: date = date(2005, 1, 1)
     date_max: date = date(2017, 12, 31)  # the last day; WebText has no link after December 2017
     over_18: bool = True  # keep links of submissions that are marked as not safe for work
+    accept_removed: bool = False  # keep posts that were removed, by their author too
     accept_torn: bool = False
     accept_immature_scores: bool = False
     url_chars_max: int = 2048

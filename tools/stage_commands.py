@@ -12,21 +12,27 @@ from tools.commands import Overrides, exit_code, load_settings
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
-def links(*dumps: Path, out: Path, overrides: Overrides) -> int:
+def links(*dumps: Path, out: Path, urls: Path | None = None, overrides: Overrides) -> int:
     """Turn Reddit dumps into links, in OUT/links/part-*.parquet.
 
     Example: webtext links RS_2012-09.bz2 RS_2019-06.zst --out links --links.date-max 2019-12-31
 
+    Example: webtext links RS_2012-09.bz2 --out links --urls urls.txt
+
     Parameters
     ----------
     dumps
-        Files of submissions, one JSON object a line: .zst, .xz, .bz2, .gz or plain.
+        Files of submissions (RS_*), one JSON object a line: .zst, .xz, .bz2, .gz or plain. Several
+        dumps may hold the same posts: each counts once, and not at all if a copy is removed.
     out
         A folder, which `webtext status` understands.
+    urls
+        A file for other people's crawlers: the URL of each kept link on a line of its own, in an
+        order that depends on the links alone. Run the command again to write it again.
     """
     from tools.stages import make_links
 
-    return _finish(out, make_links(dumps, out, load_settings(None, overrides)))
+    return _finish(out, make_links(dumps, out, load_settings(None, overrides), urls))
 
 
 def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:

@@ -10,13 +10,21 @@ from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
+from tools.url_list import check_target, write_urls
 
 
-def make_links(dumps: Sequence[Path], out: Path, settings: Settings) -> list[str]:
-    """OUT/links from dumps; messages of quality gates that failed."""
+def make_links(
+    dumps: Sequence[Path], out: Path, settings: Settings, urls: Path | None = None
+) -> list[str]:
+    """OUT/links from dumps, and a plain list of URLs at `urls`; messages of gates that failed."""
     _require_files(dumps)
+    if urls:
+        check_target(urls, dumps, out)
     with Build(out, settings.engine) as build:
-        build.run(links_stage(settings.links, list(dumps), build.files.digest))
+        links = build.run(links_stage(settings.links, list(dumps), build.files.digest))
+        if urls:
+            count = write_urls([part.path for part in links.parts], urls, build.check_signals)
+            build.progress.say(f"{urls}: {count:,} URLs")
         return build.gates
 
 

@@ -2,7 +2,8 @@
 
 Parsing is WHATWG's (can_ada), as browsers do it; a few merges on top. Both forms: HTML entities,
 tabs, dot segments, case of scheme and host, default port, punycode, percent-encoding, fragments
-but `#!`, tracking parameters (an exact list), empty queries, `;jsessionid`, credentials.
+but `#!`, tracking parameters (an exact list), empty queries, `;jsessionid`, credentials; invisible
+characters at either end, and a scheme before the scheme (`http://https//`).
 Key only: scheme, `www.`, index files, trailing slash. Never merged, since pages differ by them:
 order of parameters, repeated or empty values, case of the path, mobile hosts, other ports,
 `?12345`, `ref=`, `id=`, `source=`. courlan and w3lib merge some of those; OpenWebText's two
@@ -14,6 +15,7 @@ and saves the parser (1.4 instead of 5 us a URL); a property test holds both pat
 
 import re
 from functools import lru_cache
+from urllib.parse import quote
 
 import can_ada
 import msgspec
@@ -55,6 +57,25 @@ _UNTIDY = re.compile(
     r"|2[DE]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])"
 )
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# What nobody sees and a copied address may begin or end with: controls, spaces, soft hyphens,
+# zero-width characters, marks of direction, fillers. Within an address they may have a meaning (a
+# zero-width non-joiner in a Persian title), so there they stay.
+_INVISIBLE = frozenset(
+    chr(code)
+    for span in """
+    0-20 7f-a0 ad-ad 34f-34f 61c-61c 115f-1160 1680-1680 17b4-17b5 180b-180e 2000-200f 2028-202f
+    205f-206f 3000-3000 3164-3164 feff-feff ffa0-ffa0 fff9-fffb
+    """.split()
+    for code in range(int(span.partition("-")[0], 16), int(span.partition("-")[2], 16) + 1)
+)
+_INVISIBLE_ENCODED = frozenset(quote(char) for char in _INVISIBLE if char != " ")
+_ENCODED_CHARS = (9, 6, 3)  # how long those are
+# `http://http://`, `http://https//`, `http:http://`: the inner scheme is meant. A host named `http`
+# is none that the world can reach.
+_DOUBLED = re.compile(
+    r"https?(?::[/\\]*|[/\\]{2})\s*(https?)(?:(?::|%3a)[/\\]+|[/\\]{2,})(?=[^/\\\s])",
+    re.IGNORECASE,
+)
 # A URL in which WHATWG parsing changes nothing but the case of scheme and host, if the host is a
 # plain name (`_plain_host`). Not in it, so for the parser: `%`, `;`, `#!`, ports, credentials, and
 # what needs percent-encoding. Another fragment is left out. `++` and `*+` never backtrack.
@@ -143,6 +164,10 @@ def _one_round(url: str, chars_max: int) -> Canonical | Drop:
     if "&" in url:
         for entity, char in _ENTITIES:
             url = url.replace(entity, char)
+    if url and (url[0] in _INVISIBLE or url[-1] in _INVISIBLE or "%" in url[-9:]):
+        url = _seen(url)
+    if doubled := _DOUBLED.match(url):
+        url = f"{doubled[1]}://{url[doubled.end() :]}"
     try:
         parsed = can_ada.parse(url)
     except (ValueError, TypeError) as error:  # TypeError: a lone surrogate is no Unicode text
@@ -167,6 +192,20 @@ def _one_round(url: str, chars_max: int) -> Canonical | Drop:
         return Drop(Reason.URL_TOO_LONG, f"{len(whole)} characters")
     key = f"{_bare(host)}{port}{_merged_path(path, mark)}{mark}{fragment}"
     return Canonical(whole, key, host, path, parsed.has_credentials())
+
+
+def _seen(url: str) -> str:
+    """The URL without invisible characters at its ends."""
+    start, end = 0, len(url)
+    while start < end and url[start] in _INVISIBLE:
+        start += 1
+    while start < end:
+        sizes = (n for n in _ENCODED_CHARS if url[end - n : end].upper() in _INVISIBLE_ENCODED)
+        size = 1 if url[end - 1] in _INVISIBLE else next(sizes, 0)
+        if not size:
+            break
+        end -= size
+    return url[start:end]
 
 
 def _merged_path(path: str, query: str = "") -> str:

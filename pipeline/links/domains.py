@@ -60,14 +60,14 @@ class HostFacts(msgspec.Struct, frozen=True):
     listed: Reason | None  # reddit_internal, media_host, social_host
     blocked: Reason | None  # domain_blocked, wikipedia, removed_by_request
     unwrap: Unwrapper | None
+    innocent: bool = True  # none of the reasons holds
 
 
 def host_facts(host: str, blocked: frozenset[str], removed: frozenset[str]) -> HostFacts:
     """What a host decides; `blocked` and `removed` are domains, each with its subdomains."""
     names = set(suffixes(host))
-    return HostFacts(
-        _unreachable(host), _listed(names), _blocked(names, blocked, removed), unwrapper(host)
-    )
+    reasons = _unreachable(host), _listed(names), _blocked(names, blocked, removed)
+    return HostFacts(*reasons, unwrapper(host), not any(reasons))
 
 
 def suffixes(host: str) -> Iterator[str]:

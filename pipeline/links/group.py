@@ -58,12 +58,9 @@ def posts_table(posts: Sequence[Post]) -> pa.Table:
 def links_table(posts: pa.Table) -> pa.Table:
     """One LINK row for each id, without a verdict; `posts` must be sorted by id.
 
-    A submission that stands in two dumps, or twice in one, counts once: the row with the higher
-    karma. The best post is that with the highest karma, of equal ones the earliest, then the
-    smaller post id; it gives url, via and subreddit. The capture hint is that of the earliest post
-    that has one.
+    The best post is that with the highest karma, of equal ones the earliest, then the smaller post
+    id; it gives url, via and subreddit. The capture hint is that of the earliest post that has one.
     """
-    posts = _each_once(posts)
     karma, created = posts["karma"].to_numpy(), posts["created_s"].to_numpy()
     link, rank = _ranks(posts["id"]), _ranks(posts["post_id"])
     by_karma = np.lexsort((rank, created, -karma, link))
@@ -94,19 +91,6 @@ def with_verdicts(links: pa.Table, rules: LinksSettings) -> pa.Table:
     high = pc.greater_equal(links[f"karma_{rules.karma_rule}"], rules.karma_min)
     position = links.schema.get_field_index("verdict")
     return links.set_column(position, "verdict", pc.if_else(high, KEPT, KARMA_LOW))
-
-
-def _each_once(posts: pa.Table) -> pa.Table:
-    """Without repeated rows of one submission; rows without a post id are all different."""
-    link, rank = _ranks(posts["id"]), _ranks(posts["post_id"])
-    karma = posts["karma"].to_numpy()
-    # The place in the table comes last: the table's order is a function of its rows.
-    order = np.lexsort((np.arange(len(link)), -karma, rank, link))
-    again = (np.diff(link[order]) == 0) & (np.diff(rank[order]) == 0)
-    named = pc.not_equal(posts["post_id"], "").to_numpy()[order]
-    keep = np.ones(len(order), bool)
-    keep[1:] = ~(again & named[1:])
-    return posts if keep.all() else posts.take(np.sort(order[keep]))
 
 
 def _ranks(texts: pa.ChunkedArray) -> Ints:

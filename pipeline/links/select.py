@@ -15,17 +15,16 @@ import msgspec
 from pipeline.errors import SettingsError
 from pipeline.links.canonical import Canonical, canonical, link_id
 from pipeline.links.domains import HostFacts, host_facts
+from pipeline.links.loose import TIME_MAX_S, seconds, whole
 from pipeline.links.submission import (
     SCORE_MAX,
-    TIME_MAX_S,
     Submission,
-    is_self_post,
-    number_of,
+    id_of,
+    is_comment,
     parse_line,
     score_read_s,
-    text_of,
+    url_of,
     was_removed,
-    whole,
 )
 from pipeline.reasons import Reason
 from pipeline.records import Drop
@@ -55,6 +54,7 @@ class ReadRules:
     date_min: date
     date_max: date
     over_18: bool
+    accept_removed: bool
     accept_torn: bool
     url_chars_max: int
     blocked_domains: tuple[str, ...]
@@ -100,6 +100,10 @@ class Dropped(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
     url: str = ""
     detail: str = ""
+    mark: Reason | None = (
+        None  # what holds for all copies of the post `post_id`, in other dumps too
+    )
+    post_id: str = ""
 
 
 class Selector:
@@ -109,6 +113,7 @@ class Selector:
         self._first_s = _midnight_s(rules.date_min)
         self._end_s = _midnight_s(rules.date_max + timedelta(days=1))
         self._over_18 = rules.over_18
+        self._accept_removed = rules.accept_removed
         self._subreddits = frozenset(
             name.lower().removeprefix("r/") for name in rules.blocked_subreddits
         )
@@ -120,30 +125,35 @@ class Selector:
         post = parse_line(line)
         if isinstance(post, Drop):
             return Dropped(post.reason, detail=post.detail)
-        url = post.url_overridden_by_dest or post.url
-        if type(url) is not str or not url:
-            return Dropped(Reason.URL_MISSING, text_of(post.id))
+        url = url_of(post)
+        if not url:
+            if is_comment(line):
+                return Dropped(Reason.COMMENT, id_of(post))
+            return self._dropped(post, "", Reason.URL_MISSING, "")
         created = post.created_utc
         if type(created) is not int:
-            created = number_of(created)
+            created = seconds(created)
         if created is None or not 0 < created < TIME_MAX_S:
-            return self._dropped(url, Reason.TIME_INVALID, repr(post.created_utc)[:40])
+            return self._dropped(post, url, Reason.TIME_INVALID, repr(post.created_utc)[:40])
         if not self._first_s <= created < self._end_s:
-            return self._dropped(url, Reason.OUTSIDE_DATES, f"posted at {created}")
+            return Dropped(Reason.OUTSIDE_DATES, self._target(url).id, url, f"posted at {created}")
+        if post.doubt:
+            return self._dropped(post, url, Reason.FLAG_INVALID, post.doubt)
         self._count_age(post, created)
-        if is_self_post(post):
+        if post.is_self or (post.domain and post.domain.startswith("self.")):
             return Dropped(Reason.SELF_POST, url=url)
-        karma = whole(post.score, SCORE_MAX)
+        karma = post.score
+        if type(karma) is not int or not -SCORE_MAX < karma < SCORE_MAX:
+            karma = whole(karma, SCORE_MAX)
         if karma is None:
-            return self._dropped(url, Reason.SCORE_MISSING, repr(post.score)[:40])
+            return self._dropped(post, url, Reason.SCORE_MISSING, repr(post.score)[:40])
         against = self._reason_against(post)
         if against is not None:
-            return self._dropped(url, *against)
+            return self._dropped(post, url, *against)
         target = self._target(url)
         if target.reason is not None:
             return Dropped(target.reason, target.id, url, target.detail)
-        subreddit = text_of(post.subreddit)
-        return Post(target, karma, created, text_of(post.id), subreddit, post.over_18 is True)
+        return Post(target, karma, created, id_of(post), post.subreddit or "", post.over_18 is True)
 
     def score_ages(self) -> dict[str, list[int]]:
         """By month of posting: posts whose score's age is known, and those below a day of them."""
@@ -157,20 +167,28 @@ class Selector:
     def _reason_against(self, post: Submission) -> tuple[Reason, str] | None:
         if post.hide_score is True:
             return Reason.SCORE_HIDDEN, ""
-        if post.promoted is True:
+        if (mark := self._mark(post)) is not None:
+            return mark
+        if self._subreddits and (post.subreddit or "").lower() in self._subreddits:
+            return Reason.SUBREDDIT_BLOCKED, post.subreddit or ""
+        return None
+
+    def _mark(self, post: Submission) -> tuple[Reason, str] | None:
+        """What speaks against the post itself, in whichever of its copies it stands."""
+        if post.promoted:
             return Reason.PROMOTED, ""
-        if post.quarantine is True:
+        if post.quarantine:
             return Reason.QUARANTINED, ""
-        if removed_by := was_removed(post):
+        if not self._accept_removed and (removed_by := was_removed(post)):
             return Reason.REMOVED, removed_by
-        if post.over_18 is True and not self._over_18:
+        if post.over_18 and not self._over_18:
             return Reason.OVER_18, ""
-        if self._subreddits and text_of(post.subreddit).lower() in self._subreddits:
-            return Reason.SUBREDDIT_BLOCKED, post.subreddit
         return None
 
     def _count_age(self, post: Submission, created: int) -> None:
-        seen = score_read_s(post)
+        seen = post.retrieved_on
+        if type(seen) is not int or post.updated_on or post.meta:  # else it is the only one: faster
+            seen = score_read_s(post)
         if seen is not None:
             day = created // DAY_S
             counts = self._ages.get(day)
@@ -179,9 +197,18 @@ class Selector:
             counts[0] += 1
             counts[1] += seen - created < DAY_S
 
-    def _dropped(self, url: str, reason: Reason, detail: str) -> Dropped:
+    def _dropped(self, post: Submission, url: str, reason: Reason, detail: str) -> Dropped:
         """With the link's id where there is one, so that `webtext why URL` finds the drop."""
-        return Dropped(reason, self._target(url).id, url, detail)
+        post_id = id_of(post)
+        mark = self._mark(post) if post_id else None
+        return Dropped(
+            reason,
+            self._target(url).id if url else post_id,
+            url,
+            detail,
+            mark[0] if mark else None,
+            post_id,
+        )
 
 
 class UrlRules:
@@ -209,6 +236,8 @@ class UrlRules:
             page = within
             facts = self._facts(page.host)
         id = link_id(page.key)
+        if facts.innocent and "." not in page.path and not page.credentials and not self._removed:
+            return Target(None, "", id, page.key, page.url, via, hint)  # most of them: faster
         reason, detail = self._reason_against(page, facts, id)
         return Target(reason, detail, id, page.key, page.url, via, hint)
 

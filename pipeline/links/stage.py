@@ -1,11 +1,12 @@
 """The stage `links`: Reddit dumps to outbound links.
 
-    read      dump -> posts               one reason a submission; posts go on by link id
-    group     posts by link id -> links   all three karmas; kept, since dumps are dear to read
-    verdict   links -> links              the karma rule alone: another limit redoes only this
+    read      dump -> copies               one reason a submission; what counts goes on by post id
+    once      copies by post id -> posts   a post counts once, not at all if a copy is removed
+    group     posts by link id -> links    all three karmas; kept, since dumps are dear to read
+    verdict   links -> links               the karma rule alone: another limit redoes only this
 
-Submissions are booked all the way: a kept link stands for one of its posts, the others are merged
-into it; a link below the limit drops all of its posts as karma_low.
+Submissions are booked all the way: copies of a post are merged; a kept link stands for one of its
+posts, the others are merged into it; a link below the limit drops all of its posts as karma_low.
 """
 
 from collections import Counter
@@ -23,15 +24,19 @@ from pipeline.engine.stage import (
     Exchange,
     Inputs,
     Part,
+    PartInfo,
     PartWriter,
     ReduceStep,
     Stage,
     Step,
     one_part_each,
 )
+from pipeline.errors import InputError
 from pipeline.lines import Lines, container
-from pipeline.links.group import KARMA_LOW, POST, links_table, posts_table, with_verdicts
-from pipeline.links.select import Post, ReadRules, Selector
+from pipeline.links.group import KARMA_LOW, POST, links_table, with_verdicts
+from pipeline.links.loose import printable
+from pipeline.links.once import COPY, MARKS, UNMARKED, copies_table, each_once
+from pipeline.links.select import Dropped, Post, ReadRules, Selector
 from pipeline.reasons import Reason
 from pipeline.records import LINK
 from pipeline.settings import LinksSettings
@@ -40,6 +45,18 @@ BATCH_LINES = 10_000
 # A month whose scores were mostly read within a day of posting says nothing about karma: that was
 # seconds in 2023-08, -09, -10 and 2024-03, at least 19 days to the end of 2017.
 YOUNG_SHARE_MAX = 0.5
+# Drops that say nothing of the post and much of the file: most lines of a JSON array, of a table
+# that lost a column, of a dump of comments. Of a sound dump they are below 1 %.
+UNREAD = (
+    Reason.LINE_INVALID,
+    Reason.LINE_NOT_OBJECT,
+    Reason.COMMENT,
+    Reason.URL_MISSING,
+    Reason.TIME_INVALID,
+    Reason.FLAG_INVALID,
+    Reason.SCORE_MISSING,
+)
+UNREAD_SHARE_MAX = 0.5
 
 
 def links_stage(
@@ -54,22 +71,32 @@ def links_stage(
         (
             Step(
                 name="read",
-                version=1,
+                version=2,
                 plan=partial(_plan_read, tuple(dumps), file_digest),
                 work=Read(read),
-                schema=POST,
+                schema=COPY,
                 settings=read,
                 versions={"can_ada": version("can_ada")},  # its Unicode tables shape the keys
+                exchange=Exchange("copy_key"),
+                sampled_drops=True,
+            ),
+            ReduceStep(
+                name="once",
+                version=1,
+                key="copy_key",
+                reduce=once,
+                schema=POST,
+                inputs=("read",),
                 exchange=Exchange("id"),
                 sampled_drops=True,
             ),
             ReduceStep(
                 name="group",
-                version=1,
+                version=2,
                 key="id",
                 reduce=group,
                 schema=LINK,
-                inputs=("read",),
+                inputs=("once",),
                 keep=True,
             ),
             Step(
@@ -96,46 +123,74 @@ class Read:
     rules: ReadRules
 
     def __call__(self, part: Part, out: PartWriter) -> None:
-        """Every line is a row or a drop; score ages and a torn end are noted."""
+        """Every line is a row or a drop; score ages and a torn end are noted.
+
+        InputError for a dump that begins with so many comments and nothing else.
+        """
         judge = (selector := Selector(self.rules)).judge
+        path = Path(part.source["path"])
         posts: list[Post] = []
-        number = booked = 0
-        with Lines(Path(part.source["path"]), accept_torn=self.rules.accept_torn) as lines:
+        marks: list[Dropped] = []
+        number = booked = comments = 0
+        with Lines(path, accept_torn=self.rules.accept_torn) as lines:
             for number, line in enumerate(lines, 1):
                 verdict = judge(line)
                 if isinstance(verdict, Post):
                     posts.append(verdict)
                 else:
-                    out.drop(
-                        "submissions",
-                        verdict.reason,
-                        id=verdict.id,
-                        url=verdict.url,
-                        detail=verdict.detail,
-                    )
+                    comments += verdict.reason is Reason.COMMENT
+                    if verdict.mark is not None:
+                        marks.append(verdict)
+                    _drop(verdict, out)
                 if number % BATCH_LINES == 0:
-                    _write(posts, number - booked, out)
+                    _refuse_comments(path, comments, number)
+                    _write(posts, marks, number - booked, out)
                     booked = number
-                    posts.clear()
                     out.heartbeat(f"line {number:,}")
-            _write(posts, number - booked, out)
+            _refuse_comments(path, comments, number)
+            _write(posts, marks, number - booked, out)
             out.note("score_ages", selector.score_ages())
             if lines.torn:
                 out.note("torn", lines.torn)
 
 
-def _write(posts: list[Post], lines: int, out: PartWriter) -> None:
-    out.write(posts_table(posts))
+def _drop(verdict: Dropped, out: PartWriter) -> None:
+    url, detail = printable(verdict.url), printable(verdict.detail)
+    out.drop("submissions", verdict.reason, id=verdict.id, url=url, detail=detail)
+
+
+def _refuse_comments(path: Path, comments: int, lines: int) -> None:
+    if comments == lines > 0:
+        problem = f"{comments:,} lines, all of them comments; links stand in submissions"
+        raise InputError(path, "line 1", problem, "Take the month's RS_* file, not its RC_* file")
+
+
+def _write(posts: list[Post], marks: list[Dropped], lines: int, out: PartWriter) -> None:
+    out.write(copies_table(posts, marks))
     out.book("submissions", rows_in=lines, rows_out=len(posts))
+    posts.clear()
+    marks.clear()
+
+
+def once(tables: dict[str, pa.Table], out: PartWriter) -> None:
+    """Copies to posts; those of a marked post are dropped for the mark."""
+    copies = tables["read"]
+    posts, marked = each_once(copies)
+    out.write(posts)
+    for row in marked.select(["id", "url", "mark"]).to_pylist():
+        reason = MARKS[row["mark"]]
+        detail = "says another copy of the submission"
+        out.drop("submissions", reason, id=row["id"], url=row["url"], detail=detail)
+    received = pc.sum(pc.equal(copies["mark"], UNMARKED)).as_py() or 0
+    merged = received - marked.num_rows - posts.num_rows
+    out.book("submissions", rows_in=received, rows_out=posts.num_rows, merged=merged)
 
 
 def group(tables: dict[str, pa.Table], out: PartWriter) -> None:
-    """Posts to links; a submission that is there twice is merged with itself."""
-    links = links_table(tables["read"])
-    out.write(links)
-    posts = pc.sum(links["posts"]).as_py() or 0
-    received = tables["read"].num_rows
-    out.book("submissions", rows_in=received, rows_out=posts, merged=received - posts)
+    """Posts to links, which stand for all of them."""
+    posts = tables["once"]
+    out.write(links_table(posts))
+    out.book("submissions", rows_in=posts.num_rows, rows_out=posts.num_rows)
 
 
 @dataclass(frozen=True)
@@ -178,16 +233,31 @@ def _plan_read(dumps: Sequence[Path], file_digest: Callable[[Path], str], _: Inp
 
 
 def _check(rules: LinksSettings, outputs: Inputs) -> list[str]:
-    """Quality gates: dumps that were torn, and months whose scores were read too early."""
+    """Quality gates: dumps that were torn or hardly read, months with scores read too early."""
     notes = [(info.label, info.notes) for info in outputs["read"].parts]
     messages = [
         f"links: {label} is torn ({note['torn']}); what comes before was used"
         for label, note in notes
         if "torn" in note
     ]
+    messages += [message for part in outputs["read"].parts if (message := _mostly_unread(part))]
     if not rules.accept_immature_scores:
         messages += immature_months([note["score_ages"] for _, note in notes])
     return messages
+
+
+def _mostly_unread(part: PartInfo) -> str:
+    """A message for a dump of which most lines could not be read as submissions, or ""."""
+    ledger = part.ledgers["submissions"]
+    faulty = {reason: ledger.drops[reason] for reason in UNREAD if ledger.drops[reason]}
+    if sum(faulty.values()) <= UNREAD_SHARE_MAX * ledger.rows_in:
+        return ""
+    reason = max(faulty, key=faulty.__getitem__)
+    return (
+        f"links: {part.label}: {sum(faulty.values()):,} of {ledger.rows_in:,} lines could not be "
+        f"read as submissions, most often {reason}: {reason.sentence} Is it a dump of submissions, "
+        "one JSON object a line?"
+    )
 
 
 def immature_months(ages: Sequence[dict[str, list[int]]]) -> list[str]:

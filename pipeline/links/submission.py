@@ -1,46 +1,86 @@
-"""One line of a dump to one submission: the dozen fields we need, of every era.
+"""One line of a dump to one submission: the fields that we need, of every era.
 
-Everything is typed Any on purpose: an odd value is for the rules to judge (`select.py`), not a
-fault. Fields by era: `url_overridden_by_dest` from 2020-05, `promoted` from 2008-09,
+A line whose fields have JSON's own types is decoded in one go (msgspec). Whatever that refuses is
+read once more, slowly and kindly: half a surrogate pair, NaN or a control character in a field
+that nobody reads, booleans as words, numbers as text (`loose.py`).
+
+Fields by era: `url_overridden_by_dest` from 2020-05, `promoted` from 2008-09,
 `removed_by_category` from 2019-09; `created_utc` is a string 2014-01 to 2015-11 and a float in
-Arctic Shift's files; `score` is null in rows of 2017-10/11. User names are never read.
+Arctic Shift's files; `score` is null in rows of 2017-10/11. User names are never kept.
 """
 
-import math
+import json
 from typing import Any
 
 import msgspec
 
+from pipeline.links import loose
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
+SHORT_CHARS = 16
 SCORE_MAX = 2**31  # Reddit's largest scores are below a million
-TIME_MAX_S = 2**33  # the year 2242
 
 
-class Submission(msgspec.Struct, gc=False, rename={"meta": "_meta"}):
-    """A line's fields as they stand there. In the order of the dumps, which decodes fastest."""
+class Meta(msgspec.Struct, gc=False):
+    """What Arctic Shift adds: it reads each post twice, within seconds and a day or more later."""
 
-    meta: Any = None  # Arctic Shift's: when the score was read again, whether the post was deleted
-    created_utc: Any = None
-    domain: Any = None
-    hide_score: Any = None
-    id: Any = None
-    is_self: Any = None
-    over_18: Any = None
-    promoted: Any = None
-    quarantine: Any = None
+    removal_type: str | None = None
+    retrieved_2nd_on: int | float | None = None
+    was_deleted_later: bool | None = None
+    was_initially_deleted: bool | None = None
+
+
+class Submission(msgspec.Struct, gc=False, rename={"meta": "_meta", "doubt": "(doubt)"}):
+    """A line's fields, None where it has none. In the order of the dumps, which decodes fastest."""
+
+    meta: Meta | None = None
+    banned_by: Any = None
+    created_utc: int | float | str | None = None
+    domain: str | None = None
+    hide_score: bool | None = None
+    id: str | None = None
+    is_self: bool | None = None
+    over_18: bool | None = None
+    promoted: bool | None = None
+    quarantine: bool | None = None
+    removal_reason: Any = None
+    removed: bool | None = None
+    removed_by: Any = None
     removed_by_category: Any = None
-    retrieved_on: Any = None
-    retrieved_utc: Any = None
-    score: Any = None
-    subreddit: Any = None
-    updated_on: Any = None
-    url: Any = None
-    url_overridden_by_dest: Any = None
+    retrieved_on: int | float | None = None
+    retrieved_utc: int | float | None = None
+    score: int | float | str | None = None
+    selftext: str | None = None
+    spam: bool | None = None
+    subreddit: str | None = None
+    title: str | None = None
+    updated_on: int | float | None = None
+    url: str | None = None
+    url_overridden_by_dest: str | None = None
+    doubt: str = ""  # a flag that is neither true nor false, for people
 
+
+_FLAGS = ("hide_score", "is_self", "over_18", "promoted", "quarantine", "removed", "spam")
+_META_FLAGS = ("was_deleted_later", "was_initially_deleted")
+_TIMES = ("retrieved_on", "retrieved_utc", "updated_on")
+_TEXTS = ("domain", "id", "selftext", "subreddit", "title")
+_URLS = ("url", "url_overridden_by_dest")
+_AS_THEY_ARE = ("banned_by", "removal_reason", "removed_by", "removed_by_category")
+
+# What stands in place of the title or the text of a post that was taken away.
+_TOMBSTONES = frozenset({"[deleted]", "[deleted by user]", "[removed]"})
+_BY_REDDIT = "[ removed by reddit"  # and why
 
 _decode = msgspec.json.Decoder(Submission).decode
+
+
+def _integer(digits: str) -> int | float:
+    """Python refuses integers of more than 4,300 digits; ours have ten."""
+    return int(digits) if len(digits) < 40 else float(digits)
+
+
+_decode_kindly = json.JSONDecoder(strict=False, parse_int=_integer).decode
 
 
 def parse_line(line: bytes) -> Submission | Drop:
@@ -50,37 +90,32 @@ def parse_line(line: bytes) -> Submission | Drop:
         if not line.isascii():
             line.decode()
         return _decode(line)
-    except UnicodeDecodeError as error:
-        return Drop(Reason.LINE_INVALID, f"no UTF-8 at byte {error.start}")
-    except (msgspec.DecodeError, RecursionError) as error:
-        return _no_object(line, str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        fields = _fields(line)
+        return fields if isinstance(fields, Drop) else _read_kindly(fields)
 
 
-def whole(value: Any, limit: int) -> int | None:
-    """An integer within the limit, also one that is written as a float; None: no such number."""
-    if type(value) is not int:
-        if type(value) is not float or not math.isfinite(value):
-            return None
-        value = int(value)
-    return value if -limit < value < limit else None
+def is_comment(line: bytes) -> bool:
+    """Whether a line without a URL is a comment, which has a text and the post that it is under."""
+    fields = _fields(line)
+    return not isinstance(fields, Drop) and bool(
+        fields.get("body") is not None and (fields.get("link_id") or fields.get("parent_id"))
+    )
 
 
-def number_of(value: Any) -> int | None:
-    """A time that is written as a float or a string; None: no number."""
-    if type(value) is str and value.removesuffix(".0").isdecimal() and len(value) < 20:
-        return int(value.removesuffix(".0"))
-    return whole(value, TIME_MAX_S)
+def url_of(post: Submission) -> str:
+    """The URL that the post leads to, or ""."""
+    url = post.url_overridden_by_dest or post.url or ""
+    if len(url) < SHORT_CHARS:  # else it is no word for null
+        named = (post.url_overridden_by_dest, post.url)
+        url = next((url for url in named if url and not loose.is_null(url)), "")
+    return url
 
 
-def text_of(value: Any) -> str:
-    """A string as it is, anything else as ""."""
-    return value if type(value) is str else ""
-
-
-def is_self_post(post: Submission) -> bool:
-    """Whether it is a text post, by either of the two fields that say so."""
-    domain = post.domain
-    return post.is_self is True or (type(domain) is str and domain.startswith("self."))
+def id_of(post: Submission) -> str:
+    """The post's id as in its address, or ""."""
+    id = post.id
+    return id.removeprefix("t3_") if id and id.lower() not in loose.NULL_WORDS else ""
 
 
 def score_read_s(post: Submission) -> int | None:
@@ -90,25 +125,102 @@ def score_read_s(post: Submission) -> int | None:
     time, unless `_meta` says that there was none.
     """
     seen = post.updated_on or post.retrieved_on or post.retrieved_utc
-    if type(post.meta) is dict:
-        seen = post.meta.get("retrieved_2nd_on") or seen
-    return None if seen is None else whole(seen, TIME_MAX_S)
+    if post.meta is not None:
+        seen = post.meta.retrieved_2nd_on or seen
+    return seen if type(seen) is int else loose.seconds(seen)
 
 
 def was_removed(post: Submission) -> str:
-    """By whom the post was removed, or ""."""
-    if post.removed_by_category:
-        return str(post.removed_by_category)
-    if type(post.meta) is dict and post.meta.get("was_deleted_later"):
-        return "author"
+    """By whom or by what sign the post was removed, or "". Names of moderators stay unsaid.
+
+    A post that was gone when it was first read counts as removed, even if it came back: a removal
+    in any copy of a post wins.
+    """
+    if meta := post.meta:
+        if meta.removal_type and (who := _sign(meta.removal_type)):
+            return who
+        if meta.was_deleted_later or meta.was_initially_deleted:
+            return "deleted later" if meta.was_deleted_later else "deleted at first"
+    if post.removed_by_category and (who := _sign(post.removed_by_category)):
+        return who
+    if (text := post.title) and text[0] == "[" and _is_tombstone(text):
+        return text[:40]
+    if (text := post.selftext) and text[0] == "[" and _is_tombstone(text):
+        return text[:40]
+    if post.banned_by or post.removal_reason or post.removed or post.removed_by or post.spam:
+        for name in ("banned_by", "removal_reason", "removed", "removed_by", "spam"):
+            if _sign(getattr(post, name)):
+                return name
     return ""
 
 
-def _no_object(line: bytes, problem: str) -> Drop:
+def _is_tombstone(text: str) -> bool:
+    said = text.strip().lower()
+    return said in _TOMBSTONES or said.startswith(_BY_REDDIT)
+
+
+def _sign(value: Any) -> str:
+    """What a field says that is empty unless there was a removal; "" also for words for no."""
     try:
-        value = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Drop(Reason.LINE_INVALID, problem if line.strip() else "an empty line")
-    if isinstance(value, dict):
-        return Drop(Reason.LINE_INVALID, problem)
-    return Drop(Reason.LINE_NOT_OBJECT, type(value).__name__)
+        said = loose.flag(value)
+    except ValueError:
+        return str(value)[:40] if loose.is_unicode(str(value)) else "?"
+    return "removed" if said else ""
+
+
+def _fields(line: bytes) -> dict[str, Any] | Drop:
+    """The object on a line, by a parser that takes all that others write for JSON."""
+    try:
+        value = _decode_kindly(line.decode("utf-8-sig", "surrogatepass"))
+    except UnicodeDecodeError as error:
+        return Drop(Reason.LINE_INVALID, f"no UTF-8 at byte {error.start}")
+    except RecursionError:
+        return Drop(Reason.LINE_INVALID, "nested too deep")
+    except ValueError as error:
+        return Drop(Reason.LINE_INVALID, str(error) if line.strip() else "an empty line")
+    if not isinstance(value, dict):
+        return Drop(Reason.LINE_NOT_OBJECT, type(value).__name__)
+    return value
+
+
+def _read_kindly(fields: dict[str, Any]) -> Submission:
+    """The submission that these fields mean; `doubt` names the first flag without a meaning."""
+    values: dict[str, Any] = {name: fields.get(name) for name in _AS_THEY_ARE}
+    doubts = []
+    for name in _FLAGS:
+        try:
+            values[name] = loose.flag(fields.get(name))
+        except ValueError as error:
+            doubts.append(f"{name}: {error}")
+    for name in _TIMES:
+        values[name] = loose.seconds(fields.get(name))
+    for name in _TEXTS:
+        values[name] = loose.text(fields.get(name))
+    for name in _URLS:
+        url = fields.get(name)
+        values[name] = loose.joined(url) if type(url) is str else None
+    try:
+        values["meta"] = _meta(fields.get("_meta"))
+    except ValueError as error:
+        doubts.append(f"_meta: {error}")
+    return Submission(
+        created_utc=_scalar(fields.get("created_utc")),
+        score=_scalar(fields.get("score")),
+        doubt=doubts[0][:80] if doubts else "",
+        **values,
+    )
+
+
+def _scalar(value: Any) -> int | float | str | None:
+    """A number or text as it is: what makes no sense is shown when it is judged."""
+    return value if value is None or type(value) in (int, float, str) else repr(value)
+
+
+def _meta(value: Any) -> Meta | None:
+    fields = loose.mapping(value)
+    kind = fields.get("removal_type")
+    return Meta(
+        removal_type=None if kind is None else _sign(kind),
+        retrieved_2nd_on=loose.seconds(fields.get("retrieved_2nd_on")),
+        **{name: loose.flag(fields.get(name)) for name in _META_FLAGS},
+    )

@@ -121,6 +121,35 @@ def test_links_keeps_what_it_can_of_a_torn_dump_if_told_so_and_says_that_a_gate_
     assert str(torn.name) in told.err
 
 
+def test_links_writes_a_plain_list_of_the_kept_urls_for_other_crawlers(dump, tmp_path, capsys):
+    urls = tmp_path / "lists" / "urls.txt"
+    words = ["links", dump, "--out", tmp_path / "links", "--urls", urls, *FEW]
+    told = run(capsys, *words, "--links.karma-min", "1")
+    assert f"{urls}: 2 URLs" in told.err
+    listed = urls.read_text(encoding="utf-8")
+    assert sorted(listed.splitlines()) == ["http://b.example/low", "http://www.a.example/story"]
+    assert [path.name for path in urls.parent.iterdir()] == ["urls.txt"]
+    other = tmp_path / "other.txt"
+    words = ["links", dump, "--out", tmp_path / "one", "--urls", other, "--engine.buckets", "1"]
+    run(capsys, *words, "--links.karma-min", "1", "--engine.workers", "1")
+    assert other.read_text(encoding="utf-8") == listed
+    run(capsys, *words, "--engine.workers", "1")  # other rules, an older list in the way
+    assert other.read_text(encoding="utf-8") == "http://www.a.example/story\n"
+
+
+def test_a_list_that_cannot_stand_where_it_should_is_refused_before_work(dump, tmp_path, capsys):
+    out = tmp_path / "links"
+    for target, problem in [
+        (tmp_path, "is a folder"),
+        (dump, "is one of the dumps"),
+        (out / "links" / "urls.txt", "lies in a folder that is replaced"),
+    ]:
+        told = run(capsys, "links", dump, "--out", out, "--urls", target, *FEW, code=2)
+        assert problem in told.err
+    assert not out.exists()
+    assert dump.read_text().startswith("{")
+
+
 def test_a_dump_that_gives_no_link_is_an_error_with_the_reasons(tmp_path, capsys):
     path = tmp_path / "RS.jsonl"
     path.write_text("no json\n[]\n")

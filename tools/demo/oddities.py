@@ -55,11 +55,11 @@ MEDIA_URLS = (
 # Where a dump of the era has no such field it is not used (`since`: the year it came).
 FIELD_FAULTS: tuple[tuple[dict[str, Any], str, int], ...] = (
     ({"url": None}, "url_missing", 2005),
-    ({"url": ""}, "url_missing", 2005),
+    ({"url": "", "body": "A comment.", "link_id": "t3_a"}, "comment", 2005),
     ({"created_utc": None}, "time_invalid", 2005),
     ({"created_utc": "yesterday"}, "time_invalid", 2005),
     ({"score": None}, "score_missing", 2005),
-    ({"score": "17"}, "score_missing", 2005),
+    ({"over_18": "maybe"}, "flag_invalid", 2005),
     ({"hide_score": True}, "score_hidden", 2013),
     ({"promoted": True}, "promoted", 2008),
     ({"quarantine": True}, "quarantined", 2015),

@@ -29,6 +29,29 @@ MERGE = [
     ("http://x.com/a?b[]=1", "http://x.com/a?b%5b%5d=1"),
     ("http://user:secret@x.com/a", "http://x.com/a"),
     ("http://x.com/a#:~:text=word", "http://x.com/a"),
+    ("http://http://x.com/a", "http://x.com/a"),
+    ("http://https://x.com/a", "http://x.com/a"),
+    ("https://http//x.com/a", "http://x.com/a"),
+    ("http:http://x.com/a", "http://x.com/a"),
+    ("http:///http:///x.com/a", "http://x.com/a"),
+    ("HTTP:\\\\http:\\\\x.com/a", "http://x.com/a"),
+    ("http:// http://x.com/a", "http://x.com/a"),
+    ("http//http://x.com/a", "http://x.com/a"),
+    ("http://http%3A//x.com/a", "http://x.com/a"),
+    ("http://https://http://x.com/a", "http://x.com/a"),
+    ("http://x.com/a\u200b", "http://x.com/a"),
+    ("\u200bhttp://x.com/a", "http://x.com/a"),
+    ("\ufeff\u200e http://x.com/a \u200b\xa0\u2029", "http://x.com/a"),
+    ("http://x.com/a%E2%80%8B", "http://x.com/a"),
+    ("http://x.com/a%e2%80%8b%E2%80%8B%EF%BB%BF", "http://x.com/a"),
+    ("http://x.com/a%C2%AD", "http://x.com/a"),
+    ("http://x.com/a%0D%0A", "http://x.com/a"),
+    ("http://x.com/a\u200b#top", "http://x.com/a"),
+    ("http://x.com/a?b=1\u200b", "http://x.com/a?b=1"),
+    ("http://x.com/a%E2%80%8B?utm_source=x", "http://x.com/a"),
+    ("http://x.com\u200b", "http://x.com/"),
+    ("http://\u200bx.com/a", "http://x.com/a"),
+    ("http://x.com/a/\u200b", "http://x.com/a"),
 ]  # fmt: skip
 KEEP_APART = [
     ("http://x.com/a?12345", "http://x.com/a?67890"),
@@ -50,6 +73,10 @@ KEEP_APART = [
     ("http://x.com/a//b", "http://x.com/a/b"),
     ("http://www.com/", "http://com/"),
     ("http://x.com/?a=1&copy=2", "http://x.com/?a=1©=2"),
+    ("http://x.com/a\u200cb", "http://x.com/ab"),
+    ("http://x.com/a%20", "http://x.com/a"),
+    ("http://x.com/a%80%8B", "http://x.com/a"),
+    ("http://x.com/http://y.com/", "http://y.com/"),
 ]
 
 
@@ -101,6 +128,9 @@ def test_the_id_of_a_link_is_xxh3_128_of_its_key() -> None:
         ("javascript:alert(1)", Reason.SCHEME_NOT_HTTP),
         ("ftp://example.org/x.txt", Reason.SCHEME_NOT_HTTP),
         ("magnet:?xt=urn:btih:0000", Reason.SCHEME_NOT_HTTP),
+        ("\u200b\ufeff", Reason.URL_INVALID),
+        ("%E2%80%8B", Reason.URL_INVALID),
+        ("http://" * 12 + "x.com/", Reason.URL_INVALID),
     ],
 )
 def test_what_is_no_web_address_gets_its_reason(url: str, reason: Reason) -> None:
@@ -113,11 +143,14 @@ _PIECES = st.sampled_from(
     ["a", "B", "9", "-", ".", "..", "/", "//", "/.", "www.", "m.", ":80", ":443", ":8080", "?", "&",
      "=", "#", "#!", "%", "%2e", "%41", "%7e", "%zz", "%%34%31", "&amp;", ";", ";jsessionid=1",
      "utm_source=1", "fbclid", "index.html", "~", "+", " ", "\t", "'", "|", "[", "ä", "xn--", "@",
-     "com", "\\", "\u3002", "_", "{", '"', "<"]
+     "com", "\\", "\u3002", "_", "{", '"', "<", "\u200b", "\xad", "%E2%80%8B", "%e2%80", "%0a",
+     "%C2%A0", "http://", "https//", "http:"]
 )  # fmt: skip
 URLS = st.builds(
     lambda scheme, www, host, rest: scheme + www + host + "".join(rest),
-    st.sampled_from(["http://", "https://", "HTTP://", "http:/"]),
+    st.sampled_from(
+        ["http://", "https://", "HTTP://", "http:/", "http://http://", "https:http//", "\u200bhttp://"]
+    ),
     st.sampled_from(["", "www.", "www.www.", "WWW."]),
     st.sampled_from(["x.com", "a.b.co.uk", "com", "1.2.3.4", "x.com.", "xn--bcher-kva.de", "a..b",
                      ".a.b", "-a-.com", "a_b.com", "0x7f.1", "9.com", "x.c9", "ab--cd.com"]),

@@ -25,6 +25,7 @@ GOOD: dict[str, Any] = {
 }
 
 
+NAN = float("nan")
 RULES = ReadRules.of(LinksSettings())
 DEFAULT = Selector(RULES)
 
@@ -59,9 +60,11 @@ def test_a_good_submission_becomes_a_post_without_its_author() -> None:
         (b'{"id":"a"', "line_invalid"),
         (b'{"a":"\xff"}', "line_invalid"),
         (b'{"url":"\xff\xfe"}', "line_invalid"),
-        (b'{"url":"\\ud800"}', "line_invalid"),
-        (b'{"score":1e999}', "line_invalid"),
-        (b'{"a":NaN}', "line_invalid"),
+        (b'{"a":"\xed\xa0\xbd\xff"}', "line_invalid"),
+        (b'{"a":"\xed\xa0"}', "line_invalid"),
+        (b'{"score":1e999}', "url_missing"),
+        (b'{"a":NaN}', "url_missing"),
+        (b'{"a":NaNa}', "line_invalid"),
         (b'{"a":1} trailing', "line_invalid"),
         (b'["a"', "line_invalid"),
         (b'{"url":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "line_invalid"),
@@ -94,11 +97,25 @@ def test_a_broken_line_is_a_counted_reason(line: bytes, expected: str) -> None:
         ({"created_utc": 1514764799}, None),
         ({"created_utc": "1400000000"}, None),
         ({"created_utc": 1400000000.0}, None),
+        ({"created_utc": "2014-05-01 00:00:00"}, None),
+        ({"created_utc": "01/05/2014"}, "time_invalid"),
+        ({"created_utc": NAN}, "time_invalid"),
+        ({"url": "None"}, "url_missing"),
+        ({"url": "\\N"}, "url_missing"),
+        ({"url": NAN}, "url_missing"),
+        ({"url": "http://example.com/cut\ud83d"}, "url_invalid"),
+        ({"url": "http://imgur.com/a", "url_overridden_by_dest": "None"}, "media_host"),
+        ({"url": "http://example.com/", "url_overridden_by_dest": NAN}, None),
         ({"created_utc": "1400000000.0"}, None),
         ({"is_self": True}, "self_post"),
         ({"domain": "self.news"}, "self_post"),
         ({"score": None}, "score_missing"),
-        ({"score": "8"}, "score_missing"),
+        ({"score": "8"}, None),
+        ({"score": "8.5"}, "score_missing"),
+        ({"score": "None"}, "score_missing"),
+        ({"score": NAN}, "score_missing"),
+        ({"score": float("-inf")}, "score_missing"),
+        ({"score": 3.7}, "score_missing"),
         ({"score": True}, "score_missing"),
         ({"score": 10**30}, "score_missing"),
         ({"score": [3]}, "score_missing"),
@@ -110,7 +127,36 @@ def test_a_broken_line_is_a_counted_reason(line: bytes, expected: str) -> None:
         ({"quarantine": True}, "quarantined"),
         ({"removed_by_category": "moderator"}, "removed"),
         ({"removed_by_category": None}, None),
+        ({"removed_by_category": "None"}, None),
+        ({"removed_by_category": "False"}, None),
+        ({"removed_by_category": ""}, None),
+        ({"removed_by_category": NAN}, None),
+        ({"removed_by_category": True}, "removed"),
+        ({"banned_by": "somebody"}, "removed"),
+        ({"banned_by": None, "removed_by": "null", "removal_reason": False}, None),
+        ({"removal_reason": "legal"}, "removed"),
+        ({"removed": True}, "removed"),
+        ({"removed": "true"}, "removed"),
+        ({"spam": 1}, "removed"),
+        ({"title": "[deleted by user]"}, "removed"),
+        ({"selftext": "[removed]"}, "removed"),
+        ({"selftext": "[deleted]", "author": "[deleted]"}, "removed"),
+        ({"selftext": "[ Removed by Reddit in response to a copyright notice. ]"}, "removed"),
+        ({"title": "[deleted] scenes", "selftext": ""}, None),
+        ({"title": NAN, "selftext": NAN}, None),
         ({"_meta": {"was_deleted_later": True}}, "removed"),
+        ({"_meta": {"was_deleted_later": "True"}}, "removed"),
+        ({"_meta": {"was_initially_deleted": True}}, "removed"),
+        ({"_meta": {"was_deleted_later": False, "removal_type": None}}, None),
+        ({"_meta": {"removal_type": "moderator"}}, "removed"),
+        ({"_meta": {"removal_type": "removed by reddit"}}, "removed"),
+        ({"_meta": {"removal_type": "None"}}, None),
+        ({"_meta": '{"removal_type": "deleted"}'}, "removed"),
+        ({"_meta": "{'was_deleted_later': True}"}, "removed"),
+        ({"_meta": '{"removal_type": "del'}, "flag_invalid"),
+        ({"_meta": "[object Object]"}, "flag_invalid"),
+        ({"_meta": {"was_deleted_later": "perhaps"}}, "flag_invalid"),
+        ({"_meta": {"note": "no_2nd_retrieval"}}, None),
         ({"author": "[deleted]"}, None),
         ({"url": "/r/news/comments/abc/x/"}, "reddit_internal"),
         ({"url": "//example.com/"}, "url_invalid"),
@@ -136,8 +182,141 @@ def test_each_field_gets_its_reason(change: dict[str, Any], expected: str | None
     assert reason({**GOOD, **change}) == expected
 
 
+ODD_VALUES = [
+    b'"cut off \\ud83d"',
+    b'"\\ude00 x"',
+    b'"\\ud83d\\ud83d"',
+    b'"\xed\xa0\xbd"',  # half a pair, as CESU-8 writes it
+    b'"\xed\xa0\xbd\xed\xb8\x80"',
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"1e999",
+    b"9" * 5000,
+    b'"a\x01\tb"',
+    b'[{"deep": NaN}, "\\udc00"]',
+]
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=lambda value: repr(value[:20]))
+def test_what_stands_in_a_field_that_nobody_reads_changes_nothing(odd: bytes) -> None:
+    plain = json.dumps(GOOD).encode()
+    for line in (plain[:-1] + b', "title": ' + odd + b"}", b'{"flair": ' + odd + b", " + plain[1:]):
+        assert judge(line) == judge(GOOD)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    assert judge(b"\xef\xbb\xbf" + json.dumps(GOOD).encode()) == judge(GOOD)
+
+
+def test_surrogate_pairs_in_a_url_are_its_characters_however_they_are_written() -> None:
+    whole = judge({**GOOD, "url": "http://example.com/\U0001f600"})
+    line = json.dumps({**GOOD, "url": "http://example.com/@"}).encode()
+    assert judge(line.replace(b"@", b"\xed\xa0\xbd\xed\xb8\x80")) == whole
+
+
+FLAGS = ["hide_score", "is_self", "over_18", "promoted", "quarantine"]
+NAMES = ["score_hidden", "self_post", "over_18", "promoted", "quarantined"]
+
+
+@pytest.mark.parametrize(("flag", "name"), list(zip(FLAGS, NAMES, strict=True)))
+def test_a_flag_is_obeyed_however_it_is_written(flag: str, name: str) -> None:
+    for true in (True, "True", "true", "t", 1, "1", 1.0, "yes"):
+        assert reason({**GOOD, flag: true}, over_18=False) == name, true
+    for false in (False, "False", "f", 0, "0", "no", "", None, "None", NAN, "NULL"):
+        assert reason({**GOOD, flag: false}, over_18=False) is None, false
+    for odd in ("maybe", 7, [], {"a": 1}, "WAHR"):
+        dropped = judge({**GOOD, flag: odd})
+        assert isinstance(dropped, Dropped)
+        assert dropped.reason is Reason.FLAG_INVALID
+        assert dropped.detail.startswith(f"{flag}: ")
+
+
+def test_a_row_from_a_spreadsheet_is_the_post_that_it_was() -> None:
+    words = {name: str(value) for name, value in GOOD.items()}
+    words |= {"over_18": "True", "removed_by_category": "None", "hide_score": "", "_meta": "nan"}
+    assert judge(words) == judge({**GOOD, "over_18": True})
+    assert judge({**GOOD, "id": "t3_abc"}) == judge(GOOD)
+    number = judge({**GOOD, "id": 87})
+    assert isinstance(number, Post)
+    assert number.post_id == "87"
+
+
+@pytest.mark.parametrize("id", [None, "", "None", "nan", NAN, "a\ud800", [], True])
+def test_a_word_for_nothing_is_no_id(id: Any) -> None:
+    post = judge({**GOOD, "id": id})
+    assert isinstance(post, Post)
+    assert post.post_id == ""
+
+
+def test_a_score_is_as_old_as_its_words_say() -> None:
+    selector = Selector(RULES)
+    for read in ("1400000005", 1400000005.0, "2014-05-13 16:53:25", "1400086400", "None"):
+        selector.judge(json.dumps({**GOOD, "retrieved_on": read}).encode())
+    assert selector.score_ages() == {"2014-05": [4, 3]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"body": "words", "link_id": "t3_a", "parent_id": "t1_b"},
+        {"body": "", "link_id": "t3_a"},
+        {"body": "words", "parent_id": "t3_a", "url": None, "title": None},
+        {"body": "words", "link_id": "t3_a", "url": "", "controversiality": "\ud83d"},
+    ],
+)
+def test_a_comment_is_told_as_one(fields: dict[str, Any]) -> None:
+    assert reason({"id": "c", "score": 3, "created_utc": 1400000000, **fields}) == "comment"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"body": "words"}, {"body": None, "link_id": None}, {"link_id": "t3_a"}]
+)
+def test_a_submission_without_a_url_is_no_comment(fields: dict[str, Any]) -> None:
+    assert reason({"id": "c", "title": "t", **fields}) == "url_missing"
+    assert reason({**GOOD, **fields}) is None
+
+
+MARKS: list[tuple[str, dict[str, Any]]] = [
+    ("promoted", {"promoted": True}),
+    ("quarantined", {"quarantine": "t"}),
+    ("removed", {"removed_by_category": "deleted"}),
+    ("over_18", {"over_18": 1}),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), MARKS)
+@pytest.mark.parametrize(
+    "other", [{}, {"score": None}, {"url": ""}, {"hide_score": True}, {"created_utc": None}]
+)
+def test_a_drop_carries_the_mark_that_holds_for_all_copies_of_its_post(
+    name: str, change: dict[str, Any], other: dict[str, Any]
+) -> None:
+    dropped = judge({**GOOD, **change, **other}, over_18=False)
+    assert isinstance(dropped, Dropped)
+    assert (dropped.mark, dropped.post_id) == (Reason(name), "abc")
+    unmarked = judge({**GOOD, **other, "score": None}, over_18=False)
+    assert isinstance(unmarked, Dropped)
+    assert unmarked.mark is None
+
+
+def test_removed_posts_are_kept_where_that_is_asked() -> None:
+    for change in ({"removed_by_category": "author"}, {"_meta": {"removal_type": "moderator"}}):
+        assert reason({**GOOD, **change}, accept_removed=True) is None
+    dropped = judge({**GOOD, "removed": True, "score": None}, accept_removed=True)
+    assert isinstance(dropped, Dropped)
+    assert dropped.mark is None
+
+
+def test_no_moderator_is_named() -> None:
+    dropped = judge({**GOOD, "banned_by": "somebody"})
+    assert isinstance(dropped, Dropped)
+    assert (dropped.reason, dropped.detail) == (Reason.REMOVED, "banned_by")
+
+
 ORDER: list[tuple[str, dict[str, Any]]] = [
     ("outside_dates", {"created_utc": 1600000000}),
+    ("flag_invalid", {"spam": "maybe"}),
     ("self_post", {"is_self": True}),
     ("score_missing", {"score": None}),
     ("score_hidden", {"hide_score": True}),

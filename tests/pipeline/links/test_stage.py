@@ -21,7 +21,7 @@ JUNE_2013 = 1370044800
 ENGINE = EngineSettings(buckets=2, free_disk_min_bytes=0, workers=1)
 ODD = {3: {"is_self": True}, 5: {"score": None}, 7: {"url": "https://i.imgur.com/a.jpg"}}
 # The digest of what these dumps give, by the versions of the steps.
-GOLDEN = {"read 1 group 1 verdict 1": "689f1180b4030c0675b2bba6cbf61bb3"}
+GOLDEN = {"read 2 once 1 group 2 verdict 1": "689f1180b4030c0675b2bba6cbf61bb3"}
 Rows = list[dict[str, Any]]
 
 
@@ -127,8 +127,8 @@ def test_another_karma_rule_redoes_the_verdicts_alone(
     build = tmp_path / "build"
     shutil.copytree(folder / "build", build)
     after, rows, _ = run(build, sorted((folder / "dumps").iterdir()), karma_min=1, karma_rule="sum")
-    assert [s.fingerprint for s in after.steps][:2] == [s.fingerprint for s in before.steps][:2]
-    assert after.steps[2].fingerprint != before.steps[2].fingerprint
+    assert [s.fingerprint for s in after.steps][:3] == [s.fingerprint for s in before.steps][:3]
+    assert after.steps[3].fingerprint != before.steps[3].fingerprint
     assert all((row["verdict"] == "kept") == (row["karma_sum"] >= 1) for row in rows)
     assert grouped_at(build) == grouped_at(folder / "build")  # not grouped again, let alone read
 
@@ -176,6 +176,95 @@ def test_a_misnamed_dump_is_refused_before_any_other_is_read(tmp_path: Path) -> 
     with pytest.raises(InputError, match="named like a zstd file"):
         run(tmp_path / "build", [good, bad])
     assert not list((tmp_path / "build").rglob("part-*"))
+
+
+def write_dump(path: Path, rows: Rows) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def post(id: str, **fields: Any) -> dict[str, Any]:
+    url = f"http://{id}.example.com/"
+    return {"id": id, "url": url, "score": 5, "created_utc": JUNE_2013} | fields
+
+
+def drops_of(folder: Path, reason: str) -> list[str]:
+    return [r["url"] for r in read_drops(folder / "links").to_pylist() if r["reason"] == reason]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_mark_in_any_copy_of_a_post_drops_them_all_and_the_ledger_adds_up(
+    tmp_path: Path, order: int
+) -> None:
+    old = write_dump(
+        tmp_path / "RS_old", [post(id) for id in ("kept", "gone", "lost", "ad", "moved")] * 2
+    )
+    new = write_dump(
+        tmp_path / "RS_new",
+        [
+            post("kept", score=9),
+            post("gone", removed_by_category="deleted"),
+            post("lost", url="", _meta={"removal_type": "moderator"}),
+            post("ad", promoted=True, score=None),
+            post("moved", url="http://elsewhere.example.com/", removed_by_category="reddit"),
+            post("alone", removed_by_category="author"),
+        ],
+    )
+    manifest, rows, _ = run(tmp_path / "build", [old, new][::order])
+    assert [(r["best_post_id"], r["karma_sum"], r["posts"]) for r in rows] == [("kept", 9, 1)]
+    ledger = manifest.ledgers["submissions"]
+    assert (ledger.rows_in, ledger.rows_out, ledger.merged) == (16, 1, 2)
+    assert ledger.drops == {"removed": 9, "promoted": 2, "url_missing": 1, "score_missing": 1}
+    assert drops_of(tmp_path / "build", "removed").count("http://lost.example.com/") == 2
+
+    _, rows, _ = run(tmp_path / "other", [old, new][::order], accept_removed=True)
+    assert {r["best_post_id"] for r in rows} == {"kept", "gone", "lost", "moved", "alone"}
+
+
+@pytest.mark.parametrize("lines", [5, 10_001])
+def test_a_dump_of_comments_is_refused_with_what_to_take(tmp_path: Path, lines: int) -> None:
+    comment = {"id": "c", "body": "words", "link_id": "t3_a", "score": 5, "created_utc": JUNE_2013}
+    path = write_dump(tmp_path / "RC_2013-06", [comment] * lines)
+    with pytest.raises(InputError, match=r"RC_2013-06, line 1: .* comments.*RS_\*"):
+        run(tmp_path / "build", [write_dump(tmp_path / "RS_2013-06", [post("a")]), path])
+
+
+def test_comments_among_submissions_are_counted_and_most_of_a_file_is_a_gate(
+    tmp_path: Path,
+) -> None:
+    comment = {"id": "c", "body": "words", "link_id": "t3_a", "score": 5, "created_utc": JUNE_2013}
+    path = write_dump(tmp_path / "mixed", [post("a"), comment, post("b")])
+    manifest, _, gates = run(tmp_path / "build", [path])
+    assert manifest.ledgers["submissions"].drops == {"comment": 1}
+    assert not gates
+    _, _, gates = run(tmp_path / "most", [write_dump(path, [post("a"), comment, comment])])
+    (gate,) = gates
+    assert gate.startswith("links: mixed: 2 of 3 lines could not be read as submissions")
+    assert "comment" in gate
+
+
+def test_a_json_array_and_a_dump_without_scores_are_told_by_a_gate(tmp_path: Path) -> None:
+    array = tmp_path / "array"
+    array.write_text("[\n" + ",\n".join(json.dumps(post(id)) for id in "abcd") + "\n]\n")
+    scoreless = write_dump(tmp_path / "scoreless", [post(id, score=None) for id in "efg"])
+    _, rows, gates = run(tmp_path / "build", [array, scoreless])
+    assert [r["best_post_id"] for r in rows] == ["d"]
+    assert ["5 of 6 lines" in gate for gate in gates] == [True, False]
+    assert ["most often score_missing" in gate for gate in gates] == [False, True]
+
+
+def test_half_a_surrogate_pair_in_a_url_is_a_drop_that_can_be_shown(tmp_path: Path) -> None:
+    path = write_dump(
+        tmp_path / "dump",
+        [
+            post("a", title="\ud83d", subreddit="\udc00"),
+            post("b", url="http://b.example.com/\ud83d"),
+            post("c", score="\ud83d"),
+        ],
+    )
+    _, rows, _ = run(tmp_path / "build", [path])
+    assert [(r["best_post_id"], r["subreddit"]) for r in rows] == [("a", "")]
+    assert drops_of(tmp_path / "build", "url_invalid") == [r"http://b.example.com/\ud83d"]
 
 
 def test_the_age_of_a_months_scores_is_taken_over_all_dumps() -> None:

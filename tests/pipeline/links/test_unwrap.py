@@ -1,8 +1,11 @@
 """Redirectors, archives and caches: the page behind them is the link."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.links.select import ReadRules, UrlRules
+from pipeline.links.unwrap import _BY_DOMAIN, _BY_HOST
 from pipeline.settings import LinksSettings
 
 URLS = UrlRules(ReadRules.of(LinksSettings()))
@@ -34,6 +37,48 @@ QUOTED = "http%3A%2F%2Fexample.com%2Fa%3Fb%3D1"
         "https://www.google.com/amp/example.com/a?b=1",
         "https://example-com.cdn.ampproject.org/c/s/example.com/a?b=1",
         "https://example-com.translate.goog/a?b=1&_x_tr_sl=de&_x_tr_tl=en",
+        f"http://archive.is/20140101000000/{PAGE}",
+        f"https://archive.today/2014.01.01-000000/{PAGE}",
+        f"https://archive.ph/newest/{PAGE}",
+        f"https://archive.fo/o/AbCdE/{PAGE}",
+        f"http://archive.li/{PAGE}",
+        f"http://www.archive.md/?run=1&url={QUOTED}",
+        "http://archive.vn/2014/example.com/a?b=1",
+        "http://webcache.googleusercontent.com/search?q=cache:AbC:example.com/a%3Fb%3D1+words&hl=en",
+        f"http://webcache.googleusercontent.com/search?q=cache:{QUOTED}",
+        f"http://webcache.googleusercontent.com/search?q=cache:aBcD_-123456:{PAGE}",
+        f"http://www.google.com/search?q=cache%3AAbCdEfGhIjKl%3A{QUOTED}%20words",
+        f"http://news.google.com/news/url?sa=t&url={QUOTED}",
+        f"https://news.google.co.uk/news/url?sa=t&fd=R&usg=x&url={PAGE}",
+        f"http://www.google.com/gwt/x?u={QUOTED}",
+        f"https://plus.google.com/url?q={QUOTED}",
+        f"https://scholar.google.com/scholar_url?url={QUOTED}&hl=en",
+        f"https://translate.google.de/translate?u={QUOTED}",
+        f"http://www.facebook.com/l.php?u={QUOTED}&h=a",
+        f"https://m.facebook.com/l.php?u={QUOTED}",
+        f"https://de-de.facebook.com/l.php?u={QUOTED}",
+        f"https://www.facebook.com/sharer/sharer.php?u={QUOTED}",
+        "http://www.facebook.com/l/0a1b2;example.com/a?b=1",
+        f"https://l.instagram.com/?u={QUOTED}&e=x",
+        f"http://www.youtube.com/redirect?q={QUOTED}",
+        f"https://m.youtube.com/redirect?event=comments&q={QUOTED}&html_redirect=1",
+        f"https://steamcommunity.com/linkfilter/?url={QUOTED}",
+        f"https://steamcommunity.com/linkfilter/{PAGE}",
+        f"https://vk.com/away.php?to={QUOTED}",
+        f"https://m.vk.com/away.php?to={QUOTED}",
+        f"https://slack-redir.net/link?url={QUOTED}&v=3",
+        f"https://duckduckgo.com/l/?kh=-1&uddg={QUOTED}",
+        f"http://www.linkedin.com/redir/redirect?url={QUOTED}&urlhash=x",
+        f"https://medium.com/r/?url={QUOTED}",
+        f"https://eur01.safelinks.protection.outlook.com/?url={QUOTED}&data=x",
+        "https://urldefense.proofpoint.com/v2/url?u=http-3A__example.com_a-3Fb-3D1&d=x",
+        f"https://urldefense.proofpoint.com/v1/url?u={QUOTED}&k=x",
+        f"http://rds.yahoo.com/_ylt=x/SIG=y/**{QUOTED}",
+        f"http://us.rd.yahoo.com/dailynews/*{PAGE}",
+        "http://example.com.nyud.net:8090/a?b=1",
+        f"https://www.deviantart.com/users/outgoing?{PAGE}",
+        f"https://googleweblight.com/?lite_url={QUOTED}",
+        f"http://facebook.com/l.php?u=http%3A%2F%2F{QUOTED}",
     ],
 )
 def test_a_wrapped_url_is_the_link_of_the_page_inside(wrapped: str) -> None:
@@ -53,6 +98,18 @@ def test_a_wrapped_url_is_the_link_of_the_page_inside(wrapped: str) -> None:
         "https://outline.com/ABC123",
         "https://web.archive.org/save/",
         "https://archive.org/details/example.com",
+        "https://archive.is/AbCdE",
+        "https://archive.today/",
+        "https://archive.ph/wip/AbCdE",
+        "https://t.co/AbCdE",
+        "https://duckduckgo.com/?q=http%3A%2F%2Fexample.com",
+        "https://medium.com/story?url=http%3A%2F%2Fexample.com",
+        "https://www.linkedin.com/in/somebody?url=http%3A%2F%2Fexample.com",
+        "https://steamcommunity.com/app/10?url=http%3A%2F%2Fexample.com",
+        "https://www.google.com/search?q=cache:",
+        "https://translate.goog/a",
+        "http://nyud.net/a",
+        "https://urldefense.com/v3/__https:/*example.com/a__",
         "https://web.archive.org/web/20130401120000/mailto:a@example.com",
     ],
 )
@@ -83,3 +140,60 @@ def test_rules_are_for_the_page_inside_not_for_the_wrapper() -> None:
     assert URLS.target(f"https://out.reddit.com/t3_abc?url={QUOTED}").reason is None
     inside = "http%3A%2F%2Flocalhost%2F"
     assert URLS.target(f"https://www.google.com/url?q={inside}").reason == "host_private"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://www.facebook.com/somebody?u=http%3A%2F%2Fexample.com", "social_host"),
+        ("https://vk.com/wall?to=http%3A%2F%2Fexample.com", "social_host"),
+        ("https://www.youtube.com/results?q=http%3A%2F%2Fexample.com", "media_host"),
+        ("https://www.youtube.com/redirect?q=http%3A%2F%2Fimgur.com%2Fa", "media_host"),
+        ("https://www.facebook.com/l.php?u=http%3A%2F%2Ftwitter.com%2Fa", "social_host"),
+        ("https://www.youtube.com/redirect?q=http%3A%2F%2Flocalhost%2F", "host_private"),
+        ("https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.reddit.com%2Fr%2Fa", "reddit_internal"),
+        ("https://www.facebook.com/l.php?h=x", "social_host"),
+        ("https://www.facebook.com/l/abc/page.html", "social_host"),
+    ],
+)
+def test_a_host_is_judged_by_what_is_inside_if_something_is(url: str, reason: str) -> None:
+    assert URLS.target(url).reason == reason
+
+
+def test_bytes_that_are_no_utf8_keep_their_encoding() -> None:
+    target = URLS.target(
+        "https://vk.com/away.php?to=http%3A%2F%2Fexample.com%2F%EF%F0%3Fq%3D%D1%83"
+    )
+    assert target.url == "http://example.com/%EF%F0?q=%D1%83"
+
+
+@pytest.mark.parametrize("stamp", ["20130401120000", "2013.04.01-120000"])
+def test_the_time_of_archive_today_is_a_capture_hint_too(stamp: str) -> None:
+    target = URLS.target(f"https://archive.is/{stamp}/http://example.com/")
+    assert (target.url, target.capture_hint_s) == ("http://example.com/", 1364817600)
+
+
+def test_a_coral_port_is_a_port() -> None:
+    assert URLS.target("http://example.com.8080.nyud.net/a").url == "http://example.com:8080/a"
+
+
+_HOSTS = sorted(_BY_HOST) + [f"{sub}{name}" for name in _BY_DOMAIN for sub in ("", "www.", "a.b.")]
+_PATHS = st.sampled_from(
+    ["/", "/url", "/l.php", "/l/x;", "/l/", "/search", "/v2/url", "/redirect", "/web/2013/",
+     "/2014/", "/linkfilter/", "/amp/s/", "/away.php", "/*", "/**", "/news/url"]
+)  # fmt: skip
+_TAILS = st.lists(
+    st.sampled_from(["?", "&", "u=", "q=", "url=", "cache:", "http", ":", "//", "%3A", "%2F", "%25",
+                     "x.com", ";", "/", "+", "%E2%80%8B", "%FF", "-", "_", "*", "http://"]),
+    max_size=8,
+).map("".join)  # fmt: skip
+
+
+@given(st.sampled_from([*_HOSTS, "www.google.com", "news.google.de"]), _PATHS, _TAILS)
+@settings(max_examples=400, deadline=None)
+def test_no_wrapped_url_stops_the_reading_and_what_is_found_is_canonical(
+    host: str, path: str, tail: str
+) -> None:
+    target = URLS.target(f"http://{host}{path}{tail}")
+    if target.id:
+        assert URLS.target(target.url).url == target.url or target.via.count(" ") == 2
