@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -26,11 +26,15 @@ BUFFER_BYTES = 1 << 20
 # Packed bytes that are unpacked at once: zstd packs zeros 30,000 to 1, so it gets smaller bites.
 GZIP_BITE, ZSTD_BITE = 16 << 10, 4 << 10
 # A start is recognised from so many packed bytes: zstd gives nothing before a block of 128 kB ends.
+# No more than PROBE_BYTES are unpacked of them: zstd would make gigabytes of 192 kB of zeros.
 GZIP_PROBE, ZSTD_PROBE = 1 << 10, 192 << 10
+PROBE_BYTES = 256
 GZIP_MAGIC = b"\x1f\x8b\x08"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_DICTIONARY = b"\x5d\x2a\x4d\x18"  # a skippable frame; "WARC compression: Zstandard", 2.3
-ZSTD_DICTIONARY_BYTES_MAX = 64 << 20
+ZSTD_DICTIONARY_BYTES_MAX = 16 << 20  # packed or not; Archive Team's have about 1 MiB
+DICTIONARIES_KEPT = 4  # of the files that a process reads in turn
+NUMBER_DIGITS_MAX = 18  # fits 64 bits; Python refuses to read a number of 4,300 digits at all
 START = b"WARC/"
 _PLAIN_START = re.compile(rb"\n\r?\n(?=WARC/\d)")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
@@ -65,6 +69,13 @@ class _BrokenFrame(Exception):  # noqa: N818 (never leaves this module)
     def __init__(self, problem: str, *, torn: bool = False) -> None:
         super().__init__(problem)
         self.torn = torn  # the file ends within the record
+
+
+def whole_number(digits: str | bytes) -> int | None:
+    """The number that these ASCII digits write; None if they are none, or too many for any size."""
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return int(digits) if len(digits) <= NUMBER_DIGITS_MAX else None
 
 
 class _Decoder(Protocol):
@@ -163,6 +174,7 @@ class _Packed:
     file: BinaryIO
     magic: bytes
     new_decoder: Callable[[], _Decoder]
+    unpack_start: Callable[[bytes], bytes]  # of packed bytes, at most PROBE_BYTES
     bite: int
     probe: int
     start: int
@@ -193,11 +205,7 @@ class _Packed:
         """Where the next record starts, at `offset` or after; None if there is none."""
         for found in _find(self.file, offset, re.compile(re.escape(self.magic))):
             self.file.seek(found)
-            try:
-                content = self.new_decoder().decompress(self.file.read(self.probe))
-            except (zlib.error, zstandard.ZstdError):
-                continue
-            if content.startswith(START):
+            if self.unpack_start(self.file.read(self.probe)).startswith(START):
                 return found
         return None
 
@@ -219,10 +227,13 @@ class _Plain:
             raise _BrokenFrame("no WARC record starts here")
         if not ends:
             raise _BrokenFrame("the WARC header has no end", torn=len(head) < keep)
-        length = _CONTENT_LENGTH.search(head, 0, ends.end())
-        if not length:
+        stated = _CONTENT_LENGTH.search(head, 0, ends.end())
+        if not stated:
             raise _BrokenFrame("the WARC header has no Content-Length")
-        end = offset + ends.end() + int(length[1])
+        length = whole_number(stated[1])
+        if length is None:
+            raise _BrokenFrame("it has no Content-Length that can be read")
+        end = offset + ends.end() + length
         if end > self.size:
             raise _BrokenFrame("its Content-Length leads past the end", torn=True)
         self.file.seek(end)
@@ -250,11 +261,16 @@ def _form_of(file: BinaryIO, path: Path) -> _Form:
     magic = file.read(8)
     if magic.startswith(GZIP_MAGIC):
         inflate = partial(zlib.decompressobj, wbits=31)
-        return _Packed(file, GZIP_MAGIC, inflate, GZIP_BITE, GZIP_PROBE, 0, size)
+        return _Packed(file, GZIP_MAGIC, inflate, _gzip_start, GZIP_BITE, GZIP_PROBE, 0, size)
     if magic.startswith((ZSTD_MAGIC, ZSTD_DICTIONARY)):
-        start, dictionary = _zstd_dictionary(file, path, magic)
+        start, dictionary = 0, None
+        if magic.startswith(ZSTD_DICTIONARY):
+            start = 8 + int.from_bytes(magic[4:8], "little")
+            dictionary = _zstd_dictionary(path, size, os.fstat(file.fileno()).st_mtime_ns)
         unpacker = zstandard.ZstdDecompressor(dict_data=dictionary)
-        return _Packed(file, ZSTD_MAGIC, unpacker.decompressobj, ZSTD_BITE, ZSTD_PROBE, start, size)
+        begin = partial(_zstd_start, unpacker)
+        new = unpacker.decompressobj
+        return _Packed(file, ZSTD_MAGIC, new, begin, ZSTD_BITE, ZSTD_PROBE, start, size)
     if magic.startswith(START):
         return _Plain(file, size)
     raise InputError(
@@ -265,22 +281,46 @@ def _form_of(file: BinaryIO, path: Path) -> _Form:
     )
 
 
-def _zstd_dictionary(
-    file: BinaryIO, path: Path, magic: bytes
-) -> tuple[int, zstandard.ZstdCompressionDict | None]:
-    """Where the first record starts, and the dictionary that lies before it, if one does."""
-    if not magic.startswith(ZSTD_DICTIONARY):
-        return 0, None
-    size = int.from_bytes(magic[4:8], "little")
-    data = file.read(size) if size <= ZSTD_DICTIONARY_BYTES_MAX else b""
+def _gzip_start(packed: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(packed, PROBE_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _zstd_start(unpacker: zstandard.ZstdDecompressor, packed: bytes) -> bytes:
+    try:
+        with unpacker.stream_reader(io.BytesIO(packed)) as stream:
+            return stream.read(PROBE_BYTES)
+    except zstandard.ZstdError:
+        return b""
+
+
+@lru_cache(maxsize=DICTIONARIES_KEPT)
+def _zstd_dictionary(path: Path, size: int, mtime_ns: int) -> zstandard.ZstdCompressionDict:
+    """The dictionary before the first record; `size` and `mtime_ns` are of the file as it is now.
+
+    Unpacked once for all records that a process reads: it is in force for every one of them.
+    """
+    most = ZSTD_DICTIONARY_BYTES_MAX
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8)[4:], "little")
+        data = file.read(min(length, most + 1))
+    damaged = InputError(path, "byte 0", "its zstd dictionary is damaged", "Get the file again")
     try:
         if data.startswith(ZSTD_MAGIC):  # it may be packed itself
-            data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)) as stream:
+                data = stream.read(most + 1)
+        if not data:
+            raise damaged
+        if len(data) > most:
+            told = f"its zstd dictionary has over {most >> 20} MiB, which no crawler writes"
+            raise InputError(path, "byte 0", told, "Leave this file out, or get it again")
+        dictionary = zstandard.ZstdCompressionDict(data)
+        zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
     except zstandard.ZstdError:
-        data = b""
-    if not data:
-        raise InputError(path, "byte 0", "its zstd dictionary is damaged", "Get the file again")
-    return 8 + size, zstandard.ZstdCompressionDict(data)
+        raise damaged from None
+    return dictionary
 
 
 def _starts(data: bytes) -> bool:

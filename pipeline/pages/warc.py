@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.pages.frames import HEAD_BYTES, START, Frame, Range, frames, read_frame
+from pipeline.pages.frames import HEAD_BYTES, START, Frame, Range, frames, read_frame, whole_number
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 # Real servers also say HTTPX/1.1, HTTP/2 or leave the reason out.
@@ -158,10 +158,11 @@ def _record(frame: Frame, path: Path, *, whole: bool = True) -> Record:
     for name, value in _header_lines(frame.head[: ends.start()]):
         # URIs may hold any character: the standard says UTF-8, and Latin-1 keeps what is not.
         headers.setdefault(name.lower(), _utf8(value))
-    stated = headers.get("content-length", "")
-    if not stated.isascii() or not stated.isdigit():
-        return Record(frame.offset, frame.length, headers, b"", "it has no Content-Length")
-    end = ends.end() + int(stated)
+    length = whole_number(headers.get("content-length", ""))
+    if length is None:
+        problem = "it has no Content-Length that can be read"
+        return Record(frame.offset, frame.length, headers, b"", problem)
+    end = ends.end() + length
     fault = _length_fault(frame, end, path) if whole else ""
     return Record(frame.offset, frame.length, headers, frame.head[ends.end() : end], fault)
 
