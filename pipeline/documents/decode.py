@@ -36,6 +36,7 @@ ZLIB_MAGIC = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})
 _CHUNK_SIZE = re.compile(rb"[\r\n]{0,8}[ \t]*0{0,16}([0-9a-fA-F]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
 _NEXT_CHUNK = re.compile(rb"\r?\n[0-9a-fA-F]{1,8}[ \t]*(?:;[^\n]*)?\r?\n")
 _TAG = re.compile(rb"<[a-zA-Z!?]")
+_CONTENT = re.compile(rb"[^ \t\r\n\0]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 # How files of other kinds begin. Only prefixes that no page starts with: "BM" (bitmap) and "MZ"
@@ -158,7 +159,7 @@ def _decoded_body(
 
 
 def _has_content(body: bytes) -> bool:
-    return bool(body.strip(b" \t\r\n\0"))
+    return _CONTENT.search(body) is not None
 
 
 def file_kind(body: bytes) -> str:

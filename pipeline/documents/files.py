@@ -9,7 +9,8 @@ import msgspec
 
 from pipeline.documents.extract import PageAt
 from pipeline.lines import Lines
-from pipeline.pages.capture import PAGE_STATUSES, Capture, capture_of
+from pipeline.pages.capture import Capture, capture_of
+from pipeline.pages.choose import is_page
 from pipeline.pages.frames import Range
 from pipeline.pages.warc import Response, records
 from pipeline.reasons import Reason
@@ -64,8 +65,9 @@ def _no_page(capture: Capture | Drop) -> Drop | None:
     if capture.fault:
         return Drop(Reason[capture.fault.upper()], capture.detail)
     if capture.kind != "response":
-        return Drop(Reason.NOT_A_PAGE, f"a {capture.kind}, status {capture.status}")
-    if capture.status not in PAGE_STATUSES:
+        to = f", to {capture.target_url}" if capture.target_url else ""
+        return Drop(Reason.NOT_A_PAGE, f"a {capture.kind}, status {capture.status}{to}")
+    if not is_page(capture):
         return Drop(Reason.STATUS_ERROR, f"status {capture.status}")
     return None
 

@@ -9,8 +9,11 @@ from pipeline.errors import InputError
 from pipeline.pages.frames import HEAD_BYTES, START, Frame, Range, frames, read_frame, whole_number
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
-# Real servers also say HTTPX/1.1, HTTP/2 or leave the reason out.
-_STATUS_LINE = re.compile(rb"HTTP\w*/\d(?:\.\d)?[ \t]+(\d{3})(?!\d)")
+# Real servers also say HTTPX/1.1, HTTP/2, "HTTP 200 OK" or "HTTP/1.1200 OK", leave the reason out,
+# or send blank lines first.
+_STATUS_LINE = re.compile(
+    rb"[\r\n\t ]*+HTTP[a-z]{0,8}(?:/[\d.]{0,8})?[\t ]*([1-9]\d\d)(?!\d)", re.IGNORECASE
+)
 # A record's block ends with two line ends; some writers add one or two more.
 _PADDING_BYTES = 16
 
@@ -30,6 +33,7 @@ class Record:
     block: bytes
     fault: str = ""
     torn: bool = False  # the file ends within this record
+    block_bytes: int = 0  # of the whole block
 
     @property
     def kind(self) -> str:
@@ -113,22 +117,33 @@ def parse_response(block: bytes) -> Response:
     """Status, headers and the bytes after them; raises NotHttp.
 
     Lenient as browsers are: lines may end with LF alone, the reason may be missing, a header line
-    without a colon is left out. Header bytes are read as Latin-1.
+    without a colon is left out. Header bytes are read as Latin-1. What came before the answer (100
+    Continue, a proxy's "200 Connection established") is passed over.
     """
     status = _STATUS_LINE.match(block)
     if not status:
         raise NotHttp(f"it starts with {block[:20]!r}, not with an HTTP status line")
-    ends = _HEADER_END.search(block)
-    if not ends and len(block) >= HEAD_BYTES:
-        raise NotHttp(f"its header has no end within {HEAD_BYTES} bytes")
-    end, body = ends.span() if ends else (len(block), len(block))
-    return Response(int(status[1]), tuple(_header_lines(block[:end])), block[body:])
+    while True:
+        ends = _HEADER_END.search(block, status.end())
+        if not ends and len(block) - status.start() >= HEAD_BYTES:
+            raise NotHttp(f"its header has no end within {HEAD_BYTES} bytes")
+        end, body = ends.span() if ends else (len(block), len(block))
+        headers = tuple(_header_lines(block[status.end() : end]))
+        follows = _STATUS_LINE.match(block, body)
+        if not follows or (headers and not status[1].startswith(b"1")):
+            return Response(int(status[1]), headers, block[body:])
+        status = follows
 
 
 def first_header(headers: Headers, name: str) -> str:
     """The first value of a header, "" where there is none; its name in any case."""
     wanted = name.lower()
     return next((value for key, value in headers if key.lower() == wanted), "")
+
+
+def all_values(headers: Headers, name: str) -> str:
+    """All values of a header, as one list; its name in lower case."""
+    return ", ".join(value for key, value in headers if key.lower() == name)
 
 
 def _name_among(path: Path, rivals: list[Path]) -> str:
@@ -164,7 +179,8 @@ def _record(frame: Frame, path: Path, *, whole: bool = True) -> Record:
         return Record(frame.offset, frame.length, headers, b"", problem)
     end = ends.end() + length
     fault = _length_fault(frame, end, path) if whole else ""
-    return Record(frame.offset, frame.length, headers, frame.head[ends.end() : end], fault)
+    block = frame.head[ends.end() : end]
+    return Record(frame.offset, frame.length, headers, block, fault, block_bytes=length)
 
 
 def _length_fault(frame: Frame, end: int, path: Path) -> str:

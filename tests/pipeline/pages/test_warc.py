@@ -59,6 +59,17 @@ def test_a_resource_record_is_a_response_of_its_content(maker):
         (b"HTTP/1.1 301 Moved\r\nLocation: /a:b", 301, (("Location", "/a:b"),), b""),
         (b"HTTP/1.1 200 OK\r\nA: 1,\r\n  2\r\nno colon\r\n\r\nx", 200, (("A", "1, 2"),), b"x"),
         (b"HTTP/1.1 200 OK\r\nA: \xe9\r\n\r\n", 200, (("A", "é"),), b""),
+        (b"HTTP 200 OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"HTTP/1.1200 OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"HTTP/1.1 200OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"http/1.0 200 ok\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"HTTP/1. 200 OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"\r\n\r\nHTTP/1.1 200 OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"\n HTTP/1.1 404\nA: 1\n\n\nx", 404, (("A", "1"),), b"\nx"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"HTTP/1.1 103 Hints\nB: 2\n\nHTTP/1.1 301\nA: 1\n\n", 301, (("A", "1"),), b""),
+        (b"HTTP/1.0 200 Established\r\n\r\nHTTP/1.1 404\r\nA: 1\r\n\r\n", 404, (("A", "1"),), b""),
+        (b"HTTP/1.1 200 OK\r\nA: 1\r\n\r\nHTTP/1.1 500", 200, (("A", "1"),), b"HTTP/1.1 500"),
     ],
 )
 def test_an_http_head_is_read_as_browsers_do(block, status, headers, body):
@@ -68,7 +79,15 @@ def test_an_http_head_is_read_as_browsers_do(block, status, headers, body):
 
 @pytest.mark.parametrize(
     "block",
-    [b"", b"<html>", b"HTTP/1.1 OK\r\n\r\n", b"HTTP/1.1 2000 x", b"HTTP/1.1 200 OK\r\nA" * 50_000],
+    [
+        b"",
+        b"<html>",
+        b"HTTP/1.1 OK\r\n\r\n",
+        b"HTTP/1.1 000 x",
+        b"HTTPS page 200 x",
+        b"HTTP/1.1 2000 x",
+        b"HTTP/1.1 200 OK\r\nA" * 50_000,
+    ],
 )
 def test_what_is_no_http_response_is_told(block):
     with pytest.raises(NotHttp):
