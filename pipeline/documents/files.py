@@ -11,8 +11,8 @@ from pipeline.documents.extract import PageAt
 from pipeline.lines import Lines
 from pipeline.pages.capture import Capture, capture_of
 from pipeline.pages.choose import is_page
-from pipeline.pages.frames import Range
-from pipeline.pages.warc import Response, records
+from pipeline.pages.frames import Range, archive_kind
+from pipeline.pages.warc import Response, page_records
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.rows import json_rows
@@ -42,14 +42,20 @@ class _Line(msgspec.Struct):
 
 
 def kind_of(path: Path) -> str:
-    """warc, html or lines, by the file's name; "" for any other."""
+    """warc, html or lines; "" for any other.
+
+    A WARC file is known by its first bytes, whatever its name; all others by the name's ending, but
+    an archive of another kind without one is "warc" too, where it is refused with what to do.
+    """
+    archive = archive_kind(path) if path.is_file() else ""
     name = path.name.lower()
-    return next((kind for kind, endings in ENDINGS.items() if name.endswith(endings)), "")
+    by_name = next((kind for kind, endings in ENDINGS.items() if name.endswith(endings)), "")
+    return "warc" if archive == "warc" or (archive and not by_name) else by_name
 
 
 def warc_pages(path: Path, part: Range, *, accept_torn: bool) -> Iterator[FilePage]:
     """The records of a range of a WARC file; a worker reads the pages themselves."""
-    for record in records(path, part, accept_torn=accept_torn):
+    for record in page_records(path, part, accept_torn=accept_torn):
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
         capture = capture_of(record, path.name)
         if drop := _no_page(capture):

@@ -36,6 +36,15 @@ ZSTD_DICTIONARY_BYTES_MAX = 16 << 20  # packed or not; Archive Team's have about
 DICTIONARIES_KEPT = 4  # of the files that a process reads in turn
 NUMBER_DIGITS_MAX = 18  # fits 64 bits; Python refuses to read a number of 4,300 digits at all
 START = b"WARC/"
+_RECOMPRESS = "`warcio recompress OLD NEW.warc.gz` makes a WARC file of it"
+_PACK_ANEW = f"Unpack it, or read it as .gz: {_RECOMPRESS}"
+# First bytes of files that people take for WARC, what they are, what to do.
+_OTHER_KINDS = (
+    (b"PK", "a zip file", "If it is a WACZ, unzip it: the WARC files lie in its folder archive/"),
+    (b"filedesc", "an ARC file", _RECOMPRESS),
+    (b"BZh", "packed with bzip2", _PACK_ANEW),
+    (b"\xfd7zXZ", "packed with xz", _PACK_ANEW),
+)
 _PLAIN_START = re.compile(rb"\n\r?\n(?=WARC/\d)")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"^content-length:[ \t]*(\d+)[ \t]*\r?$", re.I | re.M)
@@ -94,6 +103,7 @@ def frames(path: Path, part: Range | None = None, *, accept_torn: bool = False) 
     """
     with path.open("rb", buffering=BUFFER_BYTES) as file:
         form = _form_of(file, path)
+        _check_first(form, path)
         offset, end = (part.start, part.end) if part else (form.start, form.size)
         while offset < end:
             try:
@@ -120,6 +130,7 @@ def ranges(path: Path, range_bytes: int) -> list[Range]:
     """
     with path.open("rb", buffering=BUFFER_BYTES) as file:
         form = _form_of(file, path)
+        _check_first(form, path)
         if form.size - form.start <= range_bytes:
             return [Range(form.start, form.size)]
         if isinstance(form, _Plain):
@@ -129,6 +140,22 @@ def ranges(path: Path, range_bytes: int) -> list[Range]:
             cuts = [cut for border in borders if (cut := form.next_start(border))]
     starts = sorted({form.start, *cuts})
     return [Range(a, b) for a, b in zip(starts, [*starts[1:], form.size], strict=True)]
+
+
+def archive_kind(path: Path) -> str:
+    """ "warc", "other" for a web archive that `frames` refuses with what to do, "" for no archive.
+
+    By the first bytes: the name says nothing.
+    """
+    with path.open("rb", buffering=0) as file:
+        first = file.read(len(ZSTD_DICTIONARY) * 4)
+        if first.startswith(GZIP_MAGIC):
+            first = _gzip_start(first + file.read(GZIP_PROBE))
+        elif first.startswith(ZSTD_MAGIC):
+            first = _zstd_start(zstandard.ZstdDecompressor(), first + file.read(ZSTD_PROBE))
+    if first.startswith((START, ZSTD_DICTIONARY)):
+        return "warc"
+    return "other" if first.startswith((b"PK\3\4", b"filedesc:")) else ""
 
 
 def read_frame(path: Path, offset: int, length: int, bytes_max: int) -> bytes:
@@ -273,11 +300,29 @@ def _form_of(file: BinaryIO, path: Path) -> _Form:
         return _Packed(file, ZSTD_MAGIC, new, begin, ZSTD_BITE, ZSTD_PROBE, start, size)
     if magic.startswith(START):
         return _Plain(file, size)
-    raise InputError(
+    raise _no_warc(path, magic)
+
+
+def _check_first(form: _Form, path: Path) -> None:
+    """Raise InputError if a packed file holds no WARC records; a damaged first one may be."""
+    if isinstance(form, _Plain):
+        return
+    form.file.seek(form.start)
+    first = form.unpack_start(form.file.read(form.probe))
+    if not _starts(first) and form.next_start(form.start + 1) is None:
+        raise _no_warc(path, first)
+
+
+def _no_warc(path: Path, first: bytes) -> InputError:
+    """The error for a file that begins, when unpacked, with these bytes."""
+    for magic, kind, mend in _OTHER_KINDS:
+        if first.startswith(magic):
+            return InputError(path, "byte 0", f"this is {kind}, no WARC file", mend)
+    return InputError(
         path,
         "byte 0",
-        f"this is no WARC file: it starts with {magic!r}" if magic else "the file is empty",
-        "WARC 1.0 and 1.1 are read, plain, .gz (one member a record) or .zst; ARC is not",
+        f"this is no WARC file: it starts with {first[:8]!r}" if first else "the file is empty",
+        "WARC 1.0 and 1.1 are read, plain, .gz (one member a record) or .zst",
     )
 
 

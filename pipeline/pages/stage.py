@@ -42,7 +42,7 @@ from pipeline.engine.stage import (
 from pipeline.pages.capture import Capture, capture_of, is_by_id
 from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges
-from pipeline.pages.warc import records
+from pipeline.pages.warc import page_records
 from pipeline.reasons import Reason
 from pipeline.records import CAPTURE, PAGE, Drop
 from pipeline.settings import PagesSettings
@@ -141,7 +141,8 @@ class Index:
         """Every record is a row, or dropped as not_a_page or unreadable; a torn end is noted."""
         warc, stretch = part.source["warc"], Range(part.source["start"], part.source["end"])
         for batch in _batches(
-            records(Path(part.source["path"]), stretch, accept_torn=self.accept_torn), BATCH_ROWS
+            page_records(Path(part.source["path"]), stretch, accept_torn=self.accept_torn),
+            BATCH_ROWS,
         ):
             captures = []
             for record in batch:

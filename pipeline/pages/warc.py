@@ -17,6 +17,9 @@ _STATUS_LINE = re.compile(
 # A record's block ends with two line ends; some writers add one or two more.
 _PADDING_BYTES = 16
 
+# So many records of a WET or WAT file, and no others among them, tell what it is.
+DERIVED_RECORDS = 8
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -82,6 +85,29 @@ def records(
         yield _record(frame, path)
 
 
+def page_records(
+    path: Path, part: Range | None = None, *, accept_torn: bool = False
+) -> Iterator[Record]:
+    """The same, of a file that may hold pages: InputError if it is a WET or a WAT file."""
+    derived, told, others = 0, "", False
+    for record in records(path, part, accept_torn=accept_torn):
+        if kind := _derived_kind(record):
+            derived, told = derived + 1, kind
+        elif record.kind != "warcinfo":
+            others = True  # among pages they are records like all others
+        if derived == DERIVED_RECORDS and not others:
+            break
+        yield record
+    if derived and not others:
+        raise InputError(
+            path,
+            "byte 0",
+            f"this is a {told}",
+            "Use the WARC file that it was made from: Common Crawl has it under the same name in "
+            "/warc/, without .wet or .wat",
+        )
+
+
 def read_page(path: Path, offset: int, length: int, body_bytes_max: int) -> Response:
     """The HTTP response of the record at `offset`, its body at most `body_bytes_max` + 1 bytes.
 
@@ -144,6 +170,13 @@ def first_header(headers: Headers, name: str) -> str:
 def all_values(headers: Headers, name: str) -> str:
     """All values of a header, as one list; its name in lower case."""
     return ", ".join(value for key, value in headers if key.lower() == name)
+
+
+def _derived_kind(record: Record) -> str:
+    if record.kind == "conversion":
+        return "WET file: its records hold text, not pages"
+    is_wat = record.kind == "metadata" and record.block.startswith(b'{"Container"')
+    return "WAT file: its records tell of pages, in JSON" if is_wat else ""
 
 
 def _name_among(path: Path, rivals: list[Path]) -> str:

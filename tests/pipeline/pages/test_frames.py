@@ -129,8 +129,14 @@ def test_a_cut_file_is_never_taken_for_a_whole_one(maker, form):
     ("content", "problem"),
     [
         (b"", "the file is empty"),
-        (b"filedesc://x.arc 0.0.0.0 2005 text/plain 77", "this is no WARC file"),
-        (b"<html>", "this is no WARC file"),
+        (b"filedesc://x.arc 0.0.0.0 2005 text/plain 77", "an ARC file, no WARC file.*recompress"),
+        (gzip.compress(b"filedesc://x.arc 0.0.0.0 2005 text/plain 77"), "ARC.*recompress"),
+        (zstandard.compress(b"filedesc://x.arc 0.0.0.0 2005 text/plain 77"), "ARC.*recompress"),
+        (b"PK\3\4 and so on", "a zip file.*WACZ, unzip it.*archive/"),
+        (b"BZh9", "packed with bzip2.*recompress"),
+        (b"\xfd7zXZ\0", "packed with xz.*recompress"),
+        (b"<html>", "this is no WARC file: it starts with b'<html>'"),
+        (gzip.compress(b"<html>"), "this is no WARC file: it starts with b'<html>'"),
     ],
 )
 def test_what_is_no_warc_is_refused(tmp_path, content, problem):
@@ -138,6 +144,8 @@ def test_what_is_no_warc_is_refused(tmp_path, content, problem):
     path.write_bytes(content)
     with pytest.raises(InputError, match=problem):
         list(frames(path))
+    with pytest.raises(InputError, match=problem):
+        ranges(path, 10)
 
 
 def test_the_form_is_known_by_the_bytes_not_by_the_name(maker):

@@ -7,7 +7,9 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.pages.frames import HEAD_BYTES
 from pipeline.pages.warc import (
+    DERIVED_RECORDS,
     NotHttp,
+    page_records,
     parse_response,
     read_page,
     records,
@@ -117,6 +119,36 @@ def test_a_damaged_record_has_a_fault_and_the_next_one_is_read(maker, damage, fa
     found = list(records(maker.write([good, bad, good])))
     assert [bool(record.fault) for record in found] == [False, True, False]
     assert fault in found[1].fault
+
+
+def wet(maker, count):
+    return [maker.record("http://a.org/", b"text", kind="conversion")] * count
+
+
+def wat(maker, count):
+    return [maker.record("http://a.org/", b'{"Container":{}}', kind="metadata")] * count
+
+
+@pytest.mark.parametrize("kind", [wet, wat])
+@pytest.mark.parametrize("count", [1, DERIVED_RECORDS, 99])
+def test_a_file_of_texts_or_data_about_pages_is_refused_with_what_to_do(maker, kind, count):
+    info = maker.record("", b"software: x", kind="warcinfo")
+    path = maker.write([info, *kind(maker, count)])
+    name = kind.__name__.upper()
+    read = page_records(path)
+    with pytest.raises(InputError, match=f"made.warc.gz, byte 0: this is a {name} file.*WARC file"):
+        [next(read) for _ in range(count + 2)]
+    assert len(list(records(path))) == 1 + count
+
+
+def test_such_records_beside_pages_are_no_reason_to_refuse_the_file(maker):
+    page = maker.record("http://a.org/", maker.http())
+    for made in (
+        [page, *wet(maker, 99)],
+        [*wet(maker, 3), page, *wat(maker, 99)],
+        [maker.record("http://a.org/", b"fetchTimeMs: 7", kind="metadata")] * 20,
+    ):
+        assert len(list(page_records(maker.write(made)))) == len(made)
 
 
 def test_several_records_in_one_member_are_refused_with_advice(maker):
