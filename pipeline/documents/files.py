@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.documents.extract import PageAt
+from pipeline.errors import printable
 from pipeline.lines import Lines
 from pipeline.pages.capture import Capture, capture_of
 from pipeline.pages.choose import is_page
@@ -88,17 +89,18 @@ def html_pages(files: Iterable[tuple[str, Path]], body_bytes_max: int) -> Iterat
 
 def json_pages(path: Path, start: int, stop: int) -> Iterator[FilePage]:
     """The pages of the lines after the first `start`, up to line `stop`; blank lines are none."""
+    name = printable(path.name)
     with Lines(path) as lines:
         for place, row in json_rows(islice(enumerate(lines, 1), start, stop), _Line):
             number = place.removeprefix("line ")
             if isinstance(row, Drop):
-                why = Drop(row.reason, f"{path.name}, {place}: {row.detail}")
+                why = Drop(row.reason, f"{name}, {place}: {row.detail}")
                 yield FilePage(number, "", why)
                 continue
             url = row.url or ""
             id = url or number if row.id is None else str(row.id)
             if row.html is None:
-                why = Drop(Reason.TEXT_MISSING, f'{path.name}, {place}: it needs "html"')
+                why = Drop(Reason.TEXT_MISSING, f'{name}, {place}: it needs "html"')
                 yield FilePage(id, url, why)
             else:
                 body = row.html.encode("utf-8", "replace")

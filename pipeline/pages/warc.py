@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, printable
 from pipeline.pages.frames import HEAD_BYTES, START, Frame, Range, frames, read_frame, whole_number
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
@@ -183,7 +183,7 @@ def _name_among(path: Path, rivals: list[Path]) -> str:
     count = 1
     while sum(rival.parts[-count:] == path.parts[-count:] for rival in rivals) > 1:
         count += 1
-    return "/".join(path.parts[-count:])
+    return printable("/".join(path.parts[-count:]))
 
 
 def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:
