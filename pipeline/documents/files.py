@@ -13,7 +13,7 @@ from pipeline.lines import Lines
 from pipeline.pages.capture import Capture, capture_of
 from pipeline.pages.choose import is_page
 from pipeline.pages.frames import Range, archive_kind
-from pipeline.pages.warc import Response, page_records
+from pipeline.pages.warc import Response, checked, records
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.rows import json_rows
@@ -56,7 +56,7 @@ def kind_of(path: Path) -> str:
 
 def warc_pages(path: Path, part: Range, *, accept_torn: bool) -> Iterator[FilePage]:
     """The records of a range of a WARC file; a worker reads the pages themselves."""
-    for record in page_records(path, part, accept_torn=accept_torn):
+    for record in checked(records(path, part, accept_torn=accept_torn), path):
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
         capture = capture_of(record, path.name)
         if drop := _no_page(capture):

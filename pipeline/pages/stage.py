@@ -11,8 +11,7 @@
 
 Links are booked once when they set out and once when they end, so a walk that was lost or doubled
 on its way is noticed. A record that is `used` was one that a link's outcome rests on: its page,
-a redirect or revisit on the way, or the answer that was an error. `warcinfo` records are counted
-like all others (not_a_page).
+a redirect or revisit on the way, or the answer that was an error.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,7 +41,7 @@ from pipeline.engine.stage import (
 from pipeline.pages.capture import Capture, capture_of, is_by_id
 from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges
-from pipeline.pages.warc import page_records
+from pipeline.pages.warc import checked, records
 from pipeline.reasons import Reason
 from pipeline.records import CAPTURE, PAGE, Drop
 from pipeline.settings import PagesSettings
@@ -140,10 +139,9 @@ class Index:
     def __call__(self, part: Part, out: PartWriter) -> None:
         """Every record is a row, or dropped as not_a_page or unreadable; a torn end is noted."""
         warc, stretch = part.source["warc"], Range(part.source["start"], part.source["end"])
-        for batch in _batches(
-            page_records(Path(part.source["path"]), stretch, accept_torn=self.accept_torn),
-            BATCH_ROWS,
-        ):
+        path = Path(part.source["path"])
+        found = records(path, stretch, accept_torn=self.accept_torn)
+        for batch in _batches(checked(found, path), BATCH_ROWS):
             captures = []
             for record in batch:
                 out.heartbeat(f"byte {record.offset}")

@@ -85,12 +85,10 @@ def records(
         yield _record(frame, path)
 
 
-def page_records(
-    path: Path, part: Range | None = None, *, accept_torn: bool = False
-) -> Iterator[Record]:
-    """The same, of a file that may hold pages: InputError if it is a WET or a WAT file."""
+def checked(found: Iterable[Record], path: Path) -> Iterator[Record]:
+    """These records of a file that should hold pages: InputError if it is a WET or a WAT file."""
     derived, told, others = 0, "", False
-    for record in records(path, part, accept_torn=accept_torn):
+    for record in found:
         if kind := _derived_kind(record):
             derived, told = derived + 1, kind
         elif record.kind != "warcinfo":

@@ -306,7 +306,11 @@ def test_an_output_whose_name_is_no_text_is_refused_before_any_work(tmp_path, ca
     ("name", "content", "said"),
     [
         ("x.wacz", b"PK\3\4", "unzip it: the WARC files lie in its folder archive/"),
-        ("x.arc.gz", gzip.compress(b"filedesc://x 0"), "`warcio recompress OLD NEW.warc.gz`"),
+        (
+            "x.arc.gz",
+            gzip.compress(b"filedesc://x 0", mtime=0),
+            "`warcio recompress OLD NEW.warc.gz`",
+        ),
         ("x.warc.wet.gz", b"conversion", "a WET file: its records hold text, not pages. Use the"),
         ("x.wat.gz", b"metadata", "a WAT file: its records tell of pages, in JSON. Use the"),
     ],

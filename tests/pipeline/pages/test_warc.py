@@ -9,7 +9,7 @@ from pipeline.pages.frames import HEAD_BYTES
 from pipeline.pages.warc import (
     DERIVED_RECORDS,
     NotHttp,
-    page_records,
+    checked,
     parse_response,
     read_page,
     records,
@@ -135,7 +135,7 @@ def test_a_file_of_texts_or_data_about_pages_is_refused_with_what_to_do(maker, k
     info = maker.record("", b"software: x", kind="warcinfo")
     path = maker.write([info, *kind(maker, count)])
     name = kind.__name__.upper()
-    read = page_records(path)
+    read = checked(records(path), path)
     with pytest.raises(InputError, match=f"made.warc.gz, byte 0: this is a {name} file.*WARC file"):
         [next(read) for _ in range(count + 2)]
     assert len(list(records(path))) == 1 + count
@@ -148,7 +148,8 @@ def test_such_records_beside_pages_are_no_reason_to_refuse_the_file(maker):
         [*wet(maker, 3), page, *wat(maker, 99)],
         [maker.record("http://a.org/", b"fetchTimeMs: 7", kind="metadata")] * 20,
     ):
-        assert len(list(page_records(maker.write(made)))) == len(made)
+        path = maker.write(made)
+        assert len(list(checked(records(path), path))) == len(made)
 
 
 def test_several_records_in_one_member_are_refused_with_advice(maker):
