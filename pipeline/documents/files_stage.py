@@ -51,7 +51,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=1,
+        version=2,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={**versions(), "can_ada": version("can_ada")},  # it shapes the URLs
         plan=partial(_plan, tuple(paths), pages.range_bytes, digest, beat),

@@ -41,7 +41,7 @@ def documents_stage(
     """
     step = Step(
         name="extract",
-        version=1,
+        version=2,
         settings=rules,
         versions=versions(),
         inputs=("pages",),
