@@ -55,15 +55,14 @@ class Reason(StrEnum):
     REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are too many."
     STATUS_ERROR = "status_error", "The server answered with an error status."
     REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
-    # pages: one WARC record each; the last three are also outcomes of links
+    # pages: one WARC record each; the last two are also outcomes of links
     OTHER_CAPTURE = (
         "other_capture",
         "Another capture of this URL was better, or nearer in time.",
     )
     NOT_LINKED = "not_linked", "No kept link leads to this record."
     NOT_A_PAGE = "not_a_page", "The record is not a web page (request, metadata, image, PDF)."
-    SEGMENTED = "segmented", "The record holds one piece of a page, whose rest lies in others."
-    UNREADABLE = "unreadable", "The record is damaged or not decodable as HTTP."
+    UNREADABLE = "unreadable", "The record is damaged, one piece of several, or not HTTP."
 
     # documents: one page each
     PAGE_EMPTY = "page_empty", "The response has no body."

@@ -166,7 +166,7 @@ def _response(record: Record) -> tuple[Response, str, str]:
         if mime not in PAGE_TYPES:
             return response, Reason.NOT_A_PAGE.value, mime
         if segment := record.headers.get("warc-segment-number"):
-            return response, Reason.SEGMENTED.value, f"it is segment {segment}"
+            return response, Reason.UNREADABLE.value, f"it is segment {segment} of a page"
     return response, "", ""
 
 

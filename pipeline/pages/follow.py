@@ -42,7 +42,7 @@ def look_up(walk: Row, captures: Sequence[Capture], hops_max: int) -> Iterator[R
 
     `captures` are all those of the URL it has come to. The outcome is "captured", or one of the
     reasons not_captured, redirect_lost, redirect_loop, status_error, revisit_lost, not_a_page,
-    segmented, unreadable.
+    unreadable.
     """
     digest, record_id = walk["payload_digest"] or "", walk["refers_to"] or ""
     hint_s = walk["capture_hint_s"]

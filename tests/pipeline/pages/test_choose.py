@@ -56,11 +56,11 @@ def test_a_whole_page_then_a_cut_one_then_a_redirect_then_an_empty_one_then_an_e
         capture(offset=3, body="cut"),
         capture(offset=4, kind="redirect", status=301, target_key="b.org/"),
         capture(offset=5, body="none"),
-        capture(offset=6, fault="segmented", detail="it is segment 1"),
+        capture(offset=6, fault="unreadable", detail="it is segment 1"),
     ]
     chosen = [choose(made[first:], Search(POST)).capture.offset for first in range(len(made))]
     assert chosen == [1, 2, 3, 4, 5, 6]
-    assert choose(made[5:], Search(POST)).reason is Reason.SEGMENTED
+    assert choose(made[5:], Search(POST)).reason is Reason.UNREADABLE
 
 
 def test_of_the_originals_of_a_revisit_a_whole_one_is_taken(capture):
