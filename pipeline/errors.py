@@ -10,8 +10,14 @@
 A bad *row* is never an error: it becomes a counted drop with a reason (see `reasons.py`).
 """
 
+import os
 import signal
 from pathlib import Path
+
+
+def printable(path: Path | str) -> str:
+    r"""The path as text to print, hash and store: a byte that is not UTF-8 is written as \xff."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class WebtextError(Exception):
@@ -30,7 +36,7 @@ class InputError(WebtextError):
     """An input file is broken. `place` says where ("byte 10240", "line 3"), `mend` what to do."""
 
     def __init__(self, path: Path | str, place: str, problem: str, mend: str) -> None:
-        self.path, self.place, self.problem, self.mend = str(path), place, problem, mend
+        self.path, self.place, self.problem, self.mend = printable(path), place, problem, mend
         super().__init__(path, place, problem, mend)
 
     def __str__(self) -> str:

@@ -67,7 +67,7 @@ class Reason(StrEnum):
     )
     NOT_LINKED = "not_linked", "No kept link leads to this record."
     NOT_A_PAGE = "not_a_page", "The record is not a web page (request, metadata, image, PDF)."
-    UNREADABLE = "unreadable", "The record is damaged or not decodable as HTTP."
+    UNREADABLE = "unreadable", "The record is damaged, one piece of several, or not HTTP."
 
     # documents: one page each
     PAGE_EMPTY = "page_empty", "The response has no body."

@@ -48,7 +48,7 @@ CAPTURE = pa.schema(
         ("record_id", pa.string()),
         ("key", pa.string()),  # canonical key of the target URI
         ("url", pa.string()),
-        ("kind", pa.string()),  # response, revisit, redirect, other
+        ("kind", pa.string()),  # response, revisit, redirect (by status, or a page's own refresh)
         ("warc", pa.string()),  # the file's name; pages.warc.warc_names tells its path
         ("offset", pa.int64()),
         ("length", pa.int64()),  # compressed bytes
@@ -56,10 +56,14 @@ CAPTURE = pa.schema(
         ("mime", pa.string()),
         ("captured_s", pa.int64()),
         ("payload_digest", pa.string()),
-        ("target_key", pa.string()),  # redirect: key of Location; revisit: key referred to
+        ("target_key", pa.string()),  # redirect: key it leads to; revisit: key referred to
         ("target_url", pa.string()),
         ("fault", pa.string()),  # "", or the reason why the record cannot be a page
         ("detail", pa.string()),  # of the fault
+        # Of a page: "cut" short, "none" (empty or undecodable), "all" (a 206 that holds
+        # everything); else "".
+        ("body", pa.string()),
+        ("refers_to", pa.string()),  # revisit: id of the record that it repeats, where told
     ]
 )
 

@@ -159,11 +159,6 @@ def whole_number(value: Any) -> int | None:
         return None
 
 
-def file_name(name: str) -> str:
-    """A file's name as UTF-8 can hold it, whatever bytes it has."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _documents(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
     number = 0
     with Lines(path) as file:

@@ -3,6 +3,7 @@
 Every stage is resumed where it stopped; what is up to date is not touched.
 """
 
+import glob
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -110,7 +111,10 @@ def find_inputs(patterns: Iterable[str], base: Path, key: str) -> list[Path]:
     found: list[Path] = []
     for pattern in patterns:
         path = base.absolute() / pattern
-        matches = sorted(p for p in Path(path.anchor).glob(str(path)[1:]) if p.is_file())
+        # A name that is there is no pattern, and neither is the folder that it is relative to.
+        escaped = str(Path(glob.escape(str(base.absolute()))) / pattern)
+        found_here = [path] if path.is_file() else Path(path.anchor).glob(escaped[1:])
+        matches = sorted(p for p in found_here if p.is_file())
         if not matches:
             raise SettingsError(f"{key}: no file matches {pattern} (relative to {base.absolute()})")
         found += matches

@@ -8,6 +8,7 @@ Exit codes: 0 done; 1 failed; 2 usage or settings; 3 finished, but a quality gat
 Ctrl-C, 75 after SIGTERM or `train --stop-after`: both go on (`train` with --resume).
 """
 
+import io
 import os
 import re
 import signal
@@ -95,6 +96,8 @@ def split_overrides(tokens: Sequence[str]) -> tuple[list[str], dict[str, str]]:
 
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: names that are not UTF-8
     try:
         _check_packages()
         with _terminating():

@@ -81,8 +81,8 @@ def _check_names(inputs: Sequence[Path], out: Path) -> None:
         if not path.is_file():
             raise InputError(path, "", "there is no such file", "Name WARC, HTML or JSONL files.")
         if not kind_of(path):
-            mend = "Use .warc(.gz, .zst), .html or .jsonl(.gz, .zst)."
-            raise InputError(path, "", "its name has no known ending", mend)
+            mend = "Use a WARC file, .html or .jsonl(.gz, .zst)."
+            raise InputError(path, "", "it is no WARC file and its name has no known ending", mend)
         if out.exists() and out.samefile(path):
             raise SettingsError(f"--out {out} is an input too; give it another name")
     if not out.name.endswith((*ENDINGS["lines"], ".parquet")):

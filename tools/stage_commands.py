@@ -43,7 +43,7 @@ def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:
     Parameters
     ----------
     inputs
-        .warc, .warc.gz, .warc.zst; .html, .htm; .jsonl(.gz, .zst) with `url` and `html`.
+        WARC files, by their content; .html, .htm; .jsonl(.gz, .zst) with `url` and `html`.
     out
         documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl. Until both
         are there, what is done is kept in .OUT.work beside them. The counts are printed as JSON:

@@ -20,11 +20,11 @@ from pipeline.corpus.decide import decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash
 from pipeline.corpus.near import Beat
 from pipeline.corpus.sketches import SketchWriter
-from pipeline.errors import InputError
+from pipeline.errors import InputError, printable
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.settings import CorpusSettings, DocumentsSettings, TextsSettings
-from pipeline.texts import Found, Odd, Row, fallen, file_name, read_texts, told, whole_number
+from pipeline.texts import Found, Odd, Row, fallen, read_texts, told, whole_number
 
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20  # sketches of so many characters take some 100 MB
@@ -68,7 +68,7 @@ def dedup(
     beside `out` take about 1.3 times the text's size. Raises InputError as `read_texts` does, and
     for an id that stands twice.
     """
-    name, odd = file_name(source.name), Odd()
+    name, odd = printable(source.name), Odd()
     with TemporaryDirectory(dir=out.absolute().parent, prefix=".dedup-") as folder:
         sketches = Path(folder) / "sketches.arrow"
         rows = _Rows()

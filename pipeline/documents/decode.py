@@ -1,9 +1,11 @@
 """A response's body as the bytes of a file: transfer and content encodings undone, under a cap.
 
 Servers say one thing and send another, and archives undo an encoding and keep its header. So a
-header is a hint: where the bytes do not decode and are markup as they stand, they are taken as
-they stand. A body that ends too early gives what came before its end. Nothing is ever inflated
-past the cap: a bomb stops at the first byte above it.
+header is a hint: bytes that are markup as they stand are taken as they stand, and bytes that show
+another encoding than the header names, or one that it does not name, are decoded by that. They
+show it by their first bytes (gzip, zstd, zlib), by chunk sizes that fit, or by giving markup. A
+body that ends too early gives what came before its end. Nothing is ever inflated past the cap: a
+bomb stops at the first byte above it.
 """
 
 import io
@@ -26,10 +28,15 @@ MARKUP_SEARCH_BYTES = 1024
 # pieces of this size, and no more than a piece is lost.
 STEP_BYTES = 1024
 GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+ZLIB_MAGIC = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})
 
-_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
-_END_OF_LINE = re.compile(rb"\r?\n")
+# Blank lines before a chunk's size, or before packed bytes, come from servers that end their
+# header twice.
+_CHUNK_SIZE = re.compile(rb"[\r\n]{0,8}[ \t]*0{0,16}([0-9a-fA-F]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
+_NEXT_CHUNK = re.compile(rb"\r?\n[0-9a-fA-F]{1,8}[ \t]*(?:;[^\n]*)?\r?\n")
 _TAG = re.compile(rb"<[a-zA-Z!?]")
+_CONTENT = re.compile(rb"[^ \t\r\n\0]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 # How files of other kinds begin. Only prefixes that no page starts with: "BM" (bitmap) and "MZ"
@@ -90,10 +97,6 @@ class _DamagedError(Exception):
     """Not one byte of the body decodes."""
 
 
-class _TooLargeError(Exception):
-    """The decoded body passed the cap."""
-
-
 def decode_body(
     body: bytes, *, transfer_encoding: str, content_encoding: str, bytes_max: int
 ) -> bytes | Drop:
@@ -103,27 +106,60 @@ def decode_body(
     PAGE_EMPTY, BODY_TOO_LARGE, BODY_UNDECODABLE (nothing decodes, or an unknown encoding, and the
     bytes are no markup).
     """
-    layers = [*_labels(content_encoding), *_labels(transfer_encoding)]
-    if len(layers) > ENCODINGS_MAX:
-        return Drop(Reason.BODY_UNDECODABLE, f"{len(layers)} encodings in a row")
-    for label in reversed(layers):
-        if len(body) > bytes_max:
-            return Drop(Reason.BODY_TOO_LARGE, f"{len(body)} bytes of {label}")
-        if label != "chunked" and _is_markup(body):
-            continue  # asked before: brotli and raw deflate make something of almost any bytes
-        try:
-            body = _undo(label, body, bytes_max)
-        except _TooLargeError:
-            return Drop(Reason.BODY_TOO_LARGE, f"over {bytes_max} bytes after {label}")
-        except _DamagedError:
-            # Archives undo the chunks and keep the header, also over bodies that are still gzip.
-            if label != "chunked" and not _is_markup(body):
-                return Drop(Reason.BODY_UNDECODABLE, label)
     if len(body) > bytes_max:
         return Drop(Reason.BODY_TOO_LARGE, f"{len(body)} bytes")
-    if not body.strip(b" \t\r\n\0"):
-        return Drop(Reason.PAGE_EMPTY)
+    decoded = _decoded_body(body, transfer_encoding, content_encoding, bytes_max, cut=False)
+    if isinstance(decoded, Drop):
+        return decoded
+    if len(decoded) > bytes_max:
+        return Drop(Reason.BODY_TOO_LARGE, f"over {bytes_max} bytes when decoded")
+    return decoded if _has_content(decoded) else Drop(Reason.PAGE_EMPTY)
+
+
+def first_bytes(
+    body: bytes, *, transfer_encoding: str, content_encoding: str, count: int
+) -> bytes | Drop:
+    """The first `count` bytes of what `decode_body` would give; no more than that is unpacked.
+
+    `body` may be the beginning of a longer one. Drops: PAGE_EMPTY, BODY_UNDECODABLE.
+    """
+    # Not less than this: what is packed twice needs the inner beginning.
+    bytes_max = max(count, 16 * STEP_BYTES)
+    decoded = _decoded_body(body, transfer_encoding, content_encoding, bytes_max, cut=True)
+    if isinstance(decoded, Drop):
+        return decoded
+    return decoded[:count] if _has_content(decoded) else Drop(Reason.PAGE_EMPTY)
+
+
+def _decoded_body(
+    body: bytes, transfer_encoding: str, content_encoding: str, bytes_max: int, *, cut: bool
+) -> bytes | Drop:
+    """The body decoded; each encoding stops at the first byte above `bytes_max`.
+
+    With `cut` the next one goes on with what there is; else the body is given back as too large.
+    """
+    transfer, content = _labels(transfer_encoding), _labels(content_encoding)
+    if len(transfer) + len(content) > ENCODINGS_MAX:
+        return Drop(Reason.BODY_UNDECODABLE, f"{len(transfer) + len(content)} encodings in a row")
+    for label in (*reversed(transfer), "chunked, unsaid", *reversed(content)):
+        try:
+            body = _undo(label, body, bytes_max)
+        except _DamagedError:
+            return Drop(Reason.BODY_UNDECODABLE, label)
+        if len(body) > bytes_max and not cut:
+            return body
+    for _ in range(ENCODINGS_MAX):
+        if not _may_be_packed(body) or (len(body) > bytes_max and not cut):
+            break
+        try:
+            body = _unpack("", body, bytes_max)
+        except _DamagedError:  # another kind of file
+            break
     return body
+
+
+def _has_content(body: bytes) -> bool:
+    return _CONTENT.search(body) is not None
 
 
 def file_kind(body: bytes) -> str:
@@ -143,7 +179,7 @@ def file_kind(body: bytes) -> str:
 
 
 def _labels(header: str) -> list[str]:
-    labels = (label.strip().lower() for label in header.split(","))
+    labels = (label.partition(";")[0].strip(" \t\"'").lower() for label in header.split(","))
     return [label for label in labels if label not in ("", "identity", "none")]
 
 
@@ -153,17 +189,65 @@ def _is_markup(body: bytes) -> bool:
     return _TAG.search(head) is not None and _CONTROL.search(head) is None
 
 
+def _may_be_packed(body: bytes) -> bool:
+    """Whether these bytes are neither text nor a file of a kind that no server packs pages in."""
+    is_text = _CONTROL.search(body[:MARKUP_SEARCH_BYTES]) is None
+    return not is_text and file_kind(body) in ("", "gzip", "zstd")
+
+
 def _undo(label: str, body: bytes, bytes_max: int) -> bytes:
-    undo = _DECODERS.get(label)
-    if undo is None:
+    """The body without this encoding; as it is where it does not have it."""
+    if label == "chunked, unsaid":
+        return _unchunk(body) if _is_surely_chunked(body) else body
+    if label == "chunked":
+        # Archives undo the chunks and keep the header, also over bodies that are still gzip.
+        return _unchunk(body) if _CHUNK_SIZE.match(body) else body
+    # Asked before: brotli and raw deflate make something of almost any bytes.
+    return body if _is_markup(body) else _unpack(label, body, bytes_max)
+
+
+def _unpack(label: str, body: bytes, bytes_max: int) -> bytes:
+    """The body unpacked by what its bytes show, or by the decoder of this name.
+
+    Where neither gives markup it is asked of those that cannot be told by first bytes. Without a
+    name only markup, or a known magic within, is believed.
+    """
+    packed = body.lstrip(b"\r\n")
+    shown = _shown_by(packed)
+    fallback: bytes | None = None
+    for name, data in ((shown, packed), (label, body), ("deflate", packed), ("br", packed)):
+        if name not in _DECODERS:
+            continue
+        try:
+            found = _DECODERS[name](data, bytes_max)
+        except _DamagedError:
+            continue
+        if _is_markup(found):
+            return found
+        sure = name == shown and (_shown_by(found) or (label and shown != "deflate"))
+        if fallback is None and (sure or name == label):
+            fallback = found
+    if fallback is None:
         raise _DamagedError
-    decoded = undo(body, bytes_max)
-    if len(decoded) > bytes_max:
-        raise _TooLargeError
-    return decoded
+    return fallback
 
 
-def _unchunk(body: bytes, bytes_max: int) -> bytes:
+def _shown_by(body: bytes) -> str:
+    """The encoding that the first bytes announce, or ""."""
+    if body.startswith(GZIP_MAGIC):
+        return "gzip"
+    if body.startswith(ZSTD_MAGIC):
+        return "zstd"
+    return "deflate" if body[:2] in ZLIB_MAGIC else ""
+
+
+def _is_surely_chunked(body: bytes) -> bool:
+    """Whether a first chunk is followed by the size of a second one."""
+    size = _CHUNK_SIZE.match(body)
+    return bool(size and _NEXT_CHUNK.match(body, size.end() + int(size[1], 16)))
+
+
+def _unchunk(body: bytes) -> bytes:
     pieces: list[bytes] = []
     at = 0
     while size := _CHUNK_SIZE.match(body, at):
@@ -171,10 +255,6 @@ def _unchunk(body: bytes, bytes_max: int) -> bytes:
         pieces.append(body[size.end() : at])
         if len(pieces[-1]) == 0:
             break
-        end_of_line = _END_OF_LINE.match(body, at)
-        at = end_of_line.end() if end_of_line else at
-    if not pieces:
-        raise _DamagedError
     return b"".join(pieces)
 
 
@@ -263,7 +343,6 @@ def _decoded(pieces: list[bytes]) -> bytes:
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
-    "chunked": _unchunk,
     "gzip": _gunzip,
     "x-gzip": _gunzip,
     "deflate": _undeflate,

@@ -14,6 +14,7 @@ from pipeline.documents.engines import ENGINES
 from pipeline.documents.language import classify, judge_language
 from pipeline.documents.metadata import page_date, page_title, read_meta
 from pipeline.errors import InputError
+from pipeline.pages.media import content_type
 from pipeline.pages.warc import Response, read_page
 from pipeline.reasons import Reason
 from pipeline.records import Drop
@@ -49,7 +50,7 @@ def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
         return body
     if kind := file_kind(body):
         return Drop(Reason.NOT_HTML, kind)
-    decoded = decode_text(body, response.header("content-type"))
+    decoded = decode_text(body, content_type(response.headers))
     if isinstance(decoded, Drop):
         return decoded
     if "<" not in decoded.html:

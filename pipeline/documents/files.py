@@ -9,14 +9,16 @@ from typing import Any
 import msgspec
 
 from pipeline.documents.extract import PageAt
+from pipeline.errors import printable
 from pipeline.lines import Lines
-from pipeline.pages.capture import PAGE_STATUSES, Capture, capture_of
-from pipeline.pages.frames import Range
-from pipeline.pages.warc import Response, records
+from pipeline.pages.capture import Capture, capture_of
+from pipeline.pages.choose import is_page
+from pipeline.pages.frames import Range, archive_kind
+from pipeline.pages.warc import Response, checked, records
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.rows import json_rows
-from pipeline.texts import file_name, given_id
+from pipeline.texts import given_id
 
 ENDINGS = {
     "warc": (".warc", ".warc.gz", ".warc.zst"),
@@ -43,14 +45,20 @@ class _Line(msgspec.Struct):
 
 
 def kind_of(path: Path) -> str:
-    """warc, html or lines, by the file's name; "" for any other."""
+    """warc, html or lines; "" for any other.
+
+    A WARC file is known by its first bytes, whatever its name; all others by the name's ending, but
+    an archive of another kind without one is "warc" too, where it is refused with what to do.
+    """
+    archive = archive_kind(path) if path.is_file() else ""
     name = path.name.lower()
-    return next((kind for kind, endings in ENDINGS.items() if name.endswith(endings)), "")
+    by_name = next((kind for kind, endings in ENDINGS.items() if name.endswith(endings)), "")
+    return "warc" if archive == "warc" or (archive and not by_name) else by_name
 
 
 def warc_pages(path: Path, part: Range, *, accept_torn: bool) -> Iterator[FilePage]:
     """The records of a range of a WARC file; a worker reads the pages themselves."""
-    for record in records(path, part, accept_torn=accept_torn):
+    for record in checked(records(path, part, accept_torn=accept_torn), path):
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
         capture = capture_of(record, path.name)
         if drop := _no_page(capture):
@@ -66,8 +74,9 @@ def _no_page(capture: Capture | Drop) -> Drop | None:
     if capture.fault:
         return Drop(Reason[capture.fault.upper()], capture.detail)
     if capture.kind != "response":
-        return Drop(Reason.NOT_A_PAGE, f"a {capture.kind}, status {capture.status}")
-    if capture.status not in PAGE_STATUSES:
+        to = f", to {capture.target_url}" if capture.target_url else ""
+        return Drop(Reason.NOT_A_PAGE, f"a {capture.kind}, status {capture.status}{to}")
+    if not is_page(capture):
         return Drop(Reason.STATUS_ERROR, f"status {capture.status}")
     return None
 
@@ -82,18 +91,19 @@ def html_pages(files: Iterable[tuple[str, Path]], body_bytes_max: int) -> Iterat
 
 def json_pages(path: Path, start: int, stop: int) -> Iterator[FilePage]:
     """The pages of the lines after the first `start`, up to line `stop`; blank lines are none."""
+    name = printable(path.name)
     with Lines(path) as lines:
         for place, row in json_rows(islice(enumerate(lines, 1), start, stop), _Line):
             given = given_id(row.id) if isinstance(row, _Line) else None
-            named = f"{file_name(path.name)}:{place.split()[1]}"
+            named = f"{name}:{place.split()[1]}"
             id = named if given is None else str(given)
             if isinstance(row, Drop):
-                why = Drop(row.reason, f"{path.name}, {place}: {row.detail}")
+                why = Drop(row.reason, f"{name}, {place}: {row.detail}")
                 yield FilePage(id, "", why)
                 continue
             url = row.url or ""
             if row.html is None:
-                why = Drop(Reason.TEXT_MISSING, f'{path.name}, {place}: it needs "html"')
+                why = Drop(Reason.TEXT_MISSING, f'{name}, {place}: it needs "html"')
                 yield FilePage(id, url, why)
             else:
                 body = row.html.encode("utf-8", "replace")

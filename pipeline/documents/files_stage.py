@@ -20,6 +20,7 @@ from pipeline.documents.files import FilePage, html_pages, json_pages, kind_of, 
 from pipeline.documents.stage import PAGES_PER_PART, Result, versions, write_results
 from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
+from pipeline.errors import printable
 from pipeline.lines import Lines
 from pipeline.pages.frames import Range, ranges
 from pipeline.records import DOCUMENT, Drop
@@ -76,10 +77,11 @@ def _plan(
         for path in group:
             cuts = _line_cuts(path, beat) if kind == "lines" else _byte_cuts(path, range_bytes)
             # The name is in the rows: where a line's drop says its place.
+            name = printable(path.name)
             pieces += [
                 (
-                    f"{path.name}, {kind} {start}",
-                    [path.name, digest(path), start, stop],
+                    f"{name}, {kind} {start}",
+                    [name, digest(path), start, stop],
                     {"kind": kind, "path": str(path.absolute()), "start": start, "stop": stop},
                 )
                 for start, stop in cuts
@@ -93,9 +95,9 @@ def _plan(
 def _groups(paths: list[Path], beat: Callable[[], None]) -> Iterator[Piece]:
     for first in range(0, len(paths), PAGES_PER_PART):
         group = paths[first : first + PAGES_PER_PART]
-        content = [[str(path), file_digest(path, beat)] for path in group]
-        files = [[str(path), str(path.absolute())] for path in group]
-        yield f"{group[0]} and on", content, {"kind": "html", "files": files}
+        content = [[printable(path), file_digest(path, beat)] for path in group]
+        files = [[printable(path), str(path.absolute())] for path in group]
+        yield f"{printable(group[0])} and on", content, {"kind": "html", "files": files}
 
 
 def _byte_cuts(path: Path, range_bytes: int) -> list[tuple[int, int]]:

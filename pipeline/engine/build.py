@@ -28,7 +28,7 @@ from pipeline.engine.progress import Log, Progress
 from pipeline.engine.stage import Output, Part, Stage
 from pipeline.engine.stage_run import StageRun
 from pipeline.engine.task import Task, pool_of
-from pipeline.errors import SettingsError, StageError
+from pipeline.errors import SettingsError, StageError, printable
 from pipeline.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class Build:
         quiet: bool = False,
     ) -> None:
         self.folder = folder.absolute()
+        if printable(self.folder) != str(self.folder):
+            raise SettingsError(
+                f"{printable(self.folder)} is no name in UTF-8, and Arrow writes to no other; "
+                "write to another folder or file"
+            )
         self.engine = engine or EngineSettings()
         self.redo = frozenset(redo)
         self.replay = frozenset(replay)

@@ -43,7 +43,8 @@ def hex_digest(value: int) -> str:
 def digest_of(value: Any) -> str:
     """Digest of plain data, dates and dataclasses included; dictionaries by sorted keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain)
-    return xxhash.xxh3_128_hexdigest(text.encode())
+    # A path that is not UTF-8 holds its bytes as halves of surrogate pairs.
+    return xxhash.xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 
 def file_digest(path: Path, beat: Callable[[], None] = lambda: None) -> str:

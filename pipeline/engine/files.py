@@ -10,7 +10,8 @@ def write_durably(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     try:
-        aside.write_text(text, encoding="utf-8")
+        # Paths that are not UTF-8 are written as the bytes that they are.
+        aside.write_text(text, encoding="utf-8", errors="surrogateescape")
         rename_durably(aside, path)
     except OSError:
         aside.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ from pipeline.engine.exchange import BucketWriter, Exchange
 from pipeline.engine.files import remove_tree, rename_durably, write_durably
 from pipeline.engine.ledger import Ledger, Ledgers
 from pipeline.engine.pool import Pool
-from pipeline.errors import WebtextError
+from pipeline.errors import WebtextError, printable
 from pipeline.reasons import FAULTS, Reason
 
 T = TypeVar("T")
@@ -55,6 +55,10 @@ class Part:
     label: str
     digest: str
     source: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """A label is written and printed, and a file's name may be no text."""
+        object.__setattr__(self, "label", printable(self.label))
 
 
 @dataclass(frozen=True)

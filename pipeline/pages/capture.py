@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urljoin
 
+from pipeline.documents.decode import first_bytes
 from pipeline.links.canonical import Canonical, canonical
 from pipeline.links.unwrap import unwrapper
-from pipeline.pages.warc import NotHttp, Record, Response, response_of
+from pipeline.pages.frames import whole_number
+from pipeline.pages.media import media_type
+from pipeline.pages.refresh import HEAD_BYTES, refresh_address
+from pipeline.pages.warc import NotHttp, Record, Response, all_values, response_of
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
-# 203 is a page that a proxy has passed on; 202 and 206 are no whole pages.
+# 203 is a page that a proxy has passed on; 202 is no page yet.
 PAGE_STATUSES = frozenset({200, 203})
+PARTIAL = 206  # a page where it holds everything, as some clients ask for "bytes 0-"
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 NOT_MODIFIED = 304
 # Where the type is missing or says nothing, the bytes decide (in `documents`), as in a browser.
@@ -27,6 +32,9 @@ PAGE_TYPES = frozenset(
         "*/*",
     }
 )
+# `Capture.body`: what is known of a body.
+ALL, CUT, NONE = "all", "cut", "none"
+_CONTENT_RANGE = re.compile(r"bytes\s+0-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
 # A WARC-Date has 14 digits; the standard allows fewer or a fraction (4.7), archives cut or pad.
 _DIGITS = re.compile(r"\D")
 _YEAR_MIN, _YEAR_MAX = 1990, 2100
@@ -51,6 +59,8 @@ class Capture:
     target_url: str
     fault: str
     detail: str
+    body: str = ""
+    refers_to: str = ""
 
     @property
     def place(self) -> tuple[str, int]:
@@ -74,17 +84,19 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
         reason = Reason.UNREADABLE if record.fault else Reason.NOT_A_PAGE
         return Drop(reason, f"{address or 'no target URI'}: {url.reason}")
     response, fault, detail = _response(record)
-    target = _target(record, response, address)
+    body, head = ("", b"") if fault else _body(record, response)
+    target = _target(record, response, address, head)
+    kind = _kind(record, response, url, target)
     return Capture(
         record_id=record.headers.get("warc-record-id", ""),
         key=url.key,
         url=url.url,
-        kind=_kind(record, response, target),
+        kind=kind,
         warc=warc,
         offset=record.offset,
         length=record.length,
         status=response.status,
-        mime=mime_of(response),
+        mime=media_type(response.headers)[0],
         captured_s=time_of(record.headers.get("warc-date", ""))
         if archived_s is None
         else archived_s,
@@ -93,7 +105,14 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
         target_url=target.url if target else "",
         fault=fault,
         detail=detail,
+        body=body,
+        refers_to=record.headers.get("warc-refers-to", "") if kind == "revisit" else "",
     )
+
+
+def is_by_id(capture: Capture) -> bool:
+    """Whether this is a revisit that names its original by record id, and not where it was."""
+    return capture.kind == "revisit" and bool(capture.refers_to) and not capture.target_key
 
 
 def page_url(address: str) -> tuple[Canonical | Drop, int | None]:
@@ -111,11 +130,6 @@ def page_url(address: str) -> tuple[Canonical | Drop, int | None]:
         return url, None
     within = canonical(inner.url)
     return (url, None) if isinstance(within, Drop) else (within, inner.capture_hint_s)
-
-
-def mime_of(response: Response) -> str:
-    """The media type in lower case, without parameters; "" where there is none."""
-    return response.header("Content-Type").partition(";")[0].strip().lower()
 
 
 def time_of(date: str) -> int | None:
@@ -147,28 +161,72 @@ def _response(record: Record) -> tuple[Response, str, str]:
         return _NO_RESPONSE, Reason.UNREADABLE.value, str(error)
     if record.kind == "revisit" and response.status == NOT_MODIFIED:
         return _NO_RESPONSE, "", ""
-    mime = mime_of(response)
-    if response.status in PAGE_STATUSES and mime not in PAGE_TYPES:
-        return response, Reason.NOT_A_PAGE.value, mime
+    if _says_page(response):
+        mime = media_type(response.headers)[0]
+        if mime not in PAGE_TYPES:
+            return response, Reason.NOT_A_PAGE.value, mime
+        if segment := record.headers.get("warc-segment-number"):
+            return response, Reason.UNREADABLE.value, f"it is segment {segment} of a page"
     return response, "", ""
 
 
-def _target(record: Record, response: Response, base: str) -> Canonical | None:
+def _says_page(response: Response) -> bool:
+    return response.status in PAGE_STATUSES or _is_all(response)
+
+
+def _is_all(response: Response) -> bool:
+    """Whether this is a 206 that holds everything."""
+    if response.status != PARTIAL:
+        return False
+    found = _CONTENT_RANGE.fullmatch(response.header("Content-Range").strip())
+    return found is not None and int(found[1]) + 1 == int(found[2])
+
+
+def _body(record: Record, response: Response) -> tuple[str, bytes]:
+    """What is known of a page's body, and how it begins; nothing of other records."""
+    if record.kind == "revisit" or not _says_page(response):
+        return "", b""
+    head = first_bytes(
+        response.body,
+        transfer_encoding=all_values(response.headers, "transfer-encoding"),
+        content_encoding=all_values(response.headers, "content-encoding"),
+        count=HEAD_BYTES,
+    )
+    if isinstance(head, Drop):
+        return NONE, b""
+    received = record.block_bytes - (len(record.block) - len(response.body))
+    # More than was promised is a body that the archive has unpacked.
+    promised = whole_number(response.header("Content-Length")) or 0
+    if record.headers.get("warc-truncated") or received < promised:
+        return CUT, head
+    return ALL if response.status == PARTIAL else "", head
+
+
+def _target(record: Record, response: Response, base: str, head: bytes) -> Canonical | None:
     """Where a redirect leads, or the URL of the capture that a revisit repeats."""
     if response.status in REDIRECT_STATUSES:
-        # Servers send UTF-8 here, which was read as Latin-1 like all headers.
-        address = response.header("Location").encode("latin-1").decode("utf-8", "replace")
+        address = _header_utf8(response, "Location")
         try:
             address = urljoin(base, address) if address else ""
         except ValueError:  # an unmatched bracket in the host
             return None
-    else:
+    elif record.kind == "revisit":
         address = record.headers.get("warc-refers-to-target-uri", "").strip("<> ")
+    else:
+        address = refresh_address(head, _header_utf8(response, "Refresh"), base) if head else ""
     target = page_url(address)[0] if address else None
     return None if isinstance(target, Drop) else target
 
 
-def _kind(record: Record, response: Response, target: Canonical | None) -> str:
+def _header_utf8(response: Response, name: str) -> str:
+    """Servers send UTF-8 in addresses, which was read as Latin-1 like all headers."""
+    return response.header(name).encode("latin-1").decode("utf-8", "replace")
+
+
+def _kind(record: Record, response: Response, url: Canonical, target: Canonical | None) -> str:
     if response.status in REDIRECT_STATUSES and target:
         return "redirect"
-    return "revisit" if record.kind == "revisit" else "response"
+    if record.kind == "revisit":
+        return "revisit"
+    # A page that leads to itself, as to be read anew, is a page.
+    return "redirect" if target and target.key != url.key else "response"

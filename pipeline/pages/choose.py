@@ -1,20 +1,23 @@
 """Which capture answers for a link, among all captures of one URL: the rules, and nothing else.
 
-A page is better than a redirect, a redirect better than an error. Of several that are equally good
-the one nearest after the post is taken, else the nearest before it: what the poster saw may have
-been gone a year later. A link that named a capture of web.archive.org gets the nearest to that one.
+A whole page is better than one that was cut, that than a redirect, a redirect better than a page
+without content, and that than an error. Of several that are equally good the one nearest after the
+post is taken, else the nearest before it: what the poster saw may have been gone a year later. A
+link that named a capture of web.archive.org gets the nearest to that one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.pages.capture import PAGE_STATUSES, Capture
+from pipeline.pages.capture import ALL, CUT, NONE, PAGE_STATUSES, PARTIAL, Capture
 from pipeline.reasons import Reason
 
 # How good a capture is. A redirect to the same key (http to https, a slash more) leads to another
 # of these captures, or to none.
-_PAGE, _ELSEWHERE, _NOTHING, _BACK_HERE = range(4)
+_WHOLE, _CUT, _ELSEWHERE, _EMPTY, _NOTHING, _BACK_HERE = range(6)
+_PAGES = {"": _WHOLE, ALL: _WHOLE, CUT: _CUT, NONE: _EMPTY}
+_Groups = dict[tuple[str, str], list[Capture]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,13 @@ class Search:
     """What is looked for among the captures of one URL.
 
     `time_s` is that of the first post, or, if `exact`, of the very capture that was linked.
-    `digest` (of a payload) asks for the original of a revisit.
+    `record_id` and `digest` (of a payload) ask for the original of a revisit, the first one before.
     """
 
     time_s: int | None
     exact: bool = False
     digest: str = ""
+    record_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +63,21 @@ Answer = Found | Elsewhere | Nothing
 
 def choose(captures: Sequence[Capture], search: Search) -> Answer:
     """The one answer of the captures of a URL; it does not depend on their order."""
-    if search.digest:
-        captures = [c for c in captures if c.payload_digest == search.digest and is_page(c)]
+    if search.digest or search.record_id:
+        may_be = [c for c in captures if is_page(c) or _leads_by_itself(c)]
+        captures = _repeated(_groups(may_be), search.record_id, search.digest)
         if not captures:
-            return Nothing(Reason.REVISIT_LOST, f"no capture with payload {search.digest}", None)
+            told = f"no capture with payload {search.digest or 'unknown'}"
+            return Nothing(Reason.REVISIT_LOST, told, None)
     if not captures:
         return Nothing(Reason.NOT_CAPTURED, "", None)
-    pages = [capture for capture in captures if is_page(capture)]
-    payloads = {page.payload_digest for page in pages}
+    pages = _groups(filter(is_page, captures))
     side: Literal["either", "after"] = "either" if search.exact else "after"
     goodness, chosen = min(
-        ((_goodness(capture, payloads), capture) for capture in captures),
+        ((_goodness(capture, pages), capture) for capture in captures),
         key=lambda one: (one[0], *_distance(one[1], search.time_s, side)),
     )
-    if goodness == _PAGE:
+    if goodness in _PAGES.values():
         return Found(chosen, chosen if is_page(chosen) else _original(chosen, pages))
     if goodness == _ELSEWHERE:
         return Elsewhere(chosen)
@@ -81,19 +86,33 @@ def choose(captures: Sequence[Capture], search: Search) -> Answer:
 
 def is_page(capture: Capture) -> bool:
     """Whether the record itself holds a page."""
-    return capture.kind == "response" and not capture.fault and capture.status in PAGE_STATUSES
+    return (
+        capture.kind == "response"
+        and not capture.fault
+        and (capture.status in PAGE_STATUSES or (capture.status == PARTIAL and capture.body == ALL))
+    )
 
 
-def _goodness(capture: Capture, payloads: set[str]) -> int:
-    """`payloads` are the digests of the pages among the captures."""
-    # A revisit that does not tell its payload repeats what its URL gave before.
-    told = capture.payload_digest
-    if is_page(capture) or (_may_be_page(capture) and (told in payloads if told else payloads)):
-        return _PAGE
-    if capture.kind == "redirect" and capture.target_key == capture.key:
-        return _BACK_HERE
-    leads = capture.kind == "redirect" or _may_be_page(capture)
-    return _ELSEWHERE if leads and capture.target_key not in ("", capture.key) else _NOTHING
+def _leads_by_itself(capture: Capture) -> bool:
+    """Whether this is a page that leads to another URL by a refresh."""
+    return capture.kind == "redirect" and capture.status in PAGE_STATUSES
+
+
+def _goodness(capture: Capture, pages: _Groups) -> int:
+    """`pages` are those among the captures."""
+    if is_page(capture):
+        return _PAGES[capture.body]
+    there = capture.target_key not in ("", capture.key)
+    if _may_be_page(capture):
+        # One that names a record at another URL, and no payload, repeats none of this URL.
+        named_there = there and capture.refers_to and not capture.payload_digest
+        found = _repeated(pages, capture.refers_to, capture.payload_digest)
+        if found and not (named_there and found[0].record_id != capture.refers_to):
+            return _PAGES[found[0].body]
+        return _ELSEWHERE if there else _NOTHING
+    if capture.kind == "redirect":
+        return _ELSEWHERE if there else _BACK_HERE if capture.target_key else _NOTHING
+    return _NOTHING
 
 
 def _may_be_page(capture: Capture) -> bool:
@@ -105,11 +124,30 @@ def _may_be_page(capture: Capture) -> bool:
     )
 
 
-def _original(revisit: Capture, pages: Sequence[Capture]) -> Capture:
-    """The page that a revisit repeats: the last before it with the same payload."""
-    told = revisit.payload_digest
-    same = [page for page in pages if not told or page.payload_digest == told]
-    return min(same, key=lambda page: _distance(page, revisit.captured_s, "before"))
+def _groups(pages: Iterable[Capture]) -> _Groups:
+    """Pages by record id, by payload, and all of them under ("", ""); whole ones first."""
+    groups: _Groups = {}
+    for page in sorted(pages, key=lambda page: _PAGES[page.body]):
+        for key in {("id", page.record_id), ("payload", page.payload_digest), ("", "")}:
+            groups.setdefault(key, []).append(page)
+    return groups
+
+
+def _repeated(pages: _Groups, record_id: str, digest: str) -> list[Capture]:
+    """What a revisit may repeat: the record that it names, else those with its payload.
+
+    One that does not tell its payload repeats what its URL gave before.
+    """
+    named = pages.get(("id", record_id), []) if record_id else []
+    return named or pages.get(("payload", digest) if digest else ("", ""), [])
+
+
+def _original(revisit: Capture, pages: _Groups) -> Capture:
+    """The page that a revisit repeats: a whole one if there is, the last before it."""
+    return min(
+        _repeated(pages, revisit.refers_to, revisit.payload_digest),
+        key=lambda page: (_PAGES[page.body], *_distance(page, revisit.captured_s, "before")),
+    )
 
 
 def _distance(

@@ -30,7 +30,8 @@ WALK = pa.schema(
         ("state", pa.string()),
         ("capture_hint_s", pa.int64()),
         ("trail", pa.list_(pa.string())),  # the keys that were looked up before
-        ("payload_digest", pa.string()),  # of the original that a revisit asks for, or ""
+        ("payload_digest", pa.string()),  # of the original that a revisit asks for, if one does
+        ("refers_to", pa.string()),  # its record id, where told
         ("detail", pa.string()),
     ]
 )
@@ -43,10 +44,10 @@ def look_up(walk: Row, captures: Sequence[Capture], hops_max: int) -> Iterator[R
     reasons not_captured, redirect_lost, redirect_loop, status_error, revisit_lost, not_a_page,
     unreadable.
     """
-    digest = walk["payload_digest"]
+    digest, record_id = walk["payload_digest"] or "", walk["refers_to"] or ""
     hint_s = walk["capture_hint_s"]
     time_s = walk["first_post_s"] if hint_s is None else hint_s
-    answer = choose(captures, Search(time_s, exact=hint_s is not None, digest=digest))
+    answer = choose(captures, Search(time_s, hint_s is not None, digest, record_id))
     used = _used(answer)
     # A walk that came here and used nothing was here all the same.
     for warc, offset in used or [("", -1)] * bool(captures):
@@ -60,6 +61,18 @@ def look_up(walk: Row, captures: Sequence[Capture], hops_max: int) -> Iterator[R
             yield _ended_without(walk, answer)
 
 
+def with_urls(captures: Sequence[Row]) -> Iterator[Row]:
+    """The revisits among these rows as if they had told the URL of the record that they name.
+
+    All have that id in `refers_to`, the records too. One that names no record here is left out.
+    """
+    # Records of one id are copies: the first stands for all.
+    named = {row["refers_to"]: row for row in reversed(captures) if row["kind"] != "revisit"}
+    for row in captures:
+        if row["kind"] == "revisit" and (record := named.get(row["refers_to"])):
+            yield {**row, "target_key": record["key"], "target_url": record["url"]}
+
+
 def _used(answer: Answer) -> list[tuple[str, int]]:
     if isinstance(answer, Found):
         return sorted({answer.capture.place, answer.page.place})
@@ -69,7 +82,8 @@ def _used(answer: Answer) -> list[tuple[str, int]]:
 def _ended_on_page(walk: Row, found: Found) -> Row:
     page = found.page
     # The original of a revisit at another URL: what was seen, and when, is the revisit's.
-    seen = {} if walk["payload_digest"] else _seen(found.capture)
+    asked = walk["payload_digest"] or walk["refers_to"]
+    seen = {} if asked else _seen(found.capture)
     return {
         **walk,
         **seen,
@@ -100,6 +114,7 @@ def _moved_on(walk: Row, capture: Capture, hops_max: int) -> Row:
         "hops": walk["hops"] + 1,
         "trail": trail,
         "payload_digest": capture.payload_digest if is_revisit else "",
+        "refers_to": capture.refers_to if is_revisit else "",
         "detail": there,
     }
 

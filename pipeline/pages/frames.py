@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -26,12 +26,25 @@ BUFFER_BYTES = 1 << 20
 # Packed bytes that are unpacked at once: zstd packs zeros 30,000 to 1, so it gets smaller bites.
 GZIP_BITE, ZSTD_BITE = 16 << 10, 4 << 10
 # A start is recognised from so many packed bytes: zstd gives nothing before a block of 128 kB ends.
+# No more than PROBE_BYTES are unpacked of them: zstd would make gigabytes of 192 kB of zeros.
 GZIP_PROBE, ZSTD_PROBE = 1 << 10, 192 << 10
+PROBE_BYTES = 256
 GZIP_MAGIC = b"\x1f\x8b\x08"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_DICTIONARY = b"\x5d\x2a\x4d\x18"  # a skippable frame; "WARC compression: Zstandard", 2.3
-ZSTD_DICTIONARY_BYTES_MAX = 64 << 20
+ZSTD_DICTIONARY_BYTES_MAX = 16 << 20  # packed or not; Archive Team's have about 1 MiB
+DICTIONARIES_KEPT = 4  # of the files that a process reads in turn
+NUMBER_DIGITS_MAX = 18  # fits 64 bits; Python refuses to read a number of 4,300 digits at all
 START = b"WARC/"
+_RECOMPRESS = "`warcio recompress OLD NEW.warc.gz` makes a WARC file of it"
+_PACK_ANEW = f"Unpack it, or read it as .gz: {_RECOMPRESS}"
+# First bytes of files that people take for WARC, what they are, what to do.
+_OTHER_KINDS = (
+    (b"PK", "a zip file", "If it is a WACZ, unzip it: the WARC files lie in its folder archive/"),
+    (b"filedesc", "an ARC file", _RECOMPRESS),
+    (b"BZh", "packed with bzip2", _PACK_ANEW),
+    (b"\xfd7zXZ", "packed with xz", _PACK_ANEW),
+)
 _PLAIN_START = re.compile(rb"\n\r?\n(?=WARC/\d)")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"^content-length:[ \t]*(\d+)[ \t]*\r?$", re.I | re.M)
@@ -67,6 +80,13 @@ class _BrokenFrame(Exception):  # noqa: N818 (never leaves this module)
         self.torn = torn  # the file ends within the record
 
 
+def whole_number(digits: str | bytes) -> int | None:
+    """The number that these ASCII digits write; None if they are none, or too many for any size."""
+    if not digits.isascii() or not digits.isdigit():
+        return None
+    return int(digits) if len(digits) <= NUMBER_DIGITS_MAX else None
+
+
 class _Decoder(Protocol):
     @property
     def eof(self) -> bool: ...
@@ -83,6 +103,7 @@ def frames(path: Path, part: Range | None = None, *, accept_torn: bool = False) 
     """
     with path.open("rb", buffering=BUFFER_BYTES) as file:
         form = _form_of(file, path)
+        _check_first(form, path)
         offset, end = (part.start, part.end) if part else (form.start, form.size)
         while offset < end:
             try:
@@ -109,6 +130,7 @@ def ranges(path: Path, range_bytes: int) -> list[Range]:
     """
     with path.open("rb", buffering=BUFFER_BYTES) as file:
         form = _form_of(file, path)
+        _check_first(form, path)
         if form.size - form.start <= range_bytes:
             return [Range(form.start, form.size)]
         if isinstance(form, _Plain):
@@ -118,6 +140,22 @@ def ranges(path: Path, range_bytes: int) -> list[Range]:
             cuts = [cut for border in borders if (cut := form.next_start(border))]
     starts = sorted({form.start, *cuts})
     return [Range(a, b) for a, b in zip(starts, [*starts[1:], form.size], strict=True)]
+
+
+def archive_kind(path: Path) -> str:
+    """ "warc", "other" for a web archive that `frames` refuses with what to do, "" for no archive.
+
+    By the first bytes: the name says nothing.
+    """
+    with path.open("rb", buffering=0) as file:
+        first = file.read(len(ZSTD_DICTIONARY) * 4)
+        if first.startswith(GZIP_MAGIC):
+            first = _gzip_start(first + file.read(GZIP_PROBE))
+        elif first.startswith(ZSTD_MAGIC):
+            first = _zstd_start(zstandard.ZstdDecompressor(), first + file.read(ZSTD_PROBE))
+    if first.startswith((START, ZSTD_DICTIONARY)):
+        return "warc"
+    return "other" if first.startswith((b"PK\3\4", b"filedesc:")) else ""
 
 
 def read_frame(path: Path, offset: int, length: int, bytes_max: int) -> bytes:
@@ -163,6 +201,7 @@ class _Packed:
     file: BinaryIO
     magic: bytes
     new_decoder: Callable[[], _Decoder]
+    unpack_start: Callable[[bytes], bytes]  # of packed bytes, at most PROBE_BYTES
     bite: int
     probe: int
     start: int
@@ -193,11 +232,7 @@ class _Packed:
         """Where the next record starts, at `offset` or after; None if there is none."""
         for found in _find(self.file, offset, re.compile(re.escape(self.magic))):
             self.file.seek(found)
-            try:
-                content = self.new_decoder().decompress(self.file.read(self.probe))
-            except (zlib.error, zstandard.ZstdError):
-                continue
-            if content.startswith(START):
+            if self.unpack_start(self.file.read(self.probe)).startswith(START):
                 return found
         return None
 
@@ -219,10 +254,13 @@ class _Plain:
             raise _BrokenFrame("no WARC record starts here")
         if not ends:
             raise _BrokenFrame("the WARC header has no end", torn=len(head) < keep)
-        length = _CONTENT_LENGTH.search(head, 0, ends.end())
-        if not length:
+        stated = _CONTENT_LENGTH.search(head, 0, ends.end())
+        if not stated:
             raise _BrokenFrame("the WARC header has no Content-Length")
-        end = offset + ends.end() + int(length[1])
+        length = whole_number(stated[1])
+        if length is None:
+            raise _BrokenFrame("it has no Content-Length that can be read")
+        end = offset + ends.end() + length
         if end > self.size:
             raise _BrokenFrame("its Content-Length leads past the end", torn=True)
         self.file.seek(end)
@@ -250,37 +288,84 @@ def _form_of(file: BinaryIO, path: Path) -> _Form:
     magic = file.read(8)
     if magic.startswith(GZIP_MAGIC):
         inflate = partial(zlib.decompressobj, wbits=31)
-        return _Packed(file, GZIP_MAGIC, inflate, GZIP_BITE, GZIP_PROBE, 0, size)
+        return _Packed(file, GZIP_MAGIC, inflate, _gzip_start, GZIP_BITE, GZIP_PROBE, 0, size)
     if magic.startswith((ZSTD_MAGIC, ZSTD_DICTIONARY)):
-        start, dictionary = _zstd_dictionary(file, path, magic)
+        start, dictionary = 0, None
+        if magic.startswith(ZSTD_DICTIONARY):
+            start = 8 + int.from_bytes(magic[4:8], "little")
+            dictionary = _zstd_dictionary(path, size, os.fstat(file.fileno()).st_mtime_ns)
         unpacker = zstandard.ZstdDecompressor(dict_data=dictionary)
-        return _Packed(file, ZSTD_MAGIC, unpacker.decompressobj, ZSTD_BITE, ZSTD_PROBE, start, size)
+        begin = partial(_zstd_start, unpacker)
+        new = unpacker.decompressobj
+        return _Packed(file, ZSTD_MAGIC, new, begin, ZSTD_BITE, ZSTD_PROBE, start, size)
     if magic.startswith(START):
         return _Plain(file, size)
-    raise InputError(
+    raise _no_warc(path, magic)
+
+
+def _check_first(form: _Form, path: Path) -> None:
+    """Raise InputError if a packed file holds no WARC records; a damaged first one may be."""
+    if isinstance(form, _Plain):
+        return
+    form.file.seek(form.start)
+    first = form.unpack_start(form.file.read(form.probe))
+    if not _starts(first) and form.next_start(form.start + 1) is None:
+        raise _no_warc(path, first)
+
+
+def _no_warc(path: Path, first: bytes) -> InputError:
+    """The error for a file that begins, when unpacked, with these bytes."""
+    for magic, kind, mend in _OTHER_KINDS:
+        if first.startswith(magic):
+            return InputError(path, "byte 0", f"this is {kind}, no WARC file", mend)
+    return InputError(
         path,
         "byte 0",
-        f"this is no WARC file: it starts with {magic!r}" if magic else "the file is empty",
-        "WARC 1.0 and 1.1 are read, plain, .gz (one member a record) or .zst; ARC is not",
+        f"this is no WARC file: it starts with {first[:8]!r}" if first else "the file is empty",
+        "WARC 1.0 and 1.1 are read, plain, .gz (one member a record) or .zst",
     )
 
 
-def _zstd_dictionary(
-    file: BinaryIO, path: Path, magic: bytes
-) -> tuple[int, zstandard.ZstdCompressionDict | None]:
-    """Where the first record starts, and the dictionary that lies before it, if one does."""
-    if not magic.startswith(ZSTD_DICTIONARY):
-        return 0, None
-    size = int.from_bytes(magic[4:8], "little")
-    data = file.read(size) if size <= ZSTD_DICTIONARY_BYTES_MAX else b""
+def _gzip_start(packed: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(packed, PROBE_BYTES)
+    except zlib.error:
+        return b""
+
+
+def _zstd_start(unpacker: zstandard.ZstdDecompressor, packed: bytes) -> bytes:
+    try:
+        with unpacker.stream_reader(io.BytesIO(packed)) as stream:
+            return stream.read(PROBE_BYTES)
+    except zstandard.ZstdError:
+        return b""
+
+
+@lru_cache(maxsize=DICTIONARIES_KEPT)
+def _zstd_dictionary(path: Path, size: int, mtime_ns: int) -> zstandard.ZstdCompressionDict:
+    """The dictionary before the first record; `size` and `mtime_ns` are of the file as it is now.
+
+    Unpacked once for all records that a process reads: it is in force for every one of them.
+    """
+    most = ZSTD_DICTIONARY_BYTES_MAX
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8)[4:], "little")
+        data = file.read(min(length, most + 1))
+    damaged = InputError(path, "byte 0", "its zstd dictionary is damaged", "Get the file again")
     try:
         if data.startswith(ZSTD_MAGIC):  # it may be packed itself
-            data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+            with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data)) as stream:
+                data = stream.read(most + 1)
+        if not data:
+            raise damaged
+        if len(data) > most:
+            told = f"its zstd dictionary has over {most >> 20} MiB, which no crawler writes"
+            raise InputError(path, "byte 0", told, "Leave this file out, or get it again")
+        dictionary = zstandard.ZstdCompressionDict(data)
+        zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
     except zstandard.ZstdError:
-        data = b""
-    if not data:
-        raise InputError(path, "byte 0", "its zstd dictionary is damaged", "Get the file again")
-    return 8 + size, zstandard.ZstdCompressionDict(data)
+        raise damaged from None
+    return dictionary
 
 
 def _starts(data: bytes) -> bool:

@@ -1,6 +1,8 @@
 """The stage `pages`: every kept link gets one outcome, every WARC record too.
 
     index      WARC -> captures                    kept: a changed rule reads no WARC again
+    named      captures -> by record id            only what a revisit names by that alone
+    refers     revisits and captures, by id        such revisits with the URL that they repeat
     wanted     links -> open walks
     follow_0   walks and captures, by key          the link's own URL
     follow_1 … walks and captures, by key          one redirect each, up to hops_max
@@ -9,8 +11,7 @@
 
 Links are booked once when they set out and once when they end, so a walk that was lost or doubled
 on its way is noticed. A record that is `used` was one that a link's outcome rests on: its page,
-a redirect or revisit on the way, or the answer that was an error. `warcinfo` records are counted
-like all others (not_a_page).
+a redirect or revisit on the way, or the answer that was an error.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,16 +38,18 @@ from pipeline.engine.stage import (
     Step,
     one_part_each,
 )
-from pipeline.pages.capture import Capture, capture_of
-from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up
+from pipeline.pages.capture import Capture, capture_of, is_by_id
+from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges
-from pipeline.pages.warc import records
+from pipeline.pages.warc import checked, records
 from pipeline.reasons import Reason
 from pipeline.records import CAPTURE, PAGE, Drop
 from pipeline.settings import PagesSettings
 
 BATCH_ROWS = 5_000
 BY_KEY = Exchange("key")
+BY_NAME = Exchange("refers_to")
+BY_ID = "by_id"  # a part's note: it has a revisit that names its original by record id alone
 USED = pa.schema([("warc", pa.string()), ("offset", pa.int64())])
 _T = TypeVar("_T")
 
@@ -62,9 +65,9 @@ def pages_stage(
     follow_steps = tuple(
         ReduceStep(
             name=name,
-            version=1,
+            version=2,
             settings={"hops_max": rules.hops_max},
-            inputs=(before, "index"),
+            inputs=(before, "index", "refers"),
             key="key",
             reduce=Follow(before, rules.hops_max),
             schema=WALK,
@@ -77,6 +80,8 @@ def pages_stage(
         "links",
         (
             _index_step(rules, warcs, file_digest),
+            _named_step(),
+            _refers_step(),
             _wanted_step(),
             *follow_steps,
             _records_step(follow),
@@ -101,7 +106,7 @@ def _index_step(
 ) -> Step:
     return Step(
         name="index",
-        version=1,
+        version=2,
         settings={"accept_torn": rules.accept_torn},
         versions={"can_ada": version("can_ada")},  # it shapes the keys
         plan=partial(_plan_index, warcs, rules.range_bytes, file_digest),
@@ -134,9 +139,9 @@ class Index:
     def __call__(self, part: Part, out: PartWriter) -> None:
         """Every record is a row, or dropped as not_a_page or unreadable; a torn end is noted."""
         warc, stretch = part.source["warc"], Range(part.source["start"], part.source["end"])
-        for batch in _batches(
-            records(Path(part.source["path"]), stretch, accept_torn=self.accept_torn), BATCH_ROWS
-        ):
+        path = Path(part.source["path"])
+        found = records(path, stretch, accept_torn=self.accept_torn)
+        for batch in _batches(checked(found, path), BATCH_ROWS):
             captures = []
             for record in batch:
                 out.heartbeat(f"byte {record.offset}")
@@ -151,16 +156,69 @@ class Index:
                         url=record.headers.get("warc-target-uri", ""),
                         detail=f"{warc}, byte {record.offset}: {capture.detail}",
                     )
-                else:
-                    captures.append({name: getattr(capture, name) for name in CAPTURE.names})
+                    continue
+                if is_by_id(capture):
+                    out.note(BY_ID, True)
+                captures.append({name: getattr(capture, name) for name in CAPTURE.names})
             out.write_rows(captures)
             out.book("records", rows_in=len(batch), rows_out=len(captures))
+
+
+def _named_step() -> Step:
+    return Step(
+        name="named",
+        version=1,
+        inputs=("index",),
+        feeds=(),
+        plan=_plan_named,
+        work=named,
+        schema=CAPTURE,
+        exchange=BY_NAME,
+    )
+
+
+def _plan_named(inputs: Inputs) -> list[Part]:
+    """The index once more, or nothing where no revisit asks for a record by its id alone."""
+    if not any(BY_ID in info.notes for info in inputs["index"].parts):
+        return []
+    return one_part_each("index")(inputs)
+
+
+def named(part: Part, out: PartWriter) -> None:
+    """What can be repeated, under its own id, and the revisits by id, under the one they name."""
+    with pa.memory_map(part.source["path"]) as source:
+        for batch in _arrow_batches(pa.ipc.open_file(source)):
+            out.heartbeat()
+            out.write_rows(
+                row if is_revisit else {**row, "refers_to": row["record_id"]}
+                for row in batch.to_pylist()
+                if (is_revisit := is_by_id(Capture(**row)))
+                or (row["record_id"] and row["kind"] != "revisit" and not row["fault"])
+            )
+
+
+def _refers_step() -> ReduceStep:
+    return ReduceStep(
+        name="refers",
+        version=1,
+        inputs=("named",),
+        feeds=(),
+        key="refers_to",
+        reduce=refer,
+        schema=CAPTURE,
+        exchange=BY_KEY,
+    )
+
+
+def refer(tables: dict[str, pa.Table], out: PartWriter) -> None:
+    """The revisits that name a record of this archive, as if they had told its URL too."""
+    out.write_rows(with_urls(tables["named"].to_pylist()))
 
 
 def _wanted_step() -> Step:
     return Step(
         name="wanted",
-        version=1,
+        version=2,
         inputs=("links",),
         plan=one_part_each("links"),
         work=wanted,
@@ -180,7 +238,7 @@ def wanted(part: Part, out: PartWriter) -> None:
 
 
 def _walks(links: pa.Table) -> pa.Table:
-    starts: Mapping[str, Any] = {"state": OPEN, "hops": 0, "trail": [], "payload_digest": ""}
+    starts: Mapping[str, Any] = {"state": OPEN, "hops": 0, "trail": []}
     columns = []
     for column in WALK:
         if column.name in links.schema.names:
@@ -202,7 +260,7 @@ class Follow:
         """Writes the walks that ended or moved on, and visits; walks that ended before stay."""
         walks = tables[self.walks]
         walks = walks.filter(pc.equal(walks["state"], OPEN))
-        captures = _by_key(tables["index"], walks["key"])
+        captures = _by_key(tables["index"], tables["refers"], walks["key"])
         for batch in walks.to_batches(max_chunksize=BATCH_ROWS):
             out.heartbeat()
             rows = (
@@ -213,13 +271,18 @@ class Follow:
             out.write_rows(rows)
 
 
-def _by_key(captures: pa.Table, keys: pa.ChunkedArray) -> dict[str, list[Capture]]:
-    """The captures of these keys, by key."""
-    found: dict[str, list[Capture]] = {}
-    wanted_rows = captures.filter(pc.is_in(captures["key"], value_set=keys.unique()))
-    for row in wanted_rows.to_pylist():
-        found.setdefault(row["key"], []).append(Capture(**row))
-    return found
+def _by_key(
+    captures: pa.Table, referring: pa.Table, keys: pa.ChunkedArray
+) -> dict[str, list[Capture]]:
+    """The captures of these keys, by key; `referring` are some of them that are better known."""
+    wanted, found = keys.unique(), {}
+    for table in (captures, referring):
+        for row in table.filter(pc.is_in(table["key"], value_set=wanted)).to_pylist():
+            found[row["warc"], row["offset"]] = Capture(**row)
+    by_key: dict[str, list[Capture]] = {}
+    for capture in found.values():
+        by_key.setdefault(capture.key, []).append(capture)
+    return by_key
 
 
 def _records_step(follow: Sequence[str]) -> ReduceStep:

@@ -5,14 +5,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import InputError
-from pipeline.pages.frames import HEAD_BYTES, START, Frame, Range, frames, read_frame
+from pipeline.errors import InputError, printable
+from pipeline.pages.frames import HEAD_BYTES, START, Frame, Range, frames, read_frame, whole_number
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
-# Real servers also say HTTPX/1.1, HTTP/2 or leave the reason out.
-_STATUS_LINE = re.compile(rb"HTTP\w*/\d(?:\.\d)?[ \t]+(\d{3})(?!\d)")
+# Real servers also say HTTPX/1.1, HTTP/2, "HTTP 200 OK" or "HTTP/1.1200 OK", leave the reason out,
+# or send blank lines first.
+_STATUS_LINE = re.compile(
+    rb"[\r\n\t ]*+HTTP[a-z]{0,8}(?:/[\d.]{0,8})?[\t ]*([1-9]\d\d)(?!\d)", re.IGNORECASE
+)
 # A record's block ends with two line ends; some writers add one or two more.
 _PADDING_BYTES = 16
+
+# So many records of a WET or WAT file, and no others among them, tell what it is.
+DERIVED_RECORDS = 8
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -30,6 +36,7 @@ class Record:
     block: bytes
     fault: str = ""
     torn: bool = False  # the file ends within this record
+    block_bytes: int = 0  # of the whole block
 
     @property
     def kind(self) -> str:
@@ -78,6 +85,27 @@ def records(
         yield _record(frame, path)
 
 
+def checked(found: Iterable[Record], path: Path) -> Iterator[Record]:
+    """These records of a file that should hold pages: InputError if it is a WET or a WAT file."""
+    derived, told, others = 0, "", False
+    for record in found:
+        if kind := _derived_kind(record):
+            derived, told = derived + 1, kind
+        elif record.kind != "warcinfo":
+            others = True  # among pages they are records like all others
+        if derived == DERIVED_RECORDS and not others:
+            break
+        yield record
+    if derived and not others:
+        raise InputError(
+            path,
+            "byte 0",
+            f"this is a {told}",
+            "Use the WARC file that it was made from: Common Crawl has it under the same name in "
+            "/warc/, without .wet or .wat",
+        )
+
+
 def read_page(path: Path, offset: int, length: int, body_bytes_max: int) -> Response:
     """The HTTP response of the record at `offset`, its body at most `body_bytes_max` + 1 bytes.
 
@@ -113,16 +141,22 @@ def parse_response(block: bytes) -> Response:
     """Status, headers and the bytes after them; raises NotHttp.
 
     Lenient as browsers are: lines may end with LF alone, the reason may be missing, a header line
-    without a colon is left out. Header bytes are read as Latin-1.
+    without a colon is left out. Header bytes are read as Latin-1. What came before the answer (100
+    Continue, a proxy's "200 Connection established") is passed over.
     """
     status = _STATUS_LINE.match(block)
     if not status:
         raise NotHttp(f"it starts with {block[:20]!r}, not with an HTTP status line")
-    ends = _HEADER_END.search(block)
-    if not ends and len(block) >= HEAD_BYTES:
-        raise NotHttp(f"its header has no end within {HEAD_BYTES} bytes")
-    end, body = ends.span() if ends else (len(block), len(block))
-    return Response(int(status[1]), tuple(_header_lines(block[:end])), block[body:])
+    while True:
+        ends = _HEADER_END.search(block, status.end())
+        if not ends and len(block) - status.start() >= HEAD_BYTES:
+            raise NotHttp(f"its header has no end within {HEAD_BYTES} bytes")
+        end, body = ends.span() if ends else (len(block), len(block))
+        headers = tuple(_header_lines(block[status.end() : end]))
+        follows = _STATUS_LINE.match(block, body)
+        if not follows or (headers and not status[1].startswith(b"1")):
+            return Response(int(status[1]), headers, block[body:])
+        status = follows
 
 
 def first_header(headers: Headers, name: str) -> str:
@@ -131,11 +165,23 @@ def first_header(headers: Headers, name: str) -> str:
     return next((value for key, value in headers if key.lower() == wanted), "")
 
 
+def all_values(headers: Headers, name: str) -> str:
+    """All values of a header, as one list; its name in lower case."""
+    return ", ".join(value for key, value in headers if key.lower() == name)
+
+
+def _derived_kind(record: Record) -> str:
+    if record.kind == "conversion":
+        return "WET file: its records hold text, not pages"
+    is_wat = record.kind == "metadata" and record.block.startswith(b'{"Container"')
+    return "WAT file: its records tell of pages, in JSON" if is_wat else ""
+
+
 def _name_among(path: Path, rivals: list[Path]) -> str:
     count = 1
     while sum(rival.parts[-count:] == path.parts[-count:] for rival in rivals) > 1:
         count += 1
-    return "/".join(path.parts[-count:])
+    return printable("/".join(path.parts[-count:]))
 
 
 def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:
@@ -158,12 +204,14 @@ def _record(frame: Frame, path: Path, *, whole: bool = True) -> Record:
     for name, value in _header_lines(frame.head[: ends.start()]):
         # URIs may hold any character: the standard says UTF-8, and Latin-1 keeps what is not.
         headers.setdefault(name.lower(), _utf8(value))
-    stated = headers.get("content-length", "")
-    if not stated.isascii() or not stated.isdigit():
-        return Record(frame.offset, frame.length, headers, b"", "it has no Content-Length")
-    end = ends.end() + int(stated)
+    length = whole_number(headers.get("content-length", ""))
+    if length is None:
+        problem = "it has no Content-Length that can be read"
+        return Record(frame.offset, frame.length, headers, b"", problem)
+    end = ends.end() + length
     fault = _length_fault(frame, end, path) if whole else ""
-    return Record(frame.offset, frame.length, headers, frame.head[ends.end() : end], fault)
+    block = frame.head[ends.end() : end]
+    return Record(frame.offset, frame.length, headers, block, fault, block_bytes=length)
 
 
 def _length_fault(frame: Frame, end: int, path: Path) -> str:

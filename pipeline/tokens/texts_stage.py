@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.pages.warc import warc_names
 from pipeline.records import Drop
 from pipeline.settings import TextsSettings
-from pipeline.texts import Odd, fallen, file_name, read_texts, told
+from pipeline.texts import Odd, fallen, read_texts, told
 from pipeline.tokens.texts import TEXT, text_of
 
 UNIT = "documents"
@@ -46,7 +46,7 @@ def texts_stage(
     A file that is named twice counts once. `digest` gives a large file's digest; `say` is told once
     what was odd. The stage raises InputError for ids that repeat.
     """
-    files = {file_name(name): path for name, path in warc_names(paths).items()}
+    files = warc_names(paths)
     step = Step(
         name="read",
         version=2,

@@ -25,7 +25,6 @@ from pipeline.texts import (
     Odd,
     Row,
     fallen,
-    file_name,
     given_id,
     read_texts,
     told,
@@ -322,8 +321,3 @@ def test_what_is_odd_in_many_files_is_one_sentence() -> None:
     assert told(odd) == [
         "t0.jsonl and 399 more: rows without an id of their own are named by file and line (4,000)"
     ]
-
-
-def test_a_name_that_is_no_utf_8_names_its_rows_all_the_same() -> None:
-    assert file_name("a\udcff.txt") == "a\\udcff.txt"
-    assert file_name("é.txt") == "é.txt"

@@ -1,7 +1,9 @@
 import json
+import os
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import SettingsError
@@ -11,6 +13,7 @@ from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.flow import ENGINE_STAGES, STAGES
 
+MOMENT = datetime(2015, 3, 1, tzinfo=UTC)
 FEW = ("--engine.workers", "1", "--engine.buckets", "2")
 
 
@@ -26,6 +29,36 @@ def test_patterns_are_relative_to_the_settings_file_and_give_each_file_once(tmp_
     (tmp_path / "d.zst").mkdir()
     found = find_inputs(["*.zst", str(tmp_path / "a.zst"), "c.gz"], tmp_path, "input.dumps")
     assert [path.name for path in found] == ["a.zst", "b.zst", "c.gz"]
+
+
+def test_only_the_pattern_is_one_not_the_folder_nor_a_name_that_is_there(tmp_path):
+    folder = tmp_path / "g[1]*"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("RS[1].zst", "RS1.zst", "sub/RS2.zst"):
+        (folder / name).write_text("")
+    for patterns, names in {
+        ("RS1.zst",): ["RS1.zst"],
+        ("RS[1].zst",): ["RS[1].zst"],
+        ("RS[12].zst",): ["RS1.zst"],
+        ("*.zst",): ["RS1.zst", "RS[1].zst"],
+        ("**/*2.zst",): ["RS2.zst"],
+        ("sub/../RS1*",): ["RS1.zst"],
+        (str(folder / "RS[1].zst"),): ["RS[1].zst"],
+        (str(tmp_path / "g*" / "RS1.zst"),): ["RS1.zst"],
+    }.items():
+        assert [path.name for path in find_inputs(patterns, folder, "input.dumps")] == names
+
+
+def test_a_build_takes_files_whose_names_are_no_text(inputs, tmp_path):
+    name = os.fsdecode(b"web\xff.warc.gz")
+    write_warc(tmp_path / name, [Capture("http://a.example/0", MOMENT, b"<p>")], stored=False)
+    (tmp_path / "RS.jsonl").rename(tmp_path / os.fsdecode(b"RS\xff.jsonl"))
+    inputs.write_text('[input]\ndumps = ["RS*.jsonl"]\nwarcs = ["web*.gz"]\n')
+    words = ["build", str(inputs), "--out", str(tmp_path / "b"), "--to", "pages", *FEW]
+    assert main([*words, "--input.warcs", name]) == 0
+    parts = sorted((tmp_path / "b" / "pages").glob("part-*.parquet"))
+    warcs = {warc for part in parts for warc in pq.read_table(part)["warc"].to_pylist()}
+    assert warcs == {"web\\xff.warc.gz", None}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +81,7 @@ def inputs(tmp_path):
         for n in range(2)
     ]
     (tmp_path / "RS.jsonl").write_text("".join(json.dumps(post) + "\n" for post in posts))
-    capture = Capture("http://b.example/", datetime(2015, 3, 1, tzinfo=UTC), b"<p>A page.")
+    capture = Capture("http://b.example/", MOMENT, b"<p>A page.")
     write_warc(tmp_path / "web.warc.gz", [capture], stored=False)
     settings = tmp_path / "webtext.toml"
     settings.write_text('[input]\ndumps = ["RS.jsonl"]\nwarcs = ["web.warc.gz"]\n')

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import random
 from collections import Counter
 from dataclasses import replace
@@ -300,6 +301,66 @@ def test_extract_tells_what_is_wrong_with_a_file(tmp_path, capsys, name, content
     assert said in told.err
     assert told.out == ""
     assert "Traceback" not in told.err
+
+
+def test_extract_takes_files_whose_names_are_no_text(tmp_path, capsys):
+    named = [tmp_path / os.fsdecode(name) for name in (b"p\xff.html", b"l\xff.jsonl", b"w\xff.gz")]
+    named[0].write_text(page_of("x"))
+    named[1].write_text(json.dumps({"html": page_of("y")}) + "\nno json\n")
+    named[2].write_bytes(gzip.compress(b"WARC/1.0\r\nContent-Length: 0\r\n\r\n\r\n\r\n"))
+    out = tmp_path / "o.jsonl"
+    told = run(capsys, "extract", *named, "--out", out, *FEW[:2])
+    assert json.loads(told.out) == {
+        "rows_in": 4,
+        "rows_out": 2,
+        "drops": {"line_invalid": 1, "not_a_page": 1},
+    }
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["id"] for row in rows] == [f"{tmp_path}/p\\xff.html", "1"]
+    drop = json.loads((tmp_path / "o.jsonl.drops.jsonl").read_text().splitlines()[0])
+    assert drop["detail"].startswith("l\\xff.jsonl, line 2: ")
+    gone = tmp_path / os.fsdecode(b"gone\xff.html")
+    assert "gone\\xff.html: there is no" in run(capsys, "extract", gone, "--out", out, code=1).err
+
+
+def test_an_output_whose_name_is_no_text_is_refused_before_any_work(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    page.write_text(page_of("x"))
+    out = tmp_path / os.fsdecode(b"o\xff.jsonl")
+    told = run(capsys, "extract", page, "--out", out, code=2)
+    assert "no name in UTF-8" in told.err
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x.wacz", b"PK\3\4", "unzip it: the WARC files lie in its folder archive/"),
+        (
+            "x.arc.gz",
+            gzip.compress(b"filedesc://x 0", mtime=0),
+            "`warcio recompress OLD NEW.warc.gz`",
+        ),
+        ("x.warc.wet.gz", b"conversion", "a WET file: its records hold text, not pages. Use the"),
+        ("x.wat.gz", b"metadata", "a WAT file: its records tell of pages, in JSON. Use the"),
+    ],
+)
+def test_extract_and_build_refuse_other_archives_with_what_to_do(
+    tmp_path, capsys, name, content, said
+):
+    if content in (b"conversion", b"metadata"):
+        block = b'{"Container":{}}'
+        made = b"WARC/1.0\r\nWARC-Type: %s\r\nContent-Length: 16\r\n\r\n%s\r\n\r\n"
+        content = gzip.compress(made % (content, block)) * 9
+    (tmp_path / name).write_bytes(content)
+    told = run(capsys, "extract", tmp_path / name, "--out", tmp_path / "o.jsonl", code=1)
+    assert said in told.err
+    post = {"id": "p", "url": "http://a.example/", "score": 9, "created_utc": 1_350_000_000}
+    (tmp_path / "RS.jsonl").write_text(json.dumps(post))
+    settings = tmp_path / "webtext.toml"
+    settings.write_text(f'[input]\ndumps = ["RS.jsonl"]\nwarcs = ["{name}"]\n')
+    words = ["build", settings, "--out", tmp_path / "b", "--to", "pages", *FEW]
+    assert said in run(capsys, *words, code=1).err
 
 
 def test_extract_refuses_a_wrong_name_before_it_touches_anything(tmp_path, capsys):

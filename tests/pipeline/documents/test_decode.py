@@ -8,7 +8,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents.decode import ENCODINGS_MAX, decode_body, file_kind
+from pipeline.documents.decode import ENCODINGS_MAX, decode_body, file_kind, first_bytes
 from pipeline.reasons import Reason
 
 PAGE = b"<!DOCTYPE html><title>A river</title>" + b"<p>The quick brown fox jumped.</p>" * 400
@@ -118,6 +118,15 @@ def test_a_bomb_in_a_bomb_is_stopped_at_the_outer_one():
     assert decode(bomb, "gzip, gzip").reason is Reason.BODY_TOO_LARGE
 
 
+@pytest.mark.parametrize("said", ["gzip, gzip", ""])
+def test_an_inner_page_is_not_cut_where_the_outer_encoding_passes_the_cap(said):
+    numbers = b"".join(b"<p>%d</p>" % (n * n) for n in range(20_000))
+    twice = gzip.compress(gzip.compress(numbers, 0))
+    assert decode(twice, said, bytes_max=len(numbers) * 2) == numbers
+    assert len(twice) < len(numbers) - 100
+    assert decode(twice, said, bytes_max=len(numbers) - 100).reason is Reason.BODY_TOO_LARGE
+
+
 def test_a_body_above_the_cap_is_dropped_and_one_of_just_the_cap_is_not():
     assert decode(PAGE, bytes_max=len(PAGE)) == PAGE
     assert decode(PAGE, bytes_max=len(PAGE) - 1).reason is Reason.BODY_TOO_LARGE
@@ -126,6 +135,59 @@ def test_a_body_above_the_cap_is_dropped_and_one_of_just_the_cap_is_not():
 def test_more_encodings_than_any_client_allows_are_refused():
     labels = ["gzip"] * (ENCODINGS_MAX + 1)
     assert decode(PAGE, ", ".join(labels)).reason is Reason.BODY_UNDECODABLE
+
+
+@pytest.mark.parametrize(
+    "said", ["", "gzip", "x-gzip", "deflate", "br", "zstd", "utf-8", "compress"]
+)
+@pytest.mark.parametrize("packed", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("before", [b"", b"\r\n"])
+def test_the_bytes_say_their_encoding_where_the_header_names_another_or_none(said, packed, before):
+    assert decode(before + PACKERS[packed](PAGE), said) == PAGE
+
+
+@pytest.mark.parametrize("said", ["gzip", "br", "zstd", "x-deflate"])
+def test_raw_deflate_of_markup_is_read_under_any_name(said):
+    assert decode(raw_deflate(PAGE), said) == PAGE
+
+
+def test_packed_twice_and_said_once_or_never_is_unpacked_twice():
+    twice = gzip.compress(gzip.compress(PAGE))
+    assert decode(twice, "gzip") == decode(twice) == PAGE
+
+
+@pytest.mark.parametrize("text", [b"no tag in this text " * 9, "<p>wide".encode("utf-16")])
+def test_what_is_no_markup_is_unpacked_by_its_magic_where_some_encoding_was_said(text):
+    for said in ("gzip", "br", "gzip; q=1", '"gzip"'):
+        assert decode(gzip.compress(text), said) == text
+    assert file_kind(decode(gzip.compress(text))) == "gzip"  # a file that is offered packed
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 20])
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"00"])
+def test_chunks_that_are_not_said_are_joined_where_their_sizes_fit(size, before):
+    for content in ("", "gzip", "br"):
+        body = PACKERS[content](PAGE) if content else PAGE
+        assert decode(before + chunked(body, size), content) == PAGE
+
+
+def test_a_text_that_begins_like_a_chunk_is_left_as_it_is():
+    for text in (b"5\r\n<p>five and more</p>", b"abc\n<p>letters", b"0\r\n\r\n<p>zero"):
+        assert decode(text) == text
+
+
+@given(st.sampled_from(sorted(PACKERS)), st.integers(1, 400), st.sampled_from(["", "twice"]))
+def test_the_first_bytes_are_those_of_the_whole_page(label, count, more):
+    labels = f"{label}, {label}" if more else label
+    body = PACKERS[label](PACKERS[label](PAGE) if more else PAGE)
+    found = first_bytes(body, transfer_encoding="", content_encoding=labels, count=count)
+    assert found == PAGE[:count]
+
+
+def test_the_first_bytes_of_a_bomb_are_unpacked_alone():
+    bomb = gzip.compress(b"<p>" + bytes(8 << 20))
+    found = first_bytes(bomb, transfer_encoding="", content_encoding="gzip", count=10)
+    assert found == b"<p>" + bytes(7)
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n\t", b"\0\0"])

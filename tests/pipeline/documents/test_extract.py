@@ -29,6 +29,17 @@ def response(body, *headers):
     return Response(200, (("Content-Type", "text/html"), *headers), body)
 
 
+def test_the_charset_is_that_of_all_content_type_lines():
+    types = ("text/html", "text/html; charset=windows-1253")
+    body = (
+        PAGE.replace("charset=utf-8", "x")
+        .replace("The miller\u2019s", "\u0391\u03b8")
+        .encode("cp1253", "ignore")
+    )
+    made = Response(200, tuple(("Content-Type", one) for one in types), body)
+    assert extract(made, RULES).charset == "windows-1253"
+
+
 def test_a_page_becomes_a_document():
     document = extract(response(gzip.compress(PAGE.encode()), ("content-encoding", "gzip")), RULES)
     assert isinstance(document, Document)

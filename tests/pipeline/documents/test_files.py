@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,24 @@ def plan(*paths: Path):
 )
 def test_a_file_is_known_by_its_ending(name, kind):
     assert kind_of(Path(name)) == kind
+
+
+@pytest.mark.parametrize("name", ["x.wet.gz", "x", "pages.html", "x.jsonl.gz"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_a_warc_file_is_known_by_its_first_bytes(tmp_path, name, pack):
+    (tmp_path / name).write_bytes(pack(b"WARC/1.0\r\n"))
+    assert kind_of(tmp_path / name) == "warc"
+
+
+def test_another_archive_is_refused_by_name_but_not_for_a_page_that_looks_like_one(tmp_path):
+    for name, kind in {"x.wacz": "warc", "x.arc": "warc", "x.html": "html"}.items():
+        start = b"filedesc://x" if name == "x.arc" else b"PK\3\4"
+        (tmp_path / name).write_bytes(start + b" and more")
+        assert kind_of(tmp_path / name) == kind
+    with pytest.raises(InputError, match=r"a zip file.*unzip it"):
+        plan(tmp_path / "x.wacz")
+    with pytest.raises(InputError, match=r"an ARC file.*recompress"):
+        plan(tmp_path / "x.arc")
 
 
 @given(lines=st.integers(1, 400), limit=st.integers(1, 50), most=st.integers(1, 20))

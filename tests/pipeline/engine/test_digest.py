@@ -27,6 +27,12 @@ ROWS = st.lists(
 )
 
 
+@given(st.lists(st.text(max_size=5) | st.binary(max_size=5).map(os.fsdecode), max_size=3))
+def test_data_with_names_that_are_no_text_has_a_digest_of_its_own(names):
+    assert digest_of(names) == digest_of(list(names))
+    assert digest_of(names) != digest_of([*names, os.fsdecode(b"\xff")])
+
+
 def digest(rows) -> str:
     return hex_digest(rows_digest(pa.Table.from_pylist(rows, schema=SCHEMA)))
 

@@ -1,6 +1,10 @@
+import gzip
+
 import pytest
 
-from pipeline.pages.capture import Capture, capture_of, time_of
+from pipeline.pages.capture import Capture, capture_of, is_by_id, time_of
+from pipeline.pages.choose import is_page
+from pipeline.pages.frames import HEAD_BYTES
 from pipeline.pages.warc import records
 from pipeline.reasons import Reason
 from pipeline.records import CAPTURE, Drop
@@ -39,6 +43,123 @@ def test_a_capture_has_the_columns_of_its_table():
 def test_a_response_is_a_page_a_redirect_an_error_or_no_page(maker, status, headers, kind, fault):
     found = one(maker, "http://a.org/x", maker.http(status, **headers))
     assert (found.kind, found.status, found.fault) == (kind, status, fault)
+
+
+@pytest.mark.parametrize(
+    ("types", "fault"),
+    [
+        ("text/html, text/html; charset=utf-8", ""),
+        ('"text/html"', ""),
+        ("html", ""),
+        ("text/html charset=utf-8", ""),
+        ("application/octet-stream\r\nContent-Type: text/html", ""),
+        ("text/html\r\nContent-Type: image/png", "not_a_page"),
+    ],
+)
+def test_the_type_of_a_page_is_the_last_that_parses_or_none(maker, types, fault):
+    found = one(maker, "http://a.org/", maker.http(content_type=types))
+    assert (found.kind, found.fault) == ("response", fault)
+
+
+@pytest.mark.parametrize(
+    ("status", "content_range", "is_whole"),
+    [
+        (206, "bytes 0-11/12", True),
+        (206, "Bytes  0-11/12 ", True),
+        (206, "bytes 0-10/12", False),
+        (206, "bytes 1-11/12", False),
+        (206, "bytes 0-11/*", False),
+        (206, f"bytes 0-{'9' * 5000}/{'9' * 5000}", False),
+        (206, "", False),
+        (404, "bytes 0-11/12", False),
+    ],
+)
+def test_a_206_that_holds_everything_is_a_page(maker, status, content_range, is_whole):
+    found = one(maker, "http://a.org/", maker.http(status, content_range=content_range))
+    assert (found.status, found.body) == (status, "all" if is_whole else "")
+    assert is_page(found) == is_whole
+    image = maker.http(206, content_type="image/png", content_range="bytes 0-11/12")
+    assert one(maker, "http://a.org/", image).fault == "not_a_page"
+
+
+@pytest.mark.parametrize(
+    ("made", "body"),
+    [
+        ({}, ""),
+        ({"WARC_Truncated": "length"}, "cut"),
+        ({"WARC_Truncated": "disconnect"}, "cut"),
+        ({"content_length": "12"}, ""),
+        ({"content_length": "11"}, ""),  # of a body that the archive has unpacked
+        ({"content_length": "13"}, "cut"),
+        ({"content_length": "9" * 5000}, ""),
+        ({"status": 206, "content_range": "bytes 0-11/12", "WARC_Truncated": "time"}, "cut"),
+        ({"body": b""}, "none"),
+        ({"body": b" \r\n"}, "none"),
+        ({"body": gzip.compress(b"", mtime=0), "content_encoding": "gzip"}, "none"),
+        ({"body": b"0\r\n\r\n", "transfer_encoding": "chunked"}, "none"),
+        ({"body": b"\0\1\2", "content_encoding": "gzip"}, "none"),
+        ({"body": b"", "status": 404}, ""),
+        ({"status": 301, "location": "/b", "WARC_Truncated": "length"}, ""),
+    ],
+)
+def test_a_page_that_is_cut_or_without_content_says_so(maker, made, body):
+    truncated = {name: made[name] for name in made if name.startswith("WARC")}
+    rest = {name: made[name] for name in made if name not in truncated}
+    found = one(maker, "http://a.org/", maker.http(**rest), **truncated)
+    assert (found.body, found.fault) == (body, "")
+
+
+def test_a_large_page_is_cut_where_its_block_is_shorter_than_its_length(maker):
+    body = b"<p>" + b"x" * (3 * HEAD_BYTES)
+    for length, told in ((len(body), ""), (len(body) + 1, "cut")):
+        block = maker.http(body=body, content_length=str(length))
+        assert one(maker, "http://a.org/", block).body == told
+
+
+def test_one_piece_of_a_segmented_record_is_no_page(maker):
+    found = one(maker, "http://a.org/", maker.http(), WARC_Segment_Number="1")
+    assert (found.kind, found.fault) == ("response", "unreadable")
+    assert found.detail == "it is segment 1 of a page"
+
+
+REFRESH = b"<html><meta http-equiv=refresh content='0;url=/b'>"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"body": REFRESH},
+        {"body": b"<p>", "refresh": "5; url=http://a.org/b"},
+        {"body": gzip.compress(REFRESH, mtime=0), "content_encoding": "gzip"},
+        {"body": b"32\r\n" + REFRESH + b"\r\n0\r\n\r\n", "transfer_encoding": "chunked"},
+        {"body": gzip.compress(REFRESH, mtime=0), "content_encoding": "br"},
+        {"status": 206, "body": REFRESH, "content_range": "bytes 0-9/10"},
+    ],
+)
+def test_a_page_that_leads_elsewhere_by_itself_is_a_redirect(maker, made):
+    found = one(maker, "http://a.org/x", maker.http(**made))
+    assert (found.kind, found.target_key, found.fault) == ("redirect", "a.org/b", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "made"),
+    [
+        ("http://www.a.org/b/", {"body": REFRESH}),  # the same key
+        ("http://a.org/", {"body": REFRESH.replace(b"/b", b"javascript:x")}),
+        ("http://a.org/", {"body": REFRESH.replace(b"0;", b"30;")}),
+        ("http://a.org/", {"body": REFRESH, "status": 404}),
+    ],
+)
+def test_a_page_that_leads_to_itself_or_nowhere_is_no_redirect(maker, url, made):
+    assert one(maker, url, maker.http(**made)).kind == "response"
+
+
+def test_a_revisit_tells_the_record_that_it_repeats(maker):
+    found = one(maker, "http://a.org/", kind="revisit", WARC_Refers_To="<urn:x:1>")
+    assert (found.refers_to, is_by_id(found)) == ("<urn:x:1>", True)
+    told = {"WARC_Refers_To_Target_URI": "http://a.org/"}
+    found = one(maker, "http://a.org/", kind="revisit", WARC_Refers_To="<urn:x:1>", **told)
+    assert (found.refers_to, is_by_id(found)) == ("<urn:x:1>", False)
 
 
 @pytest.mark.parametrize(

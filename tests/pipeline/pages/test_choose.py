@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.pages.capture import Capture
-from pipeline.pages.choose import Elsewhere, Found, Nothing, Search, choose
+from pipeline.pages.choose import Elsewhere, Found, Nothing, Search, choose, is_page
 from pipeline.reasons import Reason
 
 POST = 1_000
@@ -47,6 +47,55 @@ def test_a_page_far_away_is_better_than_a_redirect_and_that_than_an_error(captur
     assert choose([error, redirect, page], Search(POST)) == Found(page, page)
     assert choose([error, redirect], Search(POST)) == Elsewhere(redirect)
     assert choose([error], Search(POST)) == Nothing(Reason.STATUS_ERROR, "status 404", error)
+
+
+def test_a_whole_page_then_a_cut_one_then_a_redirect_then_an_empty_one_then_an_error(capture):
+    made = [
+        capture(offset=1, captured_s=9),
+        capture(offset=2, status=206, body="all", captured_s=8),
+        capture(offset=3, body="cut"),
+        capture(offset=4, kind="redirect", status=301, target_key="b.org/"),
+        capture(offset=5, body="none"),
+        capture(offset=6, fault="unreadable", detail="it is segment 1"),
+    ]
+    chosen = [choose(made[first:], Search(POST)).capture.offset for first in range(len(made))]
+    assert chosen == [1, 2, 3, 4, 5, 6]
+    assert choose(made[5:], Search(POST)).reason is Reason.UNREADABLE
+
+
+def test_of_the_originals_of_a_revisit_a_whole_one_is_taken(capture):
+    cut = capture(offset=1, captured_s=900, payload_digest="A", body="cut")
+    whole = capture(offset=2, captured_s=100, payload_digest="A")
+    revisit = capture(offset=3, kind="revisit", status=0, payload_digest="A")
+    assert choose([cut, whole, revisit], Search(POST)) == Found(revisit, whole)
+    other = capture(offset=4, captured_s=5_000)
+    assert choose([cut, other, revisit], Search(POST)) == Found(other, other)
+
+
+def test_a_revisit_repeats_the_record_that_it_names_before_any_other(capture):
+    named = capture(offset=1, captured_s=900, payload_digest="A", record_id="it")
+    nearer = capture(offset=2, captured_s=950, payload_digest="B")
+    for payload in ("", "B", "sha256:unknown"):
+        revisit = capture(
+            offset=3, kind="revisit", status=0, payload_digest=payload, refers_to="it"
+        )
+        assert choose([named, nearer, revisit], Search(POST)) == Found(revisit, named)
+    untold = capture(offset=3, kind="revisit", status=0, refers_to="not here")
+    assert choose([named, nearer, untold], Search(POST)) == Found(untold, nearer)
+    there = capture(offset=3, kind="revisit", status=0, refers_to="x", target_key="b.org/")
+    assert choose([there], Search(POST)) == Elsewhere(there)
+
+
+def test_the_original_is_asked_for_by_its_id_then_by_its_payload(capture):
+    near = capture(offset=1, payload_digest="A")
+    right = capture(offset=2, captured_s=9, record_id="it")
+    asked = Search(POST, digest="A", record_id="it")
+    assert choose([near, right], asked) == Found(right, right)
+    assert choose([near], asked) == Found(near, near)
+    leads = capture(offset=3, kind="redirect", record_id="it", target_key="b.org/")
+    assert choose([leads, near], asked) == Elsewhere(leads)
+    moved = capture(offset=3, kind="redirect", status=301, record_id="it", target_key="b.org/")
+    assert choose([moved], asked).reason is Reason.REVISIT_LOST
 
 
 @pytest.mark.parametrize(
@@ -114,7 +163,7 @@ captures = st.lists(
         warc=st.sampled_from("xy"),
         offset=st.integers(0, 9),
         length=st.just(1),
-        status=st.sampled_from([0, 200, 301, 404]),
+        status=st.sampled_from([0, 200, 206, 301, 404]),
         mime=st.just("text/html"),
         captured_s=st.none() | st.integers(0, 20),
         payload_digest=st.sampled_from(["", "sha1:A", "sha1:B"]),
@@ -122,6 +171,8 @@ captures = st.lists(
         target_url=st.just(""),
         fault=st.sampled_from(["", "", "unreadable", "not_a_page"]),
         detail=st.just(""),
+        body=st.sampled_from(["", "", "cut", "none", "all"]),
+        refers_to=st.sampled_from(["", "a", "c"]),
     ),
     max_size=6,
     unique_by=lambda capture: capture.place,
@@ -134,5 +185,8 @@ def test_the_answer_does_not_depend_on_the_order_of_captures(made, time_s, exact
     shuffled = random.Random(chance.random()).sample(made, len(made))
     answer = choose(made, search)
     assert choose(shuffled, search) == answer
-    if any(c.kind == "response" and not c.fault and c.status == 200 for c in made):
-        assert isinstance(answer, Found)
+    bodies = [page.body for page in made if is_page(page)]
+    if "" in bodies or "all" in bodies:
+        assert answer.page.body in ("", "all")
+    elif "cut" in bodies:
+        assert answer.page.body == "cut"

@@ -15,7 +15,7 @@ def walk(key="a.org/", **fields):
     return {
         **row,
         **{"id": "1", "url": f"http://{key}", "key": key, "state": OPEN, "hops": 0},
-        **{"trail": [], "payload_digest": "", "first_post_s": 1_000, **fields},
+        **{"trail": [], "payload_digest": "", "refers_to": "", "first_post_s": 1_000, **fields},
     }
 
 
@@ -107,6 +107,17 @@ def test_a_revisit_takes_its_bytes_from_the_original_at_another_url(capture):
     assert (ended["final_url"], ended["captured_s"]) == ("http://a.org/", 50)
     ended, _, used = walked([revisit, wrong], walk())
     assert (ended["outcome"], used) == ("revisit_lost", {1, -1})
+
+
+def test_a_revisit_takes_its_bytes_from_the_record_that_it_names(capture):
+    revisit = capture(
+        offset=1, kind="revisit", status=0, target_key="b.org/", refers_to="it", captured_s=50
+    )
+    near = capture(offset=2, key="b.org/", captured_s=1_000)
+    named = capture(offset=3, key="b.org/", captured_s=9, record_id="it")
+    ended, _, used = walked([revisit, near, named], walk())
+    assert (ended["outcome"], ended["offset"], used) == (CAPTURED, 3, {1, 3})
+    assert (ended["final_url"], ended["captured_s"]) == ("http://a.org/", 50)
 
 
 def test_the_capture_hint_is_nearer_than_the_post(capture):

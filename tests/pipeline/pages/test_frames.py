@@ -2,11 +2,25 @@ import gzip
 import itertools
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.pages.frames import HEAD_BYTES, Range, frames, ranges, read_frame
+from pipeline.pages.frames import (
+    HEAD_BYTES,
+    PROBE_BYTES,
+    ZSTD_DICTIONARY_BYTES_MAX,
+    Range,
+    _gzip_start,
+    _zstd_dictionary,
+    _zstd_start,
+    frames,
+    ranges,
+    read_frame,
+    whole_number,
+)
+from pipeline.pages.warc import records
 
 FORMS = ("plain", "gz", "zst", "dictionary")
 NESTED = [b"a\r\n\r\nWARC/x", b"\x1f\x8b\x08 and \x28\xb5\x2f\xfd", b"\r\n" * 9, b""]
@@ -115,8 +129,14 @@ def test_a_cut_file_is_never_taken_for_a_whole_one(maker, form):
     ("content", "problem"),
     [
         (b"", "the file is empty"),
-        (b"filedesc://x.arc 0.0.0.0 2005 text/plain 77", "this is no WARC file"),
-        (b"<html>", "this is no WARC file"),
+        (b"filedesc://x.arc 0.0.0.0 2005 text/plain 77", "an ARC file, no WARC file.*recompress"),
+        (gzip.compress(b"filedesc://x.arc 0.0.0.0 2005", mtime=0), "ARC.*recompress"),
+        (zstandard.compress(b"filedesc://x.arc 0.0.0.0 2005 text/plain 77"), "ARC.*recompress"),
+        (b"PK\3\4 and so on", "a zip file.*WACZ, unzip it.*archive/"),
+        (b"BZh9", "packed with bzip2.*recompress"),
+        (b"\xfd7zXZ\0", "packed with xz.*recompress"),
+        (b"<html>", "this is no WARC file: it starts with b'<html>'"),
+        (gzip.compress(b"<html>", mtime=0), "this is no WARC file: it starts with b'<html>'"),
     ],
 )
 def test_what_is_no_warc_is_refused(tmp_path, content, problem):
@@ -124,6 +144,8 @@ def test_what_is_no_warc_is_refused(tmp_path, content, problem):
     path.write_bytes(content)
     with pytest.raises(InputError, match=problem):
         list(frames(path))
+    with pytest.raises(InputError, match=problem):
+        ranges(path, 10)
 
 
 def test_the_form_is_known_by_the_bytes_not_by_the_name(maker):
@@ -159,3 +181,80 @@ def test_bytes_between_records_are_one_fault(maker):
         (sizes[2], False),
         (3, True),
     ]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("digits", ["9" * 5_000, "9" * 19, "-1", "²", "1e3"])
+def test_a_length_that_is_no_size_is_the_fault_of_one_record(maker, form, digits):
+    good = [maker.record(f"http://a.org/{n}", maker.http()) for n in range(2)]
+    length = b"Content-Length: %d" % len(maker.http())
+    bad = good[0].replace(length, f"Content-Length: {digits}".encode())
+    for made in ([good[0], bad, good[1]], [good[0], good[1], bad]):
+        found = list(records(maker.write(made, form)))
+        assert [bool(record.fault) for record in found] == [one is bad for one in made]
+
+
+@given(st.text("0123456789", max_size=25))
+def test_digits_are_read_as_the_number_that_they_write_where_it_fits_64_bits(digits):
+    fits = 0 < len(digits) <= 18
+    assert whole_number(digits) == whole_number(digits.encode()) == (int(digits) if fits else None)
+
+
+def with_dictionary(maker, data):
+    """A WARC file of one record behind this dictionary, which is as it lies in the file."""
+    skippable = b"\x5d\x2a\x4d\x18" + len(data).to_bytes(4, "little") + data
+    path = maker.folder / "x.warc.zst"
+    path.write_bytes(skippable + zstandard.compress(maker.record("http://a.org/", b"body")))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (zstandard.compress(bytes(ZSTD_DICTIONARY_BYTES_MAX + 1)), "16 MiB"),
+        (bytes(ZSTD_DICTIONARY_BYTES_MAX + 1), "16 MiB"),
+        (b"", "damaged"),
+        (b"\x28\xb5\x2f\xfd torn", "damaged"),
+        (b"\x37\xa4\x30\xec" + b"\1" * 50, "damaged"),
+    ],
+)
+def test_a_dictionary_above_the_cap_or_a_damaged_one_is_refused_by_name(maker, data, problem):
+    path = with_dictionary(maker, data)
+    told = rf"x\.warc\.zst, byte 0: its zstd dictionary .*{problem}"
+    for read in (lambda: list(frames(path)), lambda: ranges(path, 10)):
+        with pytest.raises(InputError, match=told):
+            read()
+
+
+def test_a_dictionary_is_unpacked_no_further_than_its_cap(maker, monkeypatch):
+    unpacker, readers = zstandard.ZstdDecompressor(), []
+
+    class Counting:
+        def stream_reader(self, source):
+            readers.append(unpacker.stream_reader(source))
+            return readers[-1]
+
+    path = with_dictionary(maker, zstandard.compress(bytes(64 << 20)))
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.pages.frames.zstandard.ZstdDecompressor", Counting)
+        with pytest.raises(InputError):
+            list(frames(path))
+    assert [reader.tell() for reader in readers] == [ZSTD_DICTIONARY_BYTES_MAX + 1]
+
+
+def test_a_dictionary_is_unpacked_once_for_all_records_and_anew_for_another_file(maker):
+    path, _ = written(maker, "dictionary", blocks())
+    found = list(frames(path))
+    before = _zstd_dictionary.cache_info().misses
+    for frame in found:
+        read_frame(path, frame.offset, frame.length, 100)
+    assert _zstd_dictionary.cache_info().misses == before
+    path.write_bytes(with_dictionary(maker, b"another dictionary").read_bytes())
+    assert [frame.fault for frame in frames(path)] == [""]
+
+
+def test_the_start_of_a_record_is_looked_for_without_unpacking_a_bomb():
+    zeros = bytes(8 << 20)
+    assert _gzip_start(gzip.compress(zeros)) == bytes(PROBE_BYTES)
+    unpacker = zstandard.ZstdDecompressor()
+    assert _zstd_start(unpacker, zstandard.compress(zeros)) == bytes(PROBE_BYTES)

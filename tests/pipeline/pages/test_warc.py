@@ -7,7 +7,9 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.pages.frames import HEAD_BYTES
 from pipeline.pages.warc import (
+    DERIVED_RECORDS,
     NotHttp,
+    checked,
     parse_response,
     read_page,
     records,
@@ -59,6 +61,17 @@ def test_a_resource_record_is_a_response_of_its_content(maker):
         (b"HTTP/1.1 301 Moved\r\nLocation: /a:b", 301, (("Location", "/a:b"),), b""),
         (b"HTTP/1.1 200 OK\r\nA: 1,\r\n  2\r\nno colon\r\n\r\nx", 200, (("A", "1, 2"),), b"x"),
         (b"HTTP/1.1 200 OK\r\nA: \xe9\r\n\r\n", 200, (("A", "é"),), b""),
+        (b"HTTP 200 OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"HTTP/1.1200 OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"HTTP/1.1 200OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"http/1.0 200 ok\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"HTTP/1. 200 OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"\r\n\r\nHTTP/1.1 200 OK\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"\n HTTP/1.1 404\nA: 1\n\n\nx", 404, (("A", "1"),), b"\nx"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\nA: 1\r\n\r\nx", 200, (("A", "1"),), b"x"),
+        (b"HTTP/1.1 103 Hints\nB: 2\n\nHTTP/1.1 301\nA: 1\n\n", 301, (("A", "1"),), b""),
+        (b"HTTP/1.0 200 Established\r\n\r\nHTTP/1.1 404\r\nA: 1\r\n\r\n", 404, (("A", "1"),), b""),
+        (b"HTTP/1.1 200 OK\r\nA: 1\r\n\r\nHTTP/1.1 500", 200, (("A", "1"),), b"HTTP/1.1 500"),
     ],
 )
 def test_an_http_head_is_read_as_browsers_do(block, status, headers, body):
@@ -68,7 +81,15 @@ def test_an_http_head_is_read_as_browsers_do(block, status, headers, body):
 
 @pytest.mark.parametrize(
     "block",
-    [b"", b"<html>", b"HTTP/1.1 OK\r\n\r\n", b"HTTP/1.1 2000 x", b"HTTP/1.1 200 OK\r\nA" * 50_000],
+    [
+        b"",
+        b"<html>",
+        b"HTTP/1.1 OK\r\n\r\n",
+        b"HTTP/1.1 000 x",
+        b"HTTPS page 200 x",
+        b"HTTP/1.1 2000 x",
+        b"HTTP/1.1 200 OK\r\nA" * 50_000,
+    ],
 )
 def test_what_is_no_http_response_is_told(block):
     with pytest.raises(NotHttp):
@@ -98,6 +119,37 @@ def test_a_damaged_record_has_a_fault_and_the_next_one_is_read(maker, damage, fa
     found = list(records(maker.write([good, bad, good])))
     assert [bool(record.fault) for record in found] == [False, True, False]
     assert fault in found[1].fault
+
+
+def wet(maker, count):
+    return [maker.record("http://a.org/", b"text", kind="conversion")] * count
+
+
+def wat(maker, count):
+    return [maker.record("http://a.org/", b'{"Container":{}}', kind="metadata")] * count
+
+
+@pytest.mark.parametrize("kind", [wet, wat])
+@pytest.mark.parametrize("count", [1, DERIVED_RECORDS, 99])
+def test_a_file_of_texts_or_data_about_pages_is_refused_with_what_to_do(maker, kind, count):
+    info = maker.record("", b"software: x", kind="warcinfo")
+    path = maker.write([info, *kind(maker, count)])
+    name = kind.__name__.upper()
+    read = checked(records(path), path)
+    with pytest.raises(InputError, match=f"made.warc.gz, byte 0: this is a {name} file.*WARC file"):
+        [next(read) for _ in range(count + 2)]
+    assert len(list(records(path))) == 1 + count
+
+
+def test_such_records_beside_pages_are_no_reason_to_refuse_the_file(maker):
+    page = maker.record("http://a.org/", maker.http())
+    for made in (
+        [page, *wet(maker, 99)],
+        [*wet(maker, 3), page, *wat(maker, 99)],
+        [maker.record("http://a.org/", b"fetchTimeMs: 7", kind="metadata")] * 20,
+    ):
+        path = maker.write(made)
+        assert len(list(checked(records(path), path))) == len(made)
 
 
 def test_several_records_in_one_member_are_refused_with_advice(maker):
