@@ -9,9 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import trafilatura
+import trafilatura.external
+
+from pipeline.documents.neighbours import revise_paragraphs
 
 # It warns of every page that holds no text, and we count those.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+trafilatura.external.revise_paragraph_classification = revise_paragraphs
 
 
 @dataclass(frozen=True, slots=True)
