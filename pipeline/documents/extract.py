@@ -13,6 +13,7 @@ from pipeline.documents.decode import decode_body, file_kind
 from pipeline.documents.engines import ENGINES
 from pipeline.documents.language import classify, judge_language
 from pipeline.documents.metadata import page_date, page_title, read_meta
+from pipeline.documents.sniff import other_kind
 from pipeline.errors import InputError
 from pipeline.pages.warc import Response, read_page
 from pipeline.reasons import Reason
@@ -52,6 +53,8 @@ def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
     decoded = decode_text(body, response.header("content-type"))
     if isinstance(decoded, Drop):
         return decoded
+    if kind := other_kind(decoded.html):
+        return Drop(Reason.NOT_HTML, kind)
     if "<" not in decoded.html:
         return Drop(Reason.NOT_HTML, "no markup")
     if drop := check_budgets(decoded.html, rules):
