@@ -148,7 +148,7 @@ def _check_attributes(texts: Sequence[str], rules: DocumentsSettings) -> Drop | 
 class _Table:
     """What a table's rows hold so far, in cells as wide and high as they say they are."""
 
-    rows: int = 1
+    rows: int = 0
     row: int = 0  # the width of the row at hand
     widest: int = 0
     cells: int = 0

@@ -26,8 +26,11 @@ from pipeline.records import DOCUMENT, Drop
 from pipeline.settings import DocumentsSettings, PagesSettings
 
 UNIT = "records"
-COLUMNS = ("id", "url", "host", "title", "date", "language", "language_score", "charset", "text")
-SCHEMA = pa.schema([*(DOCUMENT.field(name) for name in COLUMNS), ("engine", pa.string())])
+COLUMNS = (
+    *("id", "url", "host", "title", "date", "language", "language_score", "charset"),
+    *("mojibake_repaired", "mojibake_left", "text", "engine"),
+)
+SCHEMA = pa.schema([DOCUMENT.field(name) for name in COLUMNS])
 # Each part of a packed file reads what lies before it too: so many take 32 times the unpacking,
 # which is a twentieth of one core's extraction.
 LINE_PARTS_MAX = 64
@@ -50,7 +53,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=1,
+        version=2,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={**versions(), "can_ada": version("can_ada")},  # it shapes the URLs
         plan=partial(_plan, tuple(paths), pages.range_bytes, digest, beat),

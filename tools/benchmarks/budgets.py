@@ -22,7 +22,12 @@ BEFORE = ("", "<form>", "<section>", "<nav>", "<blockquote>", "<div style='displ
 PIECES = (
     *("<br>", "<br><br>x", "<hr>x", "<p>x", "<p>", "<p>x</p>", "<p>some words, and more", "<h3>x"),
     *("<span>x </span>", "<b>x </b>", "<i></i>", "<font color=red>x</font>", "<sup>2</sup>x"),
-    *("<a href=x>link ", "<a href=x>link </a>", "<p>word <a href=x>yz</a>", "<img src=a.jpg alt=x>"),
+    *(
+        "<a href=x>link ",
+        "<a href=x>link </a>",
+        "<p>word <a href=x>yz</a>",
+        "<img src=a.jpg alt=x>",
+    ),
     *("<li>x", "<ul>x</ul>", "<li><p>x", "<dd>x", "<option>x", "<select><option>x</select>"),
     *("<div>x</div>", "<section>x</section>", "<section><p>x</section>", "<nav><p>x</nav>"),
     *("<pre>x</pre>", "<code>x</code> ", "<blockquote>x</blockquote>", "<q>x</q>", "<del>x</del>"),

@@ -61,7 +61,7 @@ DROPPED = {
     "raise": (html(13, "ACT raise"), {}, "extraction_failed"),
     "deep": (b"<div>" * 20_000 + html(14), {}, "too_deep"),
     "attributes": (b"<p " + b"a " * 100_000 + b">" + html(15), {}, "too_many_attributes"),
-    "cells": (b"<table>" + b"<td>1" * 200_000, {}, "too_many_blocks"),
+    "cells": (b"<table>" + b"<td>1" * 200_000, {}, "too_many_tags"),
     "bomb": (
         gzip.compress(b"<p>" + b"\0" * (12 << 20)),
         {"Content-Encoding": "gzip"},
