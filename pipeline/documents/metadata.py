@@ -13,7 +13,7 @@ from pipeline.documents.clean import clean_line
 TITLE_CHARS_MAX = 500
 _MARKUP_CHARS_MAX = 20 * TITLE_CHARS_MAX  # of a title; cleaning costs more than searching
 # No character; html.unescape raises where Python reads no number of so many digits.
-_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8}|[xX][0-9a-fA-F]{8})[0-9a-fA-F]*+;?")
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}+|[xX][0-9a-fA-F]{8,}+);?")
 _META = re.compile(
     r"<meta\s([^>\"']*+(?:\"[^\"]*+\"[^>\"']*+|'[^']*+'[^>\"']*+|[\"'])*+)", re.IGNORECASE
 )
