@@ -192,6 +192,8 @@ def count_cells(names: Sequence[str], attributes: Sequence[str]) -> tuple[int, i
 def _check_tables(
     names: Sequence[str], attributes: Sequence[str], rules: DocumentsSettings
 ) -> Drop | None:
+    if not any(map(names.count, ("td", "th", "TD", "TH", "Td", "Th", "tD", "tH"))):
+        return None  # as most pages of today; the count takes 0.2 ms
     cells, row_cells = count_cells(names, attributes)
     if cells > rules.cells_max:
         return Drop(Reason.TOO_MANY_CELLS, f"{cells} in all")

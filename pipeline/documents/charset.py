@@ -9,6 +9,7 @@ is never valid UTF-8 by chance, while servers often claim iso-8859-1 for whateve
 import codecs
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import charset_normalizer
 
@@ -115,10 +116,13 @@ def detect(body: bytes) -> str:
     if sum(byte > 0x7F for byte in sample) > LATIN_SHARE_MAX * letters:
         return _detect_other_script(sample)
     best, best_score = LAST_RESORT, 0.0
+    read_as = cache(classify)  # most pages read alike in several of them
     for name, languages in _LATIN.items():
+        if best_score == 1:
+            break  # no other can read better
         reading = sample.decode(CODEC_OF_NAME[name], "replace")
         damage = reading.count("\ufffd") / max(1, len(reading))
-        language, score = classify(reading)
+        language, score = read_as(reading)
         if language in languages and score - damage > best_score:
             best, best_score = name, score - damage
     return best

@@ -5,8 +5,7 @@ as UTF-8: `Itâ€™s`. ftfy says where that is sure. It is written for text th
 damaged, and we read whole webs, so four kinds that it calls sure are left as well. What is left is
 counted: a wrong repair is worse than none.
 
-Of 3,400 real pages with other than ASCII characters one in fifty has some. The search costs 0.6 ms
-a page, the repair 0.03 ms.
+Of 4,200 real pages 81 have some, 2,668 places in all; 101 are left.
 """
 
 import re
@@ -36,6 +35,7 @@ _FOLLOWING = "".join(
 _SUSPECT = re.compile(
     f"[Â-ôĂĹĐŁŘŮā][{re.escape(_FOLLOWING)}]|вЂ|Р[°µѕё]|С‚|вќ|β€|‚Ä|√[©®°±∂†´≤≥º]|Γä|Γò|ÔÇ|├"
 )
+_ASCII = bytes(range(0x80))
 _SEGMENT = re.compile(r"[^<>\n]+")  # text between tags, a tag with its attributes
 _SURE = re.compile(f"[à-ï][{re.escape(_FOLLOWING)}]{{2}}")
 # Capital letters before a sign that is meant (MAÇÃ®), a letter before its quotation mark (“ÂU Â”).
@@ -64,7 +64,7 @@ class Repaired:
 
 def repair(text: str) -> Repaired:
     """Put back what was encoded twice, where that is sure; no line or tag weighs on another."""
-    if text.isascii() or not _SUSPECT.search(text):
+    if text.isascii() or not _SUSPECT.search(_without_ascii(text)) or not _SUSPECT.search(text):
         return Repaired(text)
     counts: Counter[str] = Counter()
 
@@ -85,6 +85,15 @@ def repair(text: str) -> Repaired:
 
     repaired = _SEGMENT.sub(mended, text)
     return Repaired(repaired, counts["repaired"], counts["left"])
+
+
+def _without_ascii(text: str) -> str:
+    """All other characters, moved together: 0.1 ms a page where a search in all takes 0.5 ms."""
+    return (
+        text.encode("utf-8", "surrogatepass")
+        .translate(None, _ASCII)
+        .decode("utf-8", "surrogatepass")
+    )
 
 
 def _is_sure(before: str, after: str) -> bool:

@@ -55,9 +55,9 @@ def pages() -> Iterator[tuple[str, str]]:
             often = min(tags // row.count("<"), half // max(signs, min(width, 100)))
             yield f"rows of {width} {cell}", f"<table>{row * often}"
     yield "rows as wide as one", f"<table><tr>{'<td>x' * 100}{'<tr><td>x' * (half // 60)}"
-    yield "wide cells", f"<table>{'<tr><td colspan=100>x' * (half // 100)}"
+    yield "wide cells", f"<table>{'<tr><td colspan=100>x' * (half // 100 - 9)}"
     hanging = "<tr>" + "<td colspan=90 rowspan=50>x" * 5
-    yield "wide and high cells", f"<table>{(hanging + '<tr>' * 50) * 4}"
+    yield "wide and high cells", f"<table>{(hanging + '<tr>' * 50) * 2}"
     yield "one class", f"<div class='{'a ' * (RULES.class_chars_max // 2 - 10)}'>"
     many = f"<div class='{'a ' * 40}'>x</div>"
     yield "many classes", many * (RULES.class_chars_max // 82 - 10)
