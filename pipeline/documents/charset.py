@@ -142,7 +142,7 @@ def _decoded(html: str, name: str) -> Decoded:
     html = _PAIR_REFERENCES.sub(_joined_references, html) if "&#" in html else html
     found = repair(html)
     html = found.text
-    if _C1.search(html):
+    if not html.isascii() and _C1.search(html):
         html = html.translate(_C1_AS_WINDOWS)
     return Decoded(html, name, found.repaired)
 
