@@ -115,6 +115,8 @@ DOCUMENT = pa.schema(
         ("language", pa.string()),  # ISO 639-1, "" where unsure
         ("language_score", pa.float64()),  # rounded to 4 decimals
         ("charset", pa.string()),
+        ("mojibake_repaired", pa.int64()),  # places that had been encoded twice
+        ("mojibake_left", pa.int64()),  # places that look so, where it is not sure
         ("text", pa.string()),
         ("text_chars", pa.int64()),
         *PROVENANCE,

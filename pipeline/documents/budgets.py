@@ -1,16 +1,19 @@
 """What a page may cost an engine, counted in one pass over its tags before any engine is called.
 
-Twenty thousand nested elements, a hundred thousand attributes on one tag or three hundred thousand
-paragraphs hold an extractor for minutes, or make it lose the text without a word. The counts are
-those of the text alone, so a page gets the same verdict on every machine; limits of time and
-memory (engine/pool.py) stand far above them, for what nobody thought of.
+A million line breaks, twenty thousand nested elements, a hundred thousand attributes on one tag or
+a table of a million cells hold an extractor for minutes, or make it lose the text without a word.
+The counts are those of the text alone, so a page gets the same verdict on every machine; limits of
+time and memory (engine/pool.py) stand about ten times above what the worst page within them costs
+(`python -m tools.benchmarks.budgets`), for what nobody thought of.
 
-Of 2,801 real pages the deepest has 51 levels, the most attributes on one tag are 82.
+Of 4,200 real pages, chosen from the small ones of the web, the most of each are: 15,484 "<",
+73 levels, 193 attributes on one tag, 20,826 in all, 249,231 characters of classes and ids, 307,519
+between tags, 6,664 cells of tables, 110 in a row.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,11 +45,12 @@ _NO_LEVEL = (
 ).split()
 _MORE_LEVELS = {"table": 4, "ul": 2, "ol": 2, "dl": 2, "select": 2}
 _NAMES_MAX = 10_000  # names that are remembered; a hostile page may invent millions
-# What an extractor judges one by one, about 0.1 ms each.
-_BLOCKS = (
-    "p div li td th tr dt dd h1 h2 h3 h4 h5 h6 pre blockquote section article header footer nav"
-    " aside main table ul ol dl form option a"
-).split()
+# trafilatura makes each row as wide as the table's widest, which it takes for at most this wide,
+# and believes no cell that says it is wider or higher.
+_SPAN_MAX = 100
+_SPAN = re.compile(r"(?i:(col|row)span)\s*+=\s*+[\"']?\s*+0*+(\d{1,4})")
+# Extractors look into these for words of boilerplate: 1.4 us a character, other values cost 0.04.
+_CLASS = re.compile(r"(?i:\b(?:class|id)\s*+=\s*+)(\"[^\"]*+\"|'[^']*+'|[^\s\"']\S*+)")
 
 
 class _Levels(dict[str, int]):
@@ -65,19 +69,27 @@ _LEVELS = _Levels()
 
 
 def check_budgets(html: str, rules: DocumentsSettings) -> Drop | None:
-    """Drop a page that is over a limit: TOO_DEEP, TOO_MANY_ATTRIBUTES or TOO_MANY_BLOCKS."""
-    tags = _TAG.findall(without_raw_text(html))
-    if not tags:
-        return None
-    names, attributes = zip(*tags, strict=True)
+    """Drop a page that is over a limit.
+
+    TOO_MANY_TAGS (of "<", in scripts and comments too, before anything else is looked at),
+    TOO_DEEP, TOO_MANY_ATTRIBUTES, TOO_MANY_CELLS, TOO_LONG.
+    """
+    if (signs := html.count("<")) > rules.tags_max:
+        return Drop(Reason.TOO_MANY_TAGS, f'{signs} "<"')
+    markup = without_raw_text(html)
+    tags = _TAG.findall(markup)
+    names, attributes = zip(*tags, strict=True) if tags else ((), ())
     # <path/> holds nothing; many pages have no such tag, and the search is quick.
     nesting = [name for name, text in tags if text[-1:] != "/"] if "/>" in html else names
     if (depth := count_depth(nesting)) > rules.depth_max:
         return Drop(Reason.TOO_DEEP, f"{depth} levels")
     if drop := _check_attributes(attributes, rules):
         return drop
-    if len(names) > rules.blocks_max and (blocks := _count_blocks(names)) > rules.blocks_max:
-        return Drop(Reason.TOO_MANY_BLOCKS, f"{blocks} blocks")
+    if drop := _check_tables(names, attributes, rules):
+        return drop
+    chars = len(markup) - sum(map(len, names)) - sum(map(len, attributes))
+    if chars > rules.page_chars_max:
+        return Drop(Reason.TOO_LONG, f"{chars} characters between tags")
     return None
 
 
@@ -116,17 +128,75 @@ def without_raw_text(html: str) -> str:
 
 def _check_attributes(texts: Sequence[str], rules: DocumentsSettings) -> Drop | None:
     # An attribute takes two characters, so nearly all pages need no counting.
-    if max(map(len, texts)) >= 2 * rules.tag_attributes_max:
+    if max(map(len, texts), default=0) >= 2 * rules.tag_attributes_max:
         most = max(len(_ATTRIBUTE.findall(text)) for text in texts)
         if most > rules.tag_attributes_max:
             return Drop(Reason.TOO_MANY_ATTRIBUTES, f"{most} on one tag")
-    if sum(map(len, texts)) >= 2 * rules.attributes_max:
+    chars = sum(map(len, texts))
+    if chars >= 2 * rules.attributes_max:
         total = sum(len(_ATTRIBUTE.findall(text)) for text in texts)
         if total > rules.attributes_max:
             return Drop(Reason.TOO_MANY_ATTRIBUTES, f"{total} in all")
+    if chars > rules.class_chars_max:
+        classes = sum(len(value) for text in texts for value in _CLASS.findall(text))
+        if classes > rules.class_chars_max:
+            return Drop(Reason.TOO_MANY_ATTRIBUTES, f"{classes} characters of classes and ids")
     return None
 
 
-def _count_blocks(names: Sequence[str]) -> int:
-    by_name = Counter(map(str.lower, names))
-    return sum(by_name[name] for name in _BLOCKS)
+@dataclass
+class _Table:
+    """What a table's rows hold so far, in cells as wide and high as they say they are."""
+
+    rows: int = 0
+    row: int = 0  # the width of the row at hand
+    widest: int = 0
+    cells: int = 0
+    hanging: int = 0  # the width of all cells that reach into other rows
+
+    def close_row(self) -> None:
+        self.rows += 1
+        self.widest = max(self.widest, self.row)
+        self.row = 0
+
+    def size(self) -> int:
+        return self.cells + self.rows * min(self.widest, _SPAN_MAX)
+
+
+def count_cells(names: Sequence[str], attributes: Sequence[str]) -> tuple[int, int]:
+    """Give the cells that an extractor may make of all tables, and of a single row, at most.
+
+    In trafilatura each cell of a row costs as much time as the row has cells before it.
+    """
+    tables, open_tables = [_Table()], [0]
+    for name, text in zip(names, attributes, strict=True):
+        kind, table = name.lower(), tables[open_tables[-1]]
+        if kind in ("td", "th"):
+            spans = {which.lower(): int(size) for which, size in _SPAN.findall(text)}
+            wide, high = (max(1, min(spans.get(which, 1), _SPAN_MAX)) for which in ("col", "row"))
+            table.row += wide
+            table.cells += wide * high
+            table.hanging += wide if high > 1 else 0
+        elif kind == "tr":
+            table.close_row()
+        elif kind == "table":
+            open_tables.append(len(tables))
+            tables.append(_Table())
+        elif kind == "/table" and len(open_tables) > 1:
+            open_tables.pop()
+    for table in tables:
+        table.close_row()
+    return sum(map(_Table.size, tables)), max(table.widest + table.hanging for table in tables)
+
+
+def _check_tables(
+    names: Sequence[str], attributes: Sequence[str], rules: DocumentsSettings
+) -> Drop | None:
+    if not any(map(names.count, ("td", "th", "TD", "TH", "Td", "Th", "tD", "tH"))):
+        return None  # as most pages of today; the count takes 0.2 ms
+    cells, row_cells = count_cells(names, attributes)
+    if cells > rules.cells_max:
+        return Drop(Reason.TOO_MANY_CELLS, f"{cells} in all")
+    if row_cells > rules.row_cells_max:
+        return Drop(Reason.TOO_MANY_CELLS, f"{row_cells} in a row")
+    return None

@@ -9,74 +9,26 @@ is never valid UTF-8 by chance, while servers often claim iso-8859-1 for whateve
 import codecs
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import charset_normalizer
 
 from pipeline.documents.budgets import without_raw_text
+from pipeline.documents.labels import CODEC_OF_NAME, NAME_OF_LABEL
 from pipeline.documents.language import classify
+from pipeline.documents.mojibake import repair
+from pipeline.documents.prescan import declared_charset
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
-META_SEARCH_BYTES = 8192  # browsers look at 1,024 and start again where <meta> comes later
 # A label is believed where at most this share of the characters that are not ASCII is unreadable.
 DAMAGE_MAX = 0.2
+# A page that calls itself UTF-8 is that also where at most this share of its bytes is wrong.
+DECLARED_DAMAGE_MAX = 0.001
 CONTROL_SHARE_MAX = 0.01  # text in an old charset has none; binary files have 10 % and more
 DETECTION_BYTES = 1500  # costs some 5 ms; only pages without a label pay
 KANA_SHARE_MIN = 0.1  # Japanese is half kana; other text read as Japanese has hardly any
 LAST_RESORT = "windows-1252"
-
-# The Encoding Standard's labels (encoding.spec.whatwg.org, 4.2): name, Python's codec, labels.
-# A codec may be wider than the name (iso-8859-1 means windows-1252): the standard says so, or, in
-# Chinese, Japanese and Korean, browsers' tables do.
-_ENCODINGS = """
-utf-8 utf_8 unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8
-ibm866 cp866 866 cp866 csibm866 ibm866
-iso-8859-2 iso8859_2 csisolatin2 iso-ir-101 iso8859-2 iso88592 iso_8859-2 iso_8859-2:1987 l2 latin2
-iso-8859-3 iso8859_3 csisolatin3 iso-ir-109 iso8859-3 iso88593 iso_8859-3 iso_8859-3:1988 l3 latin3
-iso-8859-4 iso8859_4 csisolatin4 iso-ir-110 iso8859-4 iso88594 iso_8859-4 iso_8859-4:1988 l4 latin4
-iso-8859-5 iso8859_5 csisolatincyrillic cyrillic iso-ir-144 iso8859-5 iso88595 iso_8859-5
-iso-8859-5 iso8859_5 iso_8859-5:1988
-iso-8859-6 iso8859_6 arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114
-iso-8859-6 iso8859_6 iso-8859-6-e iso-8859-6-i iso-ir-127 iso8859-6 iso88596 iso_8859-6
-iso-8859-6 iso8859_6 iso_8859-6:1987
-iso-8859-7 iso8859_7 csisolatingreek ecma-118 elot_928 greek greek8 iso-ir-126 iso8859-7 iso88597
-iso-8859-7 iso8859_7 iso_8859-7 iso_8859-7:1987 sun_eu_greek
-iso-8859-8 iso8859_8 csiso88598e csisolatinhebrew hebrew iso-8859-8-e iso-ir-138 iso8859-8 iso88598
-iso-8859-8 iso8859_8 iso_8859-8 iso_8859-8:1988 visual
-iso-8859-8-i iso8859_8 csiso88598i logical
-iso-8859-10 iso8859_10 csisolatin6 iso-ir-157 iso8859-10 iso885910 l6 latin6
-iso-8859-13 iso8859_13 iso8859-13 iso885913
-iso-8859-14 iso8859_14 iso8859-14 iso885914
-iso-8859-15 iso8859_15 csisolatin9 iso8859-15 iso885915 iso_8859-15 l9
-iso-8859-16 iso8859_16
-koi8-r koi8_r cskoi8r koi koi8 koi8_r
-koi8-u koi8_u koi8-ru
-macintosh mac_roman csmacintosh mac x-mac-roman
-windows-874 cp874 dos-874 iso-8859-11 iso8859-11 iso885911 tis-620
-windows-1250 cp1250 cp1250 x-cp1250
-windows-1251 cp1251 cp1251 x-cp1251
-windows-1252 cp1252 ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100
-windows-1252 cp1252 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 us-ascii x-cp1252
-windows-1252 cp1252 x-user-defined
-windows-1253 cp1253 cp1253 x-cp1253
-windows-1254 cp1254 cp1254 csisolatin5 iso-8859-9 iso-ir-148 iso8859-9 iso88599 iso_8859-9
-windows-1254 cp1254 iso_8859-9:1989 l5 latin5 x-cp1254
-windows-1255 cp1255 cp1255 x-cp1255
-windows-1256 cp1256 cp1256 x-cp1256
-windows-1257 cp1257 cp1257 x-cp1257
-windows-1258 cp1258 cp1258 x-cp1258
-x-mac-cyrillic mac_cyrillic x-mac-ukrainian
-gbk gb18030 chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 iso-ir-58 x-gbk
-gb18030 gb18030
-big5 big5hkscs big5-hkscs cn-big5 csbig5 x-x-big5
-euc-jp euc_jp cseucpkdfmtjapanese x-euc-jp
-iso-2022-jp iso2022_jp csiso2022jp
-shift_jis cp932 csshiftjis ms932 ms_kanji shift-jis sjis windows-31j x-sjis
-euc-kr cp949 cseuckr csksc56011987 iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601
-euc-kr cp949 windows-949
-utf-16be utf_16_be unicodefffe
-utf-16le utf_16_le csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16
-"""
 
 # For pages without a label. In Latin letters the charset is the one in which the text reads as a
 # language that is written in it; English first, where all of them read alike. Other scripts read
@@ -95,37 +47,20 @@ _OTHER_SCRIPTS = (
 ).split()
 LATIN_SHARE_MAX = 0.3  # of high bytes among those that are letters
 
-_LABEL = r"charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.\-]{2,40})"
-_HEADER = re.compile(_LABEL, re.IGNORECASE)
-_META = re.compile(
-    rb"<meta\b[^>]{0,400}?" + _LABEL.encode() + rb"|<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']"
-    rb"([a-zA-Z0-9_:.\-]{2,40})",
-    re.IGNORECASE,
-)
+_HEADER = re.compile(r"(?:^|[;,\s])charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.\-]{2,40})", re.IGNORECASE)
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xfe\xff": "utf-16be", b"\xff\xfe": "utf-16le"}
 _CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 _TAG_OR_SPACES = re.compile(rb"<[^<>]*+>|\s++")
 _KANA = re.compile("[\u3041-\u30fe]")
+_BAD_WORD = re.compile("\ufffd{3,}")
 _C1 = re.compile("[\x80-\x9f]")
 _C1_AS_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
-# Bytes by the characters that they are read as, in Latin-1 or windows-1252.
-_BYTE_OF = {chr(code): code for code in range(0x80, 0x100)} | {
-    character: code for code, character in _C1_AS_WINDOWS.items() if character
-}
-_FOLLOWING = "[" + "".join(character for character, code in _BYTE_OF.items() if code < 0xC0) + "]"
-_TWICE_ENCODED = re.compile(f"[Â-ß]{_FOLLOWING}|[à-ï]{_FOLLOWING}{{2}}|[ð-ô]{_FOLLOWING}{{3}}")
-
-
-def _read_table() -> tuple[dict[str, str], dict[str, str]]:
-    names, codec_of = {}, {}
-    for line in _ENCODINGS.strip().splitlines():
-        name, codec, *labels = line.split()
-        codec_of[name] = codec
-        names.update(dict.fromkeys([name, *labels], name))
-    return names, codec_of
-
-
-NAME_OF_LABEL, _CODEC_OF_NAME = _read_table()
+# Halves of a surrogate pair, each in three bytes of UTF-8: CESU-8, as Java and Oracle write it.
+_PAIR = re.compile(rb"\xed([\xa0-\xaf][\x80-\xbf])\xed([\xb0-\xbf][\x80-\xbf])")
+_HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_PAIR_REFERENCES = re.compile(
+    r"&#(?:[xX]([dD][89abAB][0-9a-fA-F]{2})|(5[56]\d{3}));&#(?:[xX]([dD][c-fC-F][0-9a-fA-F]{2})|(5[67]\d{3}));"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +69,7 @@ class Decoded:
 
     html: str
     charset: str
+    repaired: int = 0  # places that had been encoded twice (mojibake.py)
 
 
 def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
@@ -145,22 +81,21 @@ def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
     """
     for bom, name in _BOMS.items():
         if body.startswith(bom):
-            return _decoded(body[len(bom) :].decode(_CODEC_OF_NAME[name], "replace"), name)
+            rest = body[len(bom) :]
+            return _decoded(_read_utf8(rest) if name == "utf-8" else _read(rest, name), name)
     if b"\0" in body and (unmarked := _utf16(body)):
-        return _decoded(body.decode(_CODEC_OF_NAME[unmarked], "replace"), unmarked)
+        return _decoded(body.decode(CODEC_OF_NAME[unmarked], "replace"), unmarked)
     if body.isascii():
         if b"\x1b" in body and "iso-2022-jp" in _labels(body, content_type):
             return _decoded(body.decode("iso2022_jp", "replace"), "iso-2022-jp")
-        return Decoded(body.decode("ascii"), "ascii")
+        return _decoded(body.decode("ascii"), "ascii")
     try:
-        html = body.decode("utf-8")
-        # The usual page is done here: only these bytes begin what there may be to mend.
-        mend = b"\xc2" in body or b"\xc3\xa2" in body
-        return _decoded(html, "utf-8") if mend else Decoded(html, "utf-8")
+        return _decoded(_join_surrogates(body).decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
         pass
-    for label in (*_labels(body, content_type), "utf-8"):
-        if (believed := _believed(body, label)) is not None:
+    labels = _labels(body, content_type)
+    for label in (*labels, "utf-8"):
+        if (believed := _believed(body, label, is_declared=label in labels)) is not None:
             return _decoded(believed, label)
     if len(_CONTROL.findall(body)) > CONTROL_SHARE_MAX * len(body):
         return Drop(Reason.CHARSET_UNKNOWN, "control characters")
@@ -181,10 +116,13 @@ def detect(body: bytes) -> str:
     if sum(byte > 0x7F for byte in sample) > LATIN_SHARE_MAX * letters:
         return _detect_other_script(sample)
     best, best_score = LAST_RESORT, 0.0
+    read_as = cache(classify)  # most pages read alike in several of them
     for name, languages in _LATIN.items():
-        reading = sample.decode(_CODEC_OF_NAME[name], "replace")
+        if best_score == 1:
+            break  # no other can read better
+        reading = sample.decode(CODEC_OF_NAME[name], "replace")
         damage = reading.count("\ufffd") / max(1, len(reading))
-        language, score = classify(reading)
+        language, score = read_as(reading)
         if language in languages and score - damage > best_score:
             best, best_score = name, score - damage
     return best
@@ -192,48 +130,54 @@ def detect(body: bytes) -> str:
 
 def _detect_other_script(sample: bytes) -> str:
     for name in ("shift_jis", "euc-jp"):
-        reading = sample.decode(_CODEC_OF_NAME[name], "replace")
+        reading = sample.decode(CODEC_OF_NAME[name], "replace")
         if len(_KANA.findall(reading)) > KANA_SHARE_MIN * len(reading):
             return name
-    name_of_codec = {_CODEC_OF_NAME[name]: name for name in _OTHER_SCRIPTS}
+    name_of_codec = {CODEC_OF_NAME[name]: name for name in _OTHER_SCRIPTS}
     found = charset_normalizer.from_bytes(sample, cp_isolation=list(name_of_codec)).best()
     return name_of_codec[found.encoding] if found else LAST_RESORT
 
 
-def undo_double_encoding(html: str) -> str:
-    """Read again what was UTF-8, was read as windows-1252 or Latin-1, and was saved as UTF-8.
-
-    Only on pages where that happened to a quotation mark or dash: "â€" occurs in no language. One
-    page in a hundred has some.
-    """
-    if "â€" not in html and "â\x80" not in html:
-        return html
-    return _TWICE_ENCODED.sub(_once_encoded, html)
-
-
-def _once_encoded(found: re.Match[str]) -> str:
-    try:
-        return bytes(map(_BYTE_OF.__getitem__, found[0])).decode("utf-8")
-    except UnicodeDecodeError:
-        return found[0]
-
-
 def _decoded(html: str, name: str) -> Decoded:
-    html = undo_double_encoding(html)
-    if _C1.search(html):
+    html = _PAIR_REFERENCES.sub(_joined_references, html) if "&#" in html else html
+    found = repair(html)
+    html = found.text
+    if not html.isascii() and _C1.search(html):
         html = html.translate(_C1_AS_WINDOWS)
-    return Decoded(html, name)
+    return Decoded(html, name, found.repaired)
+
+
+def _joined_references(found: re.Match[str]) -> str:
+    high = int(found[1], 16) if found[1] else int(found[2])
+    low = int(found[3], 16) if found[3] else int(found[4])
+    if not (0xD800 <= high < 0xDC00 <= low < 0xE000):
+        return found[0]
+    return f"&#{0x10000 + (high - 0xD800) * 0x400 + low - 0xDC00};"
 
 
 def _labels(body: bytes, content_type: str) -> list[str]:
-    """Name the charsets that the HTTP header and `<meta>` claim, as far as they are known."""
+    """Name the charsets that the HTTP header and the page claim, as far as they are known."""
     header = _HEADER.search(content_type)
-    names = [NAME_OF_LABEL.get(header[1].lower())] if header else []
-    if meta := _META.search(body, 0, META_SEARCH_BYTES):
-        name = NAME_OF_LABEL.get((meta[1] or meta[2]).decode("ascii").lower())
-        # Whoever reads this in a <meta> does not read UTF-16: the standard takes it for UTF-8.
-        names.append("utf-8" if name in ("utf-16be", "utf-16le") else name)
+    names = [NAME_OF_LABEL.get(header[1].lower(), "") if header else "", declared_charset(body)]
     return [name for name in names if name]
+
+
+def _read_utf8(body: bytes) -> str:
+    return _join_surrogates(body, halves=True).decode("utf-8", "webtext_lone_byte")
+
+
+def _join_surrogates(body: bytes, *, halves: bool = False) -> bytes:
+    """CESU-8 as UTF-8: pairs as the characters that they mean, `halves` as one U+FFFD each."""
+    if b"\xed" not in body:
+        return body
+
+    body = _PAIR.sub(_joined, body)
+    return _HALF.sub("\ufffd".encode(), body) if halves else body
+
+
+def _joined(found: re.Match[bytes]) -> bytes:
+    halves = found[0].decode("utf-8", "surrogatepass")
+    return halves.encode("utf-16", "surrogatepass").decode("utf-16").encode()
 
 
 def _utf16(body: bytes) -> str | None:
@@ -247,20 +191,36 @@ def _utf16(body: bytes) -> str | None:
     return None
 
 
-def _believed(body: bytes, name: str) -> str | None:
+def _believed(body: bytes, name: str, *, is_declared: bool) -> str | None:
     """Decode by a label; None where so much is unreadable that the label must be wrong."""
+    if name == "utf-8":
+        return _believed_utf8(body, is_declared=is_declared)
     html = _read(body, name)
     damage = html.count("\ufffd")
     readable = len(html) - len(html.encode("ascii", "ignore")) - damage
-    if name != "utf-8":
-        return html if damage <= DAMAGE_MAX * (damage + readable) else None
-    # UTF-8 sequences do not come about by chance, so half of them convince.
-    return body.decode("utf-8", "webtext_lone_byte") if readable >= damage else None
+    return html if damage <= DAMAGE_MAX * (damage + readable) else None
+
+
+def _believed_utf8(body: bytes, *, is_declared: bool) -> str | None:
+    body = _join_surrogates(body, halves=True)
+    html = body.decode("utf-8", "replace")
+    meant = body.count("\ufffd".encode())
+    damage = html.count("\ufffd") - meant
+    readable = len(html) - len(html.encode("ascii", "ignore")) - damage
+    # UTF-8 sequences do not come about by chance, so half of them convince. Where there are fewer,
+    # a few bad bytes here and there are an accident; whole words of them are another charset.
+    if readable < damage and not (
+        is_declared
+        and damage <= DECLARED_DAMAGE_MAX * len(body)
+        and 2 * sum(map(len, _BAD_WORD.findall(html))) <= damage
+    ):
+        return None
+    return body.decode("utf-8", "webtext_lone_byte")
 
 
 def _read(body: bytes, name: str) -> str:
     # The standard's windows-1252 reads every byte; Python's lacks five.
-    return body.decode(_CODEC_OF_NAME[name], "webtext_c1" if name == LAST_RESORT else "replace")
+    return body.decode(CODEC_OF_NAME[name], "webtext_c1" if name == LAST_RESORT else "replace")
 
 
 def _c1(error: UnicodeError) -> tuple[str, int]:

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import trafilatura
+import trafilatura.external
+
+from pipeline.documents.neighbours import revise_paragraphs
 
 from pipeline.documents.markup import prepare
 from pipeline.documents.render import render
@@ -16,6 +19,7 @@ from pipeline.documents.tree import parse
 
 # It warns of every page that holds no text, and we count those.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+trafilatura.external.revise_paragraph_classification = revise_paragraphs
 
 
 @dataclass(frozen=True, slots=True)

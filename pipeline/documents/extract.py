@@ -13,6 +13,8 @@ from pipeline.documents.decode import decode_body, file_kind
 from pipeline.documents.engines import ENGINES
 from pipeline.documents.language import classify, judge_language
 from pipeline.documents.metadata import page_date, page_title, read_meta
+from pipeline.documents.mojibake import repair
+from pipeline.documents.sniff import other_kind
 from pipeline.errors import InputError
 from pipeline.pages.media import content_type
 from pipeline.pages.warc import Response, read_page
@@ -32,6 +34,8 @@ class Document:
     charset: str
     text: str
     engine: str
+    mojibake_repaired: int = 0  # places of the page that had been encoded twice
+    mojibake_left: int = 0  # places of the text that look so, and are left since it is not sure
 
 
 def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
@@ -53,12 +57,16 @@ def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
     decoded = decode_text(body, content_type(response.headers))
     if isinstance(decoded, Drop):
         return decoded
+    if kind := other_kind(decoded.html):
+        return Drop(Reason.NOT_HTML, kind)
     if "<" not in decoded.html:
         return Drop(Reason.NOT_HTML, "no markup")
     if drop := check_budgets(decoded.html, rules):
         return drop
     extracted = ENGINES[rules.engine](decoded.html)
-    text = clean_text(extracted.text)
+    # Once more: signs that were written as entities (&acirc;&euro;&trade;) are characters now.
+    repaired = repair(extracted.text)
+    text = clean_text(repaired.text)
     language = _judge_length(text, rules) or judge_language(
         text, rules.languages, rules.language_score_min
     )
@@ -66,13 +74,15 @@ def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
         return language
     meta = read_meta(decoded.html)
     return Document(
-        title=page_title(decoded.html, meta),
+        title=repair(page_title(decoded.html, meta)).text,
         date=page_date(decoded.html, meta),
         language=language[0],
         language_score=language[1],
         charset=decoded.charset,
         text=text,
         engine=extracted.engine,
+        mojibake_repaired=decoded.repaired + repaired.repaired,
+        mojibake_left=repaired.left,
     )
 
 

@@ -27,8 +27,11 @@ from pipeline.records import DOCUMENT, Drop
 from pipeline.settings import DocumentsSettings, PagesSettings
 
 UNIT = "records"
-COLUMNS = ("id", "url", "host", "title", "date", "language", "language_score", "charset", "text")
-SCHEMA = pa.schema([*(DOCUMENT.field(name) for name in COLUMNS), ("engine", pa.string())])
+COLUMNS = (
+    *("id", "url", "host", "title", "date", "language", "language_score", "charset"),
+    *("mojibake_repaired", "mojibake_left", "text", "engine"),
+)
+SCHEMA = pa.schema([DOCUMENT.field(name) for name in COLUMNS])
 # Each part of a packed file reads what lies before it too: so many take 32 times the unpacking,
 # which is a twentieth of one core's extraction.
 LINE_PARTS_MAX = 64

@@ -11,6 +11,9 @@ from datetime import date
 from pipeline.documents.clean import clean_line
 
 TITLE_CHARS_MAX = 500
+_MARKUP_CHARS_MAX = 20 * TITLE_CHARS_MAX  # of a title; cleaning costs more than searching
+# No character; html.unescape raises where Python reads no number of so many digits.
+_NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}+|[xX][0-9a-fA-F]{8,}+);?")
 _META = re.compile(
     r"<meta\s([^>\"']*+(?:\"[^\"]*+\"[^>\"']*+|'[^']*+'[^>\"']*+|[\"'])*+)", re.IGNORECASE
 )
@@ -84,6 +87,7 @@ def read_meta(html: str) -> dict[str, str]:
 
 
 def _as_line(markup: str) -> str:
+    markup = _NO_CHARACTER.sub("\ufffd", markup.strip()[:_MARKUP_CHARS_MAX])
     return clean_line(html_entities.unescape(markup))[:TITLE_CHARS_MAX].rstrip()
 
 

@@ -28,7 +28,7 @@ from pipeline.settings import DocumentsSettings
 UNIT = "pages"
 PAGES_PER_PART = 2_000  # about a minute of two cores at 30 ms of CPU a page
 ROWS_PER_BATCH = 200
-LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "charset-normalizer")
+LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "charset-normalizer", "ftfy")
 Result = Document | Drop | Fault | InputError
 
 
@@ -79,6 +79,7 @@ def write_results(
     """
     out.book(unit)
     documents: list[dict[str, Any]] = []
+    mojibake = {"repaired": 0, "left": 0}
     for page, result in results:
         if isinstance(result, InputError):
             raise result
@@ -87,11 +88,14 @@ def write_results(
             out.drop(unit, result.reason, id=page["id"], url=page["url"], detail=result.detail)
             continue
         out.book(unit, rows_out=1)
+        mojibake["repaired"] += result.mojibake_repaired
+        mojibake["left"] += result.mojibake_left
         documents.append(_row(page, result))
         if len(documents) == ROWS_PER_BATCH:
             out.write_rows(documents)
             documents = []
     out.write_rows(documents)
+    out.note("mojibake", mojibake)
 
 
 def _plan(

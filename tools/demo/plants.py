@@ -198,7 +198,7 @@ def limits(web: Web) -> None:
         9,
     )
     blocks = "<html><body>" + "<p>a" * 60_000
-    web.page("https://hostile.example/blocks", blocks, "too_many_blocks", 9)
+    web.page("https://hostile.example/blocks", blocks, "too_many_tags", 9)
     unclosed = page_of("unclosed", "fiction").replace("</p>", "").replace("</body>", "")
     web.page("https://hostile.example/unclosed", unclosed.replace("<p>", "<p><a><b>"), "kept", 9)
     misnested = page_of("misnested", "nature").replace("<p>", "<p><i><table><tr>")

@@ -5,6 +5,7 @@ import pytest
 from pipeline.documents.budgets import check_budgets
 from pipeline.documents.charset import Decoded, decode_text
 from pipeline.documents.decode import decode_body, file_kind
+from pipeline.documents.sniff import other_kind
 from pipeline.pages.warc import records, response_of
 from pipeline.settings import DocumentsSettings
 
@@ -50,3 +51,9 @@ def test_every_real_page_is_decoded_without_mojibake(pages):
 def test_no_real_page_is_over_a_budget(pages):
     for url, decoded in pages:
         assert check_budgets(decoded.html, RULES) is None, url
+
+
+@pytest.mark.real
+def test_no_real_page_is_taken_for_another_kind_of_file(pages):
+    for url, decoded in pages:
+        assert other_kind(decoded.html) == "", url

@@ -61,7 +61,7 @@ DROPPED = {
     "raise": (html(13, "ACT raise"), {}, "extraction_failed"),
     "deep": (b"<div>" * 20_000 + html(14), {}, "too_deep"),
     "attributes": (b"<p " + b"a " * 100_000 + b">" + html(15), {}, "too_many_attributes"),
-    "cells": (b"<table>" + b"<td>1" * 200_000, {}, "too_many_blocks"),
+    "cells": (b"<table>" + b"<td>1" * 200_000, {}, "too_many_tags"),
     "bomb": (
         gzip.compress(b"<p>" + b"\0" * (12 << 20)),
         {"Content-Encoding": "gzip"},
@@ -176,6 +176,16 @@ def test_a_document_carries_where_it_came_from(made):
     assert (row["language"], row["charset"], row["engine"]) == ("en", "ascii", "trafilatura")
     assert row["text_chars"] == len(row["text"])
     assert row["offset"] > 0
+
+
+def test_what_was_encoded_twice_is_counted_in_the_rows_and_in_the_notes(tmp_path):
+    warc = tmp_path / "a.warc.gz"
+    write_warc(warc, {"twice": (html(1, ' Itâ€™s Â£5 signsâ€"Libra'), {}), "once": (html(2), {})})
+    output = build(tmp_path / "build", warc)
+    row = rows_of(output)["twice"]
+    assert "It’s £5 signsâ€" in row["text"]
+    assert (row["mojibake_repaired"], row["mojibake_left"]) == (2, 1)
+    assert output.parts[0].notes["mojibake"] == {"repaired": 2, "left": 1}
 
 
 def test_hostile_pages_are_dropped_by_name_and_no_other_page_is_lost(made):
