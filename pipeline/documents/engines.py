@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import trafilatura
 import trafilatura.external
 
-from pipeline.documents.neighbours import revise_paragraphs
-
 from pipeline.documents.markup import prepare
+from pipeline.documents.neighbours import revise_paragraphs
 from pipeline.documents.render import render
 from pipeline.documents.tree import parse
 
 # It warns of every page that holds no text, and we count those.
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+# justext's own takes the square of the short paragraphs: 17 s for 20,000 cells of one letter.
 trafilatura.external.revise_paragraph_classification = revise_paragraphs
 
 

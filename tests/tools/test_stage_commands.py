@@ -316,7 +316,7 @@ def test_extract_takes_files_whose_names_are_no_text(tmp_path, capsys):
         "drops": {"line_invalid": 1, "not_a_page": 1},
     }
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [row["id"] for row in rows] == [f"{tmp_path}/p\\xff.html", "1"]
+    assert [row["id"] for row in rows] == [f"{tmp_path}/p\\xff.html", "l\\xff.jsonl:1"]
     drop = json.loads((tmp_path / "o.jsonl.drops.jsonl").read_text().splitlines()[0])
     assert drop["detail"].startswith("l\\xff.jsonl, line 2: ")
     gone = tmp_path / os.fsdecode(b"gone\xff.html")
@@ -432,10 +432,7 @@ def test_dedup_obeys_the_cap_of_a_page_and_says_what_was_odd(tmp_path, capsys):
     out = tmp_path / "d.jsonl"
     told = run(capsys, "dedup", source, "--out", out, "--documents.text-chars-max", "20")
     assert told.out == "4 texts, 3 kept, 0 exact copies, 0 near copies, 1 dropped\n"
-    assert (
-        "texts.txt: rows without an id of their own are named by file and line"
-        in told.err
-    )
+    assert "texts.txt: rows without an id of their own are named by file and line" in told.err
     assert "texts.txt: JSON by its content" in told.err
     assert lines_of(out)[3] == {
         "id": "texts.txt:4", "keep": False, "keeper": None, "jaccard": None, "reason": "too_long",
