@@ -6,13 +6,15 @@ what stands beside it, and squeeze code. So these passes come first, in this ord
     code             its lines and indentation, as `<pre><code>`, also out of tables (code.py)
     formulas         MathML and MathJax as TeX where the page has that, else as text (formulas.py)
     superscripts     reference marks go, exponents get a ^ (superscripts.py)
+    unseen           scripts and styles go
     quotations       `<q>` gets the quotation marks that browsers draw
     lists in cells   become paragraphs: trafilatura leaves them out
-    loose text       beside paragraphs becomes a paragraph, as does each line of an item or cell
+    nested           paragraphs, as libxml2 reads old pages, are apart
     borders          of blocks, and of some inline elements, get the space that nobody wrote
+    loose text       beside paragraphs becomes a paragraph, as does each line of an item or cell
 
 Each pass is linear in the page. Only loose text and lists in cells change which text is extracted:
-page F1 on data/extraction is 0.9053 without any pass and 0.9058 with all.
+page F1 on data/extraction is 0.9053 without any pass and 0.9061 with all.
 """
 
 from collections.abc import Iterable, Iterator
@@ -48,18 +50,26 @@ def prepare(tree: HtmlElement) -> None:
     keep_code(tree)
     write_formulas(tree)
     mark_superscripts(tree)
+    _drop_unseen(tree)
     _quote(tree)
     _unlist_cells(tree)
     _unnest_paragraphs(tree)
-    holders = _holders_of_blocks(tree)
+    holders = _separate_blocks(tree)
     _wrap_loose_text(tree, holders)
-    _separate_blocks(tree)
     _separate_pieces(tree)
 
 
 def text_of(element: HtmlElement) -> str:
     """The text inside, white space squeezed."""
     return " ".join("".join(element.itertext()).split())
+
+
+def _drop_unseen(tree: HtmlElement) -> None:
+    """Drop what no extractor reads, before it copies the tree five times: 2 % of its time."""
+    for unseen in list(tree.iter("script", "style", "link", "svg", "iframe")):
+        # JSON-LD holds texts of articles, in which trafilatura looks last.
+        if unseen.getparent() is not None and unseen.get("type") != "application/ld+json":
+            unseen.drop_tree()
 
 
 def _quote(tree: HtmlElement) -> None:
@@ -90,17 +100,6 @@ def _is_in_cell(outer: HtmlElement) -> bool:
     """Whether a list lies in a table's cell, and in no other list there."""
     around = next(outer.iterancestors("td", "th", "ul", "ol"), None)
     return around is not None and around.tag in ("td", "th")
-
-
-def _holders_of_blocks(tree: HtmlElement) -> set[HtmlElement]:
-    """All elements that have a block somewhere inside."""
-    holders: set[HtmlElement] = set()
-    for block in tree.iter(*BLOCKS):
-        for around in block.iterancestors():
-            if around in holders:
-                break
-            holders.add(around)
-    return holders
 
 
 def _unnest_paragraphs(tree: HtmlElement) -> None:
@@ -187,19 +186,35 @@ def _is_beside_paragraph(div: HtmlElement) -> bool:
     return len(text_of(div)) >= _DIV_CHARS_MIN
 
 
-def _separate_blocks(tree: HtmlElement) -> None:
-    """White space at the borders of blocks means nothing to a browser: so put some there."""
+def _separate_blocks(tree: HtmlElement) -> set[HtmlElement]:
+    """Put white space at the borders of blocks, where it means nothing to a browser.
+
+    Gives back all elements that have a block somewhere inside.
+    """
+    holders: set[HtmlElement] = set()
     for block in tree.iter(*BLOCKS):
-        if block.text and not block.text[0].isspace():
-            block.text = " " + block.text
-        if block.tail and not block.tail[0].isspace():
-            block.tail = " " + block.tail
-        previous, around = block.getprevious(), block.getparent()
-        if previous is not None:
-            if previous.tail and not previous.tail[-1].isspace():
-                previous.tail += " "
-        elif around is not None and around.text and not around.text[-1].isspace():
-            around.text += " "
+        for around in block.iterancestors():
+            if around in holders:
+                break
+            holders.add(around)
+        _separate(block)
+    return holders
+
+
+def _separate(block: HtmlElement) -> None:
+    text, tail, previous = block.text, block.tail, block.getprevious()
+    if text and not text[0].isspace():
+        block.text = " " + text
+    if tail and not tail[0].isspace():
+        block.tail = " " + tail
+    if previous is not None:
+        before = previous.tail
+        if before and not before[-1].isspace():
+            previous.tail = before + " "
+    elif (around := block.getparent()) is not None:
+        before = around.text
+        if before and not before[-1].isspace():
+            around.text = before + " "
 
 
 def _separate_pieces(tree: HtmlElement) -> None:

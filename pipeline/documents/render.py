@@ -65,6 +65,9 @@ def _block_lines(element: _Element) -> Iterator[str]:
 
 def _lines_inside(element: _Element) -> Iterator[str]:
     """The lines of mixed content: runs of text and inline elements, and blocks between them."""
+    if len(element) == 0:
+        yield from _squeezed(element.text or "")
+        return
     run = [element.text or ""]
     for child in element:
         if isinstance(child.tag, str):

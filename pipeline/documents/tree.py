@@ -16,7 +16,9 @@ _PARSER = etree.HTMLParser(
     default_doctype=False,
 )
 _PARSER.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # in XML 1.0
+# Forbidden in XML 1.0: control characters, U+FFFE and U+FFFF (in UTF-8), surrogates.
+_CONTROLS = bytes({*range(0x20)} - {*b"\t\n\r"})
+_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
 # libxml2 stops reading at `<html/>`, and at some document types.
 _DOCTYPE = re.compile(r"\s*<!doctype[^<>]*>", re.IGNORECASE)
 _EMPTY_HTML = re.compile(r"(<html\b[^<>]*)/>", re.IGNORECASE)
@@ -27,11 +29,14 @@ _END_OF_TITLE = re.compile(r"</title[\s/>]", re.IGNORECASE)
 
 def parse(html: str) -> HtmlElement | None:
     """Give back the page's root, `html`; None where there is no element at all."""
-    html = _close_title(_FORBIDDEN.sub("", html))
+    html = _close_title(html)
     head, rest = html[:_HEAD_CHARS], html[_HEAD_CHARS:]
     head = _EMPTY_HTML.sub(r"\1>", _DOCTYPE.sub("", head, count=1), count=1)
+    data = (head + rest).encode("utf-8", "ignore").translate(None, _CONTROLS)
+    for noncharacter in _NONCHARACTERS:
+        data = data.replace(noncharacter, b"")
     try:
-        return lxml_html.document_fromstring((head + rest).encode(), parser=_PARSER)
+        return lxml_html.document_fromstring(data, parser=_PARSER)
     except etree.ParserError:  # it says that the document is empty
         return None
 
