@@ -5,11 +5,15 @@ it raises travels up: the pool makes it a named drop.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import trafilatura
 import trafilatura.external
+from lxml.etree import XPath
 
 from pipeline.documents.markup import prepare
 from pipeline.documents.neighbours import revise_paragraphs
@@ -20,6 +24,26 @@ from pipeline.documents.tree import parse
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 # justext's own takes the square of the short paragraphs: 17 s for 20,000 cells of one letter.
 trafilatura.external.revise_paragraph_classification = revise_paragraphs
+
+_BANNERS = re.compile(
+    r"(.*\|\.//\*)\[re:test\(@class, ('[^' ^$]*'), 'i'\) or re:test\(@id, \2, 'i'\)\]", re.DOTALL
+)
+
+
+def with_one_look(cleaning: XPath) -> XPath:
+    """The same elements, found by one look at those with a class or an id: 3 % of an extraction.
+
+    Another form than that of trafilatura 2.3, two looks at every element, is given back as it is.
+    """
+    found = _BANNERS.fullmatch(cleaning.path)
+    if found is None:
+        return cleaning
+    path = f"{found[1]}[@class or @id][re:test(concat(@class, ' ', @id), {found[2]}, 'i')]"
+    return XPath(path, namespaces={"re": "http://exslt.org/regular-expressions"})
+
+
+_baseline: Any = import_module("trafilatura.baseline")  # the package has a function of that name
+_baseline.BASIC_CLEAN_XPATH = with_one_look(_baseline.BASIC_CLEAN_XPATH)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
 """From markup to text through the real extractor: what each pass is for."""
 
 import pytest
+from lxml.etree import XPath
+from trafilatura.settings import BASIC_CLEAN_XPATH
 
-from pipeline.documents.engines import extract_by_trafilatura
+from pipeline.documents.engines import extract_by_trafilatura, with_one_look
+from pipeline.documents.tree import parse
 
 PROSE = (
     "The village council decided to repair the wooden bridge across the river after the long "
@@ -131,3 +134,22 @@ def test_paragraphs_within_a_font_that_never_ends_are_apart():
     nested = f"<p>{PROSE}<font size=2><b>x</b><p>{OTHER}<p>{PROSE} Again.</font>"
     found = lines(f"<table><tr><td><h1>Bridge</h1>{nested}</td></tr></table>")
     assert found == ["Bridge", PROSE, "x", OTHER, f"{PROSE} Again."]
+
+
+def test_what_trafilatura_cleans_is_found_by_one_look():
+    quick = with_one_look(BASIC_CLEAN_XPATH)
+    assert quick is not BASIC_CLEAN_XPATH
+    names = ("x", "cookie-bar", "my_Cookie_Notice", "notice", "cookie", "onetrust", "consent")
+    markup = "".join(
+        f'<div class="{name}" id="{other}"><p id="{name}">a</p><b class="{other}">b</b></div>'
+        for name in names
+        for other in names
+    )
+    tree = parse(f"<html><body>{markup}<footer>f</footer><i>no name</i></body></html>")
+    assert quick(tree) == BASIC_CLEAN_XPATH(tree)
+    assert len(quick(tree)) > 20
+
+
+def test_another_cleaning_is_left_as_it_is():
+    other = XPath(".//aside")
+    assert with_one_look(other) is other
