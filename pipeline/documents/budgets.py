@@ -83,11 +83,12 @@ def check_budgets(html: str, rules: DocumentsSettings) -> Drop | None:
     nesting = [name for name, text in tags if text[-1:] != "/"] if "/>" in html else names
     if (depth := count_depth(nesting)) > rules.depth_max:
         return Drop(Reason.TOO_DEEP, f"{depth} levels")
-    if drop := _check_attributes(attributes, rules):
+    lengths = [*map(len, attributes)]
+    if drop := _check_attributes(attributes, lengths, rules):
         return drop
     if drop := _check_tables(names, attributes, rules):
         return drop
-    chars = len(markup) - sum(map(len, names)) - sum(map(len, attributes))
+    chars = len(markup) - sum(map(len, names)) - sum(lengths)
     if chars > rules.page_chars_max:
         return Drop(Reason.TOO_LONG, f"{chars} characters between tags")
     return None
@@ -126,13 +127,15 @@ def without_raw_text(html: str) -> str:
     return "".join(pieces) + html[at:]
 
 
-def _check_attributes(texts: Sequence[str], rules: DocumentsSettings) -> Drop | None:
+def _check_attributes(
+    texts: Sequence[str], lengths: Sequence[int], rules: DocumentsSettings
+) -> Drop | None:
     # An attribute takes two characters, so nearly all pages need no counting.
-    if max(map(len, texts), default=0) >= 2 * rules.tag_attributes_max:
+    if max(lengths, default=0) >= 2 * rules.tag_attributes_max:
         most = max(len(_ATTRIBUTE.findall(text)) for text in texts)
         if most > rules.tag_attributes_max:
             return Drop(Reason.TOO_MANY_ATTRIBUTES, f"{most} on one tag")
-    chars = sum(map(len, texts))
+    chars = sum(lengths)
     if chars >= 2 * rules.attributes_max:
         total = sum(len(_ATTRIBUTE.findall(text)) for text in texts)
         if total > rules.attributes_max:

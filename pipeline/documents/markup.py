@@ -125,8 +125,13 @@ def _wrap_loose_text(tree: HtmlElement, holders: set[HtmlElement]) -> None:
     for container in list(tree.iter(*_CONTAINERS)):
         if _has_paragraph(container):
             _wrap_runs(container, list(container), holders)
+    # trafilatura joins what an item or cell holds outside of paragraphs.
+    for item in tree.iter("li", "dd", "dt", "td", "th"):
+        for div in list(item.iterdescendants("div")):
+            if div not in holders:
+                div.tag = "p"
     for div in list(tree.iter("div")):
-        if div not in holders and (_is_in_item(div) or _is_beside_paragraph(div)):
+        if div not in holders and _is_beside_paragraph(div):
             div.tag = "p"
 
 
@@ -172,11 +177,6 @@ def _seen_text(text: str, run: Iterable[HtmlElement]) -> Iterator[str]:
             yield from element.itertext()
         if element.tail:
             yield element.tail
-
-
-def _is_in_item(div: HtmlElement) -> bool:
-    """Whether it lies in an item or cell, where trafilatura joins what is in no paragraph."""
-    return next(div.iterancestors("li", "dd", "dt", "td", "th"), None) is not None
 
 
 def _is_beside_paragraph(div: HtmlElement) -> bool:
