@@ -188,7 +188,7 @@ def limits(web: Web) -> None:
     whole = replace(article("fiction", "all"), blocks=tuple(b for s in stories for b in s))
     url = "https://hugepage.example/collected-stories"
     web.page(url, render("plain", PLAIN, whole, url), "too_long", 21)
-    deep = "<html><body>" + "<div>" * 20_000 + text + "</div>" * 20_000
+    deep = "<html><body>" + "<div>" * 5_000 + text + "</div>" * 5_000
     web.page("https://hostile.example/deep", deep, "too_deep", 9)
     many = " ".join(f"data-a{i}=1" for i in range(60_000))
     web.page(
@@ -199,6 +199,8 @@ def limits(web: Web) -> None:
     )
     blocks = "<html><body>" + "<p>a" * 60_000
     web.page("https://hostile.example/blocks", blocks, "too_many_tags", 9)
+    cells = "<html><body><table>" + "<tr><td colspan=100>a" * 2_000
+    web.page("https://hostile.example/cells", cells, "too_many_cells", 9)
     unclosed = page_of("unclosed", "fiction").replace("</p>", "").replace("</body>", "")
     web.page("https://hostile.example/unclosed", unclosed.replace("<p>", "<p><a><b>"), "kept", 9)
     misnested = page_of("misnested", "nature").replace("<p>", "<p><i><table><tr>")

@@ -6,23 +6,24 @@ from pipeline.documents.budgets import check_budgets
 from pipeline.documents.charset import Decoded, decode_text
 from pipeline.documents.decode import decode_body, file_kind
 from pipeline.documents.sniff import other_kind
-from pipeline.pages.warc import records, response_of
+from pipeline.pages.warc import read_page, records
 from pipeline.settings import DocumentsSettings
 
 EVERY = 15
+LARGE_BYTES = 40_000  # packed; of these every one
 RULES = DocumentsSettings()
 MOJIBAKE = ("â€™", "â€œ", "â€\x9d", "Ã©", "Ã¼", "\x92")
 
 
 @pytest.fixture(scope="module")
 def pages(shared_data):
-    """Address and text of every so many-th HTML page."""
+    """Address and text of every so many-th HTML page, and of all large ones."""
     found = []
     for path in sorted((shared_data / "pages").glob("*.warc.gz")):
         for number, record in enumerate(records(path)):
-            if number % EVERY or record.kind != "response":
+            if (number % EVERY and record.length < LARGE_BYTES) or record.kind != "response":
                 continue
-            response = response_of(record)
+            response = read_page(path, record.offset, record.length, RULES.body_bytes_max)
             if response.status != 200 or "html" not in response.header("content-type"):
                 continue
             body = decode_body(
