@@ -174,6 +174,9 @@ def _columns(path: Path, schema: pa.Schema, kind: type[Row], needed: Sequence[st
         problem = f"its columns are {', '.join(schema.names)}"
         mend = f"It needs {' and '.join(f'`{name}`' for name in missing)}."
         raise InputError(path, "", problem, mend)
+    for name in kind.__struct_fields__:
+        if schema.names.count(name) > 1:
+            raise InputError(path, "", f"it has two columns `{name}`", "Give one another name.")
     for name in needed:
         found = schema.field(name).type
         if not (_is_text(found) or pa.types.is_null(found)):

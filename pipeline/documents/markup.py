@@ -39,6 +39,13 @@ _UNSEEN = ("script", "style", "noscript", "template", "iframe")
 # paragraph stands beside it, it is a menu as often as it is an article.
 _PARAGRAPH_CHARS_MIN = 40
 _DIV_CHARS_MIN = 40
+# Twice trafilatura's own limit (three times min_extracted_size), which it asks of a cleaned page.
+_READ_BY_PARAGRAPHS_CHARS = 1500
+# Says to render.py that a line begins here. Noncharacters are for such use (Unicode, 23.7); what a
+# page has of them means nothing.
+LINE_MARK = "\ufdd0"
+_SPAN_DIGITS_MAX = 4
+_APART = ("footer", "aside", "nav", "form")
 _CELL_LIST_CHARS_MIN = 100
 _CELL_LIST_LINK_SHARE_MAX = 0.5
 # Elements by which one line is made of several pieces ("Jobs<span>Latest post</span>").
@@ -51,6 +58,7 @@ def prepare(tree: HtmlElement) -> None:
     write_formulas(tree)
     mark_superscripts(tree)
     _drop_unseen(tree)
+    _cap_spans(tree)
     _quote(tree)
     _unlist_cells(tree)
     _unnest_paragraphs(tree)
@@ -72,6 +80,14 @@ def _drop_unseen(tree: HtmlElement) -> None:
             unseen.drop_tree()
 
 
+def _cap_spans(tree: HtmlElement) -> None:
+    """Drop widths of cells that no table has: trafilatura fails on a number of 5,000 digits."""
+    for cell in tree.iter("td", "th"):
+        for name in ("colspan", "rowspan"):
+            if len(cell.get(name) or "") > _SPAN_DIGITS_MAX:
+                del cell.attrib[name]
+
+
 def _quote(tree: HtmlElement) -> None:
     for quotation in tree.iter("q"):
         quotation.tag = "span"
@@ -84,16 +100,30 @@ def _quote(tree: HtmlElement) -> None:
 
 
 def _unlist_cells(tree: HtmlElement) -> None:
-    for outer in [found for found in tree.iter("ul", "ol") if _is_in_cell(found)]:
-        chars = len(text_of(outer))
-        linked = sum(len(text_of(link)) for link in outer.iter("a"))
+    by_cell: dict[HtmlElement, list[HtmlElement]] = {}
+    for outer in tree.iter("ul", "ol"):
+        if _is_in_cell(outer):
+            by_cell.setdefault(next(outer.iterancestors("td", "th")), []).append(outer)
+    for lists in by_cell.values():
+        chars = sum(len(text_of(outer)) for outer in lists)
+        linked = sum(len(text_of(link)) for outer in lists for link in outer.iter("a"))
         if chars < _CELL_LIST_CHARS_MIN or linked > _CELL_LIST_LINK_SHARE_MAX * chars:
             continue
-        for item in outer.iter("li"):
-            item.tag = "p"
-            item.text = "- " + (item.text or "").lstrip()
-        for inner in outer.iter("ul", "ol"):
-            inner.tag = "div"
+        for outer in lists:
+            for item in outer.iter("li"):
+                item.tag = "p"
+                _mark_item(item)
+            for inner in outer.iter("ul", "ol"):
+                inner.tag = "div"
+
+
+def _mark_item(item: HtmlElement) -> None:
+    """A dash before the first words of an item, wherever they are."""
+    holder = item
+    while not (holder.text or "").strip() and len(holder) and isinstance(holder[0].tag, str):
+        holder = holder[0]
+    if (holder.text or "").strip():
+        holder.text = "- " + (holder.text or "").lstrip()
 
 
 def _is_in_cell(outer: HtmlElement) -> bool:
@@ -115,24 +145,44 @@ def _unnest_paragraphs(tree: HtmlElement) -> None:
                 for element in [*between, around]:
                     element.tag = "div"
                 break
-            if around.tag in BLOCKS:
+            if around.tag in BLOCKS and around.tag != "div":
                 break
             between.append(around)
 
 
 def _wrap_loose_text(tree: HtmlElement, holders: set[HtmlElement]) -> None:
-    """Where paragraphs stand, put what stands beside them into paragraphs too."""
+    """Where paragraphs stand, put what stands beside them into paragraphs too.
+
+    On a page with little text in paragraphs trafilatura reads each `div` as one. It would stop to
+    if we made some of them paragraphs, and lose the others: so we leave them there.
+    """
+    is_read_by_paragraphs = _has_paragraph_chars(tree, _READ_BY_PARAGRAPHS_CHARS)
     for container in list(tree.iter(*_CONTAINERS)):
         if _has_paragraph(container):
             _wrap_runs(container, list(container), holders)
-    # trafilatura joins what an item or cell holds outside of paragraphs.
-    for item in tree.iter("li", "dd", "dt", "td", "th"):
-        for div in list(item.iterdescendants("div")):
-            if div not in holders:
-                div.tag = "p"
-    for div in list(tree.iter("div")):
+    for div in list(tree.iter("div")) if is_read_by_paragraphs else ():
         if div not in holders and _is_beside_paragraph(div):
             div.tag = "p"
+    _part_items(tree)
+
+
+def _part_items(tree: HtmlElement) -> None:
+    """Mark the lines of an item or cell: trafilatura joins what is in no paragraph there."""
+    for item in tree.iter("li", "dd", "dt", "td", "th"):
+        for div in item.iterdescendants("div"):
+            if not (div.text or "").startswith(LINE_MARK):
+                div.text = LINE_MARK + (div.text or "")
+                if div.tail and not div.tail.isspace():
+                    div.tail = LINE_MARK + div.tail
+
+
+def _has_paragraph_chars(tree: HtmlElement, chars: int) -> bool:
+    for paragraph in tree.iter("p"):
+        if next(paragraph.iterancestors(*_APART), None) is None:
+            chars -= len(text_of(paragraph))
+            if chars <= 0:
+                return True
+    return False
 
 
 def _has_paragraph(container: HtmlElement) -> bool:

@@ -13,11 +13,16 @@ from collections.abc import Iterator
 
 from lxml.etree import _Element
 
+from pipeline.documents.markup import LINE_MARK
+
 BLOCKS = frozenset("p head list item quote table row cell code div fw ab body".split())
-# A table of data has two columns or more in most rows, and short cells.
+# A table of data has two columns or more in most rows, and short cells; a large one has exceptions.
 CELL_CHARS_MAX = 250
+LARGE_CELLS = 200
+LONG_SHARE_MAX = 0.05
 COLUMN_SHARE_MIN = 0.6
 NESTED_INDENT = "  "
+_NO_TEXT = f" \t\r\n\xa0{LINE_MARK}"
 LINE_BREAK = "\u2028"  # stands for `lb` in a run of text, where a line end is a mere space
 
 
@@ -35,11 +40,15 @@ def is_data(table: _Element) -> bool:
         return False
     if sum(len(row) >= 2 for row in filled) < COLUMN_SHARE_MIN * len(filled):
         return False
-    return all(_is_short(cell) for row in filled for cell in row)
+    cells = [cell for row in filled for cell in row]
+    long = sum(not _is_short(cell) for cell in cells)
+    return long <= (LONG_SHARE_MAX * len(cells) if len(cells) >= LARGE_CELLS else 0)
 
 
 def _is_short(cell: _Element) -> bool:
     blocks = [child for child in cell.iterchildren("*") if child.tag in BLOCKS and _has_text(child)]
+    if any("\n" in _code(code) for code in cell.iter("code")):
+        return False
     return len(blocks) <= 1 and sum(map(len, cell.itertext())) <= CELL_CHARS_MAX
 
 
@@ -48,7 +57,7 @@ def _cells(row: _Element) -> list[_Element]:
 
 
 def _has_text(element: _Element) -> bool:
-    return any(not text.isspace() for text in element.itertext())
+    return any(text.strip(_NO_TEXT) for text in element.itertext())
 
 
 def _block_lines(element: _Element) -> Iterator[str]:
@@ -125,6 +134,6 @@ def _code(element: _Element) -> str:
 
 
 def _squeezed(text: str) -> Iterator[str]:
-    for line in text.split(LINE_BREAK):
+    for line in text.replace(LINE_MARK, LINE_BREAK).split(LINE_BREAK):
         if squeezed := " ".join(line.split()):
             yield squeezed

@@ -14,7 +14,7 @@ _STEPS_MAX = 8  # elements that are stepped over to find it
 _EXPONENT_CHARS_MAX = 16
 _REFERENCE_CLASS = re.compile(r"(?:^|[\s_-])(?:reference|footnote|fn|cite|endnote)", re.IGNORECASE)
 _BRACKETED = re.compile(r"[\[(].{0,40}[\])]", re.DOTALL)
-_MARK = re.compile(r"[\d\s,;–-]{1,12}|[*†‡§¶#◊^]{1,4}|[a-z](?:,\s?[a-z\d])*")
+_MARK = re.compile(r"(?=.*\d)[\d\s,;–-]{1,12}|[*†‡§¶#◊^]{1,4}|[a-z](?:,\s?[a-z\d])*")
 _SYMBOLS = re.compile(r"[*†‡§¶#◊^]{1,4}")
 _NUMBER_OR_LETTER = re.compile(
     r"[+\-−–]?\s?\d+(?:[.,/]\d+)?|\d+[+\-−–]|[+\-−–]?[^\W\d_]"  # 6, -1, 1/2; 2+; n
@@ -27,27 +27,61 @@ _ORDINAL = re.compile(
 )
 # A number or a variable, a unit of measurement, or a closing bracket.
 _BASE = re.compile(
-    r"(?:\d|[)\]}]|(?<![^\W_])(?:[^\W\d_]|sq|[kcdmnµμ]m|ft|yd|mi|in|sec|min|mol|kg|mg|Hz|ha))$"
+    r"(?:\d|[)\]}]|(?<![^\W_])(?:[^\W\d_]|sq|[kcdmnµμ]m|ft|yd|mi|in|sec|min|mol|kg|mg|Hz|ha"
+    r"|sin|cos|tan|log|ln|miles?|feet|inch(?:es)?|met(?:er|re)s?|pixels?))$"
+    r"|[=+*/·]\s?[^\W\d_]{2,3}$"
 )
 _PRICE = re.compile(r"[$€£¥]\s?\d[\d,.]*$")
 _WORDS_IN_BRACKETS = re.compile(r"\([^()]*\b[^\W\d_]{3,}\s[^()]*\)$")
+_NOTE = re.compile(r"^_?(?:fn|ftn|foot|note|endnote|en?dn|cite|ref)", re.IGNORECASE)
+_NOTE_MARK = re.compile(r"[\[(]?(?:\d{1,3}|[*†‡§]{1,3}|[ivxl]{1,5})[\])]?")
 _STOP = re.compile(r"\s?[.,;:!?)\]]")
 _WORD_OR_STOP = re.compile(r"(?:[^\W\d_]{2,}|[.,;:!?…\"'”’»)\]%])$")
 
 
 def mark_superscripts(tree: HtmlElement) -> None:
-    """Write each `sup` of the tree as it is read; those of code stay."""
+    """Write each `sup` of the tree as it is read, and drop links to footnotes; code stays."""
+    _drop_footnote_links(tree)
     for raised in list(tree.iter("sup")):
         if next(raised.iterancestors("pre", "code"), None) is not None:
             continue
-        text = " ".join("".join(raised.itertext()).split())
-        written = _write(text, _text_before(raised), _is_reference(raised, text))
+        if raised.text and raised.text.strip():
+            _drop_notes_inside(raised)
+        text, before = " ".join("".join(raised.itertext()).split()), _text_before(raised)
+        written = _write(text, before, _is_reference(raised, text, before))
         if written != text:
-            tail = raised.tail
-            raised.clear()
-            raised.text, raised.tail = written, tail
-            if not written and _STOP.match(tail or ""):
+            _empty(raised)
+            raised.text = written
+            for link in raised.iterancestors("a") if not written else ():
+                if not "".join(link.itertext()).strip():
+                    link.tag = "span"
+            if not written and _STOP.match(raised.tail or ""):
                 _trim_before(raised)
+
+
+def _empty(element: HtmlElement) -> None:
+    """Take all away but the tail; an empty link would make its paragraph boilerplate."""
+    tail = element.tail
+    element.clear()
+    element.tag, element.tail = "span", tail
+
+
+def _drop_notes_inside(raised: HtmlElement) -> None:
+    """10<sup>6<a href="#n1">[1]</a></sup>: the note is none of the exponent."""
+    for link in list(raised.iter("a")):
+        if "#" in (link.get("href") or ""):
+            _empty(link)
+
+
+def _drop_footnote_links(tree: HtmlElement) -> None:
+    """Links to a note that stand behind a word and say nothing but its number."""
+    for link in list(tree.iter("a")):
+        href = link.get("href") or ""
+        if "#" not in href or not _NOTE.search(href.rpartition("#")[2]):
+            continue
+        text = "".join(link.itertext()).strip()
+        if _NOTE_MARK.fullmatch(text) and _text_before(link).strip():
+            _empty(link)
 
 
 def _write(text: str, before: str, is_reference: bool) -> str:
@@ -69,9 +103,11 @@ def _write(text: str, before: str, is_reference: bool) -> str:
     return "" if is_mark or (before.strip() and _SYMBOLS.fullmatch(text)) else text
 
 
-def _is_reference(raised: HtmlElement, text: str) -> bool:
+def _is_reference(raised: HtmlElement, text: str, before: str) -> bool:
     """Whether the page itself says so: by a link within the page, a class, or brackets."""
     links = [*raised.iter("a"), *raised.iterancestors("a")]
+    if links and before[-1:].isdigit() and not any("#" in (a.get("href") or "") for a in links):
+        return False
     if any((link.get("href") or "").find("#") >= 0 for link in links):
         return True
     if _REFERENCE_CLASS.search(raised.get("class") or ""):

@@ -86,10 +86,15 @@ def seconds(value: Any) -> int | None:
 
 
 def text(value: Any) -> str:
-    """A string, or the digits of an integer; "" for anything else, and for broken Unicode."""
+    """A string without spaces around, or the digits of a whole number.
+
+    "" for anything else, and for broken Unicode.
+    """
+    if type(value) is float and value.is_integer():
+        value = int(value)
     if type(value) is int:
         return str(value)
-    found = joined(value) if type(value) is str else ""
+    found = joined(value).strip() if type(value) is str else ""
     return found if is_unicode(found) else ""
 
 

@@ -68,7 +68,8 @@ def warc_names(paths: Iterable[Path]) -> dict[str, Path]:
     file given twice counts once.
     """
     by_name: dict[str, list[Path]] = {}
-    for path in sorted({path.absolute() for path in paths}):
+    once = {path.resolve(): path.absolute() for path in sorted(paths, reverse=True)}
+    for path in sorted(once.values()):
         by_name.setdefault(path.name, []).append(path)
     return {_name_among(path, rivals): path for rivals in by_name.values() for path in rivals}
 

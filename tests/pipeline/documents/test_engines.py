@@ -153,3 +153,37 @@ def test_what_trafilatura_cleans_is_found_by_one_look():
 def test_another_cleaning_is_left_as_it_is():
     other = XPath(".//aside")
     assert with_one_look(other) is other
+
+
+def test_posts_in_divs_are_kept_where_there_are_few_paragraphs():
+    posts = "".join(
+        f'<li><div class="author">user{n}</div><div class="body"><b>{n}.</b> {OTHER}</div></li>'
+        for n in range(9)
+    )
+    text = "\n".join(lines(f"<div id='content'><ul>{posts}</ul></div>"))
+    assert [n for n in range(9) if f"{n}. {OTHER}" not in text] == []
+
+
+def test_short_lists_of_a_cell_are_kept_beside_long_ones():
+    items = [f"{OTHER} No. {n}." for n in range(4)] + ["A short one."]
+    lists = "".join(f"<ul><li><p>{item}</p></li></ul>" for item in items)
+    found = lines(f"<table><tr><td><p>{PROSE}</p>{lists}<p>{PROSE}</p></td></tr></table>")
+    assert [line for line in found if line.startswith("-")] == [f"- {item}" for item in items]
+
+
+def test_a_span_of_thousands_of_digits_does_not_lose_the_page():
+    cells = f'<td colspan="{"9" * 5000}">a</td><td>b</td>'
+    assert article(f"<table><tr>{cells}</tr><tr><td>c</td><td>d</td></tr></table>") == [
+        "| a | b |",
+        "| c | d |",
+    ]
+
+
+def test_a_footnote_link_without_a_superscript_goes():
+    assert article('<p>So it was.<a href="#fn3"><font size="1">3</font></a> And more.</p>') == [
+        "So it was. And more."
+    ]
+
+
+def test_a_short_paragraph_survives_the_mark_that_goes_out_of_it():
+    assert article('<p>So it was<a href="#n3"><sup>3</sup></a>.</p>') == ["So it was."]

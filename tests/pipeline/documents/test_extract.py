@@ -67,7 +67,7 @@ def test_a_fragment_without_html_is_a_page_too():
         (bytes(range(256)) * 9, (), Reason.CHARSET_UNKNOWN),
         ("<div>" * 900 + PAGE, (), Reason.TOO_DEEP),
         ("<html " + "a " * 900 + PAGE, (), Reason.TOO_MANY_ATTRIBUTES),
-        ("<p>x" * 50_000, (), Reason.TOO_MANY_TAGS),
+        ("<p>x" * 130_000, (), Reason.TOO_MANY_TAGS),
         ("<table>" + "<td>x" * 5_000, (), Reason.TOO_MANY_CELLS),
         ('{"html": "<p>A paragraph of text."}', (), Reason.NOT_HTML),
         ("<html><body><script>go()</script></body></html>", (), Reason.NO_TEXT),

@@ -78,3 +78,15 @@ def test_columns_that_are_empty_throughout_are_left_out():
 )
 def test_a_table_is_data_if_most_rows_have_short_cells_in_columns(rows, data):
     assert is_data(etree.fromstring(f"<table>{rows}</table>")) is data
+
+
+def test_a_large_table_is_data_in_spite_of_a_few_long_cells():
+    rows = "<row><cell>a</cell><cell>1</cell></row>" * 120
+    long = f"<row><cell>b</cell><cell>{LONG}</cell></row>" * 4
+    assert is_data(etree.fromstring(f"<table>{rows}{long}</table>"))
+    assert not is_data(etree.fromstring(f"<table>{rows}{long * 9}</table>"))
+
+
+def test_a_table_with_code_of_several_lines_is_no_table_of_data():
+    rows = "<row><cell>a</cell><cell><code>x\n  y</code></cell></row>" * 2
+    assert render(tree(f"<table>{rows}</table>")).split("\n")[:3] == ["a", "x", "  y"]

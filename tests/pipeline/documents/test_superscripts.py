@@ -71,3 +71,17 @@ def test_ordinals_trademarks_prices_and_words_join(markup, text):
 
 def test_many_superscripts_in_a_row_are_no_trouble():
     assert text_with("x" + "<sup></sup>" * 20_000 + "<sup>2</sup>").startswith("x")
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ('10<sup>6<a href="#n1">[1]</a></sup>', "10^6"),
+        ('10<sup><a href="/exponent">6</a></sup>', "10^6"),
+        ("E = mc<sup>2</sup>", "E = mc^2"),
+        ("sin<sup>2</sup>(x), 5 miles<sup>2</sup>", "sin^2(x), 5 miles^2"),
+        ("Cl<sup>-</sup>", "Cl-"),
+    ],
+)
+def test_an_exponent_is_told_from_a_note_beside_it(markup, text):
+    assert text_with(markup) == text
