@@ -8,10 +8,11 @@ import re
 from pipeline.characters import normal_form
 
 # Control characters, soft hyphen, zero-width space, word joiner and invisible operators,
-# deprecated format characters, byte order mark, annotation marks, noncharacters, lone surrogates.
+# deprecated format characters, byte order mark, annotation marks, noncharacters, lone surrogates,
+# and private use: the icons of a font that the page brings along.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u2060-\u2064\u206a-\u206f\ufeff"
-    "\ufff9-\ufffc\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]"
+    "\ufff9-\ufffc\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff\ue000-\uf8ff]"
 )
 # Marks of direction do nothing in a text that runs from left to right throughout: one without
 # letters of the other direction and without a mark that turns it.
