@@ -18,7 +18,8 @@ from train.log import read_log
 # compared. The digests change with a rule (raise its step's version then) and with the demo.
 VERSIONS = {
     "can_ada": "3.0.0",
-    "charset-normalizer": "3.5.2",
+    "charset-normalizer": "3.5.3",
+    "ftfy": "6.3.1",
     "justext": "3.0.2",
     "lxml": "6.1.3",
     "py3langid": "0.4.0",
@@ -28,12 +29,12 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "ad0f7248b153836fc93e7a15914efc8c",
-    "pages": "575b2e2ea4150aa2aee6c06a6e301865",
-    "documents": "d8af61d1ee6320d2439d22ae331f8411",
-    "corpus": "6d8626d3244c832797514a18c1362a17",
-    "tokenizer": "704604ee95aa5c0c4c2d2e188d72def6",
-    "shards": "8801876d3e7807cc22da7ac5f8c57c47",
+    "links": "e70801485ec712e36c87a9900aa88ec0",
+    "pages": "dffa16534e930ac60149c0f1b5b3c2ee",
+    "documents": "1d3cc6986593c971ec4a151ffda16989",
+    "corpus": "5105f94e170a8be4238bb44673218b26",
+    "tokenizer": "a12fd41d6dd5b0009503be2570ef82c7",
+    "shards": "f2ae1172e16b7dfac22bf058902d90a6",
 }
 
 

@@ -197,7 +197,7 @@ def limits(web: Web) -> None:
         "too_many_attributes",
         9,
     )
-    blocks = "<html><body>" + "<p>a" * 60_000
+    blocks = "<html><body>" + "<p>a" * 130_000
     web.page("https://hostile.example/blocks", blocks, "too_many_tags", 9)
     cells = "<html><body><table>" + "<tr><td colspan=100>a" * 2_000
     web.page("https://hostile.example/cells", cells, "too_many_cells", 9)
