@@ -1,140 +1,232 @@
-"""Settings: one frozen dataclass a stage, its defaults here and nowhere else.
+"""Settings: one frozen dataclass a stage. Each field says all that is known of a setting.
 
-They are read from `webtext.toml`, then overridden by options (`--links.karma-min 5`). A profile is
-only a named set of other defaults. Unknown keys and wrong types are refused, with the nearest
-known name, before any work starts.
+What it does, its unit, its default, the values that make sense, and what WebText did: help,
+`webtext init`, docs/settings.md and the messages of refused values are made from these fields.
+settings_file.py reads them from `webtext.toml` and from options.
 """
 
-import difflib
-import json
-import re
-import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
-from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-import msgspec
 
-from pipeline.errors import SettingsError
+class Valid(NamedTuple):
+    """The values of the right type that make sense: told in words, and as a test."""
+
+    wanted: str
+    holds: Callable[[Any], bool]
+
+
+COUNT = Valid("0 or more", lambda n: n >= 0)
+POSITIVE = Valid("1 or more", lambda n: n > 0)
+SHARE = Valid("from 0 to 1", lambda share: 0 <= share <= 1)
+POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
+
+
+def option(default: Any, text: str, *, valid: Valid | None = None, paper: str = "") -> Any:
+    """A field of a settings class: what it does, and what WebText did (with the source).
+
+    A number without `valid` is 0 or more.
+    """
+    is_number = type(default) in (int, float)
+    about = {"help": text, "valid": valid or (COUNT if is_number else None), "paper": paper}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
 class InputSettings:
-    """Where the build reads from; glob patterns, relative to the settings file."""
+    """Where a build reads from: files or glob patterns, relative to the settings file."""
 
-    dumps: tuple[str, ...] = ()
-    warcs: tuple[str, ...] = ()
+    dumps: tuple[str, ...] = option((), "Reddit dumps of submissions (RS_*), packed or plain")
+    warcs: tuple[str, ...] = option((), "WARC files that hold the pages")
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How the build runs. Nothing here changes a row of the result."""
+    """How the work runs. Nothing here changes a row of the result."""
 
-    runner: str = "local"  # local, portable, or a runner's class path
-    runner_options: tuple[str, ...] = ()  # passed to Beam as they are
-    workers: int = 0  # worker processes; 0: one a core
-    parts_in_flight: int = 2
-    exchange: Literal["auto", "files", "shuffle"] = "auto"  # files on local, else shuffle
-    buckets: int = 16  # of every exchange; a power of two, fixed for a build
-    bucket_bytes_max: int = 512 << 20  # a larger bucket is reduced in slices
-    free_disk_min_bytes: int = 1 << 30
-    item_cpu_s: int = 120  # about ten times the worst page within the budgets of `documents`
-    item_wall_s: int = 360
-    worker_memory_bytes: int = 2 << 30
-    worker_items: int = 2000  # a worker is replaced after so many items: lxml grows
+    runner: str = option(
+        "local", "local, portable (Beam's job service), or the class path of a Beam runner"
+    )
+    runner_options: tuple[str, ...] = option((), "options for the Beam runner, passed as they are")
+    workers: int = option(0, "worker processes; 0: one a core")
+    parts_in_flight: int = option(2, "parts that a worker process may have at once", valid=POSITIVE)
+    exchange: Literal["auto", "files", "shuffle"] = option(
+        "auto", "how rows meet by key; auto: files on the local runner, else Beam's shuffle"
+    )
+    buckets: int = option(16, "buckets of every exchange; fixed for a build", valid=POWER_OF_TWO)
+    bucket_bytes_max: int = option(
+        512 << 20, "bytes of a bucket that are reduced at once; more are cut", valid=POSITIVE
+    )
+    free_disk_min_bytes: int = option(1 << 30, "bytes of free disk below which the work stops")
+    item_cpu_s: int = option(
+        # About ten times the worst page within the budgets of [documents].
+        120, "CPU-seconds after which a page is dropped as timed_out", valid=POSITIVE
+    )  # fmt: skip
+    item_wall_s: int = option(
+        360, "seconds by the clock after which a page is dropped as timed_out", valid=POSITIVE
+    )
+    worker_memory_bytes: int = option(
+        2 << 30, "memory of a worker; a page that takes more is dropped", valid=POSITIVE
+    )
+    worker_items: int = option(
+        # lxml grows.
+        2000, "pages after which a worker process is replaced", valid=POSITIVE
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class LinksSettings:
-    """Which submissions count, and which links are kept (stage `links`)."""
+    """Which submissions count, and which links are kept (stage links)."""
 
-    karma_min: int = 3  # WebText (GPT-2 paper, 2.1)
-    karma_rule: Literal["max", "sum", "first"] = "max"
-    date_min: date = date(2005, 1, 1)
-    date_max: date = date(2017, 12, 31)  # the last day; WebText has no link after December 2017
-    over_18: bool = True  # keep links of submissions that are marked as not safe for work
-    accept_removed: bool = False  # keep posts that were removed, by their author too
-    accept_torn: bool = False
-    accept_immature_scores: bool = False
-    url_chars_max: int = 2048
-    blocked_domains: tuple[str, ...] = ()
-    blocked_subreddits: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()  # URLs, hosts or link ids that are removed on request
+    karma_min: int = option(3, "least karma of a link", paper="at least 3 karma (GPT-2 paper, 2.1)")
+    karma_rule: Literal["max", "sum", "first"] = option(
+        "max",
+        "how the karma of several submissions of one link is taken together",
+        paper="not said; OpenWebText: max, OpenWebText2: sum",
+    )
+    date_min: date = option(date(2005, 1, 1), "first day (UTC) of submissions that count")
+    date_max: date = option(
+        date(2017, 12, 31),
+        "last day (UTC) of submissions that count",
+        paper="no link after December 2017 (2.1)",
+    )
+    over_18: bool = option(True, "whether submissions marked as not safe for work count")
+    accept_removed: bool = option(
+        False, "whether submissions count that were removed, by their author too"
+    )
+    accept_torn: bool = option(False, "whether a dump is used up to the place where it is cut")
+    accept_immature_scores: bool = option(
+        False, "whether a dump is used whose scores were taken soon after posting"
+    )
+    url_chars_max: int = option(2048, "most characters of a URL", valid=POSITIVE)
+    blocked_domains: tuple[str, ...] = option((), "hosts whose links are dropped, subdomains too")
+    blocked_subreddits: tuple[str, ...] = option((), "subreddits that do not count")
+    removed: tuple[str, ...] = option((), "URLs, hosts or link ids that are removed on request")
 
 
 @dataclass(frozen=True)
 class PagesSettings:
-    """Which captures answer for a link (stage `pages`)."""
+    """Which captures answer for a link (stage pages)."""
 
-    hops_max: int = 5  # redirects that are followed
-    accept_torn: bool = False  # use the records of a WARC before the place where it was cut
-    range_bytes: int = 256 << 20  # a larger WARC is read in parts of about this size
+    hops_max: int = option(
+        5, "redirects that are followed", valid=Valid("from 0 to 20", lambda n: 0 <= n <= 20)
+    )
+    accept_torn: bool = option(False, "whether a WARC file is used up to the place where it is cut")
+    range_bytes: int = option(
+        256 << 20, "a larger WARC file is read in parts of about so many bytes", valid=POSITIVE
+    )
 
 
 @dataclass(frozen=True)
 class DocumentsSettings:
-    """How a page becomes a text, and which texts are kept (stage `documents`)."""
+    """How a page becomes a text, and which texts are kept (stage documents)."""
 
-    engine: Literal["trafilatura"] = "trafilatura"
-    body_bytes_max: int = 8 << 20
-    depth_max: int = 240  # libxml2 reads no deeper than 256 and leaves out the rest in silence
-    tag_attributes_max: int = 500
-    attributes_max: int = 200_000
-    tags_max: int = 120_000  # "<" in all; of 4,229 real pages the most are 112,660
-    class_chars_max: int = 1_000_000
-    page_chars_max: int = 2_000_000  # between tags, not in scripts and comments
-    cells_max: int = 100_000
-    row_cells_max: int = 1_000
-    text_chars_min: int = 200
-    text_chars_max: int = 1_000_000
-    languages: tuple[str, ...] = ("en",)  # empty: all; the paper kept English (3.7)
-    language_score_min: float = 0.5
+    engine: Literal["trafilatura"] = option(
+        "trafilatura",
+        "what finds the main text of a page",
+        paper="Dragnet and Newspaper (2.1); neither is maintained",
+    )
+    body_bytes_max: int = option(8 << 20, "most bytes of a page, unpacked", valid=POSITIVE)
+    depth_max: int = option(
+        # libxml2 reads no deeper than 256 and leaves out the rest in silence.
+        240, "most elements inside each other", valid=POSITIVE
+    )  # fmt: skip
+    tag_attributes_max: int = option(500, "most attributes of a tag", valid=POSITIVE)
+    attributes_max: int = option(200_000, "most attributes of a page", valid=POSITIVE)
+    tags_max: int = option(
+        # Every "<" counts; of 4,229 real pages the most are 112,660.
+        120_000, "most tags of a page", valid=POSITIVE
+    )  # fmt: skip
+    class_chars_max: int = option(
+        1_000_000, "most characters of a page's class and id attributes", valid=POSITIVE
+    )
+    page_chars_max: int = option(
+        2_000_000, "most characters between tags, scripts and comments left out", valid=POSITIVE
+    )
+    cells_max: int = option(100_000, "most cells of a page's tables", valid=POSITIVE)
+    row_cells_max: int = option(1_000, "most cells of a table row", valid=POSITIVE)
+    text_chars_min: int = option(200, "least characters of a text")
+    text_chars_max: int = option(1_000_000, "most characters of a text", valid=POSITIVE)
+    languages: tuple[str, ...] = option(
+        ("en",), "languages that are kept, by ISO 639-1; empty: all", paper="English (3.7)"
+    )
+    language_score_min: float = option(
+        0.5, "least probability of the language; below, a text counts as no language", valid=SHARE
+    )
 
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """Which documents are copies, or Wikipedia (stage `corpus`)."""
+    """Which documents are copies, or Wikipedia (stage corpus)."""
 
-    wikipedia: bool = False  # True keeps Wikipedia and its mirrors
-    near_threshold: float = 0.5  # Jaccard over 5-word shingles; OpenWebText used 0.5
-    near_slack: float = 0.15  # estimates below threshold - slack are not verified
-    bands: int = 32
-    rows: int = 4
+    wikipedia: bool = option(
+        False, "whether Wikipedia and its mirrors are kept", paper="removed (2.1)"
+    )
+    near_threshold: float = option(
+        0.5,
+        "Jaccard similarity of 5-word shingles from which on a text is a near copy",
+        valid=Valid("above 0, at most 1", lambda share: 0 < share <= 1),
+        paper="not said; OpenWebText: 0.5",
+    )
+    near_slack: float = option(
+        0.15,
+        "pairs whose estimate lies below near_threshold by more than this are not verified",
+        valid=SHARE,
+    )
+    bands: int = option(32, "bands of a MinHash signature", valid=POSITIVE)
+    rows: int = option(4, "values of a band; bands x rows is at most 128", valid=POSITIVE)
 
 
 @dataclass(frozen=True)
 class TextsSettings:
-    """How anyone's texts are read (commands `dedup`, `tokenizer train`, `shards`)."""
+    """How anyone's texts are read (commands dedup, tokenizer train, shards; not of a build)."""
 
-    ids: Literal["given", "place"] = "given"  # place: all are named by file and line
+    ids: Literal["given", "place"] = option(
+        "given", "place: each text is named by its file and line, whatever its id"
+    )
 
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """The byte-level BPE tokenizer (stage `tokenizer`)."""
+    """The byte-level BPE tokenizer (stage tokenizer)."""
 
-    vocab_size: int = 50_257
-    min_frequency: int = 2
-    sample_bytes_max: int = 1 << 30  # documents by hash until so many bytes; 0: all
-    path: str = ""  # an existing tokenizer.json is used instead of training one
+    vocab_size: int = option(
+        50_257,
+        "tokens, end of text included",
+        # Shards hold 16-bit ids.
+        valid=Valid("from 257 to 65,536 (shards hold 16-bit ids)", lambda n: 257 <= n <= 65_536),
+        paper="50,257 (2.2)",
+    )
+    min_frequency: int = option(2, "least count of a pair that is merged")
+    sample_bytes_max: int = option(
+        1 << 30, "bytes of documents, drawn by hash, that it is trained on; 0: all"
+    )
+    path: str = option("", "a tokenizer.json that is used instead of training one")
 
 
 @dataclass(frozen=True)
 class ShardsSettings:
-    """Token files for the trainer (stage `shards`)."""
+    """Token files for the trainer (stage shards)."""
 
-    seed: int = 1
-    val_share: float = 0.05  # held out, as in the paper (GPT-2 paper, 3)
-    # block: about 4,096 characters, for one long text
-    split_by: Literal["document", "host", "block"] = "document"
-    shard_tokens_max: int = 100_000_000
+    seed: int = option(1, "decides the order of documents, and which are held out")
+    val_share: float = option(
+        0.05,
+        "share of the documents that is held out",
+        valid=Valid("from 0 to below 1", lambda share: 0 <= share < 1),
+        paper="5 % (3)",
+    )
+    split_by: Literal["document", "host", "block"] = option(
+        "document",
+        "what is held out whole: documents, all of a host, or blocks of about 4,096 characters",
+    )
+    shard_tokens_max: int = option(100_000_000, "most tokens of a shard", valid=POSITIVE)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a build. `train` is handed to the trainer's own parser as it is."""
+    """All settings. `train` is handed to the trainer's own parser as it is."""
 
     profile: Literal["paper", "clean"] = "paper"
     input: InputSettings = field(default_factory=InputSettings)
@@ -154,185 +246,69 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
     "clean": {"corpus": {"near_threshold": 0.7}},
 }
-
-
-def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from a TOML file (None: defaults) under `overrides` like {"links.karma_min": "5"}.
-
-    Raises SettingsError with the key, the line and the nearest known name.
-    """
-    text = _read(path) if path else ""
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    options = {dotted.replace("-", "_"): value for dotted, value in (overrides or {}).items()}
-    for dotted, value in options.items():
-        _set(tables, dotted, value)
-    return from_tables(tables, _Source(str(path or ""), text, frozenset(options)))
-
-
-def from_tables(tables: Mapping[str, Any], source: "_Source | None" = None) -> Settings:
-    """Settings from nested tables; see `load` for the errors."""
-    source = source or _Source("", "")
-    profile = tables.get("profile", "paper")
-    if profile not in PROFILES:
-        raise SettingsError(
-            f"profile is {profile!r}{source.at('profile')}; known: {', '.join(PROFILES)}"
-        )
-    settings = Settings(profile=profile)
-    for name, values in tables.items():
-        if name == "profile":
-            continue
-        known = {f.name for f in fields(Settings)}
-        if name not in known:
-            raise SettingsError(_unknown(name, known, source.at(name)))
-        if not isinstance(values, Mapping):
-            raise SettingsError(f"{name}{source.at(name)} is a table: write [{name}]")
-    for name in (f.name for f in fields(Settings) if f.name not in ("profile", "train")):
-        merged = {**PROFILES[profile].get(name, {}), **tables.get(name, {})}
-        if merged:
-            section = _section(name, getattr(settings, name), merged, source)
-            settings = replace(settings, **{name: section})
-    settings = replace(settings, train=dict(tables.get("train", {})))
-    _check(settings, source)
-    return settings
-
-
-def as_tables(settings: Settings) -> dict[str, Any]:
-    """All settings as plain nested tables, for manifests and for `webtext init`."""
-    return asdict(settings)
-
-
-def to_toml(settings: Settings | None = None) -> str:
-    """A settings file that `load` reads as these settings (None: the defaults), each of them."""
-    tables = as_tables(settings or Settings())
-    lines = [f"profile = {_toml(tables.pop('profile'))}"]
-    for section, values in tables.items():
-        if values:  # [train] is empty until something is set
-            lines += ["", f"[{section}]"]
-            lines += [f"{name} = {_toml(value)}" for name, value in values.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, date):
-        return value.isoformat()
-    # JSON writes text, numbers, booleans and lists as TOML does, but for one character.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", r"\u007f")
+SECTIONS = tuple(f.name for f in fields(Settings) if f.name not in ("profile", "train"))
 
 
 @dataclass(frozen=True)
-class _Source:
-    path: str
+class Described:
+    """A setting as people read of it; `key` is "links.karma_min"."""
+
+    key: str
     text: str
-    options: frozenset[str] = frozenset()  # keys that were set by options
-
-    def at(self, key: str) -> str:
-        """ " (webtext.toml line 7)" for the line that sets `key`, " (option)", or ""."""
-        if key in self.options:
-            return " (option)"
-        section, _, leaf = key.rpartition(".")
-        table = ""
-        for number, line in enumerate(self.text.splitlines(), 1):
-            if header := re.match(r"\s*\[\s*([\w.-]+)", line):
-                table = header[1]
-                found = table == key
-            else:
-                name = leaf if table == section else key if not table else None
-                found = name is not None and bool(re.match(rf"\s*{re.escape(name)}\s*=", line))
-            if found:
-                return f" ({self.path} line {number})"
-        return ""
+    default: Any
+    values: str
+    paper: str
+    kind: Any
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such settings file; `webtext init` writes one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from None
+def described(section: str) -> list[Described]:
+    """The settings of a section, in their order."""
+    owner = type(getattr(Settings(), section))
+    hints = get_type_hints(owner)
+    return [
+        Described(
+            key=f"{section}.{f.name}",
+            text=f.metadata["help"],
+            default=f.default,
+            values=_values(hints[f.name], f.metadata["valid"]),
+            paper=f.metadata["paper"],
+            kind=hints[f.name],
+        )
+        for f in fields(owner)
+    ]
 
 
-def _set(tables: dict[str, Any], dotted: str, value: Any) -> None:
-    *parents, leaf = dotted.split(".")
-    for name in parents:
-        tables = tables.setdefault(name, {})
-        if not isinstance(tables, dict):
-            raise SettingsError(f"unknown setting {dotted}: {name} holds a value, not a table")
-    tables[leaf] = value
+def _values(kind: Any, valid: Valid | None) -> str:
+    """The values that a setting may have, in words."""
+    if get_origin(kind) is Literal:
+        choices = get_args(kind)
+        return f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
+    if get_origin(kind) is tuple:
+        return "a list"
+    plain = {bool: "true or false", str: "text", date: "a day, such as 2012-09-30"}
+    if kind in plain:
+        return plain[kind]
+    return valid.wanted if valid else "a number"
 
 
-def _section(name: str, default: Any, values: Mapping[str, Any], source: _Source) -> Any:
-    hints = get_type_hints(type(default))
-    converted = {}
-    for key, value in values.items():
-        where = source.at(f"{name}.{key}")
-        if key not in hints:
-            raise SettingsError(_unknown(f"{name}.{key}", {f"{name}.{k}" for k in hints}, where))
-        converted[key] = _convert(f"{name}.{key}", value, hints[key], where)
-    return replace(default, **converted)
+def as_tables(settings: Settings) -> dict[str, Any]:
+    """All settings as plain nested tables, for manifests and settings files."""
+    return asdict(settings)
 
 
-def _convert(key: str, value: Any, kind: Any, where: str) -> Any:
-    # Options come as text, so text may stand for a number, a date, or a list with commas.
-    if isinstance(value, str) and getattr(kind, "__origin__", None) is tuple:
-        value = [item for item in value.split(",") if item]
-    try:
-        return msgspec.convert(value, kind, strict=not isinstance(value, str))
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{key} is {value!r}{where}: {error}") from None
-
-
-def _unknown(key: str, known: set[str], where: str) -> str:
-    leaves = {name.split(".")[-1]: name for name in known}
-    near = difflib.get_close_matches(key.split(".")[-1], leaves, n=1, cutoff=0.5)
-    hint = f"; did you mean {leaves[near[0]]}?" if near else f"; known: {', '.join(sorted(known))}"
-    return f"unknown setting {key}{where}{hint}"
-
-
-_NOT_NEGATIVE = (lambda n: n >= 0, "0 or more")
-_POSITIVE = (lambda n: n > 0, "1 or more")
-# Numbers of which zero makes no sense; of all others it means none, or has a meaning of its own.
-_ONE_OR_MORE = frozenset(
-    """
-    engine.parts_in_flight engine.bucket_bytes_max engine.item_cpu_s engine.item_wall_s
-    engine.worker_memory_bytes engine.worker_items links.url_chars_max pages.range_bytes
-    documents.body_bytes_max documents.depth_max documents.tag_attributes_max
-    documents.attributes_max documents.tags_max documents.class_chars_max
-    documents.page_chars_max documents.cells_max documents.row_cells_max
-    documents.text_chars_max corpus.bands shards.shard_tokens_max
-    """.split()
-)
-
-
-def _check(settings: Settings, source: _Source) -> None:
-    """Refuse values that have the right type and make no sense."""
-    wanted: dict[str, tuple[Callable[[Any], bool], str]] = {
-        "engine.buckets": (lambda n: n > 0 and n & (n - 1) == 0, "a power of two"),
-        "links.karma_min": (lambda n: n >= 0, "0 or more; WebText used 3"),
-        "links.date_min": (lambda day: day <= settings.links.date_max, "before links.date_max"),
-        "pages.hops_max": (lambda n: 0 <= n <= 20, "from 0 to 20"),
-        "corpus.near_threshold": (lambda share: 0 < share <= 1, "above 0, at most 1"),
-        "corpus.near_slack": (lambda share: 0 <= share <= 1, "from 0 to 1"),
-        "corpus.rows": (
-            lambda n: n > 0 and n * settings.corpus.bands <= 128,
-            "1 or more, and at most 128 / corpus.bands (a signature has 128 values)",
-        ),
-        "shards.val_share": (lambda share: 0 <= share < 1, "from 0 to below 1"),
-        "tokenizer.vocab_size": (
-            lambda n: 257 <= n <= 65_536,
-            "from 257 to 65,536 (shards hold 16-bit ids)",
-        ),
-    }
-    for section, values in as_tables(settings).items():
-        for name, value in values.items() if section not in ("profile", "train") else ():
-            if type(value) is int:
-                key = f"{section}.{name}"
-                wanted.setdefault(key, _POSITIVE if key in _ONE_OR_MORE else _NOT_NEGATIVE)
-    for key, (holds, wish) in wanted.items():
-        section, name = key.split(".")
-        value = getattr(getattr(settings, section), name)
-        if not holds(value):
-            raise SettingsError(f"{key} is {value}{source.at(key)}; it must be {wish}")
+def refusals(settings: Settings) -> list[tuple[str, Any, str]]:
+    """Key, value and wanted values of each setting that has the right type and makes no sense."""
+    found = []
+    for section in SECTIONS:
+        part = getattr(settings, section)
+        for f in fields(part):
+            valid, value = f.metadata["valid"], getattr(part, f.name)
+            if valid and not valid.holds(value):
+                found.append((f"{section}.{f.name}", value, valid.wanted))
+    links, corpus = settings.links, settings.corpus
+    if links.date_min > links.date_max:
+        found.append(("links.date_min", links.date_min, "before links.date_max"))
+    if corpus.rows * corpus.bands > 128:
+        wanted = "at most 128 / corpus.bands (a signature has 128 values)"
+        found.append(("corpus.rows", corpus.rows, wanted))
+    return found

@@ -15,6 +15,7 @@ CONTRACT = {
     "pipeline.records",
     "pipeline.reasons",
     "pipeline.settings",
+    "pipeline.settings_file",
     "pipeline.errors",
     "pipeline.characters",
     "pipeline.lines",
@@ -104,7 +105,10 @@ def test_files_are_found_and_imports_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("pipeline.settings", ("apache_beam", "pyarrow", "torch", "numpy")),
+        (
+            "pipeline.settings",
+            ("apache_beam", "pyarrow", "torch", "numpy"),
+        ),
         ("pipeline.engine.build", ("apache_beam", "torch")),
         ("pipeline.engine.pool", ("apache_beam", "pyarrow", "numpy")),
         ("train.settings", ("pipeline", "apache_beam", "pyarrow")),

@@ -15,11 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.settings import from_tables
-from tools.cli import NAMES, command_of, make_app, split_overrides
+from pipeline.settings_file import from_tables
+from tools.cli import NAMES, command_of, make_app
+from tools.reference import settings_page
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = sorted(path.name for path in ROOT.glob("*.md"))
+DOCUMENTS = sorted(
+    str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+)
 BLOCK = re.compile(r"(?:<!-- not run: (?P<why>.+?) -->\n\s*)?```console\n(?P<text>.*?)```", re.S)
 PACKAGES = ("pipeline", "train", "tools")
 TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -49,14 +52,7 @@ def shown(name):
 
 def understood(line):
     """Parse a webtext command as the command line does, without running it."""
-    words = shlex.split(line, comments=True)
-    rest, overrides = split_overrides(words[1:])
-    tables = {}
-    for dotted, value in overrides.items():
-        section, name = dotted.split(".")
-        tables.setdefault(section, {})[name] = value
-    from_tables(tables)
-    make_app().parse_args(rest, exit_on_error=False)
+    make_app().parse_args(shlex.split(line, comments=True)[1:], exit_on_error=False)
 
 
 def examples():
@@ -117,12 +113,18 @@ def test_every_settings_file_that_a_document_shows_is_valid(name):
             from_tables(tables)
 
 
+def test_the_reference_of_settings_is_the_one_that_the_program_makes():
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_file_that_a_document_names_is_there(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     linked = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", text)
     named = re.findall(rf"`((?:{'|'.join(PACKAGES)}|tests)/[\w/.-]+\.\w+)`", text)
-    missing = [path for path in (*linked, *named) if not (ROOT / path).exists()]
+    home = (ROOT / name).parent
+    missing = [path for path in linked if not (home / path).exists()]
+    missing += [path for path in named if not (ROOT / path).exists()]
     assert not missing
 
 

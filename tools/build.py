@@ -16,7 +16,8 @@ from pipeline.errors import SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.pages.stage import pages_stage
 from pipeline.pages.warc import warc_names
-from pipeline.settings import Settings, to_toml
+from pipeline.settings import Settings
+from pipeline.settings_file import to_toml
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from tools import model
 from tools.flow import STAGES

@@ -1,8 +1,7 @@
 """The command `webtext`. Imports little but cyclopts: help answers in well under a second.
 
-Commands live in commands.py and stage_commands.py and import what they need when called. Settings
-may be given with any command that reads them, as `--links.karma-min 5` or `--profile clean`; they
-are taken out here, since they are the same for all.
+Commands live in commands.py and stage_commands.py and import what they need when called; options.py
+gives them their settings.
 
 Exit codes: 0 done; 1 failed; 2 usage or settings; 3 finished, but a quality gate failed; 130 after
 Ctrl-C, 75 after SIGTERM or `train --stop-after`: both go on (`train` with --resume).
@@ -10,7 +9,6 @@ Ctrl-C, 75 after SIGTERM or `train --stop-after`: both go on (`train` with --res
 
 import io
 import os
-import re
 import signal
 import sys
 import threading
@@ -25,6 +23,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
 from tools import commands, stage_commands
+from tools.options import with_settings
 
 TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
 COMMANDS = (
@@ -36,7 +35,6 @@ GROUPS = {
     "tokens": ("Hand token shards to other trainers.", ("export",)),
 }
 NAMES = (*COMMANDS, *(f"{group} {name}" for group, (_, names) in GROUPS.items() for name in names))
-OVERRIDE = re.compile(r"--(profile|[a-z]+\.[a-z0-9_-]+)(?:=(.*))?", re.DOTALL)
 
 
 def _version() -> str:
@@ -52,16 +50,21 @@ def make_app() -> App:
         name="webtext",
         version=_version,
         help="From Reddit submissions to a trained GPT-2: nothing lost, everything explained.",
-        default_parameter=Parameter(negative=()),  # one spelling a flag: no --no-json
+        help_format="plaintext",  # asterisks and brackets as they are
+        # One spelling a flag: no --no-json. A default that says nothing is not shown.
+        default_parameter=Parameter(
+            negative=(), show_default=lambda value: str(value or "") or None
+        ),
     )
     for name in COMMANDS:
-        app.command(command_of(name), name=name)
+        app.command(with_settings(name, command_of(name)), name=name)
     for name in TRAINER_COMMANDS:
         app[name].help_flags = ()  # the trainer answers --help for its own commands
     for group, (about, names) in GROUPS.items():
         inner = App(name=group, help=about)
         for name in names:
-            inner.command(command_of(f"{group} {name}"), name=name)
+            words = f"{group} {name}"
+            inner.command(with_settings(words, command_of(words)), name=name)
         app.command(inner)
     return app
 
@@ -75,25 +78,6 @@ def command_of(name: str) -> Callable[..., int | None]:
     return found
 
 
-def split_overrides(tokens: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The tokens without settings, and the settings: {"links.karma_min": "5"}."""
-    rest: list[str] = []
-    overrides: dict[str, str] = {}
-    waiting = list(tokens)
-    while waiting:
-        token = waiting.pop(0)
-        match = OVERRIDE.fullmatch(token)
-        if not match:
-            rest.append(token)
-        elif match[2] is not None:
-            overrides[match[1].replace("-", "_")] = match[2]
-        elif waiting:
-            overrides[match[1].replace("-", "_")] = waiting.pop(0)
-        else:
-            raise SettingsError(f"{token} wants a value, as in {token} VALUE")
-    return rest, overrides
-
-
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -104,8 +88,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
             code = _run(sys.argv[1:] if tokens is None else tokens)
             sys.stdout.flush()
         return code
-    except CycloptsError:
-        return 2  # cyclopts has printed what is wrong
+    except CycloptsError as error:
+        print(f"webtext: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"webtext: {Stopped(signal.SIGINT)}", file=sys.stderr)
         return 130
@@ -121,16 +106,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
 
 def _run(tokens: Sequence[str]) -> int:
-    # The trainer reads its own words, of which --profile is one.
-    own = bool(tokens) and tokens[0] in TRAINER_COMMANDS
-    rest, overrides = (list(tokens), {}) if own else split_overrides(tokens)
-    command, bound, unparsed = make_app().parse_args(rest, exit_on_error=False)
-    extra = {}
-    if "overrides" in unparsed:
-        extra["overrides"] = overrides
-    elif overrides:
-        raise SettingsError(f"this command takes no settings: --{next(iter(overrides))}")
-    result = command(*bound.args, **bound.kwargs, **extra)
+    command, bound, _ = make_app().parse_args(tokens, exit_on_error=False, print_error=False)
+    result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
 
 

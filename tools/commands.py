@@ -6,20 +6,25 @@ Those that work without a build are in stage_commands.py.
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from pipeline.errors import WebtextError
+from pipeline.settings import Settings
 from tools.flow import STAGES
 
-Overrides = Annotated[dict[str, str], Parameter(parse=False)]
+# Gives the settings of a file (None: the defaults) under the options of the command line.
+SettingsFrom = Callable[[Path | None], Settings]
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
 
 
-def demo(*, out: Path = Path("build/demo"), to: LastStage = "report", overrides: Overrides) -> int:
+def demo(
+    *, out: Path = Path("build/demo"), to: LastStage = "report", settings_from: SettingsFrom
+) -> int:
     """Run the whole flow on a small web of our own, offline, in two to four minutes.
 
     Example: webtext demo --out build/demo
@@ -32,7 +37,7 @@ def demo(*, out: Path = Path("build/demo"), to: LastStage = "report", overrides:
     from tools.demo import differences, write_demo
 
     files = write_demo(out / "input")
-    code = _build(out, files.settings_path, overrides, to=to)
+    code = _build(out, files.settings_path, settings_from, to=to)
     if STAGES.index(to) >= STAGES.index("corpus"):
         found = differences(out, files.expected_path)
         for difference in found:
@@ -44,15 +49,15 @@ def demo(*, out: Path = Path("build/demo"), to: LastStage = "report", overrides:
 
 
 def init(path: Path = Path(SETTINGS_FILE), /) -> None:
-    """Write a settings file with every setting and its default.
+    """Write a settings file: each setting with its default, what it does and what WebText did.
 
     Example: webtext init webtext.toml
     """
-    from pipeline.settings import to_toml
+    from tools.reference import settings_file
 
     if path.exists():
         raise WebtextError(f"{path} is there already; remove it first")
-    path.write_text(to_toml(), encoding="utf-8")
+    path.write_text(settings_file(), encoding="utf-8")
     print(path)
 
 
@@ -62,7 +67,7 @@ def plan(
     *,
     out: Path = Path("build"),
     as_json: Annotated[bool, Parameter(name="--json")] = False,
-    overrides: Overrides,
+    settings_from: SettingsFrom,
 ) -> None:
     """Estimate what a build takes before it starts: rows, time, disk and memory of each stage.
 
@@ -79,7 +84,7 @@ def plan(
     """
     from tools import plan as planning
 
-    found = planning.plan(load_settings(settings, overrides), settings.parent, out)
+    found = planning.plan(settings_from(settings), settings.parent, out)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
@@ -95,7 +100,7 @@ def build(
     redo: tuple[str, ...] = (),
     replay: tuple[str, ...] = (),
     keep_versions: bool = False,
-    overrides: Overrides,
+    settings_from: SettingsFrom,
 ) -> int:
     """Make a corpus, shards, a trained model and a report; resumed where it stopped.
 
@@ -117,7 +122,7 @@ def build(
         Go on with results that other versions of libraries made.
     """
     return _build(
-        out, settings, overrides, to=to, redo=redo, replay=replay, keep_versions=keep_versions
+        out, settings, settings_from, to=to, redo=redo, replay=replay, keep_versions=keep_versions
     )
 
 
@@ -224,7 +229,7 @@ def clean(
 def _build(
     out: Path,
     settings_path: Path,
-    overrides: dict[str, str],
+    settings_from: SettingsFrom,
     *,
     to: str,
     **reuse: Any,
@@ -233,17 +238,10 @@ def _build(
     from tools.summary import show_build
 
     check_record(out, settings_path)
-    settings = load_settings(settings_path, overrides)
+    settings = settings_from(settings_path)
     gates = run_build(out, settings, settings_path.parent, to=to, **reuse)
     show_build(out)
     return exit_code(gates)
-
-
-def load_settings(path: Path | None, overrides: dict[str, str]) -> Any:
-    """The settings of a file, or the defaults, under what the command line says."""
-    from pipeline.settings import load
-
-    return load(path, overrides)
 
 
 def exit_code(gates: list[str]) -> int:

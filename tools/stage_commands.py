@@ -7,15 +7,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tools.commands import Overrides, exit_code, load_settings
+from tools.commands import SettingsFrom, exit_code
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
-def links(*dumps: Path, out: Path, urls: Path | None = None, overrides: Overrides) -> int:
+def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: SettingsFrom) -> int:
     """Turn Reddit dumps into links, in OUT/links/part-*.parquet.
 
-    Example: webtext links RS_2012-09.bz2 RS_2019-06.zst --out links --links.date-max 2019-12-31
+    Example: webtext links RS_2012-09.bz2 RS_2019-06.zst --out links --date-max 2019-12-31
 
     Example: webtext links RS_2012-09.bz2 --out links --urls urls.txt
 
@@ -32,13 +32,13 @@ def links(*dumps: Path, out: Path, urls: Path | None = None, overrides: Override
     """
     from tools.stages import make_links
 
-    return _finish(out, make_links(dumps, out, load_settings(None, overrides), urls))
+    return _finish(out, make_links(dumps, out, settings_from(None), urls))
 
 
-def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:
+def extract(*inputs: Path, out: Path, settings_from: SettingsFrom) -> int:
     """Turn WARC, HTML or JSONL files into documents, one JSON line or Parquet row each.
 
-    Example: webtext extract pages.warc.gz --out documents.jsonl --documents.languages ""
+    Example: webtext extract pages.warc.gz --out documents.jsonl --languages ""
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def extract(*inputs: Path, out: Path, overrides: Overrides) -> int:
     """
     from tools.extract import extract_files
 
-    return extract_files(inputs, out, load_settings(None, overrides))
+    return extract_files(inputs, out, settings_from(None))
 
 
 def dedup(
@@ -60,11 +60,11 @@ def dedup(
     *,
     out: Path,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
-    overrides: Overrides,
+    settings_from: SettingsFrom,
 ) -> int:
     """Decide for each text: keep it, or name the text that it copies.
 
-    Example: webtext dedup texts.jsonl --out decisions.jsonl --corpus.near-threshold 0.7
+    Example: webtext dedup texts.jsonl --out decisions.jsonl --near-threshold 0.7
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def dedup(
     def beat(text: str) -> None:
         sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
 
-    settings = load_settings(None, overrides)
+    settings = settings_from(None)
     counts, said, gates = decide(
         source,
         out,
@@ -104,26 +104,26 @@ def dedup(
     return exit_code(gates)
 
 
-def tokenizer_train(*inputs: Path, out: Path, overrides: Overrides) -> int:
+def tokenizer_train(*inputs: Path, out: Path, settings_from: SettingsFrom) -> int:
     """Train a byte-level BPE tokenizer on texts, in OUT/tokenizer.
 
-    Example: webtext tokenizer train texts.jsonl --out bpe --tokenizer.vocab-size 8192
+    Example: webtext tokenizer train texts.jsonl --out bpe --vocab-size 8192
 
     Parameters
     ----------
     inputs
         JSON lines, JSON arrays, Parquet or text, packed or not, known by their content. Rows want
         `text`; `id`, `url` and `host` are optional. A row without an id is named by file and line;
-        ids that repeat are refused, or left aside with --texts.ids place.
+        ids that repeat are refused, or left aside with --ids place.
     out
         A folder; tokenizer.json, vocab.json, merges.txt and more lie in OUT/tokenizer.
     """
     from tools.stages import make_tokenizer
 
-    return _finish(out, make_tokenizer(inputs, out, load_settings(None, overrides)))
+    return _finish(out, make_tokenizer(inputs, out, settings_from(None)))
 
 
-def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> int:
+def shards(*inputs: Path, tokenizer: Path, out: Path, settings_from: SettingsFrom) -> int:
     """Encode texts and write token shards for the trainer, in OUT/shards.
 
     Example: webtext shards texts.jsonl --tokenizer bpe --out tokens
@@ -133,16 +133,16 @@ def shards(*inputs: Path, tokenizer: Path, out: Path, overrides: Overrides) -> i
     inputs
         JSON lines, JSON arrays, Parquet or text, packed or not, known by their content. Rows want
         `text`; `id`, `url` and `host` are optional. A row without an id is named by file and line;
-        ids that repeat are refused, or left aside with --texts.ids place.
+        ids that repeat are refused, or left aside with --ids place.
     tokenizer
         The --out of `webtext tokenizer train`, or a tokenizer.json.
     out
         A folder; train_*.bin and val_*.bin with .idx and .urls.txt lie in OUT/shards. Of one long
-        text --shards.split-by block holds out blocks; the exit code is 3 where a split is empty.
+        text --split-by block holds out blocks; the exit code is 3 where a split is empty.
     """
     from tools.stages import make_shards, with_tokenizer
 
-    settings = load_settings(None, with_tokenizer(overrides, tokenizer))
+    settings = with_tokenizer(settings_from(None), tokenizer)
     return _finish(out, make_shards(inputs, out, settings))
 
 

@@ -1,7 +1,8 @@
 """Stage commands on anyone's files; each makes a small build folder of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.engine.build import Build
@@ -60,11 +61,12 @@ def _require_files(paths: Sequence[Path]) -> None:
             raise InputError(path, "", "there is no such file", "Check the name.")
 
 
-def with_tokenizer(overrides: Mapping[str, str], tokenizer: Path) -> dict[str, str]:
-    """Settings that take this tokenizer.json, or the one below a folder that was made by us."""
+def with_tokenizer(settings: Settings, tokenizer: Path) -> Settings:
+    """The settings with this tokenizer.json, or the one below a folder that was made by us."""
     for path in (tokenizer, tokenizer / "tokenizer.json", tokenizer / "tokenizer/tokenizer.json"):
         if path.is_file():
-            return {**overrides, "tokenizer.path": str(path.absolute())}
+            given = replace(settings.tokenizer, path=str(path.absolute()))
+            return replace(settings, tokenizer=given)
     raise InputError(
         tokenizer, "", "there is no tokenizer.json", "webtext tokenizer train makes one."
     )

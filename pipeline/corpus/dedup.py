@@ -168,7 +168,7 @@ def _refuse_twins(source: Path, rows: _Rows) -> None:
                 source,
                 f"{rows.unit} {number}",
                 f"its id {id[:80]!r} is that of {rows.unit} {first[id]} too",
-                "Give each text an id of its own, or name all by file and line: --texts.ids place",
+                "Give each text an id of its own, or name all by file and line: --ids place",
             )
         first[id] = number
 

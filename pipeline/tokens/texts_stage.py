@@ -174,8 +174,7 @@ def _refuse_first(paths: Sequence[Path], twins: set[int]) -> None:
                     row["place"],
                     "",
                     f"its id {row['name'][:80]!r} is that of {first[row['id']]} too",
-                    "Give each text an id of its own, or name all by file and line: "
-                    "--texts.ids place",
+                    "Give each text an id of its own, or name all by file and line: --ids place",
                 )
             first[row["id"]] = row["place"]
 

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
-from pipeline.settings import PROFILES, Settings, as_tables, from_tables, load, to_toml
+from pipeline.settings import PROFILES, SECTIONS, Settings, as_tables, described
+from pipeline.settings_file import from_tables, load, to_toml
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ def test_a_file_sets_what_it_names_and_nothing_else(toml):
     assert found.documents == Settings().documents
 
 
-def test_an_option_wins_over_the_file_and_may_be_written_with_dashes(toml):
+def test_an_option_wins_over_the_file(toml):
     path = toml("[links]\nkarma_min = 5\nover_18 = true\n")
-    found = load(path, {"links.karma-min": "7", "links.over_18": "false"})
+    found = load(path, {"links.karma_min": "7", "links.over_18": "false"})
     assert (found.links.karma_min, found.links.over_18) == (7, False)
 
 
@@ -105,23 +106,24 @@ def test_an_unknown_table_names_the_nearest_one(toml):
 
 def test_a_bad_option_is_not_blamed_on_the_file(toml):
     path = toml("[links]\nkarma_min = 3\n")
-    text = refusal(path, {"links.karma-mim": "3"})
-    assert "unknown setting links.karma_mim (option); did you mean links.karma_min?" in text
-    assert refusal(path, {"links.karma-min": "-3"}).startswith("links.karma_min is -3 (option);")
+    text = refusal(path, {"links.karma_mim": "3"})
+    assert text == "unknown setting links.karma_mim; did you mean links.karma_min?"
+    with pytest.raises(SettingsError, match=r"^--karma-min is -3; it must be 0 or more$"):
+        load(path, {"links.karma_min": "-3"}, spelled={"links.karma_min": "--karma-min"})
 
 
 @pytest.mark.parametrize(
     ("line", "wants"),
     [
-        ('karma_min = "three"', "int"),
-        ("karma_min = 3.5", "int"),
-        ("karma_min = true", "int"),
-        ("over_18 = 1", "bool"),
-        ('karma_rule = "mean"', "mean"),
-        ("date_min = 2005", "date"),
-        ('date_min = "soon"', "date"),
-        ("blocked_domains = 3", "array"),
-        ("blocked_domains = [3]", "str"),
+        ('karma_min = "three"', "a whole number, 0 or more"),
+        ("karma_min = 3.5", "a whole number"),
+        ("karma_min = true", "a whole number"),
+        ("over_18 = 1", "true or false"),
+        ('karma_rule = "mean"', "one of max, sum, first"),
+        ("date_min = 2005", "a day, such as 2012-09-30"),
+        ('date_min = "soon"', "a day, such as 2012-09-30"),
+        ("blocked_domains = 3", "a list of texts"),
+        ("blocked_domains = [3]", "a list of texts"),
     ],
 )
 def test_a_value_of_the_wrong_type_names_key_value_line_and_type(toml, line, wants):
@@ -135,7 +137,7 @@ def test_a_value_of_the_wrong_type_names_key_value_line_and_type(toml, line, wan
 @pytest.mark.parametrize(
     ("option", "value", "wish"),
     [
-        ("links.karma_min", "-3", "0 or more; WebText used 3"),
+        ("links.karma_min", "-3", "0 or more"),
         ("links.date_min", "2030-01-01", "before links.date_max"),
         ("engine.buckets", "12", "a power of two"),
         ("engine.buckets", "0", "a power of two"),
@@ -151,7 +153,7 @@ def test_a_value_of_the_wrong_type_names_key_value_line_and_type(toml, line, wan
 )
 def test_a_value_that_makes_no_sense_is_told_what_would(option, value, wish):
     text = refusal(None, {option: value})
-    assert text.startswith(f"{option} is {value} (option)")
+    assert text.startswith(f"{option} is {value}; it must be ")
     assert wish in text
 
 
@@ -166,7 +168,7 @@ def test_no_number_that_counts_may_be_negative():
     ]
     assert len(keys) > 20
     for key in keys:
-        assert refusal(None, {key: "-1"}).startswith(f"{key} is -1 (option); it must be ")
+        assert refusal(None, {key: "-1"}).startswith(f"{key} is -1; it must be ")
 
 
 def test_the_line_of_a_key_that_stands_in_two_tables_is_that_of_its_own(toml):
@@ -216,6 +218,25 @@ def test_settings_cannot_be_changed_after_they_are_read():
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))  # lone surrogates are no UTF-8
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_setting_says_what_it_does_and_which_values_it_takes(section):
+    for about in described(section):
+        assert len(about.text) > 10, about.key
+        assert about.values, about.key
+        assert not about.text.endswith(".")
+
+
+def test_the_explained_file_is_read_as_the_defaults_and_names_every_setting():
+    text = to_toml(explained=True)
+    assert from_tables(tomllib.loads(text)) == Settings()
+    assert "# WebText: at least 3 karma (GPT-2 paper, 2.1).\nkarma_min = 3\n" in text
+
+
+def test_a_build_has_no_settings_for_anyones_texts(toml):
+    assert "a build does not read it" in refusal(toml('[texts]\nids = "place"\n'))
+    assert load(None, {"texts.ids": "place"}).texts.ids == "place"
 
 
 @given(

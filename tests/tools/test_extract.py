@@ -37,7 +37,7 @@ sys.exit(main(sys.argv[1:]))
 """
 FILES = ["a.warc.gz", "b.warc.gz", "1.html", "2.html", "c.warc.gz", "pages.jsonl"]
 WORDS = ["extract", *FILES, "--out", "o.jsonl"]
-WORDS += ["--engine.workers", "1", "--engine.parts-in-flight", "1"]
+WORDS += ["--workers", "1", "--parts-in-flight", "1"]
 PARTS = {"a.warc.gz, warc 0", "b.warc.gz, warc 0", "1.html and on", "c.warc.gz, warc 0"}
 PARTS |= {"pages.jsonl, lines 0"}
 
@@ -147,7 +147,7 @@ def test_a_large_warc_file_is_done_in_ranges_with_the_same_result(folder, done):
     assert main(words) == 0
     whole = results(folder)
     done.clear()
-    assert main([*words, "--pages.range-bytes", "1000"]) == 0
+    assert main([*words, "--range-bytes", "1000"]) == 0
     assert len(done) > 2
     assert results(folder) == whole
 
@@ -158,7 +158,7 @@ def test_of_a_torn_warc_file_the_records_before_are_used_if_told_so(folder, caps
     words = ["extract", "a.warc.gz", "--out", "o.jsonl"]
     assert main(words) == 1
     assert "set pages.accept_torn = true" in capsys.readouterr().err
-    assert main([*words, "--pages.accept-torn", "true"]) == 0
+    assert main([*words, "--accept-torn", "true"]) == 0
     counts = json.loads(capsys.readouterr().out)
     assert (counts["rows_out"], counts["drops"]) == (2, {"status_error": 1, "unreadable": 1})
 
@@ -180,7 +180,7 @@ def test_an_input_that_changed_after_a_kill_is_done_again_and_no_other(folder, d
 
 
 def test_a_setting_that_changed_after_a_kill_has_all_done_again(folder, done, capsys):
-    limit = ["--documents.text-chars-max", "3000"]
+    limit = ["--text-chars-max", "3000"]
     assert main([*WORDS, *limit]) == 0
     assert set(done) == PARTS
     assert json.loads(capsys.readouterr().out)["drops"]["too_long"] > 0
@@ -215,7 +215,7 @@ def test_settings_that_changed_between_the_work_and_the_result_need_no_leave(
     with monkeypatch.context() as broken:
         broken.setattr("tools.extract._write", interrupted)
         assert main(WORDS) == 130
-    limit = ["--documents.text-chars-max", "3000"]
+    limit = ["--text-chars-max", "3000"]
     assert main([*WORDS, *limit]) == 0
     resumed = results(folder)
     assert resumed == undisturbed(folder, done, *limit)

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from pipeline.errors import SettingsError
-from pipeline.settings import load
+from pipeline.settings_file import load
 from tools import plan as planning
 from tools import rates
 from tools.cli import main

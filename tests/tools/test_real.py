@@ -13,7 +13,7 @@ import pytest
 from pipeline.engine.manifest import read_manifest
 from pipeline.lines import Lines
 from pipeline.links.select import ReadRules, UrlRules
-from pipeline.settings import load
+from pipeline.settings_file import load
 from tools.status import status
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -20,7 +20,7 @@ from tools.demo.stories import article
 from tools.why import _shard
 
 MOMENT = datetime(2015, 3, 1, tzinfo=UTC)
-FEW = ["--engine.workers", "1", "--engine.buckets", "2"]
+FEW = ["--workers", "1", "--buckets", "2"]
 
 
 def lines_of(path):
@@ -88,11 +88,11 @@ def test_links_makes_a_folder_that_status_understands(dump, tmp_path, capsys):
 def test_links_takes_settings_and_redoes_only_what_they_change(dump, tmp_path, capsys):
     out = tmp_path / "links"
     run(capsys, "links", dump, "--out", out, *FEW)
-    told = run(capsys, "links", dump, "--out", out, *FEW, "--links.karma-min", "1")
+    told = run(capsys, "links", dump, "--out", out, *FEW, "--karma-min", "1")
     assert "links: read" not in told.err
     state = json.loads(run(capsys, "status", out, "--json").out)["stages"]["links"]
     assert state["rows_out"] == 2
-    told = run(capsys, "links", dump, "--out", out, *FEW, "--links.date-max", "2020-12-31")
+    told = run(capsys, "links", dump, "--out", out, *FEW, "--date-max", "2020-12-31")
     assert "links: read" in told.err
     assert "its settings or inputs changed" in told.err
 
@@ -116,7 +116,7 @@ def test_links_keeps_what_it_can_of_a_torn_dump_if_told_so_and_says_that_a_gate_
 ):
     torn = tmp_path / "RS_2012-10.jsonl.gz"
     torn.write_bytes(gzip.compress(dump.read_bytes() * 2)[:-9])
-    words = ["links", torn, "--out", tmp_path / "links", *FEW, "--links.accept-torn", "true"]
+    words = ["links", torn, "--out", tmp_path / "links", *FEW, "--accept-torn", "true"]
     told = run(capsys, *words, code=3)
     assert "quality gate failed" in told.err
     assert str(torn.name) in told.err
@@ -125,16 +125,16 @@ def test_links_keeps_what_it_can_of_a_torn_dump_if_told_so_and_says_that_a_gate_
 def test_links_writes_a_plain_list_of_the_kept_urls_for_other_crawlers(dump, tmp_path, capsys):
     urls = tmp_path / "lists" / "urls.txt"
     words = ["links", dump, "--out", tmp_path / "links", "--urls", urls, *FEW]
-    told = run(capsys, *words, "--links.karma-min", "1")
+    told = run(capsys, *words, "--karma-min", "1")
     assert f"{urls}: 2 URLs" in told.err
     listed = urls.read_text(encoding="utf-8")
     assert sorted(listed.splitlines()) == ["http://b.example/low", "http://www.a.example/story"]
     assert [path.name for path in urls.parent.iterdir()] == ["urls.txt"]
     other = tmp_path / "other.txt"
-    words = ["links", dump, "--out", tmp_path / "one", "--urls", other, "--engine.buckets", "1"]
-    run(capsys, *words, "--links.karma-min", "1", "--engine.workers", "1")
+    words = ["links", dump, "--out", tmp_path / "one", "--urls", other, "--buckets", "1"]
+    run(capsys, *words, "--karma-min", "1", "--workers", "1")
     assert other.read_text(encoding="utf-8") == listed
-    run(capsys, *words, "--engine.workers", "1")  # other rules, an older list in the way
+    run(capsys, *words, "--workers", "1")  # other rules, an older list in the way
     assert other.read_text(encoding="utf-8") == "http://www.a.example/story\n"
 
 
@@ -267,7 +267,7 @@ def test_extract_refuses_counts_that_do_not_add_up_and_publishes_nothing(
     page.write_text(page_of("x"))
     monkeypatch.setattr("pipeline.engine.parts.PartWriter.drop", lambda *_, **__: None)
     words = ["extract", page, "--out", tmp_path / "o.jsonl", *FEW[:2]]
-    told = run(capsys, *words, "--documents.text-chars-min", "100000", code=1)
+    told = run(capsys, *words, "--text-chars-min", "100000", code=1)
     assert "1 rows came in, but 0 are accounted for" in told.err
     assert {path.name for path in tmp_path.iterdir()} == {"page.html", ".o.jsonl.work"}
 
@@ -276,7 +276,7 @@ def test_extract_obeys_its_settings(tmp_path, capsys):
     page = tmp_path / "page.html"
     page.write_text(page_of("German").replace("<p>", "<p>Das ist ein Satz. "))
     words = ["extract", page, "--out", tmp_path / "o.jsonl", *FEW[:2]]
-    told = run(capsys, *words, "--documents.text-chars-min", "100000", code=1)
+    told = run(capsys, *words, "--text-chars-min", "100000", code=1)
     assert json.loads(told.out)["drops"] == {"too_short": 1}
     assert "no page gave a text" in told.err
     assert "o.jsonl.drops.jsonl says why" in told.err
@@ -403,7 +403,7 @@ def test_dedup_gives_one_decision_a_text_in_their_order(tmp_path, capsys, ending
     assert [d["keep"] for d in decisions] == [False, True, True, False]
     assert [d["reason"] for d in decisions] == ["near_copy", None, None, "exact_copy"]
     assert 0.5 <= decisions[0]["jaccard"] < 1
-    told = run(capsys, "dedup", source, "--out", out, "--corpus.near-threshold", "1")
+    told = run(capsys, "dedup", source, "--out", out, "--near-threshold", "1")
     assert told.out == "4 texts, 3 kept, 1 exact copies, 0 near copies, 0 dropped\n"
 
 
@@ -430,16 +430,14 @@ def test_dedup_obeys_the_cap_of_a_page_and_says_what_was_odd(tmp_path, capsys):
     source = tmp_path / "texts.txt"
     source.write_text("".join(json.dumps({"text": "word " * n}) + "\n" for n in (1, 2, 3, 30)))
     out = tmp_path / "d.jsonl"
-    told = run(capsys, "dedup", source, "--out", out, "--documents.text-chars-max", "20")
+    told = run(capsys, "dedup", source, "--out", out, "--text-chars-max", "20")
     assert told.out == "4 texts, 3 kept, 0 exact copies, 0 near copies, 1 dropped\n"
     assert "texts.txt: rows without an id of their own are named by file and line" in told.err
     assert "texts.txt: JSON by its content" in told.err
     assert lines_of(out)[3] == {
         "id": "texts.txt:4", "keep": False, "keeper": None, "jaccard": None, "reason": "too_long",
     }  # fmt: skip
-    told = run(
-        capsys, "dedup", source, "--out", out, "--documents.text-chars-max", "5", "--json", code=3
-    )
+    told = run(capsys, "dedup", source, "--out", out, "--text-chars-max", "5", "--json", code=3)
     assert json.loads(told.out)["dropped"] == 3
     assert "quality gate failed: texts.txt: 3 of 4 rows were dropped" in told.err
 
@@ -461,7 +459,7 @@ def texts(tmp_path_factory):
 def bpe(texts):
     out = texts.parent / "bpe"
     words = ["tokenizer", "train", str(texts), "--out", str(out), *FEW]
-    assert main([*words, "--tokenizer.vocab-size", "400"]) == 0
+    assert main([*words, "--vocab-size", "400"]) == 0
     return out
 
 
@@ -517,7 +515,7 @@ def test_most_rows_dropped_is_a_quality_gate_of_each_command(texts, bpe, tmp_pat
     assert "rows without an id of their own are named by file and line" in told.err
     assert said in run(capsys, *words, code=3).err
     words = ["tokenizer", "train", texts, bad, "--out", tmp_path / "t", *FEW]
-    assert said in run(capsys, *words, "--tokenizer.vocab-size", "400", code=3).err
+    assert said in run(capsys, *words, "--vocab-size", "400", code=3).err
 
 
 def test_shards_takes_a_tokenizer_file_as_well_as_a_folder(texts, bpe, tokens, tmp_path, capsys):
@@ -568,7 +566,7 @@ def test_bad_rows_of_texts_are_counted_drops(tmp_path, capsys):
     good = "".join(json.dumps({"text": f"text number {n} of all"}) + "\n" for n in range(30))
     source.write_text(good + 'no json\n[1]\n{"text": null}\n{"text": " "}\n')
     out = tmp_path / "out"
-    run(capsys, "tokenizer", "train", source, "--out", out, *FEW, "--tokenizer.vocab-size", "260")
+    run(capsys, "tokenizer", "train", source, "--out", out, *FEW, "--vocab-size", "260")
     stages = json.loads(run(capsys, "status", out, "--json").out)["stages"]
     assert stages["corpus"]["rows_in"] == 34
     assert stages["corpus"]["rows_out"] == 30
@@ -590,7 +588,7 @@ def test_one_text_without_a_held_out_block_ends_with_3_and_blocks_mend_it(bpe, t
     words = ["shards", source, "--tokenizer", bpe, "--out", tmp_path / "out", *FEW]
     told = run(capsys, *words, code=3)
     assert 'hold out blocks (shards.split_by = "block")' in told.err
-    run(capsys, *words, "--shards.split-by", "block")
+    run(capsys, *words, "--split-by", "block")
     about = json.loads((tmp_path / "out" / "shards" / "shards.json").read_text())
     assert about["splits"]["val"]["text_bytes"] > 4000
     (whole,) = pq.read_table(tmp_path / "out/corpus/part-00000.parquet")["id"].to_pylist()

@@ -76,7 +76,7 @@ def test_ids_that_repeat_are_refused_with_the_first_two_places(tmp_path, files):
     with pytest.raises(InputError) as info:
         made(tmp_path / "b", paths)
     assert str(info.value).startswith(f"{second}: its id 'd1' is that of t0.jsonl, line 2 too.")
-    assert "--texts.ids place" in info.value.mend
+    assert "--ids place" in info.value.mend
     assert not (tmp_path / "b" / "corpus").exists()
     output, _, gates = made(tmp_path / "b", paths, ids="place")
     assert len({row["id"] for row in rows_of(output)}) == 5

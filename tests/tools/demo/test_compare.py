@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipeline.errors import StageError
-from pipeline.settings import load
+from pipeline.settings_file import load
 from tools.build import run_build
 from tools.demo import differences, write_demo
 

@@ -8,7 +8,7 @@ from pipeline.lines import Lines
 from pipeline.links.canonical import canonical
 from pipeline.links.select import Post, ReadRules, Selector
 from pipeline.reasons import Reason
-from pipeline.settings import load
+from pipeline.settings_file import load
 from tools.demo import UNREACHABLE, digest, write_demo
 from tools.demo.plants import plant_all
 from tools.demo.stories import LANGUAGES, article

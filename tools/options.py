@@ -1,0 +1,156 @@
+"""Settings as options of the commands: which command has which, and how they are spelled there.
+
+A setting has its short name in a command of its own (`webtext links --karma-min 5`) and its full
+one where all stages run (`webtext build --links.karma-min 5`). A setting that does nothing for a
+command is no option of it.
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from cyclopts import Group, Parameter
+
+from pipeline.settings import (
+    COUNT,
+    POSITIVE,
+    PROFILES,
+    SECTIONS,
+    Described,
+    Settings,
+    described,
+)
+from pipeline.settings_file import NOT_IN_A_BUILD, load, toml_value
+from train.settings import TrainSettings, key_of
+
+ENGINE = (
+    *("engine.runner", "engine.runner_options", "engine.workers", "engine.parts_in_flight"),
+    *("engine.free_disk_min_bytes", "engine.worker_memory_bytes", "engine.worker_items"),
+)
+EXCHANGE = ("engine.exchange", "engine.buckets", "engine.bucket_bytes_max")
+ITEMS = ("engine.item_cpu_s", "engine.item_wall_s")
+# A section stands for all of its settings.
+SETTINGS_OF = {
+    "links": ("links", *ENGINE, *EXCHANGE),
+    "extract": ("documents", "pages.accept_torn", "pages.range_bytes", *ENGINE, *ITEMS),
+    "dedup": (
+        *("profile", "corpus.near_threshold", "corpus.near_slack", "corpus.bands", "corpus.rows"),
+        *("documents.text_chars_max", "texts"),
+    ),
+    "tokenizer train": (
+        *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.sample_bytes_max"),
+        *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
+        *(*ENGINE, *EXCHANGE),
+    ),
+    "shards": ("shards", "texts", *ENGINE, *EXCHANGE),
+}
+IN_FULL = ("demo", "plan", "build")
+PLAIN = (COUNT.wanted, POSITIVE.wanted)
+SET_BY_THE_BUILD = ("data", "out", "resume")  # of [train]
+
+PROFILE = Described(
+    "profile", "a named set of defaults", "paper", f"one of {', '.join(PROFILES)}", "", str
+)
+
+
+def settings_of(command: str) -> list[Described]:
+    """The settings that may be given with a command, in the order of the sections."""
+    if command in IN_FULL:
+        sections = [name for name in SECTIONS if name not in NOT_IN_A_BUILD]
+        return [PROFILE, *(each for name in sections for each in described(name)), *trainers()]
+    wanted = SETTINGS_OF.get(command, ())
+    everything = [PROFILE, *(each for name in SECTIONS for each in described(name))]
+    return [each for each in everything if {each.key, each.key.partition(".")[0]} & set(wanted)]
+
+
+def trainers() -> list[Described]:
+    """The settings of [train], as the trainer describes them."""
+    hints = get_type_hints(TrainSettings)
+    return [
+        Described(f"train.{key_of(f.name)}", f.metadata["help"], f.default, "", "", hints[f.name])
+        for f in fields(TrainSettings)
+        if f.name not in SET_BY_THE_BUILD
+    ]
+
+
+def spelled(command: str, key: str) -> str:
+    """A setting as the option of a command."""
+    name = key if command in IN_FULL else key.rpartition(".")[2]
+    return f"--{name.replace('_', '-')}"
+
+
+def with_settings(command: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The command's function, its `settings` parameter replaced by an option for each setting.
+
+    It is called with a function that gives the Settings for a settings file or for None.
+    """
+    about = settings_of(command)
+    names = {each.key.replace(".", "__"): each.key for each in about}
+
+    def run(*args: Any, **given: Any) -> Any:
+        options = {names[name]: given.pop(name) for name in list(given) if name in names}
+        written = {key: spelled(command, key) for key in options}
+
+        def read(path: Any = None) -> Settings:
+            return load(path, options, spelled=written)
+
+        return function(*args, **given, **({"settings_from": read} if about else {}))
+
+    own = inspect.signature(function)
+    parameters = [p for p in own.parameters.values() if p.name != "settings_from"]
+    parameters += [_parameter(command, name, each) for name, each in zip(names, about, strict=True)]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__doc__ = unwrapped(inspect.getdoc(function) or "")
+    return run
+
+
+def unwrapped(doc: str) -> str:
+    """A docstring whose parameters are told in one line each: help wraps them by itself."""
+    lines = re.compile(r"(?:^    \S.*\n?){2,}", re.MULTILINE)
+    return lines.sub(lambda found: "    " + " ".join(found[0].split()) + "\n", doc)
+
+
+@cache
+def _group(title: str) -> Group:
+    """Groups are shown in the order in which they are made."""
+    return Group.create_ordered(title)
+
+
+def _parameter(command: str, name: str, about: Described) -> inspect.Parameter:
+    section = about.key.partition(".")[0]
+    own = section == "profile" or (command not in IN_FULL and section != "engine")
+    # A bound that one expects is left out: help is long enough.
+    values = "" if about.values in ("text", "a list", "", *PLAIN) else f" ({about.values})"
+    option = Parameter(
+        name=spelled(command, about.key),
+        help=f"{about.text[0].upper()}{about.text[1:]}{values}.",
+        group=_group("Settings" if own else f"Settings of {section}"),
+        show_default=lambda _: _default(about.default),
+        allow_leading_hyphen=True,
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[_word(about.kind) | None, option],
+    )
+
+
+def _default(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, tuple):
+        return ",".join(value) or None
+    return value if isinstance(value, str) else toml_value(value)
+
+
+def _word(kind: Any) -> Any:
+    """A text type whose name stands for the value in help; settings_file.py reads the text."""
+    plain = [each for each in get_args(kind) if each is not type(None)]
+    kind = plain[0] if get_origin(kind) is UnionType else kind
+    name = {int: "N", float: "X", bool: "BOOL"}.get(kind, "TEXT")
+    return type("A,B" if get_origin(kind) is tuple else name, (str,), {})
