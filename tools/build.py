@@ -47,6 +47,8 @@ def run_build(
             told = f"--{option} {min(unknown)}: no such stage; known: {', '.join(STAGES)}"
             raise SettingsError(told)
     train_options = model.check_settings(settings.train)
+    if STAGES.index(to) >= STAGES.index("model"):
+        model.check_packages()
     with Build(
         folder, settings.engine, redo=redo, replay=replay, keep_versions=keep_versions
     ) as build:

@@ -22,6 +22,7 @@ from pipeline.engine.manifest import DEAR_S
 from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
 from train.log import read_log
+from train.packages import require_packages
 from train.settings import TrainSettings, checked, from_options
 
 COMMIT = "webtext.json"
@@ -41,6 +42,14 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     except TrainError as error:
         raise SettingsError(f"[train]: {error}") from None
     return dict(options)
+
+
+def check_packages() -> None:
+    """SettingsError before any work where the trainer's packages are not installed."""
+    try:
+        require_packages()
+    except TrainError as error:
+        raise SettingsError(f"{error}; or end the build before the model: --to shards") from None
 
 
 def make(build: Build, options: Mapping[str, Any]) -> None:

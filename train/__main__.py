@@ -20,6 +20,7 @@ from dataclasses import asdict
 from typing import Any
 
 from train.errors import SettingsError, Stopped, TrainError
+from train.packages import require_packages
 from train.settings import (
     EvaluateSettings,
     ExportSettings,
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> in
 def _train(argv: list[str], prog: str) -> int:
     settings, given, as_json = parse(TrainSettings, argv, prog)
     checked(settings)
+    require_packages()
     from train.log import LiveLine, duration
     from train.start import train
 
@@ -133,6 +135,7 @@ def _export(argv: list[str], prog: str) -> int:
 def _require_run(run: str) -> None:
     if not run:
         raise SettingsError("RUN is missing: the folder of a training run")
+    require_packages()
 
 
 def _note(text: str) -> None:

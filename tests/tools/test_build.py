@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.settings import Settings, load
+from pipeline.settings import Settings
+from pipeline.settings_file import load
 from tools.build import _stage_makers, find_inputs
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
