@@ -21,6 +21,7 @@ from tools.why import _shard
 
 MOMENT = datetime(2015, 3, 1, tzinfo=UTC)
 FEW = ["--workers", "1", "--buckets", "2"]
+FEW_IN_BUILD = ["--engine.workers", "1", "--engine.buckets", "2"]
 
 
 def lines_of(path):
@@ -359,7 +360,7 @@ def test_extract_and_build_refuse_other_archives_with_what_to_do(
     (tmp_path / "RS.jsonl").write_text(json.dumps(post))
     settings = tmp_path / "webtext.toml"
     settings.write_text(f'[input]\ndumps = ["RS.jsonl"]\nwarcs = ["{name}"]\n')
-    words = ["build", settings, "--out", tmp_path / "b", "--to", "pages", *FEW]
+    words = ["build", settings, "--out", tmp_path / "b", "--to", "pages", *FEW_IN_BUILD]
     assert said in run(capsys, *words, code=1).err
 
 
