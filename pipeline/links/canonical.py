@@ -3,7 +3,8 @@
 Parsing is WHATWG's (can_ada), as browsers do it; a few merges on top. Both forms: HTML entities,
 tabs, dot segments, case of scheme and host, default port, punycode, percent-encoding, fragments
 but `#!`, tracking parameters (an exact list), empty queries, `;jsessionid`, credentials; invisible
-characters at either end, and a scheme before the scheme (`http://https//`).
+characters at either end, however they are spelt, a scheme before the scheme (`http://https//`), an
+encoded scheme (`http%3A%2F%2F`), and the words of a Markdown link.
 Key only: scheme, `www.`, index files, trailing slash. Never merged, since pages differ by them:
 order of parameters, repeated or empty values, case of the path, mobile hosts, other ports,
 `?12345`, `ref=`, `id=`, `source=`. courlan and w3lib merge some of those; OpenWebText's two
@@ -15,7 +16,8 @@ and saves the parser (1.4 instead of 5 us a URL); a property test holds both pat
 
 import re
 from functools import lru_cache
-from urllib.parse import quote
+from html import unescape
+from urllib.parse import quote, unquote
 
 import can_ada
 import msgspec
@@ -43,7 +45,14 @@ TRACKING_PARAMETERS = frozenset(
 TRACKING_PREFIX = "utm_"  # Google's own namespace; sites add names of theirs to it
 
 # Reddit's API escapes these in URLs. `html.unescape` would read `&copy=1` as a sign.
-_ENTITIES = (("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#39;", "'"))
+_ENTITIES = (("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'))
+# `&#x200B;`, `&#39;`: as a fragment it would cut the address; the last may have lost its semicolon.
+_NUMERIC_ENTITY = re.compile(r"&#(?:x[0-9a-f]{1,6}|[0-9]{1,7})(?:;|$)", re.IGNORECASE)
+# `&nbsp;`, and as editors encode it: `%26nbsp%3B`, `%26%23x200B%3B`.
+_ENTITY_AT_END = re.compile(
+    r"(?:&|%26)((?:#|%23)(?:x[0-9a-f]{1,6}|[0-9]{1,7})|[a-z]{2,16})(?:;|%3B)$", re.IGNORECASE
+)
+_NAMED_ENTITY_AT_START = re.compile(r"&[a-z]{2,16};", re.IGNORECASE)
 _INDEX_FILES = frozenset(
     f"{name}.{suffix}"
     for name in ("index", "default")
@@ -70,20 +79,31 @@ _INVISIBLE = frozenset(
 )
 _INVISIBLE_ENCODED = frozenset(quote(char) for char in _INVISIBLE if char != " ")
 _ENCODED_CHARS = (9, 6, 3)  # how long those are
-# `http://http://`, `http://https//`, `http:http://`: the inner scheme is meant. A host named `http`
-# is none that the world can reach.
+_ENTITY_CHARS_MAX = 24
+_ENDS = _INVISIBLE | {";"}  # what an invisible character's spelling may end with, and `%3B`
+# `http://http://`, `http://https//`, `http:http://`, `http://www.http://`, `http://htp://`: the
+# inner scheme is meant. A host named `http` is none that the world can reach.
 _DOUBLED = re.compile(
-    r"https?(?::[/\\]*|[/\\]{2})\s*(https?)(?:(?::|%3a)[/\\]+|[/\\]{2,})(?=[^/\\\s])",
+    r"https?(?::[/\\]*|[/\\]{2})\s*(?:www\.)?h{0,2}t{1,3}p(s?)(?:(?::|%3a)[/\\]+|[/\\]{2,})"
+    r"(?=[^/\\\s])",
     re.IGNORECASE,
 )
+# `http%3A%2F%2F`, also behind a scheme: the whole address was encoded, once or twice.
+_ENCODED = re.compile(
+    r"(?:https?:[/\\]*)?(https?)%(?:25)*3a(?:%(?:25)*2f)+(?=[^%/])", re.IGNORECASE
+)
+# `[words](http://x.com/)` as Markdown writes it, with or without its ends.
+_MARKDOWN = re.compile(r"[^?#]*\]\((https?://.+?)\)?", re.IGNORECASE)
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
 # A URL in which WHATWG parsing changes nothing but the case of scheme and host, if the host is a
-# plain name (`_plain_host`). Not in it, so for the parser: `%`, `;`, `#!`, ports, credentials, and
-# what needs percent-encoding. Another fragment is left out. `++` and `*+` never backtrack.
+# plain name (`_plain_host`). Not in it, so for the parser: `%`, `;`, `#!`, `&#`, ports,
+# credentials, and what needs percent-encoding. Another fragment is left out. `++` and `*+` never
+# backtrack.
 _CLEAN = re.compile(
     r"([hH][tT][tT][pP][sS]?)://([A-Za-z0-9.-]++)(/[A-Za-z0-9._~!$()*+,=:@/&-]*+)?"
-    r"(?:\?([A-Za-z0-9._~!$()*+,=:@/&?-]*+))?(#(?!!)[!-~]*+)?"
+    r"(?:\?([A-Za-z0-9._~!$()*+,=:@/&?-]*+))?((?<!&)#(?!!)[!-~]*+)?"
 )
-_PLAIN_HOST = re.compile(r"[a-z0-9.-]*[a-z0-9-]\.[a-z]+")
+_PLAIN_HOST = re.compile(r"[a-z0-9.-]*[a-z0-9-]\.(?!https?$)[a-z]+")
 _HOSTS_CACHED = 1 << 17  # some 30 MB when full; a month of Reddit links to about 300,000 hosts
 _ROUNDS_MAX = 8  # each round undoes one nested escape; real URLs need at most two
 
@@ -164,13 +184,18 @@ def _one_round(url: str, chars_max: int) -> Canonical | Drop:
     if "&" in url:
         for entity, char in _ENTITIES:
             url = url.replace(entity, char)
-    if url and (url[0] in _INVISIBLE or url[-1] in _INVISIBLE or "%" in url[-9:]):
+        url = _without_entities(url)
+    if url and (url[0] in _INVISIBLE or url[-1] in _ENDS or "%" in url[-9:]):
         url = _seen(url)
     if doubled := _DOUBLED.match(url):
-        url = f"{doubled[1]}://{url[doubled.end() :]}"
+        url = f"http{doubled[1]}://{url[doubled.end() :]}"
+    if "](" in url and (linked := _MARKDOWN.fullmatch(url)):
+        url = linked[1]
     try:
         parsed = can_ada.parse(url)
     except (ValueError, TypeError) as error:  # TypeError: a lone surrogate is no Unicode text
+        if encoded := _ENCODED.match(url):
+            return _one_round(f"{encoded[1]}://{decoded(url[encoded.end() :])}", chars_max)
         return Drop(Reason.URL_INVALID, str(error).partition("\n")[0])
     scheme = parsed.protocol
     if scheme not in ("http:", "https:"):
@@ -194,18 +219,45 @@ def _one_round(url: str, chars_max: int) -> Canonical | Drop:
     return Canonical(whole, key, host, path, parsed.has_credentials())
 
 
+def decoded(text: str) -> str:
+    """Without percent-encoding; bytes that are no UTF-8 keep theirs."""
+    return _NO_UTF8.sub(
+        lambda char: f"%{ord(char[0]) - 0xDC00:02X}", unquote(text, errors="surrogateescape")
+    )
+
+
+def _without_entities(url: str) -> str:
+    """The URL with its numeric entities as characters, and without an invisible one before it."""
+    if "&#" in url:
+        url = _NUMERIC_ENTITY.sub(lambda entity: unescape(entity[0].rstrip(";") + ";"), url)
+    while url.startswith("&") and (entity := _NAMED_ENTITY_AT_START.match(url)):
+        if unescape(entity[0]) not in _INVISIBLE:
+            break
+        url = url[entity.end() :]
+    return url
+
+
 def _seen(url: str) -> str:
     """The URL without invisible characters at its ends."""
     start, end = 0, len(url)
     while start < end and url[start] in _INVISIBLE:
         start += 1
-    while start < end:
-        sizes = (n for n in _ENCODED_CHARS if url[end - n : end].upper() in _INVISIBLE_ENCODED)
-        size = 1 if url[end - 1] in _INVISIBLE else next(sizes, 0)
-        if not size:
-            break
+    while start < end and (size := _invisible_chars(url, end)):
         end -= size
     return url[start:end]
+
+
+def _invisible_chars(url: str, end: int) -> int:
+    """How long the spelling of an invisible character is that ends there; 0: there is none."""
+    if url[end - 1] in _INVISIBLE:
+        return 1
+    for size in _ENCODED_CHARS:
+        if url[end - size : end].upper() in _INVISIBLE_ENCODED:
+            return size
+    entity = _ENTITY_AT_END.search(url[max(0, end - _ENTITY_CHARS_MAX) : end])
+    if entity and unescape(f"&{entity[1].replace('%23', '#')};") in _INVISIBLE:
+        return len(entity[0])
+    return 0
 
 
 def _merged_path(path: str, query: str = "") -> str:
