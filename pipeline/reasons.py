@@ -27,6 +27,7 @@ class Reason(StrEnum):
         "comment",
         "A comment: its dumps (RC_*) hold no links, those of submissions (RS_*) do.",
     )
+    OTHER_OBJECT = "other_object", "No submission: an account, a message, a subreddit or an award."
     URL_MISSING = "url_missing", "The submission has no URL."
     TIME_INVALID = "time_invalid", "The submission's time is missing or no sure time."
     OUTSIDE_DATES = "outside_dates", "The submission is outside the dates that were asked for."

@@ -23,6 +23,8 @@ NULL_WORDS = frozenset(["", *"null none nan nat nil na n/a <na> (null) undefined
 _TRUE_WORDS = frozenset([*"true t yes y on 1 1.0".split(), "\x01"])
 _FALSE_WORDS = frozenset([*"false f no n off 0 0.0".split(), "\x00"])
 
+_PAIR = {"key", "value"}  # how Spark and DuckDB write a map's entries
+
 _NUMBER = re.compile(
     r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,25})(?:\.\d*)?(?:[eE][+-]?\d{1,2})?", re.ASCII
 )
@@ -120,16 +122,32 @@ def printable(value: str) -> str:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """An object, also one written as JSON or as Python prints it; empty where there is none.
+    """An object, also in a list, as pairs, or written as JSON or as Python prints it.
 
-    ValueError for a text that begins like one and cannot be read.
+    Empty where there is none; ValueError for a text or a list that begins like one and cannot be
+    read.
     """
     if type(value) is str and value.lstrip()[:1] in ("{", "["):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             value = _python(value)
-    return value if type(value) is dict else {}
+    if type(value) is dict:
+        return value
+    if type(value) in (list, tuple):
+        return dict(pair for item in value for pair in _pairs(item))
+    return {}
+
+
+def _pairs(item: Any) -> list[tuple[str, Any]]:
+    """What an element of a list says of an object: {"a": 1}, {"key": "a", "value": 1}, ["a", 1]."""
+    if type(item) is dict:
+        return [(str(item["key"]), item["value"])] if item.keys() == _PAIR else list(item.items())
+    if type(item) in (list, tuple) and len(item) == 2 and type(item[0]) is str:
+        return [(item[0], item[1])]
+    if item is None:
+        return []
+    raise ValueError(f"{str(item)[:40]!r} is no object")
 
 
 def _python(source: str) -> Any:

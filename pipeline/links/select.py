@@ -21,6 +21,8 @@ from pipeline.links.submission import (
     Submission,
     id_of,
     is_comment,
+    is_remade,
+    parse_kindly,
     parse_line,
     score_read_s,
     url_of,
@@ -33,6 +35,7 @@ from pipeline.settings import LinksSettings
 WRAPPERS_MAX = 3  # how deep URLs inside URLs are unwrapped
 HOSTS_CACHED = 1 << 17  # some 60 MB when full; a month of Reddit links to about 300,000 hosts
 DAY_S = 86_400
+LINES_LOOKED_AT = 10_000  # of a dump, for columns that only tables have
 
 # What the path of a page does not end in. Text and XML may be pages and are judged by content.
 FILE_EXTENSIONS = frozenset(
@@ -118,11 +121,13 @@ class Selector:
             name.lower().removeprefix("r/") for name in rules.blocked_subreddits
         )
         self._target = UrlRules(rules).target
+        self._parse = self._parse_first
+        self._lines_to_look_at = LINES_LOOKED_AT
         self._ages: dict[int, list[int]] = {}  # by day: posts whose score age is known, below a day
 
     def judge(self, line: bytes) -> Post | Dropped:
         """The post on a line of a dump, or the one reason why it does not count."""
-        post = parse_line(line)
+        post = self._parse(line)
         if isinstance(post, Drop):
             return Dropped(post.reason, detail=post.detail)
         url = url_of(post)
@@ -154,6 +159,16 @@ class Selector:
         if target.reason is not None:
             return Dropped(target.reason, target.id, url, target.detail)
         return Post(target, karma, created, id_of(post), post.subreddit or "", post.over_18 is True)
+
+    def _parse_first(self, line: bytes) -> Submission | Drop:
+        """Parses, and settles on the first lines whether this is a table made of dumps."""
+        self._lines_to_look_at -= 1
+        if is_remade(line):
+            self._parse = parse_kindly
+            return parse_kindly(line)
+        if not self._lines_to_look_at:
+            self._parse = parse_line
+        return parse_line(line)
 
     def score_ages(self) -> dict[str, list[int]]:
         """By month of posting: posts whose score's age is known, and those below a day of them."""

@@ -51,6 +51,7 @@ UNREAD = (
     Reason.LINE_INVALID,
     Reason.LINE_NOT_OBJECT,
     Reason.COMMENT,
+    Reason.OTHER_OBJECT,
     Reason.URL_MISSING,
     Reason.TIME_INVALID,
     Reason.FLAG_INVALID,

@@ -47,7 +47,8 @@ _YAHOO = re.compile(r"\*{1,2}(https?(?::|%3a).+)", re.IGNORECASE)
 _PORT_LABEL = re.compile(r"(.+)\.(\d{2,5})")
 # A host that stands where an address is due: example.com, //example.com:8080/page, 192.0.2.1/page.
 _HOST_FIRST = re.compile(
-    r"(?://)?((?:(?:[\w%-]+\.)+[^\W\d_][\w-]+|\d{1,3}(?:\.\d{1,3}){3})\.?(?::\d{1,5})?(?:[/?#].*)?)"
+    r"(?://)?((?:(?:[\w%-]+\.)+[^\W\d_][\w-]+|\d{1,3}(?:\.\d{1,3}){3})\.?(?::\d{1,5})?(?:[/?#].*)?)",
+    re.DOTALL,
 )
 
 

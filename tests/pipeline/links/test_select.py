@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
-from pipeline.links.select import Dropped, Post, ReadRules, Selector, file_extension, why_url
+from pipeline.links.select import (
+    LINES_LOOKED_AT,
+    Dropped,
+    Post,
+    ReadRules,
+    Selector,
+    file_extension,
+    why_url,
+)
 from pipeline.reasons import Reason
 from pipeline.settings import LinksSettings
 
@@ -27,13 +35,12 @@ GOOD: dict[str, Any] = {
 
 NAN = float("nan")
 RULES = ReadRules.of(LinksSettings())
-DEFAULT = Selector(RULES)
 
 
 def judge(fields: dict[str, Any] | bytes, **changed: Any) -> Post | Dropped:
     line = fields if isinstance(fields, bytes) else json.dumps(fields).encode() + b"\n"
-    selector = Selector(ReadRules.of(LinksSettings(**changed))) if changed else DEFAULT
-    return selector.judge(line)
+    rules = ReadRules.of(LinksSettings(**changed)) if changed else RULES
+    return Selector(rules).judge(line)  # a new one, since the first lines tell what a dump is
 
 
 def reason(fields: dict[str, Any] | bytes, **changed: Any) -> str | None:
@@ -298,6 +305,124 @@ def test_a_drop_carries_the_mark_that_holds_for_all_copies_of_its_post(
     unmarked = judge({**GOOD, **other, "score": None}, over_18=False)
     assert isinstance(unmarked, Dropped)
     assert unmarked.mark is None
+
+
+REMOVED: list[dict[str, Any]] = [
+    {"_meta.removal_type": "deleted"},
+    {"_meta_removal_type": "moderator"},
+    {"meta__removal_type": "author"},
+    {"removal_type": "copyright_takedown", "was_deleted_later": None},
+    {"_meta.removal_type": None, "_meta.was_deleted_later": "True"},
+    {"_meta.was_initially_deleted": 1.0},
+    {"_meta": [{"removal_type": "deleted"}]},
+    {"_meta": [{"retrieved_2nd_on": 1500000000}, {"was_deleted_later": True}]},
+    {"_meta": [{"key": "removal_type", "value": "reddit"}]},
+    {"_meta": [["was_deleted_later", True]]},
+    {"_meta": '[{"removal_type": "deleted"}]'},
+    {"_meta": {"retrieved_2nd_on": 1500000000}, "is_deleted": True},
+    {"is_deleted": "t"},
+    {"is_removed": 1},
+    {"deleted": True},
+    {"author": "[removed]"},
+    {"selftext": " [ Removed by reddit ]"},
+    {"selftext": "[Removed by Reddit]"},
+    {"selftext": "[ Removed by Reddit on account of violating the [content policy](/help). ]"},
+    {"selftext": "\n[removed]\n"},
+    {"title": "[ Deleted By User ]"},
+    {"title": "\u200b[removed by moderator]"},
+    {"selftext": "\\[deleted\\]"},
+    {"selftext": "**[removed]**"},
+    {"title": "[deleted by author]."},
+]
+STANDING: list[dict[str, Any]] = [
+    {"_meta.removal_type": None},
+    {"_meta.removal_type": "None", "_meta.was_deleted_later": "False"},
+    {"_meta_removal_type": NAN},
+    {"_meta": []},
+    {"_meta": [None, {}]},
+    {"is_deleted": False, "deleted": "no", "is_removed": 0},
+    {"is_meta": True, "title": "is_deleted"},
+    {"title": "[removed] scenes"},
+    {"title": "[Deleted] by user error"},
+    {"selftext": " [deleted] and other words"},
+    {"title": "removed by reddit"},
+    {"title": "*" * 300 + "[removed]"},
+    {"author": "[deleted]"},
+    {"author": "removed"},
+]
+
+
+@pytest.mark.parametrize("change", REMOVED, ids=repr)
+def test_a_removal_is_told_however_the_table_or_the_tombstone_is_written(
+    change: dict[str, Any],
+) -> None:
+    dropped = judge({**GOOD, **change})
+    assert isinstance(dropped, Dropped)
+    assert (dropped.reason, dropped.mark, dropped.post_id) == (Reason.REMOVED,) * 2 + ("abc",)
+    assert reason({**GOOD, **change}, accept_removed=True) is None
+
+
+@pytest.mark.parametrize("change", STANDING, ids=repr)
+def test_what_only_looks_like_a_removal_is_none(change: dict[str, Any]) -> None:
+    assert reason({**GOOD, **change}) is None
+
+
+@pytest.mark.parametrize("change", [{"_meta": [7]}, {"_meta.was_deleted_later": "perhaps"}])
+def test_a_removal_that_cannot_be_read_is_no_guess(change: dict[str, Any]) -> None:
+    assert reason({**GOOD, **change}) == "flag_invalid"
+
+
+def test_a_table_made_of_a_dump_is_known_by_its_first_lines_and_read_as_one() -> None:
+    selector = Selector(RULES)
+    plain = json.dumps(GOOD).encode()
+    flat = json.dumps({**GOOD, "_meta.was_deleted_later": True}).encode()
+    first = [selector.judge(line) for line in (plain, flat, plain)]
+    assert [isinstance(verdict, Post) for verdict in first] == [True, False, True]
+    for _ in range(LINES_LOOKED_AT):
+        selector.judge(plain)
+    last = selector.judge(flat)
+    assert isinstance(last, Dropped)
+    assert last.reason is Reason.REMOVED
+
+
+def test_a_flattened_time_of_reading_is_the_age_of_the_score() -> None:
+    created = GOOD["created_utc"]
+    selector = Selector(RULES)
+    fields = {**GOOD, "retrieved_on": created, "_meta.retrieved_2nd_on": created + 10**6}
+    selector.judge(json.dumps(fields).encode())
+    assert selector.score_ages() == {"2014-05": [1, 0]}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"id": "t3_abc"},
+        {"id": None, "name": "t3_abc"},
+        {"id": "", "name": "t3_abc", "score": "5"},
+        {"id": None, "permalink": "/r/news/comments/abc/a_title/"},
+        {"id": None, "name": 7, "permalink": "https://www.reddit.com/comments/abc"},
+    ],
+)
+def test_the_id_is_taken_from_the_full_name_or_the_address(names: dict[str, Any]) -> None:
+    assert judge({**GOOD, **names}) == judge(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"id": "t1_abc"}, "comment"),
+        ({"id": None, "name": "t1_abc"}, "comment"),
+        ({"id": "t1_abc", "over_18": "False"}, "comment"),
+        ({"id": "t5_2qh33"}, "other_object"),
+        ({"id": None, "name": "t2_abc"}, "other_object"),
+        ({"id": "abc", "name": "t5_2qh33"}, None),
+        ({"id": "row_7"}, None),
+    ],
+)
+def test_what_is_no_submission_by_its_full_name_is_told_as_such(
+    names: dict[str, Any], expected: str | None
+) -> None:
+    assert reason({**GOOD, **names}) == expected
 
 
 def test_removed_posts_are_kept_where_that_is_asked() -> None:
