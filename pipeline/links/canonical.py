@@ -45,14 +45,15 @@ TRACKING_PARAMETERS = frozenset(
 TRACKING_PREFIX = "utm_"  # Google's own namespace; sites add names of theirs to it
 
 # Reddit's API escapes these in URLs. `html.unescape` would read `&copy=1` as a sign.
-_ENTITIES = (("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'))
+_AMPERSAND = re.compile(r"&(?:amp;)+")
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'))
 # `&#x200B;`, `&#39;`: as a fragment it would cut the address; the last may have lost its semicolon.
 _NUMERIC_ENTITY = re.compile(r"&#(?:x[0-9a-f]{1,6}|[0-9]{1,7})(?:;|$)", re.IGNORECASE)
 # `&nbsp;`, and as editors encode it: `%26nbsp%3B`, `%26%23x200B%3B`.
 _ENTITY_AT_END = re.compile(
     r"(?:&|%26)((?:#|%23)(?:x[0-9a-f]{1,6}|[0-9]{1,7})|[a-z]{2,16})(?:;|%3B)$", re.IGNORECASE
 )
-_NAMED_ENTITY_AT_START = re.compile(r"&[a-z]{2,16};", re.IGNORECASE)
+_NAMED_ENTITY = re.compile(r"&[a-z]{2,16};", re.IGNORECASE)
 _INDEX_FILES = frozenset(
     f"{name}.{suffix}"
     for name in ("index", "default")
@@ -80,6 +81,7 @@ _INVISIBLE = frozenset(
 _INVISIBLE_ENCODED = frozenset(quote(char) for char in _INVISIBLE if char != " ")
 _ENCODED_CHARS = (9, 6, 3)  # how long those are
 _ENTITY_CHARS_MAX = 24
+_STARTS = _INVISIBLE | {"&"}
 _ENDS = _INVISIBLE | {";"}  # what an invisible character's spelling may end with, and `%3B`
 # `http://http://`, `http://https//`, `http:http://`, `http://www.http://`, `http://htp://`: the
 # inner scheme is meant. A host named `http` is none that the world can reach.
@@ -90,7 +92,7 @@ _DOUBLED = re.compile(
 )
 # `http%3A%2F%2F`, also behind a scheme: the whole address was encoded, once or twice.
 _ENCODED = re.compile(
-    r"(?:https?:[/\\]*)?(https?)%(?:25)*3a(?:%(?:25)*2f)+(?=[^%/])", re.IGNORECASE
+    r"(?:https?:[/\\]*)?(https?)%((?:25)*)3a(?:%(?:25)*2f)+(?=[^%/])", re.IGNORECASE
 )
 # `[words](http://x.com/)` as Markdown writes it, with or without its ends.
 _MARKDOWN = re.compile(r"[^?#]*\]\((https?://.+?)\)?", re.IGNORECASE)
@@ -182,10 +184,12 @@ def _bare(host: str) -> str:
 
 def _one_round(url: str, chars_max: int) -> Canonical | Drop:
     if "&" in url:
+        url = _AMPERSAND.sub("&", url)
         for entity, char in _ENTITIES:
             url = url.replace(entity, char)
-        url = _without_entities(url)
-    if url and (url[0] in _INVISIBLE or url[-1] in _ENDS or "%" in url[-9:]):
+        if "&#" in url:
+            url = _NUMERIC_ENTITY.sub(_character, url)
+    if url and (url[0] in _STARTS or url[-1] in _ENDS or "%" in url[-9:]):
         url = _seen(url)
     if doubled := _DOUBLED.match(url):
         url = f"http{doubled[1]}://{url[doubled.end() :]}"
@@ -195,7 +199,10 @@ def _one_round(url: str, chars_max: int) -> Canonical | Drop:
         parsed = can_ada.parse(url)
     except (ValueError, TypeError) as error:  # TypeError: a lone surrogate is no Unicode text
         if encoded := _ENCODED.match(url):
-            return _one_round(f"{encoded[1]}://{decoded(url[encoded.end() :])}", chars_max)
+            rest = url[encoded.end() :]
+            for _ in range(1 + len(encoded[2]) // 2):
+                rest = decoded(rest)
+            return _one_round(f"{encoded[1]}://{rest}", chars_max)
         return Drop(Reason.URL_INVALID, str(error).partition("\n")[0])
     scheme = parsed.protocol
     if scheme not in ("http:", "https:"):
@@ -226,22 +233,18 @@ def decoded(text: str) -> str:
     )
 
 
-def _without_entities(url: str) -> str:
-    """The URL with its numeric entities as characters, and without an invisible one before it."""
-    if "&#" in url:
-        url = _NUMERIC_ENTITY.sub(lambda entity: unescape(entity[0].rstrip(";") + ";"), url)
-    while url.startswith("&") and (entity := _NAMED_ENTITY_AT_START.match(url)):
-        if unescape(entity[0]) not in _INVISIBLE:
-            break
-        url = url[entity.end() :]
-    return url
+def _character(entity: re.Match[str]) -> str:
+    return unescape(entity[0].rstrip(";") + ";")
 
 
 def _seen(url: str) -> str:
     """The URL without invisible characters at its ends."""
     start, end = 0, len(url)
-    while start < end and url[start] in _INVISIBLE:
-        start += 1
+    while start < end and (url[start] in _INVISIBLE or url[start] == "&"):
+        entity = _NAMED_ENTITY.match(url, start)
+        if url[start] == "&" and (not entity or unescape(entity[0]) not in _INVISIBLE):
+            break
+        start = entity.end() if entity else start + 1
     while start < end and (size := _invisible_chars(url, end)):
         end -= size
     return url[start:end]

@@ -52,6 +52,29 @@ MERGE = [
     ("http://x.com\u200b", "http://x.com/"),
     ("http://\u200bx.com/a", "http://x.com/a"),
     ("http://x.com/a/\u200b", "http://x.com/a"),
+    ("http://x.com/a&amp;#x200B;", "http://x.com/a"),
+    ("http://x.com/a&amp;amp;#8203;", "http://x.com/a"),
+    ("http://x.com/a&#x200b", "http://x.com/a"),
+    ("http://x.com/a?b=1&#8203;&#xFEFF; ", "http://x.com/a?b=1"),
+    ("http://x.com/a&nbsp;", "http://x.com/a"),
+    ("http://x.com/a&amp;nbsp;&ZeroWidthSpace;", "http://x.com/a"),
+    ("http://x.com/a%26nbsp%3B", "http://x.com/a"),
+    ("http://x.com/a%26%23x200B;", "http://x.com/a"),
+    ("&#x200B;&nbsp;http://x.com/a", "http://x.com/a"),
+    ("http://x.com/a?b=1&#38;c=2", "http://x.com/a?b=1&c=2"),
+    ("http://x.com&#x2F;a&#47;b", "http://x.com/a/b"),
+    ("http://x.com/?a=1&#top", "http://x.com/?a=1"),
+    ("http://www.http://x.com/a", "http://x.com/a"),
+    ("http://www.https//x.com/a", "http://x.com/a"),
+    ("http://ttp://x.com/a", "http://x.com/a"),
+    ("http://htttps://x.com/a", "http://x.com/a"),
+    ("http://http%3A%2F%2Fx.com%2Fa%3Fb=%C3%A4", "http://x.com/a?b=ä"),
+    ("http%3a%2f%2fx.com%2fa", "http://x.com/a"),
+    ("http%253A%252F%252Fx.com%252Fa", "http://x.com/a"),
+    ("http:///x.com/a", "http://x.com/a"),
+    ("[words](http://x.com/a_(b))", "http://x.com/a_(b)"),
+    ("http://[words](http://x.com/a)", "http://x.com/a"),
+    ("http://x.com/a](http://x.com/a)", "http://x.com/a"),
 ]  # fmt: skip
 KEEP_APART = [
     ("http://x.com/a?12345", "http://x.com/a?67890"),
@@ -77,6 +100,14 @@ KEEP_APART = [
     ("http://x.com/a%20", "http://x.com/a"),
     ("http://x.com/a%80%8B", "http://x.com/a"),
     ("http://x.com/http://y.com/", "http://y.com/"),
+    ("http://x.com/a&copy;", "http://x.com/a"),
+    ("http://x.com/?a=1&nbsp=2", "http://x.com/?a=1"),
+    ("http://x.com/a;nbsp;", "http://x.com/a"),
+    ("http://www.http.com/a", "http://com/a"),
+    ("http://http.com/a", "http://com/a"),
+    ("http://x.com/a)", "http://x.com/a"),
+    ("http://x.com/?q=[a](http://y.com/)", "http://y.com/"),
+    ("http://x.com/?u=http%3A%2F%2Fy.com", "http://y.com/"),
 ]
 
 
@@ -131,6 +162,8 @@ def test_the_id_of_a_link_is_xxh3_128_of_its_key() -> None:
         ("\u200b\ufeff", Reason.URL_INVALID),
         ("%E2%80%8B", Reason.URL_INVALID),
         ("http://" * 12 + "x.com/", Reason.URL_INVALID),
+        ("&nbsp;", Reason.URL_INVALID),
+        ("http%3A%2F%2F", Reason.URL_INVALID),
     ],
 )
 def test_what_is_no_web_address_gets_its_reason(url: str, reason: Reason) -> None:
@@ -144,7 +177,8 @@ _PIECES = st.sampled_from(
      "=", "#", "#!", "%", "%2e", "%41", "%7e", "%zz", "%%34%31", "&amp;", ";", ";jsessionid=1",
      "utm_source=1", "fbclid", "index.html", "~", "+", " ", "\t", "'", "|", "[", "ä", "xn--", "@",
      "com", "\\", "\u3002", "_", "{", '"', "<", "\u200b", "\xad", "%E2%80%8B", "%e2%80", "%0a",
-     "%C2%A0", "http://", "https//", "http:"]
+     "%C2%A0", "http://", "https//", "http:", "www.http://", "&#", "&#8203;", "&#x2f", "&nbsp;",
+     "nbsp;", "%26nbsp%3B", "%3A%2F%2F", "http%3a%2f%2f", "](http://", ")"]
 )  # fmt: skip
 URLS = st.builds(
     lambda scheme, www, host, rest: scheme + www + host + "".join(rest),

@@ -79,6 +79,50 @@ QUOTED = "http%3A%2F%2Fexample.com%2Fa%3Fb%3D1"
         f"https://www.deviantart.com/users/outgoing?{PAGE}",
         f"https://googleweblight.com/?lite_url={QUOTED}",
         f"http://facebook.com/l.php?u=http%3A%2F%2F{QUOTED}",
+        "http://74.125.113.132/search?q=cache:AbCdEf-gh_1:example.com/a%3Fb%3D1+words&hl=en",
+        f"http://209.85.129.132/translate_c?hl=en&sl=de&u={QUOTED}&prev=/search",
+        f"https://web.archive.org/save/{PAGE}",
+        f"https://web.archive.org/save/_embed/{PAGE}",
+        f"https://web.archive.org/web/{PAGE}",
+        "https://web.archive.org/web/example.com/a?b=1",
+        f"https://web.archive.org/{PAGE}",
+        "http://web.archive.org/web/2013/http://example.com:80/a?b=1",
+        "http://web.archive.org/web/2013/example.com:80/a?b=1",
+        f"http://www.archive.org/web/20130401120000/{PAGE}",
+        f"http://archive.org/wayback/20130401120000/{PAGE}",
+        f"http://replay.web.archive.org/20130401120000/{PAGE}",
+        f"http://www.google.com/translate?u={QUOTED}&langpair=de|en",
+        f"http://translate.google.com/translate_c?hl=en&u={QUOTED}",
+        f"http://www.google.com/imgres?imgurl=http://x.com/a.jpg&imgrefurl={QUOTED}&h=9",
+        f"http://images.google.de/imgres?imgurl=http://x.com/a.jpg&imgrefurl={QUOTED}",
+        f"http://www.google.com/imglanding?q=x&imgurl=http://x.com/a.jpg&imgrefurl={QUOTED}",
+        f"https://www.linkedin.com/safety/go/?url={QUOTED}&trk=x",
+        f"https://www.linkedin.com/redirect?url={QUOTED}&urlhash=x",
+        f"https://www.linkedin.com/redir/redirect/?url={QUOTED}",
+        f"https://www.facebook.com/l.php/?u={QUOTED}&h=x",
+        "http://www.facebook.com/l.php?u=example.com%2Fa%3Fb%3D1&h=x",
+        "http://www.google.com/url?sa=t&q=words&url=//example.com/a%3Fb%3D1",
+        "https://out.reddit.com/t3_abc?url=example.com%2Fa%3Fb%3D1",
+        "https://t.umblr.com/redirect?z=example.com%3A80%2Fa%3Fb%3D1",
+        "https://vk.com/away.php?to=example.com/a?b%3D1",
+        f"https://vk.com/away?to={QUOTED}",
+        "https://steamcommunity.com/linkfilter/?u=example.com/a?b%3D1",
+        f"https://steamcommunity.com/linkfilter?url={QUOTED}",
+        f"https://duckduckgo.com/l?uddg={QUOTED}",
+        "http://href.li/?example.com/a?b=1",
+        "http://anonym.to/?example.com%2Fa%3Fb%3D1",
+        "https://www.youtube.com/redirect?q=example.com%2Fa%3Fb%3D1",
+        f"https://l.wl.co/l?u={QUOTED}&e=x",
+        f"http://babelfish.yahoo.com/translate_url?lp=de_en&trurl={QUOTED}",
+        f"http://babelfish.altavista.com/babelfish/trurl_pagecontent?lp=de_en&url={QUOTED}",
+        f"https://www.translatetheweb.com/?from=&to=en&a={QUOTED}",
+        f"http://www.readability.com/read?url={QUOTED}",
+        f"http://mobilizer.instapaper.com/m?u={QUOTED}",
+        f"http://go.skimresources.com/?id=1X1&xs=1&url={QUOTED}",
+        f"http://click.linksynergy.com/deeplink?id=x&mid=1&murl={QUOTED}",
+        f"https://www.awin1.com/cread.php?awinmid=1&awinaffid=2&ued={QUOTED}",
+        f"http://www.anrdoezrs.net/click-1-2?url={QUOTED}",
+        f"http://rover.ebay.com/rover/1/711-0/1?mpre={QUOTED}",
     ],
 )
 def test_a_wrapped_url_is_the_link_of_the_page_inside(wrapped: str) -> None:
@@ -111,6 +155,21 @@ def test_a_wrapped_url_is_the_link_of_the_page_inside(wrapped: str) -> None:
         "http://nyud.net/a",
         "https://urldefense.com/v3/__https:/*example.com/a__",
         "https://web.archive.org/web/20130401120000/mailto:a@example.com",
+        "https://web.archive.org/web/web.php",
+        "https://archive.org/about/example.com/a",
+        "http://93.184.216.34/search?q=words",
+        "http://93.184.216.34/search?q=cache:words",
+        "http://93.184.216.34/url?url=http%3A%2F%2Fexample.com",
+        "http://www.google.com/imgres?imgurl=http%3A%2F%2Fexample.com%2Fa",
+        "http://www.google.com/url?q=two.%20words",
+        "http://www.google.com/url?q=3.14",
+        "http://www.google.com/url?q=mailto:a@example.com",
+        "https://plus.google.com.example.com/share?url=http%3A%2F%2Fexample.com",
+        "https://www.pinterest.com/pin/create/button/?url=http%3A%2F%2Fexample.com",
+        "https://www.linkedin.com/shareArticle?mini=true&url=http%3A%2F%2Fexample.com",
+        "https://news.ycombinator.com/submitlink?u=http%3A%2F%2Fexample.com",
+        "https://example.com/l.php?u=http%3A%2F%2Fexample.org",
+        "http://href.li/?words",
     ],
 )
 def test_what_wraps_no_url_stays_as_it_is(url: str) -> None:
@@ -180,16 +239,18 @@ def test_a_coral_port_is_a_port() -> None:
 _HOSTS = sorted(_BY_HOST) + [f"{sub}{name}" for name in _BY_DOMAIN for sub in ("", "www.", "a.b.")]
 _PATHS = st.sampled_from(
     ["/", "/url", "/l.php", "/l/x;", "/l/", "/search", "/v2/url", "/redirect", "/web/2013/",
-     "/2014/", "/linkfilter/", "/amp/s/", "/away.php", "/*", "/**", "/news/url"]
+     "/save/", "/wayback/", "/imgres", "/translate_c", "/2014/", "/linkfilter/",
+     "/amp/s/", "/away.php", "/*", "/**", "/news/url"]
 )  # fmt: skip
 _TAILS = st.lists(
     st.sampled_from(["?", "&", "u=", "q=", "url=", "cache:", "http", ":", "//", "%3A", "%2F", "%25",
-                     "x.com", ";", "/", "+", "%E2%80%8B", "%FF", "-", "_", "*", "http://"]),
+                     "imgrefurl=", ":80", "x.com", ";", "/", "+", "%E2%80%8B", "%FF", "-", "_",
+                     "*", "http://"]),
     max_size=8,
 ).map("".join)  # fmt: skip
 
 
-@given(st.sampled_from([*_HOSTS, "www.google.com", "news.google.de"]), _PATHS, _TAILS)
+@given(st.sampled_from([*_HOSTS, "www.google.com", "news.google.de", "74.125.1.1"]), _PATHS, _TAILS)
 @settings(max_examples=400, deadline=None)
 def test_no_wrapped_url_stops_the_reading_and_what_is_found_is_canonical(
     host: str, path: str, tail: str
