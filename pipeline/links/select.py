@@ -35,7 +35,7 @@ from pipeline.settings import LinksSettings
 WRAPPERS_MAX = 3  # how deep URLs inside URLs are unwrapped
 HOSTS_CACHED = 1 << 17  # some 60 MB when full; a month of Reddit links to about 300,000 hosts
 DAY_S = 86_400
-LINES_LOOKED_AT = 10_000  # of a dump, for columns that only tables have
+LINES_LOOKED_AT = 1000  # of a dump, for columns that only tables have
 
 # What the path of a page does not end in. Text and XML may be pages and are judged by content.
 FILE_EXTENSIONS = frozenset(

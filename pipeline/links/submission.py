@@ -87,17 +87,11 @@ _TOMBSTONE_STARTS = frozenset("[ \t\r\n\\*_~`\xa0\u200b\ufeff\u2060")
 
 # Of tables that were made of dumps: `_meta` as columns of its own, and flags of other names. An
 # author named [removed] is their way too; [deleted] is an account that went, and its posts stand.
-_META = r"_?meta(?:\.|__?)"
-_META_COLUMN = re.compile(_META + r"(\w+)")
+_META_PREFIXES = ("", "_meta.", "_meta_", "_meta__", "meta.", "meta_", "meta__")
 _META_NAMES = ("removal_type", "retrieved_2nd_on", "was_deleted_later", "was_initially_deleted")
+_META_COLUMNS = {prefix + name: name for prefix in _META_PREFIXES for name in _META_NAMES}
 _MORE_FLAGS = ("deleted", "is_deleted", "is_removed")
-_REMADE = re.compile(
-    (
-        rf'"(?:(?:{_META})?(?:{"|".join(_META_NAMES)})|{"|".join(_MORE_FLAGS)})"\s*:'
-        r'|"author"\s*:\s*"\[removed\]"'
-    ).encode()
-)
-_NESTED_META = re.compile(rb'"_meta"\s*:\s*\{[^{}]*\}')
+_TABLE_COLUMNS = frozenset([*_META_COLUMNS, *_MORE_FLAGS])
 
 # Reddit's full names: t1_ a comment, t2_ an account, t3_ a submission, t4_ a message ...
 _FULL_NAME = re.compile(r"(t[1-6])_(\w+)", re.ASCII)
@@ -112,6 +106,7 @@ class _Names(msgspec.Struct, gc=False):
 
 
 _decode_names = msgspec.json.Decoder(_Names).decode
+_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def _integer(digits: str) -> int | float:
@@ -147,7 +142,11 @@ def parse_kindly(line: bytes) -> Submission | Drop:
 
 def is_remade(line: bytes) -> bool:
     """Whether a line has fields that tables have and no dump has, so that all want kindness."""
-    return _REMADE.search(_NESTED_META.sub(b"", line)) is not None
+    try:
+        raw = _decode_raw(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # it is read kindly anyway
+    return not _TABLE_COLUMNS.isdisjoint(raw) or bytes(raw.get("author", b"")) == b'"[removed]"'
 
 
 def is_comment(line: bytes) -> bool:
@@ -287,10 +286,7 @@ def _scalar(value: Any) -> int | float | str | None:
 
 def _meta_of(fields: dict[str, Any]) -> dict[str, Any]:
     """`_meta`, whole or as columns; ValueError for what cannot be read."""
-    found = {name: fields[name] for name in _META_NAMES if name in fields}
-    for key in fields:
-        if column := _META_COLUMN.fullmatch(key):
-            found[column[1]] = fields[key]
+    found = {name: fields[key] for key, name in _META_COLUMNS.items() if key in fields}
     return found | loose.mapping(fields.get("_meta"))
 
 
