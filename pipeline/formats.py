@@ -26,7 +26,8 @@ _NAMED = {
     **dict.fromkeys((".txt", ".text", ".md"), "text"),
     **dict.fromkeys((".csv", ".tsv"), "a table"),
 }
-_FOREIGN = (
+# (at which byte, what stands there, what the file is, what to do with a file of texts)
+FOREIGN = (
     (0, b"PK\x03\x04", "a zip archive", "Unpack it"),
     (0, b"7z\xbc\xaf", "a 7z archive", "Unpack it"),
     (257, b"ustar", "a tar archive", "Unpack it"),
@@ -48,7 +49,7 @@ _FOREIGN = (
     (0, b"%PDF-", "a PDF", "Take its text out with another program"),
     (0, b"WARC/", "a WARC file", "`webtext extract` makes texts of it"),
 )
-_ARRAY = re.compile(r'\[[\s,]*\{\s*["}]')  # of objects
+ARRAY = re.compile(r'\[[\s,]*\{\s*["}]')  # of objects
 _OBJECT = re.compile(r'\{\s*"((?:[^"\\]|\\.)*)"\s*:\s*(\[?)')
 _GOES_ON = re.compile(r'\}\s*\{\s*"|[\[{,]\s*$')  # two objects on a line, one on several
 _HEADER = re.compile(r'"?[\w.-]*"?(?:[,;\t]"?[\w.-]*"?)+')  # of a table
@@ -62,12 +63,12 @@ def format_of(path: Path) -> Format:
     """What the file holds. Raises InputError for what is none of the formats, and as Lines does."""
     if path.is_file() and path.stat().st_size == 0:
         return "empty"
-    if _starts_as_parquet(path):
+    if starts_as_parquet(path):
         return "parquet"
     head = next(_chunks(path, HEAD_BYTES), b"")
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
         return "empty" if len(head) < HEAD_BYTES else "text"
-    for start, magic, what, mend in _FOREIGN:
+    for start, magic, what, mend in FOREIGN:
         if head.startswith(magic, start):
             raise InputError(path, "", f"it is {what}", mend + ".")
     codec = wide_codec(head)
@@ -76,7 +77,7 @@ def format_of(path: Path) -> Format:
         return "empty"
     named = named_as(path)
     _refuse_table(path, text, named)
-    if codec and (named == "JSON" or _OBJECT.match(text) or _ARRAY.match(text)):
+    if codec and (named == "JSON" or _OBJECT.match(text) or ARRAY.match(text)):
         mend = f"`iconv -f {codec.upper()} -t UTF-8 FILE > NEW` makes it so."
         raise InputError(path, "", "it is JSON in UTF-16, and must be in UTF-8", mend)
     if named == "JSON" or text[0] in "{[":
@@ -106,7 +107,8 @@ def wide_codec(head: bytes) -> str:
     return "utf-16-be" if even > WIDE_ZEROS_MIN and odd < WIDE_ZEROS_MAX else ""
 
 
-def _starts_as_parquet(path: Path) -> bool:
+def starts_as_parquet(path: Path) -> bool:
+    """Whether the file's first bytes are Parquet's; no, where it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(4) == b"PAR1"
@@ -130,7 +132,7 @@ def _refuse_table(path: Path, text: str, named: str) -> None:
 
 def _json_format(path: Path, text: str, whole: bool, named: str) -> Format:
     """JSON lines, an array, or text that only looks like it; other JSON is refused."""
-    if _ARRAY.match(text) or (named == "JSON" and text.startswith("[")):
+    if ARRAY.match(text) or (named == "JSON" and text.startswith("[")):
         return "JSON array"
     lines = text.split("\n")
     if len(lines) > 1 and not whole:

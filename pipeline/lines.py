@@ -13,6 +13,7 @@ import bz2
 import io
 import lzma
 import queue
+import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -30,12 +31,24 @@ WINDOW_BYTES_MAX = 2**31  # zstd's largest; the dumps were written with --long=3
 LINE_BYTES_MAX = 64 << 20  # a longer line is no submission (40,000 characters) and no page's text
 BUFFER_BYTES = 1 << 16  # plain bytes at a time: they stay in the processor's cache
 CHUNK_BYTES = 1 << 20  # of what is not read by lines
+HEAD_BYTES = 512  # tell what a file is
+ZEROS_MIN = 64  # fewer may be a line of something
 READ_BYTES = 1 << 16  # compressed bytes at a time
 AHEAD_CHUNKS = 8  # unpacked chunks that may wait for the parser
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _MAGIC = ((_ZSTD_MAGIC, "zstd"), (b"\xfd7zXZ\x00", "xz"), (b"BZh", "bzip2"), (b"\x1f\x8b", "gzip"))
 _SUFFIXES = {".zst": "zstd", ".xz": "xz", ".bz2": "bzip2", ".gz": "gzip"}
+# What comes instead of a file: a server's error, a pointer to it, the way to it.
+_INSTEAD = (
+    (re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE), "an HTML page"),
+    (re.compile(rb"\s*<\?xml\b", re.IGNORECASE), "XML, as servers send for errors"),
+    (
+        re.compile(rb"d\d+:(?:announce|comment|creat|encoding|info|nodes)"),
+        "a torrent file, not what it leads to",
+    ),
+    (re.compile(rb"version https://git-lfs"), "a pointer of Git LFS (`git lfs pull` follows it)"),
+)
 _AGAIN = "Get it again; for a dump, links.accept_torn uses what comes before"
 
 # zstandard's reader ends a torn file without a word. So a frame of ours is read behind the last
@@ -142,17 +155,17 @@ class Lines:
 
 
 def container(path: Path) -> str:
-    """zstd, xz, bzip2, gzip or plain, by the first bytes.
+    """zstd, xz, bzip2, gzip or plain, by the first bytes; an empty file is a plain one of no lines.
 
-    Raises InputError for a missing or empty file, for one that is not what its name says, and for
+    Raises InputError for a missing file, for one that is not what its name says, and for
     `.zst_blocks`.
     """
     try:
         with path.open("rb") as file:
-            head = file.read(8)
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         raise InputError(path, "", f"cannot be read: {error.strerror}", "Check the path") from None
-    if path.suffix == ".zst_blocks" or (head[4:] == _ZSTD_MAGIC and head[:4] != _ZSTD_MAGIC):
+    if path.suffix == ".zst_blocks" or (head[4:8] == _ZSTD_MAGIC and head[:4] != _ZSTD_MAGIC):
         raise InputError(
             path,
             "byte 0",
@@ -160,16 +173,24 @@ def container(path: Path) -> str:
             "Convert it with its publisher's script, or take the .zst of the same month",
         )
     if not head:
-        raise InputError(path, "byte 0", "the file is empty", "Download it again")
+        return "plain"
     found = next((name for magic, name in _MAGIC if head.startswith(magic)), "plain")
     if head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50:  # a skippable frame of zstd's
         found = "zstd"
     named = _SUFFIXES.get(path.suffix.lower(), found)
     if named != found:
-        what = f"its bytes are {found}" if found != "plain" else f"it starts with {head!r}"
-        problem = f"named like a {named} file, but {what}"
+        it_is = f"it is {what}" if (what := told(head)) else f"it starts with {head[:8]!r}"
+        problem = f"named like a {named} file, but "
+        problem += f"its bytes are {found}" if found != "plain" else it_is
         raise InputError(path, "byte 0", problem, "Rename it or download it again")
     return found
+
+
+def told(head: bytes) -> str:
+    """What a file is that came instead of the one that was meant, by its first bytes, or ""."""
+    if len(head) >= ZEROS_MIN and not head.strip(b"\0"):
+        return "all zero bytes, as a download leaves that did not get so far"
+    return next((what for sign, what in _INSTEAD if sign.match(head)), "")
 
 
 class _WithEnd:

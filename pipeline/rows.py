@@ -174,7 +174,7 @@ def _columns(path: Path, schema: pa.Schema, kind: type[Row], needed: Sequence[st
         problem = f"its columns are {', '.join(schema.names)}"
         mend = f"It needs {' and '.join(f'`{name}`' for name in missing)}."
         raise InputError(path, "", problem, mend)
-    for name in kind.__struct_fields__:
+    for name in kind.__struct_encode_fields__:
         if schema.names.count(name) > 1:
             raise InputError(path, "", f"it has two columns `{name}`", "Give one another name.")
     for name in needed:
@@ -182,7 +182,7 @@ def _columns(path: Path, schema: pa.Schema, kind: type[Row], needed: Sequence[st
         if not (_is_text(found) or pa.types.is_null(found)):
             mend = "It must be a column of strings, or of bytes in UTF-8."
             raise InputError(path, "", f"its column `{name}` is {found}", mend)
-    return [name for name in kind.__struct_fields__ if name in schema.names]
+    return [name for name in kind.__struct_encode_fields__ if name in schema.names]
 
 
 def _is_text(found: pa.DataType) -> bool:

@@ -97,7 +97,7 @@ def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Cal
         return warc_names(find_inputs(settings.input.warcs, base, "input.warcs"))
 
     return {
-        "links": lambda: links_stage(settings.links, dumps(), digest),
+        "links": lambda: links_stage(settings.links, dumps(), digest, build.progress.say),
         "pages": lambda: pages_stage(settings.pages, warcs(), digest),
         "documents": lambda: documents_stage(settings.documents, warcs(), digest),
         "corpus": lambda: corpus_stage(settings.corpus),

@@ -22,7 +22,8 @@ def make_links(
     if urls:
         check_target(urls, dumps, out)
     with Build(out, settings.engine) as build:
-        links = build.run(links_stage(settings.links, list(dumps), build.files.digest))
+        stage = links_stage(settings.links, dumps, build.files.digest, build.progress.say)
+        links = build.run(stage)
         if urls:
             count = write_urls([part.path for part in links.parts], urls, build.check_signals)
             build.progress.say(f"{urls}: {count:,} URLs")

@@ -32,7 +32,8 @@ from pipeline.engine.stage import (
     one_part_each,
 )
 from pipeline.errors import InputError
-from pipeline.lines import Lines, container
+from pipeline.lines import Lines
+from pipeline.links.dumps import form_of, rows_as_lines
 from pipeline.links.group import KARMA_LOW, POST, links_table, with_verdicts
 from pipeline.links.loose import printable
 from pipeline.links.once import COPY, MARKS, UNMARKED, copies_table, each_once
@@ -61,9 +62,15 @@ UNREAD_SHARE_MAX = 0.5
 
 
 def links_stage(
-    rules: LinksSettings, dumps: Sequence[Path], file_digest: Callable[[Path], str]
+    rules: LinksSettings,
+    dumps: Sequence[Path],
+    file_digest: Callable[[Path], str],
+    say: Callable[[str], None] = lambda _: None,
 ) -> Stage:
-    """The stage over these dumps; `file_digest` is asked only when the stage is planned."""
+    """The stage over these dumps; `file_digest` is asked only when the stage is planned.
+
+    `say` is told what is no fault and should be known: which dumps hold nothing.
+    """
     read = ReadRules.of(rules)
     Selector(read)  # refuses senseless settings before any work
     return Stage(
@@ -72,8 +79,8 @@ def links_stage(
         (
             Step(
                 name="read",
-                version=2,
-                plan=partial(_plan_read, tuple(dumps), file_digest),
+                version=3,
+                plan=partial(_plan_read, tuple(dumps), rules.accept_torn, file_digest),
                 work=Read(read),
                 schema=COPY,
                 settings=read,
@@ -113,7 +120,7 @@ def links_stage(
             ),
         ),
         gives="links",
-        check=partial(_check, rules),
+        check=partial(_check, rules, say),
     )
 
 
@@ -133,8 +140,9 @@ class Read:
         posts: list[Post] = []
         marks: list[Dropped] = []
         number = booked = comments = 0
+        form = form_of(path, accept_torn=self.rules.accept_torn)
         with Lines(path, accept_torn=self.rules.accept_torn) as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(rows_as_lines(path, form, lines), 1):
                 verdict = judge(line)
                 if isinstance(verdict, Post):
                     posts.append(verdict)
@@ -163,7 +171,10 @@ def _drop(verdict: Dropped, out: PartWriter) -> None:
 def _refuse_comments(path: Path, comments: int, lines: int) -> None:
     if comments == lines > 0:
         problem = f"{comments:,} lines, all of them comments; links stand in submissions"
-        raise InputError(path, "line 1", problem, "Take the month's RS_* file, not its RC_* file")
+        mend = "Take the month's RS_* file, not its RC_* file"
+        if path.name.upper().startswith("RS_"):
+            mend = "In spite of its name it is the month's RC_* file: get RS_* again"
+        raise InputError(path, "line 1", problem, mend)
 
 
 def _write(posts: list[Post], marks: list[Dropped], lines: int, out: PartWriter) -> None:
@@ -224,17 +235,26 @@ class Verdict:
                 )
 
 
-def _plan_read(dumps: Sequence[Path], file_digest: Callable[[Path], str], _: Inputs) -> list[Part]:
+def _plan_read(
+    dumps: Sequence[Path], accept_torn: bool, file_digest: Callable[[Path], str], _: Inputs
+) -> list[Part]:
     for path in dumps:
-        container(path)  # a file that is not what it is named stops the build before any work
+        form_of(path, accept_torn=accept_torn)  # what is no dump stops the build before any work
+    if dumps and not any(path.stat().st_size for path in dumps):
+        what = "the file is empty" if len(dumps) == 1 else f"all {len(dumps)} dumps are empty"
+        raise InputError(dumps[0], "byte 0", what, "Download it again")
     return [
         Part(number, path.name, file_digest(path), {"path": str(path)})
         for number, path in enumerate(dumps)
     ]
 
 
-def _check(rules: LinksSettings, outputs: Inputs) -> list[str]:
+def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) -> list[str]:
     """Quality gates: dumps that were torn or hardly read, months with scores read too early."""
+    parts = outputs["read"].parts
+    if empty := [part.label for part in parts if not part.ledgers["submissions"].rows_in]:
+        names = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
+        say(f"links: {len(empty):,} of {len(parts):,} dumps hold nothing: {names}")
     notes = [(info.label, info.notes) for info in outputs["read"].parts]
     messages = [
         f"links: {label} is torn ({note['torn']}); what comes before was used"

@@ -100,6 +100,14 @@ _IN_PERMALINK = re.compile(r"/comments/(\w+)(?:/|$)", re.ASCII)
 _decode = msgspec.json.Decoder(Submission).decode
 
 
+# What a table's row is read for.
+FIELDS = (
+    *(_FLAGS + _TIMES + _TEXTS + _URLS + _AS_THEY_ARE),
+    *"_meta author body created_utc link_id name parent_id permalink score".split(),
+    *sorted(_TABLE_COLUMNS),
+)
+
+
 class _Names(msgspec.Struct, gc=False):
     name: Any = None
     permalink: Any = None

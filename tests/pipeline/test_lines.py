@@ -145,8 +145,10 @@ def test_a_damaged_file_is_an_error_that_names_the_place(name: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "data", "problem"),
     [
-        ("a.zst", b"", "empty"),
-        ("a.zst", b"<!DOCTYPE html>", "named like a zstd file, but it starts with"),
+        ("a.zst", b"<!DOCTYPE html>", "named like a zstd file, but it is an HTML page"),
+        ("a.zst", b"d8:announce9:udp://a/4:infodee", "named like a zstd file, but it is a torrent"),
+        ("a.xz", bytes(100), "named like a xz file, but it is all zero bytes"),
+        ("a.zst", b'{"id": "a"}', 'named like a zstd file, but it starts with b\'{"id": "'),
         ("a.zst", gzip.compress(b"{}", mtime=0), "named like a zstd file, but its bytes are gzip"),
         ("a.bz2", zstd(b"{}"), "named like a bzip2 file, but its bytes are zstd"),
         ("a.GZ", zstd(b"{}"), "named like a gzip file, but its bytes are zstd"),

@@ -103,7 +103,7 @@ def test_a_text_that_cannot_be_written_is_no_text() -> None:
     "value",
     [{"a": True}, '{"a": true}', "{'a': True}", ' {"a": true} '],
 )
-def test_an_object_is_read_from_its_text_too(value: Any) -> None:
+def test_an_object_is_read_from_its_text_a_list_or_pairs_too(value: Any) -> None:
     assert loose.mapping(value) == {"a": True}
 
 

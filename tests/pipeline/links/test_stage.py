@@ -1,11 +1,13 @@
 """The stage through the engine: ledgers add up, and parts, order and reruns change nothing."""
 
+import gzip
 import json
 import random
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
@@ -13,7 +15,7 @@ import zstandard
 from pipeline.engine.build import Build
 from pipeline.engine.drops import read_drops
 from pipeline.engine.manifest import Manifest, read_manifest
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StageError
 from pipeline.links.stage import immature_months, links_stage
 from pipeline.settings import EngineSettings, LinksSettings
 
@@ -21,7 +23,7 @@ JUNE_2013 = 1370044800
 ENGINE = EngineSettings(buckets=2, free_disk_min_bytes=0, workers=1)
 ODD = {3: {"is_self": True}, 5: {"score": None}, 7: {"url": "https://i.imgur.com/a.jpg"}}
 # The digest of what these dumps give, by the versions of the steps.
-GOLDEN = {"read 2 once 1 group 2 verdict 1": "689f1180b4030c0675b2bba6cbf61bb3"}
+GOLDEN = {"read 3 once 1 group 2 verdict 1": "689f1180b4030c0675b2bba6cbf61bb3"}
 Rows = list[dict[str, Any]]
 
 
@@ -60,10 +62,13 @@ def dumps(folder: Path, parts: int, lines: list[bytes] = LINES) -> list[Path]:
     return paths
 
 
-def run(folder: Path, paths: list[Path], **changed: Any) -> tuple[Manifest, Rows, list[str]]:
+def run(
+    folder: Path, paths: list[Path], said: list[str] | None = None, **changed: Any
+) -> tuple[Manifest, Rows, list[str]]:
     """Builds the stage; its manifest, its rows by id, and the gates that failed."""
+    say = [].append if said is None else said.append
     with Build(folder, ENGINE, quiet=True) as build:
-        build.run(links_stage(LinksSettings(**changed), paths, build.files.digest))
+        build.run(links_stage(LinksSettings(**changed), paths, build.files.digest, say))
         gates = list(build.gates)
     manifest = read_manifest(folder / "links")
     assert manifest is not None
@@ -243,14 +248,59 @@ def test_comments_among_submissions_are_counted_and_most_of_a_file_is_a_gate(
     assert "comment" in gate
 
 
-def test_a_json_array_and_a_dump_without_scores_are_told_by_a_gate(tmp_path: Path) -> None:
-    array = tmp_path / "array"
-    array.write_text("[\n" + ",\n".join(json.dumps(post(id)) for id in "abcd") + "\n]\n")
+def test_broken_lines_and_a_dump_without_scores_are_told_by_a_gate(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("oops\n" + ",\n".join(json.dumps(post(id)) for id in "ab") + "\n{]}\n")
     scoreless = write_dump(tmp_path / "scoreless", [post(id, score=None) for id in "efg"])
-    _, rows, gates = run(tmp_path / "build", [array, scoreless])
-    assert [r["best_post_id"] for r in rows] == ["d"]
-    assert ["5 of 6 lines" in gate for gate in gates] == [True, False]
+    _, rows, gates = run(tmp_path / "build", [broken, scoreless])
+    assert [r["best_post_id"] for r in rows] == ["b"]
+    assert ["3 of 4 lines" in gate for gate in gates] == [True, False]
     assert ["most often score_missing" in gate for gate in gates] == [False, True]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_submissions_of_every_form_and_name_give_the_same_links(parts: int, tmp_path: Path) -> None:
+    rows = [post(id, score=number) for number, id in enumerate("abcdefgh")]
+    plain, _, _ = run(tmp_path / "plain", [write_dump(tmp_path / "RC_2013-06", rows)])
+    array = tmp_path / "RS.json"
+    array.write_text(json.dumps(rows[:parts], indent=1))
+    table = tmp_path / "RS.parquet"
+    pq.write_table(pa.Table.from_pylist(rows[parts:]), table)
+    manifest, _, gates = run(tmp_path / "build", [array, table])
+    assert (manifest.digest, manifest.ledgers) == (plain.digest, plain.ledgers)
+    assert not gates
+
+
+def test_an_empty_dump_stops_no_other_and_is_said_once(
+    built: tuple[Path, Manifest, Rows], tmp_path: Path
+) -> None:
+    nothing, packed = tmp_path / "RS_none.zst", tmp_path / "RS_packed.gz"
+    nothing.write_bytes(b"")
+    packed.write_bytes(gzip.compress(b""))
+    paths = [nothing, *dumps(tmp_path / "dumps", 2), packed]
+    said: list[str] = []
+    manifest, rows, gates = run(tmp_path / "build", paths, said)
+    assert (rows, manifest.digest, manifest.ledgers) == (
+        built[2],
+        built[1].digest,
+        built[1].ledgers,
+    )
+    assert said == ["links: 2 of 4 dumps hold nothing: RS_none.zst, RS_packed.gz"]
+    assert not gates
+    with pytest.raises(InputError, match=r"RS_none\.zst.*the file is empty"):
+        run(tmp_path / "none", [nothing])
+    with pytest.raises(StageError, match="of 0 submissions"):
+        run(tmp_path / "packed", [nothing, packed])
+
+
+def test_comments_that_are_named_like_submissions_are_refused_as_what_they_are(
+    tmp_path: Path,
+) -> None:
+    comments = [{"id": f"c{n}", "body": "words", "link_id": "t3_a", "score": 5} for n in range(5)]
+    for rows in (comments, [post("t1_c")] * 3):
+        path = write_dump(tmp_path / "RS_2013-06", rows)
+        with pytest.raises(InputError, match=r"all of them comments.*In spite of its name"):
+            run(tmp_path / "build", [path])
 
 
 def test_half_a_surrogate_pair_in_a_url_is_a_drop_that_can_be_shown(tmp_path: Path) -> None:
