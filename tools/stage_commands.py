@@ -22,8 +22,9 @@ def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: Sett
     Parameters
     ----------
     dumps
-        Files of submissions (RS_*), one JSON object a line: .zst, .xz, .bz2, .gz or plain. Several
-        dumps may hold the same posts: each counts once, and not at all if a copy is removed.
+        Files of submissions (RS_*), one JSON object a line: .zst, .xz, .bz2, .gz or plain; also
+        Parquet, a JSON array, or a table with a header (CSV, TSV). Several dumps may hold the same
+        posts: each counts once, and not at all if a copy is removed.
     out
         A folder, which `webtext status` understands.
     urls

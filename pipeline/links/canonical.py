@@ -86,7 +86,7 @@ _ENDS = _INVISIBLE | {";"}  # what an invisible character's spelling may end wit
 # `http://http://`, `http://https//`, `http:http://`, `http://www.http://`, `http://htp://`: the
 # inner scheme is meant. A host named `http` is none that the world can reach.
 _DOUBLED = re.compile(
-    r"https?(?::[/\\]*|[/\\]{2})\s*(?:www\.)?h{0,2}t{1,3}p(s?)(?:(?::|%3a)[/\\]+|[/\\]{2,})"
+    r"https?(?::[/\\]*+|[/\\]{2})\s*+(?:www\.)?+h{0,2}+t{1,3}+p(s?)(?:(?::|%3a)[/\\]+|[/\\]{2,})"
     r"(?=[^/\\\s])",
     re.IGNORECASE,
 )
@@ -184,7 +184,8 @@ def _bare(host: str) -> str:
 
 def _one_round(url: str, chars_max: int) -> Canonical | Drop:
     if "&" in url:
-        url = _AMPERSAND.sub("&", url)
+        if "&amp;" in url:
+            url = _AMPERSAND.sub("&", url)
         for entity, char in _ENTITIES:
             url = url.replace(entity, char)
         if "&#" in url:

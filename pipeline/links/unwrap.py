@@ -108,7 +108,7 @@ def _google(page: Canonical) -> Inner | None:
         return _amp(page)
     if page.path == "/search":
         return _google_cache(page)
-    return _GOOGLE_IMAGES(page) or _GOOGLE_PATHS(page)
+    return _GOOGLE_PATHS(page) or _GOOGLE_IMAGES(page)
 
 
 def _google_news(page: Canonical) -> Inner | None:

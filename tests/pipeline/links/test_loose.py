@@ -101,13 +101,17 @@ def test_a_text_that_cannot_be_written_is_no_text() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [{"a": True}, '{"a": true}', "{'a': True}", ' {"a": true} '],
+    [
+        *({"a": True}, '{"a": true}', "{'a': True}", ' {"a": true} '),
+        *([{"a": True}], [None, {"a": False}, {"a": True}], '[{"a": true}]', "[{'a': True}]"),
+        *([["a", True]], [("a", True)], [{"key": "a", "value": True}]),
+    ],
 )
 def test_an_object_is_read_from_its_text_a_list_or_pairs_too(value: Any) -> None:
     assert loose.mapping(value) == {"a": True}
 
 
-@pytest.mark.parametrize("value", [None, "", "None", "x", 3, float("nan"), "[]"])
+@pytest.mark.parametrize("value", [None, "", "None", "x", 3, float("nan"), "[]", [], [None], [{}]])
 def test_what_is_no_object_is_an_empty_one(value: Any) -> None:
     assert loose.mapping(value) == {}
 
