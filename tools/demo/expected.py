@@ -11,6 +11,7 @@ from tools.demo.web import Target
 
 # Why the demo cannot show these.
 UNREACHABLE: dict[Reason, str] = {
+    Reason.OTHER_OBJECT: "accounts, messages and subreddits stand in dumps of their own",
     Reason.EXTRACTION_FAILED: "no page is known on which the engine raises an error",
     Reason.TIMED_OUT: "the budgets drop every page that could hold an engine up",
     Reason.CRASHED: "no page is known that ends a worker process",
