@@ -17,6 +17,7 @@ from pipeline.documents.budgets import without_raw_text
 from pipeline.documents.labels import CODEC_OF_NAME, NAME_OF_LABEL
 from pipeline.documents.language import classify
 from pipeline.documents.mojibake import repair
+from pipeline.documents.plain import utf_16
 from pipeline.documents.prescan import declared_charset
 from pipeline.reasons import Reason
 from pipeline.records import Drop
@@ -83,7 +84,7 @@ def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
         if body.startswith(bom):
             rest = body[len(bom) :]
             return _decoded(_read_utf8(rest) if name == "utf-8" else _read(rest, name), name)
-    if b"\0" in body and (unmarked := _utf16(body)):
+    if b"\0" in body and (unmarked := utf_16(body)):
         return _decoded(body.decode(CODEC_OF_NAME[unmarked], "replace"), unmarked)
     if body.isascii():
         if b"\x1b" in body and "iso-2022-jp" in _labels(body, content_type):
@@ -178,17 +179,6 @@ def _join_surrogates(body: bytes, *, halves: bool = False) -> bytes:
 def _joined(found: re.Match[bytes]) -> bytes:
     halves = found[0].decode("utf-8", "surrogatepass")
     return halves.encode("utf-16", "surrogatepass").decode("utf-16").encode()
-
-
-def _utf16(body: bytes) -> str | None:
-    """Tell UTF-16 without a mark by its zeros: markup has one in every other byte."""
-    even, odd = body[0:4096:2].count(0), body[1:4096:2].count(0)
-    half = max(1, min(len(body), 4096) // 2)
-    if odd > 0.4 * half and even < 0.1 * half:
-        return "utf-16le"
-    if even > 0.4 * half and odd < 0.1 * half:
-        return "utf-16be"
-    return None
 
 
 def _believed(body: bytes, name: str, *, is_declared: bool) -> str | None:

@@ -1,43 +1,35 @@
 """A response's body as the bytes of a file: transfer and content encodings undone, under a cap.
 
 Servers say one thing and send another, and archives undo an encoding and keep its header. So a
-header is a hint: bytes that are markup as they stand are taken as they stand, and bytes that show
+header is a hint: bytes that are text as they stand are taken as they stand, and bytes that show
 another encoding than the header names, or one that it does not name, are decoded by that. They
-show it by their first bytes (gzip, zstd, zlib), by chunk sizes that fit, or by giving markup. A
-body that ends too early gives what came before its end. Nothing is ever inflated past the cap: a
-bomb stops at the first byte above it.
+show it by their first bytes (gzip, zstd, zlib), by chunk sizes that fit, by an end that fits, or by
+giving markup. A body that ends too early gives what came before its end. Nothing is ever inflated
+past the cap: a bomb stops at the first byte above it.
 """
 
-import io
 import re
-import zlib
-from collections.abc import Callable
+from dataclasses import dataclass
 
-import brotli
-import zstandard
-
+from pipeline.documents.plain import has_controls, is_text
+from pipeline.documents.unpack import (
+    DamagedError,
+    Undone,
+    is_surely_chunked,
+    shown_by,
+    starts_chunk,
+    unchunk,
+    unpack,
+)
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
 # curl refuses a response with more than five encodings in a row.
 ENCODINGS_MAX = 5
-# RFC 9659: zstd as a content encoding has a window of 8 MiB or less.
-ZSTD_WINDOW_BYTES = 8 << 20
-MARKUP_SEARCH_BYTES = 1024
-# zlib and brotli hand nothing back from the call that meets the damage, so input goes in by
-# pieces of this size, and no more than a piece is lost.
-STEP_BYTES = 1024
-GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-ZLIB_MAGIC = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})
+# To tell whether a body is whole it is unpacked so far; what is larger is taken for whole.
+WHOLE_BYTES_MAX = 16 << 20
 
-# Blank lines before a chunk's size, or before packed bytes, come from servers that end their
-# header twice.
-_CHUNK_SIZE = re.compile(rb"[\r\n]{0,8}[ \t]*0{0,16}([0-9a-fA-F]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
-_NEXT_CHUNK = re.compile(rb"\r?\n[0-9a-fA-F]{1,8}[ \t]*(?:;[^\n]*)?\r?\n")
-_TAG = re.compile(rb"<[a-zA-Z!?]")
 _CONTENT = re.compile(rb"[^ \t\r\n\0]")
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 # How files of other kinds begin. Only prefixes that no page starts with: "BM" (bitmap) and "MZ"
 # (program) are words too, so they are told by the byte after.
@@ -93,8 +85,26 @@ _MAGIC_LENGTHS = sorted({len(magic) for magic in _MAGIC})
 _RIFF_KINDS = {b"WAVE", b"AVI ", b"WEBP"}
 
 
-class _DamagedError(Exception):
-    """Not one byte of the body decodes."""
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a body begins, and what its encodings tell of the rest."""
+
+    head: bytes
+    is_cut: bool  # it ends before one of its encodings does
+    is_unpacked: bool  # a content encoding is said, and the body has none
+
+
+@dataclass(slots=True)
+class _Body:
+    """A body while its encodings are undone."""
+
+    content: bytes
+    is_cut: bool = False
+    unpacked: int = 0  # content encodings that it had
+
+    def take(self, undone: Undone) -> None:
+        self.content = undone[0]
+        self.is_cut |= undone[1]
 
 
 def decode_body(
@@ -104,58 +114,58 @@ def decode_body(
 
     The two headers are given as received (`gzip, chunked`), `""` where absent. Drops:
     PAGE_EMPTY, BODY_TOO_LARGE, BODY_UNDECODABLE (nothing decodes, or an unknown encoding, and the
-    bytes are no markup).
+    bytes are neither text nor a file of a known kind).
     """
     if len(body) > bytes_max:
         return Drop(Reason.BODY_TOO_LARGE, f"{len(body)} bytes")
-    decoded = _decoded_body(body, transfer_encoding, content_encoding, bytes_max, cut=False)
+    decoded = _decoded_body(body, transfer_encoding, content_encoding, bytes_max)
     if isinstance(decoded, Drop):
         return decoded
-    if len(decoded) > bytes_max:
+    if len(decoded.content) > bytes_max:
         return Drop(Reason.BODY_TOO_LARGE, f"over {bytes_max} bytes when decoded")
-    return decoded if _has_content(decoded) else Drop(Reason.PAGE_EMPTY)
+    return decoded.content if _has_content(decoded.content) else Drop(Reason.PAGE_EMPTY)
 
 
-def first_bytes(
+def beginning(
     body: bytes, *, transfer_encoding: str, content_encoding: str, count: int
-) -> bytes | Drop:
-    """The first `count` bytes of what `decode_body` would give; no more than that is unpacked.
+) -> Beginning | Drop:
+    """The first `count` bytes of what `decode_body` would give, and whether the body was cut.
 
-    `body` may be the beginning of a longer one. Drops: PAGE_EMPTY, BODY_UNDECODABLE.
+    Unpacks at most WHOLE_BYTES_MAX: a larger one counts as whole. Drops: PAGE_EMPTY,
+    BODY_UNDECODABLE.
     """
-    # Not less than this: what is packed twice needs the inner beginning.
-    bytes_max = max(count, 16 * STEP_BYTES)
-    decoded = _decoded_body(body, transfer_encoding, content_encoding, bytes_max, cut=True)
+    decoded = _decoded_body(body, transfer_encoding, content_encoding, WHOLE_BYTES_MAX)
     if isinstance(decoded, Drop):
         return decoded
-    return decoded[:count] if _has_content(decoded) else Drop(Reason.PAGE_EMPTY)
+    if not _has_content(decoded.content):
+        return Drop(Reason.PAGE_EMPTY)
+    is_unpacked = bool(_labels(content_encoding)) and not decoded.unpacked
+    return Beginning(decoded.content[:count], decoded.is_cut, is_unpacked)
 
 
 def _decoded_body(
-    body: bytes, transfer_encoding: str, content_encoding: str, bytes_max: int, *, cut: bool
-) -> bytes | Drop:
-    """The body decoded; each encoding stops at the first byte above `bytes_max`.
-
-    With `cut` the next one goes on with what there is; else the body is given back as too large.
-    """
+    body: bytes, transfer_encoding: str, content_encoding: str, bytes_max: int
+) -> _Body | Drop:
+    """The body decoded; where an encoding gives more than `bytes_max`, what that one gave."""
     transfer, content = _labels(transfer_encoding), _labels(content_encoding)
     if len(transfer) + len(content) > ENCODINGS_MAX:
         return Drop(Reason.BODY_UNDECODABLE, f"{len(transfer) + len(content)} encodings in a row")
+    made = _Body(body)
     for label in (*reversed(transfer), "chunked, unsaid", *reversed(content)):
         try:
-            body = _undo(label, body, bytes_max)
-        except _DamagedError:
+            _undo(label, made, bytes_max)
+        except DamagedError:
             return Drop(Reason.BODY_UNDECODABLE, label)
-        if len(body) > bytes_max and not cut:
-            return body
+        if len(made.content) > bytes_max:
+            return made
     for _ in range(ENCODINGS_MAX):
-        if not _may_be_packed(body) or (len(body) > bytes_max and not cut):
+        if len(made.content) > bytes_max or not _may_be_packed(made.content):
             break
         try:
-            body = _unpack("", body, bytes_max)
-        except _DamagedError:  # another kind of file
+            _take_unpacked("", made, bytes_max)
+        except DamagedError:  # another kind of file
             break
-    return body
+    return made
 
 
 def _has_content(body: bytes) -> bool:
@@ -183,169 +193,34 @@ def _labels(header: str) -> list[str]:
     return [label for label in labels if label not in ("", "identity", "none")]
 
 
-def _is_markup(body: bytes) -> bool:
-    # Compressed bytes have control characters almost at once.
-    head = body[:MARKUP_SEARCH_BYTES]
-    return _TAG.search(head) is not None and _CONTROL.search(head) is None
-
-
 def _may_be_packed(body: bytes) -> bool:
-    """Whether these bytes are neither text nor a file of a kind that no server packs pages in."""
-    is_text = _CONTROL.search(body[:MARKUP_SEARCH_BYTES]) is None
-    return not is_text and file_kind(body) in ("", "gzip", "zstd")
+    """Whether these bytes are neither clean text nor a file of a kind that no server packs."""
+    return has_controls(body) and file_kind(body) in ("", "gzip", "zstd")
 
 
-def _undo(label: str, body: bytes, bytes_max: int) -> bytes:
-    """The body without this encoding; as it is where it does not have it."""
+def _undo(label: str, made: _Body, bytes_max: int) -> None:
+    """Take this encoding off the body; nothing where it does not have it. Raises DamagedError."""
     if label == "chunked, unsaid":
-        return _unchunk(body) if _is_surely_chunked(body) else body
-    if label == "chunked":
+        if is_surely_chunked(made.content):
+            made.take(unchunk(made.content))
+    elif label == "chunked":
         # Archives undo the chunks and keep the header, also over bodies that are still gzip.
-        return _unchunk(body) if _CHUNK_SIZE.match(body) else body
+        if starts_chunk(made.content):
+            made.take(unchunk(made.content))
     # Asked before: brotli and raw deflate make something of almost any bytes.
-    return body if _is_markup(body) else _unpack(label, body, bytes_max)
+    elif _may_be_packed(made.content):
+        _take_unpacked(label, made, bytes_max)
 
 
-def _unpack(label: str, body: bytes, bytes_max: int) -> bytes:
-    """The body unpacked by what its bytes show, or by the decoder of this name.
-
-    Where neither gives markup it is asked of those that cannot be told by first bytes. Without a
-    name only markup, or a known magic within, is believed.
-    """
-    packed = body.lstrip(b"\r\n")
-    shown = _shown_by(packed)
-    fallback: bytes | None = None
-    for name, data in ((shown, packed), (label, body), ("deflate", packed), ("br", packed)):
-        if name not in _DECODERS:
-            continue
-        try:
-            found = _DECODERS[name](data, bytes_max)
-        except _DamagedError:
-            continue
-        if _is_markup(found):
-            return found
-        sure = name == shown and (_shown_by(found) or (label and shown != "deflate"))
-        if fallback is None and (sure or name == label):
-            fallback = found
-    if fallback is None:
-        raise _DamagedError
-    return fallback
-
-
-def _shown_by(body: bytes) -> str:
-    """The encoding that the first bytes announce, or ""."""
-    if body.startswith(GZIP_MAGIC):
-        return "gzip"
-    if body.startswith(ZSTD_MAGIC):
-        return "zstd"
-    return "deflate" if body[:2] in ZLIB_MAGIC else ""
-
-
-def _is_surely_chunked(body: bytes) -> bool:
-    """Whether a first chunk is followed by the size of a second one."""
-    size = _CHUNK_SIZE.match(body)
-    return bool(size and _NEXT_CHUNK.match(body, size.end() + int(size[1], 16)))
-
-
-def _unchunk(body: bytes) -> bytes:
-    pieces: list[bytes] = []
-    at = 0
-    while size := _CHUNK_SIZE.match(body, at):
-        at = size.end() + int(size[1], 16)
-        pieces.append(body[size.end() : at])
-        if len(pieces[-1]) == 0:
-            break
-    return b"".join(pieces)
-
-
-def _gunzip(body: bytes, bytes_max: int) -> bytes:
-    # Members may follow each other; whatever else follows the last is padding.
-    pieces: list[bytes] = []
-    at, left = 0, bytes_max
-    while body.startswith(GZIP_MAGIC, at) and left >= 0:
-        try:
-            piece, at = _inflate(body, at, zlib.MAX_WBITS | 16, left)
-        except _DamagedError:
-            break
-        pieces.append(piece)
-        left -= len(piece)
-    if not pieces:
-        raise _DamagedError
-    return b"".join(pieces)
-
-
-def _undeflate(body: bytes, bytes_max: int) -> bytes:
-    # "deflate" means zlib (RFC 9110), yet some servers send the raw stream without its header.
+def _take_unpacked(label: str, made: _Body, bytes_max: int) -> None:
+    """Unpack the body; text with a control character stays where it does not unpack to its end."""
+    is_plain = is_text(made.content) and shown_by(made.content) not in ("gzip", "zstd")
     try:
-        return _inflate(body, 0, zlib.MAX_WBITS, bytes_max)[0]
-    except _DamagedError:
-        return _inflate(body, 0, -zlib.MAX_WBITS, bytes_max)[0]
-
-
-def _inflate(body: bytes, start: int, wbits: int, bytes_max: int) -> tuple[bytes, int]:
-    """Inflate the stream at `start` to at most `bytes_max + 1` bytes; say also where it ends.
-
-    A torn or damaged stream gives what came before and ends with the body; where that is nothing,
-    _DamagedError is raised.
-    """
-    stream = zlib.decompressobj(wbits)
-    pieces: list[bytes] = []
-    left = bytes_max + 1
-    try:
-        for at in range(start, len(body), STEP_BYTES):
-            pieces.append(stream.decompress(body[at : at + STEP_BYTES], left))
-            left -= len(pieces[-1])
-            if stream.eof:
-                end = min(at + STEP_BYTES, len(body)) - len(stream.unused_data)
-                return b"".join(pieces), end
-            if left <= 0:
-                break
-    except zlib.error:
-        pass
-    return _decoded(pieces), len(body)
-
-
-def _unbrotli(body: bytes, bytes_max: int) -> bytes:
-    stream = brotli.Decompressor()
-    pieces: list[bytes] = []
-    left = bytes_max + 1
-    try:
-        for at in range(0, len(body), STEP_BYTES):
-            pieces.append(stream.process(body[at : at + STEP_BYTES], output_buffer_limit=left))
-            left -= len(pieces[-1])
-            if stream.is_finished():
-                return b"".join(pieces)
-            if left <= 0:
-                break
-    except brotli.error:
-        pass
-    return _decoded(pieces)
-
-
-def _unzstd(body: bytes, bytes_max: int) -> bytes:
-    decoder = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
-    pieces: list[bytes] = []
-    left = bytes_max + 1
-    try:
-        with decoder.stream_reader(io.BytesIO(body), read_across_frames=True) as stream:
-            while left > 0 and (piece := stream.read(min(left, 16 * STEP_BYTES))):
-                pieces.append(piece)
-                left -= len(piece)
-    except zstandard.ZstdError:
-        pass
-    return _decoded(pieces)
-
-
-def _decoded(pieces: list[bytes]) -> bytes:
-    if not any(pieces):
-        raise _DamagedError
-    return b"".join(pieces)
-
-
-_DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
-    "gzip": _gunzip,
-    "x-gzip": _gunzip,
-    "deflate": _undeflate,
-    "br": _unbrotli,
-    "zstd": _unzstd,
-}
+        undone = unpack(label, made.content, bytes_max)
+    except DamagedError:
+        if is_plain:
+            return
+        raise
+    if not (undone[1] and is_plain):
+        made.take(undone)
+        made.unpacked += 1

@@ -1,17 +1,19 @@
 """What one WARC record is worth: a capture of a URL, or nothing that a link could lead to."""
 
 import re
+from base64 import b32encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urljoin
 
-from pipeline.documents.decode import first_bytes
+from pipeline.documents.decode import beginning
 from pipeline.links.canonical import Canonical, canonical
 from pipeline.links.unwrap import unwrapper
 from pipeline.pages.frames import whole_number
 from pipeline.pages.media import media_type
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
-from pipeline.pages.warc import NotHttp, Record, Response, all_values, response_of
+from pipeline.pages.warc import NotHttp, Record, Response, all_values, response_of, whole_record
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
@@ -32,9 +34,14 @@ PAGE_TYPES = frozenset(
         "*/*",
     }
 )
+# So much is read of a record to tell whether its body is whole; pages have 8 MiB at most.
+BLOCK_BYTES_MAX = 16 << 20
 # `Capture.body`: what is known of a body.
 ALL, CUT, NONE = "all", "cut", "none"
 _CONTENT_RANGE = re.compile(r"bytes\s+0-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
+_SHA_1_HEX = re.compile("[0-9a-fA-F]{40}")
+_HEX = re.compile("(?:[0-9a-fA-F]{2})+")
+_BASE_32 = re.compile("[a-zA-Z2-7]{32}|[a-zA-Z2-7]{52}={0,4}")  # of SHA-1 and SHA-256
 # A WARC-Date has 14 digits; the standard allows fewer or a fraction (4.7), archives cut or pad.
 _DIGITS = re.compile(r"\D")
 _YEAR_MIN, _YEAR_MAX = 1990, 2100
@@ -88,7 +95,7 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
     target = _target(record, response, address, head)
     kind = _kind(record, response, url, target)
     return Capture(
-        record_id=record.headers.get("warc-record-id", ""),
+        record_id=same_id(record.headers.get("warc-record-id", "")),
         key=url.key,
         url=url.url,
         kind=kind,
@@ -100,19 +107,53 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
         captured_s=time_of(record.headers.get("warc-date", ""))
         if archived_s is None
         else archived_s,
-        payload_digest=record.headers.get("warc-payload-digest", ""),
+        payload_digest=same_digest(record.headers.get("warc-payload-digest", "")),
         target_key=target.key if target else "",
         target_url=target.url if target else "",
         fault=fault,
         detail=detail,
         body=body,
-        refers_to=record.headers.get("warc-refers-to", "") if kind == "revisit" else "",
+        refers_to=same_id(record.headers.get("warc-refers-to", "")) if kind == "revisit" else "",
     )
+
+
+def capture_in(path: Path, record: Record, warc: str) -> Capture | Drop:
+    """The same of a record in the file at `path`, which is read again where only that can tell.
+
+    A body that seems to be cut, and is longer than the beginning that was read, may be whole.
+    """
+    found = capture_of(record, warc)
+    if isinstance(found, Drop) or found.body != CUT or len(record.block) == record.block_bytes:
+        return found
+    return capture_of(whole_record(path, record, BLOCK_BYTES_MAX), warc)
 
 
 def is_by_id(capture: Capture) -> bool:
     """Whether this is a revisit that names its original by record id, and not where it was."""
     return capture.kind == "revisit" and bool(capture.refers_to) and not capture.target_key
+
+
+def same_id(record_id: str) -> str:
+    """A record's id in one form: in `<>`, which some writers leave out, a UUID in lower case."""
+    bare = record_id.strip("<> \t")
+    if bare.lower().startswith("urn:uuid:"):
+        bare = bare.lower()
+    return f"<{bare}>" if bare else ""
+
+
+def same_digest(digest: str) -> str:
+    """A payload's digest in one form: `sha1:` and base 32 in capitals, other numbers in hex."""
+    algorithm, colon, value = digest.strip().partition(":")
+    if not colon:
+        return digest.strip()
+    algorithm = algorithm.lower().replace("-", "")
+    if _SHA_1_HEX.fullmatch(value) and algorithm == "sha1":
+        value = b32encode(bytes.fromhex(value)).decode()
+    elif _BASE_32.fullmatch(value):
+        value = value.upper()
+    elif _HEX.fullmatch(value):
+        value = value.lower()
+    return f"{algorithm}:{value}"
 
 
 def page_url(address: str) -> tuple[Canonical | Drop, int | None]:
@@ -186,20 +227,34 @@ def _body(record: Record, response: Response) -> tuple[str, bytes]:
     """What is known of a page's body, and how it begins; nothing of other records."""
     if record.kind == "revisit" or not _says_page(response):
         return "", b""
-    head = first_bytes(
+    begins = beginning(
         response.body,
         transfer_encoding=all_values(response.headers, "transfer-encoding"),
         content_encoding=all_values(response.headers, "content-encoding"),
         count=HEAD_BYTES,
     )
-    if isinstance(head, Drop):
+    if isinstance(begins, Drop):
         return NONE, b""
     received = record.block_bytes - (len(record.block) - len(response.body))
-    # More than was promised is a body that the archive has unpacked.
-    promised = whole_number(response.header("Content-Length")) or 0
-    if record.headers.get("warc-truncated") or received < promised:
-        return CUT, head
-    return ALL if response.status == PARTIAL else "", head
+    # More than was promised is a body that the archive has unpacked, and less may be one too.
+    lacks = received < _promised(response) and not begins.is_unpacked
+    if record.headers.get("warc-truncated") or begins.is_cut or lacks:
+        return CUT, begins.head
+    return ALL if response.status == PARTIAL else "", begins.head
+
+
+def _promised(response: Response) -> int:
+    """The bytes that the body has by its headers, 0 where they do not say.
+
+    Transfer-Encoding overrides Content-Length (RFC 9112, 6.3).
+    """
+    if all_values(response.headers, "transfer-encoding"):
+        return 0
+    # One that was sent twice is a list of equal numbers.
+    lengths = {value.strip() for value in all_values(response.headers, "content-length").split(",")}
+    promised = (whole_number(lengths.pop()) if len(lengths) == 1 else None) or 0
+    found = _CONTENT_RANGE.fullmatch(response.header("Content-Range").strip())
+    return max(promised, int(found[2]) if found and response.status == PARTIAL else 0)
 
 
 def _target(record: Record, response: Response, base: str, head: bytes) -> Canonical | None:

@@ -7,7 +7,7 @@ link that named a capture of web.archive.org gets the nearest to that one.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.pages.capture import ALL, CUT, NONE, PAGE_STATUSES, PARTIAL, Capture
@@ -63,15 +63,15 @@ Answer = Found | Elsewhere | Nothing
 
 def choose(captures: Sequence[Capture], search: Search) -> Answer:
     """The one answer of the captures of a URL; it does not depend on their order."""
+    pages = _groups(filter(is_page, captures))
+    captures = _through_revisits(captures)
     if search.digest or search.record_id:
-        may_be = [c for c in captures if is_page(c) or _leads_by_itself(c)]
-        captures = _repeated(_groups(may_be), search.record_id, search.digest)
+        captures = _originals(captures, search)
         if not captures:
             told = f"no capture with payload {search.digest or 'unknown'}"
             return Nothing(Reason.REVISIT_LOST, told, None)
     if not captures:
         return Nothing(Reason.NOT_CAPTURED, "", None)
-    pages = _groups(filter(is_page, captures))
     side: Literal["either", "after"] = "either" if search.exact else "after"
     goodness, chosen = min(
         ((_goodness(capture, pages), capture) for capture in captures),
@@ -91,6 +91,38 @@ def is_page(capture: Capture) -> bool:
         and not capture.fault
         and (capture.status in PAGE_STATUSES or (capture.status == PARTIAL and capture.body == ALL))
     )
+
+
+def _through_revisits(captures: Sequence[Capture]) -> list[Capture]:
+    """The captures; a revisit that names another one of them repeats what that one repeats."""
+    by_place = sorted(captures, key=lambda capture: capture.place, reverse=True)
+    revisits = {c.record_id: c for c in by_place if c.kind == "revisit" and c.record_id}
+    through = []
+    for capture in captures:
+        seen = {capture.record_id}
+        while (named := revisits.get(capture.refers_to)) and named.record_id not in seen:
+            seen.add(named.record_id)
+            capture = replace(
+                capture,
+                refers_to=named.refers_to,
+                target_key=named.target_key,
+                target_url=named.target_url,
+                payload_digest=capture.payload_digest or named.payload_digest,
+            )
+        through.append(capture)
+    return through
+
+
+def _originals(captures: Sequence[Capture], search: Search) -> list[Capture]:
+    """What is looked for: pages, or pages that lead elsewhere; else the revisit that was named."""
+    may_be = [c for c in captures if is_page(c) or _leads_by_itself(c)]
+    found = _repeated(_groups(may_be), search.record_id, search.digest)
+    if found and (search.digest or found[0].record_id == search.record_id):
+        return found
+    revisits = [c for c in captures if c.kind == "revisit"]
+    named = [c for c in revisits if search.record_id and c.record_id == search.record_id]
+    alike = [c for c in revisits if search.digest and c.payload_digest == search.digest]
+    return named or alike or found
 
 
 def _leads_by_itself(capture: Capture) -> bool:

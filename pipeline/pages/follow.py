@@ -67,10 +67,14 @@ def with_urls(captures: Sequence[Row]) -> Iterator[Row]:
     All have that id in `refers_to`, the records too. One that names no record here is left out.
     """
     # Records of one id are copies: the first stands for all.
-    named = {row["refers_to"]: row for row in reversed(captures) if row["kind"] != "revisit"}
+    named = {row["refers_to"]: row for row in reversed(captures) if _is_named(row)}
     for row in captures:
-        if row["kind"] == "revisit" and (record := named.get(row["refers_to"])):
+        if not _is_named(row) and (record := named.get(row["refers_to"])):
             yield {**row, "target_key": record["key"], "target_url": record["url"]}
+
+
+def _is_named(row: Row) -> bool:
+    return bool(row["refers_to"] == row["record_id"])
 
 
 def _used(answer: Answer) -> list[tuple[str, int]]:
@@ -107,9 +111,11 @@ def _moved_on(walk: Row, capture: Capture, hops_max: int) -> Row:
         problem = f"more than {hops_max} redirects, the next one {there}"
         return _ended_without(walk, Nothing(Reason.REDIRECT_LOOP, problem, capture))
     is_revisit = capture.kind == "revisit"
+    asked = walk["payload_digest"] or walk["refers_to"]
     return {
         **walk,
-        **(_seen(capture) if is_revisit else {}),
+        # Of a revisit that repeats a revisit the first is what was seen.
+        **(_seen(capture) if is_revisit and not asked else {}),
         "key": capture.target_key,
         "hops": walk["hops"] + 1,
         "trail": trail,

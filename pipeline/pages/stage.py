@@ -38,7 +38,7 @@ from pipeline.engine.stage import (
     Step,
     one_part_each,
 )
-from pipeline.pages.capture import Capture, capture_of, is_by_id
+from pipeline.pages.capture import Capture, capture_in, is_by_id
 from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges
 from pipeline.pages.warc import checked, records
@@ -65,7 +65,7 @@ def pages_stage(
     follow_steps = tuple(
         ReduceStep(
             name=name,
-            version=2,
+            version=3,
             settings={"hops_max": rules.hops_max},
             inputs=(before, "index", "refers"),
             key="key",
@@ -106,7 +106,7 @@ def _index_step(
 ) -> Step:
     return Step(
         name="index",
-        version=2,
+        version=3,
         settings={"accept_torn": rules.accept_torn},
         versions={"can_ada": version("can_ada")},  # it shapes the keys
         plan=partial(_plan_index, warcs, rules.range_bytes, file_digest),
@@ -147,7 +147,7 @@ class Index:
                 out.heartbeat(f"byte {record.offset}")
                 if record.torn:
                     out.note("torn", f"{warc} is torn (byte {record.offset}: {record.fault})")
-                capture = capture_of(record, warc)
+                capture = capture_in(path, record, warc)
                 if isinstance(capture, Drop):
                     out.drop(
                         "records",
@@ -167,7 +167,7 @@ class Index:
 def _named_step() -> Step:
     return Step(
         name="named",
-        version=1,
+        version=2,
         inputs=("index",),
         feeds=(),
         plan=_plan_named,
@@ -189,18 +189,17 @@ def named(part: Part, out: PartWriter) -> None:
     with pa.memory_map(part.source["path"]) as source:
         for batch in _arrow_batches(pa.ipc.open_file(source)):
             out.heartbeat()
+            rows = [row for row in batch.to_pylist() if not row["fault"]]
             out.write_rows(
-                row if is_revisit else {**row, "refers_to": row["record_id"]}
-                for row in batch.to_pylist()
-                if (is_revisit := is_by_id(Capture(**row)))
-                or (row["record_id"] and row["kind"] != "revisit" and not row["fault"])
+                {**row, "refers_to": row["record_id"]} for row in rows if row["record_id"]
             )
+            out.write_rows(row for row in rows if is_by_id(Capture(**row)))
 
 
 def _refers_step() -> ReduceStep:
     return ReduceStep(
         name="refers",
-        version=1,
+        version=2,
         inputs=("named",),
         feeds=(),
         key="refers_to",

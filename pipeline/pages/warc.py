@@ -130,6 +130,16 @@ def read_page(path: Path, offset: int, length: int, body_bytes_max: int) -> Resp
     return Response(response.status, response.headers, response.body[: body_bytes_max + 1])
 
 
+def whole_record(path: Path, record: Record, bytes_max: int) -> Record:
+    """This record with at most `bytes_max` bytes of its block, where `records` gave its beginning.
+
+    Raises InputError where it cannot be read again: the file has changed.
+    """
+    content = read_frame(path, record.offset, record.length, HEAD_BYTES + bytes_max)
+    frame = Frame(record.offset, record.length, content, len(content))
+    return _record(frame, path, whole=False)
+
+
 def response_of(record: Record) -> Response:
     """The response that a record holds, its body as far as the block was read; raises NotHttp."""
     if record.kind == "resource":

@@ -8,7 +8,14 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents.decode import ENCODINGS_MAX, decode_body, file_kind, first_bytes
+from pipeline.documents import decode as decode_module
+from pipeline.documents.decode import (
+    ENCODINGS_MAX,
+    Beginning,
+    beginning,
+    decode_body,
+    file_kind,
+)
 from pipeline.reasons import Reason
 
 PAGE = b"<!DOCTYPE html><title>A river</title>" + b"<p>The quick brown fox jumped.</p>" * 400
@@ -40,6 +47,10 @@ def decode(body, content="", transfer="", bytes_max=CAP):
     return decode_body(
         body, transfer_encoding=transfer, content_encoding=content, bytes_max=bytes_max
     )
+
+
+def begins(body, content="", count=1 << 20):
+    return beginning(body, transfer_encoding="", content_encoding=content, count=count)
 
 
 @pytest.mark.parametrize("label", PACKERS)
@@ -157,10 +168,9 @@ def test_packed_twice_and_said_once_or_never_is_unpacked_twice():
 
 
 @pytest.mark.parametrize("text", [b"no tag in this text " * 9, "<p>wide".encode("utf-16")])
-def test_what_is_no_markup_is_unpacked_by_its_magic_where_some_encoding_was_said(text):
-    for said in ("gzip", "br", "gzip; q=1", '"gzip"'):
+def test_what_is_no_markup_is_unpacked_by_its_magic(text):
+    for said in ("", "gzip", "br", "gzip; q=1", '"gzip"'):
         assert decode(gzip.compress(text), said) == text
-    assert file_kind(decode(gzip.compress(text))) == "gzip"  # a file that is offered packed
 
 
 @pytest.mark.parametrize("size", [1000, 1 << 20])
@@ -180,14 +190,101 @@ def test_a_text_that_begins_like_a_chunk_is_left_as_it_is():
 def test_the_first_bytes_are_those_of_the_whole_page(label, count, more):
     labels = f"{label}, {label}" if more else label
     body = PACKERS[label](PACKERS[label](PAGE) if more else PAGE)
-    found = first_bytes(body, transfer_encoding="", content_encoding=labels, count=count)
-    assert found == PAGE[:count]
+    found = begins(body, labels, count)
+    assert (found.head, found.is_cut) == (PAGE[:count], False)
 
 
-def test_the_first_bytes_of_a_bomb_are_unpacked_alone():
+def test_the_beginning_of_a_bomb_is_unpacked_to_the_cap_alone(monkeypatch):
+    monkeypatch.setattr(decode_module, "WHOLE_BYTES_MAX", 1 << 20)
     bomb = gzip.compress(b"<p>" + bytes(8 << 20))
-    found = first_bytes(bomb, transfer_encoding="", content_encoding="gzip", count=10)
-    assert found == b"<p>" + bytes(7)
+    assert begins(bomb, "gzip", 10) == Beginning(b"<p>" + bytes(7), is_cut=False, is_unpacked=False)
+
+
+@pytest.mark.parametrize("label", PACKERS)
+@pytest.mark.parametrize("inner", [None, "gzip", "br"])
+def test_a_body_that_ends_before_its_encoding_is_cut_wherever_it_ends(label, inner):
+    page = b"<html>" + b"".join(b"<p>%d %d</p>" % (n, n * n) for n in range(20_000))
+    body = PACKERS[label](PACKERS[inner](page) if inner else page)
+    labels = f"{inner}, {label}" if inner else label
+    assert not begins(body, labels).is_cut
+    for lost in (1, 3, 9, 500, len(body) // 2):
+        if label == "chunked" and lost < 4:
+            continue  # the last chunk's size is there, its line ends are not
+        found = begins(body[:-lost], labels)
+        assert found.is_cut
+        assert page.startswith(found.head)
+
+
+@pytest.mark.parametrize("label", ["gzip", "zstd"])
+def test_padding_and_members_that_follow_each_other_are_whole_and_a_torn_last_one_is_cut(label):
+    one = PACKERS[label](PAGE)
+    assert not begins(one + one + b"\0" * 20, label).is_cut
+    assert begins(one + one[:-9], label).is_cut
+    assert begins(one + one[:12], label).is_cut
+
+
+def test_frames_of_zstd_may_be_skippable_hold_a_checksum_or_one_byte_many_times():
+    skippable = b"\x53\x2a\x4d\x18\x05\0\0\0hello"
+    packer = zstandard.ZstdCompressor(write_checksum=True, write_content_size=False)
+    for page in (PAGE, b"<p>" + b"a" * 400_000):
+        body = skippable + packer.compress(page) + skippable
+        assert decode(body, "zstd") == decode(body) == page
+        assert not begins(body, "zstd").is_cut
+        assert begins(body[: -len(skippable) - 1], "zstd").is_cut
+
+
+def test_what_the_archive_has_unpacked_is_told():
+    for body, said, is_unpacked in ((PAGE, "gzip", True), (PAGE, "", False), (PAGE, "none", False)):
+        assert begins(body, said).is_unpacked == is_unpacked
+    assert not begins(PACKERS["br"](PAGE), "gzip").is_unpacked
+
+
+PROSE = (b"The council has decided to mend the old bridge over the river. " * 40)[:2000]
+PLAIN = {
+    "prose": PROSE,
+    "short": b"No tag in this text",
+    "utf-16": "<p>wide</p> and 遠い".encode("utf-16"),
+    "utf-16 unmarked": "<html><body><p>wide</p>".encode("utf-16-le"),
+    "utf-16be": b"\xfe\xff" + "中文".encode("utf-16-be") * 400,
+    "iso-2022-jp": "<p>日本語の文章です。</p>".encode("iso2022_jp") * 40,
+    "iso-2022-jp prose": "日本語の文章です。".encode("iso2022_jp") * 140,
+    "a control character": b"<p>A page of an old editor \0 and \x1a</p>" + PROSE,
+    "latin-1": "Der Fluß führt über die Brücke. ".encode("latin-1") * 60,
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("said", ["gzip", "deflate", "br", "zstd", "compress", "gzip, br"])
+def test_text_of_any_kind_is_taken_as_it_is_under_a_stale_header(kind, said):
+    assert decode(PLAIN[kind], said) == PLAIN[kind]
+    assert not begins(PLAIN[kind], said).is_cut
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("packed", ["gzip", "deflate", "zstd", "br"])
+@pytest.mark.parametrize("said", ["", "gzip", "br", "utf-8"])
+def test_text_of_any_kind_is_unpacked_whatever_the_header_says(kind, packed, said):
+    if packed == "br" and kind == "short" and said != "br":
+        pytest.skip("twenty bytes of brotli look like anything")
+    assert decode(PACKERS[packed](PLAIN[kind]), said) == PLAIN[kind]
+
+
+def test_stored_blocks_are_no_text():
+    stored = zlib.compressobj(level=0, wbits=-zlib.MAX_WBITS)
+    raw = stored.compress(PROSE) + stored.flush()
+    for body, said in (
+        (gzip.compress(PROSE, 0), ""),
+        (zlib.compress(PROSE, 0), ""),
+        (raw, "deflate"),
+    ):
+        assert decode(body, said) == PROSE
+
+
+def test_a_file_of_another_kind_stays_one_under_a_stale_header():
+    picture = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1" + bytes(range(256)) * 8
+    for said in ("gzip", "br", "deflate", "zstd"):
+        assert file_kind(decode(picture, said)) == "JPEG"
+    assert file_kind(decode(gzip.compress(picture))) == "gzip"  # a file that is offered packed
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n\t", b"\0\0"])

@@ -1,8 +1,18 @@
 import gzip
+import random
+from base64 import b32decode
 
 import pytest
 
-from pipeline.pages.capture import Capture, capture_of, is_by_id, time_of
+from pipeline.pages.capture import (
+    Capture,
+    capture_in,
+    capture_of,
+    is_by_id,
+    same_digest,
+    same_id,
+    time_of,
+)
 from pipeline.pages.choose import is_page
 from pipeline.pages.frames import HEAD_BYTES
 from pipeline.pages.warc import records
@@ -82,6 +92,9 @@ def test_a_206_that_holds_everything_is_a_page(maker, status, content_range, is_
     assert one(maker, "http://a.org/", image).fault == "not_a_page"
 
 
+GZIP = gzip.compress(b"<html>" + b"".join(b"<p>%d" % (n * n) for n in range(999)), mtime=0)
+
+
 @pytest.mark.parametrize(
     ("made", "body"),
     [
@@ -92,6 +105,20 @@ def test_a_206_that_holds_everything_is_a_page(maker, status, content_range, is_
         ({"content_length": "11"}, ""),  # of a body that the archive has unpacked
         ({"content_length": "13"}, "cut"),
         ({"content_length": "9" * 5000}, ""),
+        ({"content_length": "13, 13"}, "cut"),
+        ({"content_length": "13\r\nContent-Length: 13"}, "cut"),
+        ({"content_length": "13, 14"}, ""),
+        ({"content_length": "40", "content_encoding": "gzip"}, ""),  # of what was packed
+        ({"content_length": "40", "transfer_encoding": "chunked"}, ""),  # that one overrides
+        ({"body": GZIP, "content_encoding": "gzip"}, ""),
+        ({"body": GZIP, "content_encoding": "gzip", "content_length": str(len(GZIP))}, ""),
+        ({"body": GZIP, "content_encoding": "gzip", "content_length": str(len(GZIP) + 1)}, "cut"),
+        ({"body": GZIP[:-9], "content_encoding": "gzip"}, "cut"),
+        ({"body": GZIP[:-9]}, "cut"),
+        ({"body": b"a\r\n<p>Hello</\r\n", "transfer_encoding": "chunked"}, "cut"),
+        ({"body": b"a\r\n<p>Hel", "transfer_encoding": "chunked"}, "cut"),
+        ({"body": b"a\r\n<p>Hello</\r\n0\r\n", "transfer_encoding": "chunked"}, ""),
+        ({"status": 206, "content_range": "bytes 0-12/13"}, "cut"),
         ({"status": 206, "content_range": "bytes 0-11/12", "WARC_Truncated": "time"}, "cut"),
         ({"body": b""}, "none"),
         ({"body": b" \r\n"}, "none"),
@@ -114,6 +141,24 @@ def test_a_large_page_is_cut_where_its_block_is_shorter_than_its_length(maker):
     for length, told in ((len(body), ""), (len(body) + 1, "cut")):
         block = maker.http(body=body, content_length=str(length))
         assert one(maker, "http://a.org/", block).body == told
+
+
+@pytest.mark.parametrize("form", ["plain", "gz", "zst"])
+@pytest.mark.parametrize("lost", [0, 9, 100_000])
+def test_a_large_packed_body_is_read_to_its_end_to_tell_whether_it_is_whole(maker, form, lost):
+    noise = random.Random(1).randbytes(HEAD_BYTES * 2)
+    body = gzip.compress(b"<html>" + noise.hex().encode(), mtime=0)
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:999], body[999:]))
+    for sent, how in (
+        (body, {"content_encoding": "gzip"}),
+        (chunks + b"0\r\n\r\n", {"content_encoding": "gzip", "transfer_encoding": "chunked"}),
+    ):
+        assert len(sent) > 2 * HEAD_BYTES
+        block = maker.http(body=sent[: len(sent) - lost], **how)
+        path = maker.write([maker.record("http://a.org/", block)], form)
+        (record,) = records(path)
+        assert len(record.block) < record.block_bytes
+        assert capture_in(path, record, "w").body == ("cut" if lost else "")
 
 
 def test_one_piece_of_a_segmented_record_is_no_page(maker):
@@ -200,6 +245,39 @@ def test_a_location_is_resolved_and_made_canonical(maker, location, target):
 def test_a_revisit_tells_what_its_own_headers_tell(maker, block, kind, status, fault):
     found = one(maker, "http://a.org/", block, kind="revisit")
     assert (found.kind, found.status, found.fault) == (kind, status, fault)
+
+
+@pytest.mark.parametrize(
+    ("one_form", "other"),
+    [
+        ("<urn:uuid:0a-b1>", "urn:uuid:0a-b1"),
+        ("<urn:uuid:0a-b1>", " <URN:UUID:0A-B1> "),
+        ("<urn:uuid:0a-b1>", "<urn:UUID:0a-B1>"),
+        ("<http://a.org/X>", "http://a.org/X"),
+        ("", ""),
+        ("", "<>"),
+    ],
+)
+def test_a_record_is_known_by_its_id_in_any_form(one_form, other):
+    assert same_id(one_form) == same_id(other) == one_form
+    assert same_id("<http://a.org/X>") != same_id("<http://a.org/x>")
+
+
+SHA_1 = "2JDCBMZKNBYZMXTLLN5UVBWQMHHCYBCS"
+
+
+@pytest.mark.parametrize(
+    "digest",
+    [f"sha1:{SHA_1}", f"SHA1:{SHA_1.lower()}", f"sha-1:{SHA_1}", f"sha1:{b32decode(SHA_1).hex()}"],
+)
+def test_a_payload_is_known_by_its_digest_in_any_form(digest):
+    assert same_digest(digest) == f"sha1:{SHA_1}"
+
+
+def test_other_digests_keep_their_value():
+    assert same_digest("md5:ABCDEF01") == same_digest("MD5:abcdef01") == "md5:abcdef01"
+    assert same_digest("A") == "A"
+    assert same_digest("sha256:un-known") == "sha256:un-known"
 
 
 def test_a_revisit_names_the_url_and_the_payload_that_it_repeats(maker):

@@ -153,6 +153,41 @@ def test_the_original_of_a_revisit_is_asked_for_by_its_payload(capture):
     assert choose([], Search(POST, digest="sha1:A")).reason is Reason.REVISIT_LOST
 
 
+def revisit_of(capture, offset, record_id, refers_to, **fields):
+    values = {"kind": "revisit", "status": 0, "refers_to": refers_to, **fields}
+    return capture(offset=offset, record_id=record_id, **values)
+
+
+def test_a_revisit_of_a_revisit_repeats_what_that_one_repeats(capture):
+    page = capture(offset=1, record_id="o", captured_s=9)
+    nearer = capture(offset=2, record_id="n", captured_s=900)
+    first = revisit_of(capture, 3, "r1", "o", captured_s=5_000)
+    second = revisit_of(capture, 4, "r2", "r1", payload_digest="sha1:unknown")
+    found = choose([page, nearer, first, second], Search(POST))
+    assert (found.capture.offset, found.page) == (4, page)
+    there = revisit_of(capture, 5, "r1", "o", target_key="b.org/", captured_s=5_000)
+    assert choose([there, second], Search(POST)).capture.target_key == "b.org/"
+
+
+def test_revisits_that_name_each_other_are_lost_and_no_loop(capture):
+    first = revisit_of(capture, 1, "r1", "r2", payload_digest="A")
+    second = revisit_of(capture, 2, "r2", "r1", payload_digest="A")
+    itself = revisit_of(capture, 3, "r3", "r3", payload_digest="A")
+    for made in ([first, second], [itself], [first, second, itself]):
+        assert choose(made, Search(POST)).reason is Reason.REVISIT_LOST
+
+
+def test_a_search_goes_on_from_a_revisit_that_has_the_record_id_or_the_payload(capture):
+    by_id = revisit_of(capture, 1, "r1", "o", target_key="b.org/")
+    by_payload = revisit_of(capture, 2, "r2", "", payload_digest="sha1:A", target_key="c.org/")
+    other = capture(offset=3, payload_digest="sha1:B")
+    asked = Search(POST, digest="sha1:A", record_id="r1")
+    assert choose([by_id, by_payload, other], asked) == Elsewhere(by_id)
+    assert choose([by_payload, other], asked) == Elsewhere(by_payload)
+    same = capture(offset=4, payload_digest="sha1:A")
+    assert choose([by_id, by_payload, same], asked) == Found(same, same)
+
+
 captures = st.lists(
     st.builds(
         Capture,
@@ -177,6 +212,13 @@ captures = st.lists(
     max_size=6,
     unique_by=lambda capture: capture.place,
 )
+
+
+@given(captures, st.none() | st.integers(0, 20), st.booleans(), st.randoms())
+def test_the_answer_to_a_search_does_not_depend_on_the_order(made, time_s, has_id, chance):
+    search = Search(time_s, digest="sha1:A", record_id="a" if has_id else "")
+    shuffled = random.Random(chance.random()).sample(made, len(made))
+    assert choose(shuffled, search) == choose(made, search)
 
 
 @given(captures, st.none() | st.integers(0, 20), st.booleans(), st.randoms())

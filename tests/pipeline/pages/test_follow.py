@@ -120,6 +120,22 @@ def test_a_revisit_takes_its_bytes_from_the_record_that_it_names(capture):
     assert (ended["final_url"], ended["captured_s"]) == ("http://a.org/", 50)
 
 
+def test_a_chain_of_revisits_is_followed_and_what_was_seen_is_the_first(capture):
+    def revisit(offset, key, there, **fields):
+        url, values = f"http://{key}", {"kind": "revisit", "status": 0, "target_key": there}
+        return capture(offset=offset, key=key, url=url, **values, **fields)
+
+    first = revisit(1, "a.org/", "b.org/", refers_to="r2", captured_s=50)
+    second = revisit(2, "b.org/", "c.org/", record_id="r2", refers_to="it")
+    original = capture(offset=3, key="c.org/", url="http://c.org/", record_id="it")
+    ended, rounds, used = walked([first, second, original], walk())
+    assert (ended["outcome"], ended["offset"], rounds, used) == (CAPTURED, 3, 3, {1, 2, 3})
+    assert (ended["final_url"], ended["captured_s"]) == ("http://a.org/", 50)
+    back = revisit(3, "c.org/", "a.org/", record_id="it", refers_to="r1")
+    ended, _, _ = walked([first, second, back], walk())
+    assert ended["outcome"] == "redirect_loop"
+
+
 def test_the_capture_hint_is_nearer_than_the_post(capture):
     made = [capture(offset=1, captured_s=1_001), capture(offset=2, captured_s=495)]
     assert walked(made, walk())[0]["offset"] == 1

@@ -12,7 +12,7 @@ from pipeline.engine.stage import Part, Stage, Step
 from pipeline.engine.task import run_part
 from pipeline.errors import InputError, StageError
 from pipeline.links.canonical import canonical, link_id
-from pipeline.pages.capture import Capture, capture_of
+from pipeline.pages.capture import Capture, capture_in
 from pipeline.pages.stage import pages_stage
 from pipeline.pages.warc import records, warc_names
 from pipeline.records import LINK, PAGE
@@ -157,21 +157,27 @@ def test_a_revisit_is_followed_by_the_id_of_its_record_alone(inline, maker, tmp_
             revisit("http://a.org/", WARC_Refers_To="<urn:x:1>", WARC_Payload_Digest="A"),
             revisit("http://b.org/", WARC_Refers_To="<urn:x:1>"),
             revisit("http://lost.org/", WARC_Refers_To="<urn:x:9>"),
+            revisit("http://self.org/", WARC_Refers_To="<urn:x:8>", record_id="<urn:x:8>"),
+            revisit("http://bare.org/", WARC_Refers_To="URN:UUID:A1", record_id="urn:x:2"),
+            revisit("http://chain.org/", WARC_Refers_To="<urn:x:2>", record_id="<urn:x:3>"),
             maker.record("http://plain.org/", maker.http()),
         ],
         name="1.warc.gz",
     )
     original = maker.record("http://c.org/", maker.http(), record_id="<urn:x:1>")
     copied = maker.record("http://d.org/", maker.http(), record_id="<urn:x:1>")
-    second = maker.write([original, copied], name="2.warc.gz")
-    urls = [f"http://{host}.org/" for host in ("a", "b", "lost", "plain")]
+    upper = maker.record("http://e.org/", maker.http(), record_id="<urn:uuid:a1>")
+    second = maker.write([original, copied, upper], name="2.warc.gz")
+    hosts = ("a", "b", "bare", "chain", "lost", "self", "plain")
+    urls = [f"http://{host}.org/" for host in hosts]
     output = build(tmp_path / "build", map(link, urls), [first, second])
     rows = {row["url"]: row for row in table_of(output).to_pylist()}
     outcomes = [rows[url]["outcome"] for url in urls]
-    assert outcomes == ["captured", "captured", "revisit_lost", "captured"]
-    for url in urls[:2]:
-        assert (rows[url]["final_url"], rows[url]["hops"]) == (url, 1)
-        assert (rows[url]["warc"], rows[url]["record_id"]) == ("2.warc.gz", "<urn:x:1>")
+    assert outcomes == ["captured"] * 4 + ["revisit_lost"] * 2 + ["captured"]
+    ids = ["<urn:x:1>"] * 2 + ["<urn:uuid:a1>"] * 2
+    for url, hops, record_id in zip(urls, (1, 1, 1, 2), ids, strict=False):
+        assert (rows[url]["final_url"], rows[url]["hops"]) == (url, hops)
+        assert (rows[url]["warc"], rows[url]["record_id"]) == ("2.warc.gz", record_id)
     reversed_build = build(tmp_path / "again", map(link, urls), [second, first], buckets=8)
     assert reversed_build.digest == output.digest
 
@@ -280,7 +286,7 @@ def test_every_record_of_the_real_files_is_accounted_for(inline, shared_data, tm
         capture
         for path in paths
         for record in records(path)
-        if isinstance(capture := capture_of(record, path.name), Capture)
+        if isinstance(capture := capture_in(path, record, path.name), Capture)
     ]
     pages = [c for c in captures if c.kind == "response" and c.status == 200 and not c.fault]
     # 2,459 pages in five files. Of the 342 HTML records of pages-original 51 are errors, 16 are
