@@ -22,21 +22,43 @@ _SCRIPT = re.compile(
     ["']use\ strict["']
     | (?:var|let|const)\s+[\w$]{1,99}\s*+(?:=[^=]|[,;])
     | (?:async\s+)?function\s*+[\w$]{0,99}\s*+\([\w$\s,]{0,999}\)\s*+\{
-    | [;!+(]{1,3}\s*+(?:async\s+)?(?:function\b|\([\w$\s,]{0,999}\)\s*+=>)
+    | [;!+(]{1,3}\s*+(?:async\s*+)?(?:function\b|\([\w$\s,]{0,999}\)\s*+=>)
     | (?:window|document|self|module|exports|jQuery|\$)
       (?:\.[\w$]{1,99}){0,9}\s*+(?:=[^=]|\(\s*+["'\w$({])
     | [\w$]{1,99}(?:\.[\w$]{1,99}){1,9}\s*+=\s*+(?:function\b|new\s|[\[{"'\d]|[\w$.]{1,99}\s*\|\|)
     | [\w$]{1,99}(?:\.[\w$]{1,99}){0,9}\(\s*+(?:\{|\[\s*+[{\["']|function\b)
-    | import\s+[^"'<;]{0,500}["'][^"'<\n]{1,200}["']\s*+[;\n]
-    | export\s+(?:default|const|function|class)\b
+    | import\s++[^"'<;]{0,500}["'][^"'<\n]{1,200}["']\s*+[;\n]
+    | export\s+(?:(?:default|const|function|class)\b|\*\s*+(?:as\s|from\b)|\{[\w$\s,]{0,999}\})
     | if\s*+\(\s*+!?(?:typeof|window|self|top|document)\b
     | try\s*+\{
+    | [(!]\s*+(?:window|self|globalThis|this|document|top|parent)(?:\.[\w$]|\[["'])
+    | (?:window|self|globalThis|this|exports)\[["'][^"'\n]{1,99}["']\]\s*+=[^=]
+    | class\s+[\w$]{1,99}(?:\s+extends\s+[\w$.]{1,99})?\s*+\{
+    | throw\s+new\s+[\w$.]{1,99}\s*+\(
+    | typeof\s+[\w$.]{1,99}\s*+[!=]==?\s*+["']
     """,
     re.VERBOSE,
 )
+# Statements that prose may begin with too: sure only where the text also ends as a script does.
+_STATEMENT = re.compile(
+    r"""
+    [\w$]{1,99}\s*+=\s*+(?:\[|(?:"[^"\n]*+"|'[^'\n]*+')\s*+[;,+]|\{\s*+["'\w$}]|function\b|new\s|\(\s*+function\b)
+    | new\s+[\w$.]{1,99}\s*+\(
+    | [\w$]{1,99}(?:\.[\w$]{1,99}){0,9}\s*+\(\s*+["'\[]
+    | [\w$.]{1,99}\s*+&&\s*+[\w$.]{1,99}\s*+\(
+    | (?:if|for|while|switch)\s*+\([^<>\n]{1,200}\)\s*+\{
+    | \(?[\w$]{1,99}\s*+=>\s*+[{(]
+    """,
+    re.VERBOSE,
+)
+_STATEMENT_ENDS = (";", "}", ")", "]", "*/")
+_END_CHARS = 1000
 _STYLE = re.compile(
-    r"@(?:charset\s*+[\"']|import\s+(?:url\(|[\"'])|font-face\s*+\{|media\s[^{<]{1,200}\{)"
-    r"|[a-zA-Z.#*:\[][^{}<;]{0,500}\{\s*+[a-z-]{2,40}\s*+:\s*+[^;{}<]{1,500}[;}]"
+    r"@(?:charset\s*+[\"']|(?:import|namespace)\s+(?:url\(|[\"'])"
+    r"|(?:font-face|page)\s*+\{|(?:media|supports|layer|container|(?:-[a-z]+-)?keyframes)\s[^{<]{1,200}\{)"
+    r"|(?:[a-zA-Z.#*:\[][^{}<;]{0,500}\{\s*+\}\s*+){0,9}"
+    r"[a-zA-Z.#*:\[][^{}<;]{0,500}\{\s*+[*_]?(?:[a-z-]{2,40}|[A-Z-]{2,40})\s*+:"
+    r"\s*+(?:[^;{}<\"']|\"[^\"\n]*+\"|'[^'\n]*+'){1,500}[;}]"
 )
 _SOURCE = re.compile(
     r"#!\s*+/(?:usr|bin|opt)/|#\s*+include\s*+[<\"]|diff --git |\\documentclass\b"
@@ -44,7 +66,13 @@ _SOURCE = re.compile(
 )
 _BETWEEN = re.compile(r"[\s;,\ufeff]*+")
 _ELEMENT = re.compile(r"<([A-Za-z_][\w.:-]{0,99})(?=[\s/>])")
-_FEEDS = {"rss": "RSS", "feed": "Atom", "rdf:rdf": "RSS"}
+# A document type with declarations of its own, up to their end.
+_SUBSET = re.compile(
+    r"<!DOCTYPE\s(?:[^\[\]\"'<>]++|\"[^\"]*+\"|'[^']*+')*+\["
+    r"(?:[^\]\"'<]++|\"[^\"]*+\"|'[^']*+'|<!--.*?-->|<\?.*?\?>|<(?!!--|\?))*+\]",
+    re.IGNORECASE | re.DOTALL,
+)
+_FEEDS = {"rss": "RSS", "feed": "Atom", "atom:feed": "Atom", "rdf:rdf": "RSS"}
 _RDF_FEED = ("http://purl.org/rss/1.0/", "http://www.w3.org/1999/02/22-rdf-syntax-ns#")
 # Roots that mean the same with and without an XML declaration before them.
 _XML_ROOTS = frozenset("urlset sitemapindex opml kml svg plist".split())
@@ -69,7 +97,14 @@ def other_kind(html: str) -> str:
     for kind, pattern in (("JavaScript", _SCRIPT), ("CSS", _STYLE), ("source code", _SOURCE)):
         if pattern.match(code) and not _HEAD.search(code):
             return kind
+    if _STATEMENT.match(code) and _ends_as_script(code) and not _HEAD.search(code):
+        return "JavaScript"
     return ""
+
+
+def _ends_as_script(code: str) -> bool:
+    end = code[-_END_CHARS:].rstrip(_SPACE)
+    return end.endswith(_STATEMENT_ENDS) or end[end.rfind("\n") + 1 :].lstrip().startswith("//")
 
 
 def _is_json(text: str) -> bool:
@@ -96,15 +131,18 @@ def _after_comments(text: str) -> str:
 
 def _xml_kind(text: str) -> str:
     """What the first element says, past comments, declarations and instructions (mimesniff 7.3)."""
-    at, declared = 0, text.startswith("<?xml")
-    while True:
-        opening = next((mark for mark in ("<!--", "<!", "<?") if text.startswith(mark, at)), "")
-        if not opening:
-            break
+    at, declared, seen = 0, False, False
+    while opening := next((mark for mark in ("<!--", "<!", "<?") if text.startswith(mark, at)), ""):
         if opening == "<!" and re.match(r"(?i)<!doctype\s+html\b", text[at : at + 40]):
             return ""
+        declared |= text.startswith("<?xml", at)
+        start = at + len(opening)
+        if opening == "<!" and not seen:
+            seen = True  # a document has one type: to look for more takes time without end
+            subset = _SUBSET.match(text, at)
+            start = subset.end() if subset else start
         end = {"<!--": "-->", "<!": ">", "<?": "?>"}[opening]
-        found = text.find(end, at + len(opening))
+        found = text.find(end, start)
         if found < 0:
             return ""
         at = found + len(end)
