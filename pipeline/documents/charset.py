@@ -29,6 +29,8 @@ DECLARED_DAMAGE_MAX = 0.001
 CONTROL_SHARE_MAX = 0.01  # text in an old charset has none; binary files have 10 % and more
 DETECTION_BYTES = 1500  # costs some 5 ms; only pages without a label pay
 KANA_SHARE_MIN = 0.1  # Japanese is half kana; other text read as Japanese has hardly any
+# Of the characters that are not ASCII. Latin letters read as Japanese are hardly ever kana.
+KANA_OF_OTHERS_MIN = 0.3
 LAST_RESORT = "windows-1252"
 
 # For pages without a label. In Latin letters the charset is the one in which the text reads as a
@@ -59,8 +61,10 @@ _C1_AS_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") for code in ran
 # Halves of a surrogate pair, each in three bytes of UTF-8: CESU-8, as Java and Oracle write it.
 _PAIR = re.compile(rb"\xed([\xa0-\xaf][\x80-\xbf])\xed([\xb0-\xbf][\x80-\xbf])")
 _HALF = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+# A semicolon may be missing.
 _PAIR_REFERENCES = re.compile(
-    r"&#(?:[xX]([dD][89abAB][0-9a-fA-F]{2})|(5[56]\d{3}));&#(?:[xX]([dD][c-fC-F][0-9a-fA-F]{2})|(5[67]\d{3}));"
+    r"&#(?:[xX]0*+([dD][89abAB][0-9a-fA-F]{2})(?![0-9a-fA-F])|0*+(5[56]\d{3})(?!\d));?+"
+    r"&#(?:[xX]0*+([dD][c-fC-F][0-9a-fA-F]{2})(?![0-9a-fA-F])|0*+(5[67]\d{3})(?!\d));?+"
 )
 
 
@@ -110,9 +114,13 @@ def detect(body: bytes) -> str:
     windows-1252 where none does. Meant for pages that are neither labelled nor UTF-8.
     """
     markup = without_raw_text(body[:200_000].decode("latin-1")).encode("latin-1")
+    if markup.isascii():
+        markup = without_raw_text(body.decode("latin-1")).encode("latin-1")
     text = _TAG_OR_SPACES.sub(b" ", markup)
     first = next((at for at, byte in enumerate(text) if byte > 0x7F), 0)
     sample = text[max(0, first - 100) :][:DETECTION_BYTES]
+    if japanese := _japanese(sample):
+        return japanese
     letters = sum(byte > 0x7F or chr(byte).isalpha() for byte in sample)
     if sum(byte > 0x7F for byte in sample) > LATIN_SHARE_MAX * letters:
         return _detect_other_script(sample)
@@ -129,11 +137,20 @@ def detect(body: bytes) -> str:
     return best
 
 
-def _detect_other_script(sample: bytes) -> str:
+def _japanese(sample: bytes) -> str:
+    """The charset of Japanese, also of a few words of it in a page in Latin letters; else ""."""
     for name in ("shift_jis", "euc-jp"):
         reading = sample.decode(CODEC_OF_NAME[name], "replace")
-        if len(_KANA.findall(reading)) > KANA_SHARE_MIN * len(reading):
+        kana = len(_KANA.findall(reading))
+        others = len(reading) - len(reading.encode("ascii", "ignore"))
+        if kana > KANA_SHARE_MIN * len(reading) or (
+            kana > 1 and kana > KANA_OF_OTHERS_MIN * others
+        ):
             return name
+    return ""
+
+
+def _detect_other_script(sample: bytes) -> str:
     name_of_codec = {CODEC_OF_NAME[name]: name for name in _OTHER_SCRIPTS}
     found = charset_normalizer.from_bytes(sample, cp_isolation=list(name_of_codec)).best()
     return name_of_codec[found.encoding] if found else LAST_RESORT

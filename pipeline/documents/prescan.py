@@ -11,7 +11,11 @@ import re
 
 from pipeline.documents.labels import NAME_OF_LABEL
 
-SEARCH_BYTES = 8192  # browsers look at 1,024 and start again where <meta> comes later
+# Browsers look at 1,024 bytes, and start again where <meta> comes later, however late. The tags
+# after the first bytes are read only where one of them may declare a charset.
+SEARCH_BYTES = 8192
+LATE_BYTES = 1 << 20
+_LATE = re.compile(rb"<meta\b[^<>]{0,500}?charset[^<>]{0,100}>?", re.IGNORECASE)
 
 _TAG = re.compile(r"<(?:(!--)|(/?[a-zA-Z][^\s/>]*+)|[!/?])")
 _RAW = frozenset("script style title textarea xmp".split())
@@ -25,7 +29,18 @@ _XML = re.compile(r"<\?xml\s[^>]*?\bencoding\s*+=\s*+(?:\"([^\"<>]*+)\"|'([^'<>]
 def declared_charset(body: bytes) -> str:
     """Name the charset by the Encoding Standard, "" where the page names none that is known."""
     text = body[:SEARCH_BYTES].decode("latin-1")
-    at = 0
+    if label := _meta_charset(text):
+        return label
+    late = max((found.end() for found in _LATE.finditer(body, 0, LATE_BYTES)), default=0)
+    if late > SEARCH_BYTES and (label := _meta_charset(body[:late].decode("latin-1"))):
+        return label
+    xml = _XML.match(text)
+    return _name(xml[1] or xml[2]) if xml else ""
+
+
+def _meta_charset(text: str) -> str:
+    """What the first `<meta>` declares whose label is known, else ""."""
+    at, lower = 0, text.lower()
     while found := _TAG.search(text, at):
         if found[1]:
             # "<!-->" is a whole comment.
@@ -38,9 +53,8 @@ def declared_charset(body: bytes) -> str:
             if name == "meta" and (label := _declared(attributes)):
                 return label
             if name in _RAW:
-                at = _after(text.lower(), f"</{name}", at) if at < len(text) else at
-    xml = _XML.match(text)
-    return _name(xml[1] or xml[2]) if xml else ""
+                at = _after(lower, f"</{name}", at) if at < len(text) else at
+    return ""
 
 
 def _after(text: str, end: str, at: int) -> int:

@@ -268,14 +268,22 @@ def _target(record: Record, response: Response, base: str, head: bytes) -> Canon
     elif record.kind == "revisit":
         address = record.headers.get("warc-refers-to-target-uri", "").strip("<> ")
     else:
-        address = refresh_address(head, _header_utf8(response, "Refresh"), base) if head else ""
+        refresh, charset = _header_utf8(response, "Refresh"), media_type(response.headers)[1]
+        address = refresh_address(head, refresh, base, charset) if head else ""
     target = page_url(address)[0] if address else None
     return None if isinstance(target, Drop) else target
 
 
 def _header_utf8(response: Response, name: str) -> str:
-    """Servers send UTF-8 in addresses, which was read as Latin-1 like all headers."""
-    return response.header(name).encode("latin-1").decode("utf-8", "replace")
+    """Servers send UTF-8 in addresses, which was read as Latin-1 like all headers.
+
+    Other bytes are escaped one by one, as browsers do.
+    """
+    value = response.header(name)
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return re.sub("[\x80-\xff]", lambda found: f"%{ord(found[0]):02X}", value)
 
 
 def _kind(record: Record, response: Response, url: Canonical, target: Canonical | None) -> str:

@@ -8,6 +8,10 @@ import re
 from html import unescape
 from urllib.parse import urljoin
 
+from pipeline.documents.labels import CODEC_OF_NAME, NAME_OF_LABEL
+from pipeline.documents.plain import utf_16
+from pipeline.documents.prescan import declared_charset
+
 WAIT_MAX_S = 10  # who reads for longer than that has read a page
 # Of 2,735 real pages 23 have a refresh, the last at byte 11,512; the two that lead elsewhere within
 # ten seconds have it before byte 600. To look costs 25 us a page, its extraction 30 ms.
@@ -29,16 +33,17 @@ _REFRESH = re.compile(
 )
 
 
-def refresh_address(head: bytes, header: str, base: str) -> str:
+def refresh_address(head: bytes, header: str, base: str, charset: str = "") -> str:
     """The absolute address that a page at `base` leads to within WAIT_MAX_S seconds, or "".
 
-    `head` is the beginning of the page, `header` the value of its `Refresh` header.
+    `head` is the beginning of the page, `header` the value of its `Refresh` header, `charset` the
+    label that its Content-Type has.
     """
     if address := _address(header):
         return _join(base, address)
-    if b"refresh" not in head.lower():
+    if b"refresh" not in head.replace(b"\0", b"").lower():
         return ""
-    for piece in _PIECE.finditer(head):
+    for piece in _PIECE.finditer(_as_utf_8(head, charset)):
         tag = (piece[2] or b"").lower()
         if tag not in (b"meta", b"base") or not piece[0].endswith(b">"):
             continue
@@ -52,6 +57,23 @@ def refresh_address(head: bytes, header: str, base: str) -> str:
         ):
             return _join(base, address)
     return ""
+
+
+def _as_utf_8(head: bytes, charset: str) -> bytes:
+    """The beginning of a page in UTF-8, where it is in another charset that is known."""
+    name = utf_16(head) or NAME_OF_LABEL.get(charset.lower(), "") or declared_charset(head)
+    if name in ("", "utf-8") or (not utf_16(head) and _is_utf_8(head)):
+        return head
+    return head.decode(CODEC_OF_NAME[name], "replace").encode()
+
+
+def _is_utf_8(head: bytes) -> bool:
+    """Whether this is UTF-8, whose last character may be torn; ISO-2022-JP is ASCII and is none."""
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return len(head) - error.start < 4 and error.reason == "unexpected end of data"
+    return b"\x1b" not in head
 
 
 def _address(content: str) -> str:

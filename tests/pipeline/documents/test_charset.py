@@ -228,6 +228,41 @@ def test_pairs_written_as_references_are_one_character():
     assert found.html == "<p>&#128512; &#128512; &#55357;. &#56832;&#55357;"
 
 
+@pytest.mark.parametrize(
+    ("html", "read"),
+    [
+        ("&#xD83D&#xDE00", "&#128512;"),
+        ("&#55357&#56832;", "&#128512;"),
+        ("&#x0d83d;&#x00de00!", "&#128512;!"),
+        ("&#xD83D&#xDE00F", "&#xD83D&#xDE00F"),  # one number of five digits
+        ("&#553571&#56832;", "&#553571&#56832;"),
+        ("&#xD83D &#xDE00", "&#xD83D &#xDE00"),
+    ],
+)
+def test_the_semicolons_of_such_pairs_may_be_missing(html, read):
+    assert decode_text(html.encode(), "").html == read
+
+
+def test_a_late_meta_is_found_where_a_script_or_a_comment_stands_before_it():
+    for before in ("<!--" + "x" * 9_000 + "<meta charset=gbk>-->", "<style>" + "a{}" * 9_000):
+        page = f"<head>{before}</style><meta charset=koi8-r><p>" + SAMPLES["koi8-r"]
+        assert decode_text(page.encode("koi8-r"), "").charset == "koi8-r"
+
+
+@pytest.mark.parametrize("name", ["windows-1251", "windows-1252", "shift_jis"])
+@pytest.mark.parametrize("script", ["", "é" * 900])
+def test_a_page_without_a_label_is_read_by_what_is_not_ascii_however_late(name, script):
+    start = b"<script>" + script.encode("latin-1") + b"</script><p>" + b"An English text. " * 20_000
+    assert decode_text(start + encode(name, SAMPLES[name]), "").charset == name
+
+
+@pytest.mark.parametrize("name", ["shift_jis", "euc-jp"])
+def test_a_few_japanese_words_in_an_english_page_are_no_latin_letters(name):
+    page = "<p>" + ENGLISH * 4 + " (すもももももも, a saying) " + ENGLISH * 4
+    found = decode_text(page.encode(name), "")
+    assert (found.charset, found.html, found.repaired) == (name, page, 0)
+
+
 @pytest.mark.parametrize("name", ["euc-kr", "gbk", "windows-1251", "shift_jis"])
 def test_bytes_like_pairs_in_other_charsets_stay(name):
     found = decode_text(

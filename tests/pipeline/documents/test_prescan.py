@@ -45,7 +45,13 @@ CONTENT = "http-equiv=Content-Type content="
         ("<p><?xml version='1.0' encoding='koi8-r'?>", ""),
         (" <?xml version='1.0' encoding='koi8-r'?>", ""),
         ("<?xml-stylesheet encoding='koi8-r'?>", ""),
-        (" " * 9_000 + "<meta charset=koi8-r>", ""),
+        (" " * 9_000 + "<meta charset=koi8-r>", "koi8-r"),
+        ("<p>" * 9_000 + "<META NAME=a\n CHARSET = 'koi8-r'>", "koi8-r"),
+        ("<!--" + "x" * 9_000 + "<meta charset=gbk>--><meta charset=koi8-r>", "koi8-r"),
+        ("<script>" + "x" * 9_000 + "'<meta charset=gbk>'</script>", ""),
+        ("<p>" * 9_000 + "<meta name=charset content=gbk>", ""),
+        ("<?xml version='1.0' encoding='gbk'?>" + " " * 9_000 + "<meta charset=big5>", "big5"),
+        (" " * (1 << 20) + "<meta charset=koi8-r>", ""),
     ],
 )
 def test_only_a_declaration_declares_a_charset(html, name):
@@ -55,3 +61,9 @@ def test_only_a_declaration_declares_a_charset(html, name):
 @given(st.text(alphabet="<>!-/ =\"'?metacharsxl;utf8", max_size=80).map(str.encode))
 def test_no_bytes_make_it_raise(body):
     declared_charset(body)
+
+
+# Quadratic time would end in the suite's limit.
+@pytest.mark.parametrize("piece", ["<meta ", "<meta charset", "<script></script>", "<", "<!--"])
+def test_a_late_meta_is_looked_for_in_linear_time(piece):
+    declared_charset((piece * (1_000_000 // len(piece)) + "<meta charset=x>").encode())

@@ -161,6 +161,13 @@ def test_a_large_packed_body_is_read_to_its_end_to_tell_whether_it_is_whole(make
         assert capture_in(path, record, "w").body == ("cut" if lost else "")
 
 
+def test_a_refresh_in_utf_16_and_a_redirect_in_latin_1_are_followed(maker):
+    wide = "<html><meta http-equiv=refresh content='0;url=/b'><p>wide</p>".encode("utf-16")
+    assert one(maker, "http://a.org/x", maker.http(body=wide)).target_url == "http://a.org/b"
+    block = maker.http(301, location="/caf%E9").replace(b"%E9", b"\xe9")
+    assert one(maker, "http://a.org/x", block).target_url == "http://a.org/caf%E9"
+
+
 def test_one_piece_of_a_segmented_record_is_no_page(maker):
     found = one(maker, "http://a.org/", maker.http(), WARC_Segment_Number="1")
     assert (found.kind, found.fault) == ("response", "unreadable")

@@ -81,6 +81,24 @@ def test_a_relative_address_is_relative_to_the_base_before_it():
     assert refresh_address(tag + b"<base href='/d/'>", "", BASE) == "http://a.org/x/c"
 
 
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_refresh_is_found_in_a_page_of_utf_16(codec):
+    page = "<html><head><meta http-equiv=refresh content='0;url=/é'>" + "<p>wide</p>" * 9
+    assert refresh_address(page.encode(codec), "", "http://a.org/") == "http://a.org/é"
+
+
+def test_an_address_is_read_in_the_charset_of_its_page():
+    page = "<meta charset=windows-1251><meta http-equiv=refresh content='0;url=/ж'>"
+    assert refresh_address(page.encode("cp1251"), "", "http://a.org/") == "http://a.org/ж"
+    assert refresh_address(page.encode(), "", "http://a.org/") == "http://a.org/ж"
+    assert refresh_address((page + "ж").encode()[:-1], "", "http://a.org/") == "http://a.org/ж"
+    bare = "<meta http-equiv=refresh content='0;url=/ж'>".encode("koi8-r")
+    assert refresh_address(bare, "", "http://a.org/", "KOI8-R") == "http://a.org/ж"
+    assert refresh_address(bare, "", "http://a.org/", "unknown") == "http://a.org/Ö"
+    hidden = "<meta charset=iso-2022-jp>日本<meta http-equiv=refresh content='0;url=/b'>"
+    assert refresh_address(hidden.encode("iso2022_jp"), "", "http://a.org/") == "http://a.org/b"
+
+
 def test_an_address_is_utf_8_or_else_latin_1():
     for encoding in ("utf-8", "latin-1"):
         head = meta("0;url=/é").decode().encode(encoding)
