@@ -157,6 +157,7 @@ def _detect_other_script(sample: bytes) -> str:
 
 
 def _decoded(html: str, name: str) -> Decoded:
+    html = html.lstrip("\ufeff")  # pages that are put together have several marks
     html = _PAIR_REFERENCES.sub(_joined_references, html) if "&#" in html else html
     found = repair(html)
     html = found.text
@@ -202,6 +203,8 @@ def _believed(body: bytes, name: str, *, is_declared: bool) -> str | None:
     """Decode by a label; None where so much is unreadable that the label must be wrong."""
     if name == "utf-8":
         return _believed_utf8(body, is_declared=is_declared)
+    if name.startswith("utf-16") and b"\0" not in body:  # its markup has zeros
+        return None
     html = _read(body, name)
     damage = html.count("\ufffd")
     readable = len(html) - len(html.encode("ascii", "ignore")) - damage

@@ -70,7 +70,8 @@ def _is_sure(found: bytes, is_cut: bool, name: str, shown: str, label: str) -> b
     """Whether what a decoder has made is believed although it is no markup."""
     if name == shown and (not is_cut or shown != "deflate"):
         return bool(label) or is_text(found) or bool(shown_by(found))
-    return name == label or (not is_cut and len(found) >= GUESSED_BYTES_MIN and is_text(found))
+    is_known = is_text(found) or bool(shown_by(found))
+    return name == label or (not is_cut and len(found) >= GUESSED_BYTES_MIN and is_known)
 
 
 def shown_by(body: bytes) -> str:

@@ -155,6 +155,7 @@ def parse_response(block: bytes) -> Response:
     without a colon is left out. Header bytes are read as Latin-1. What came before the answer (100
     Continue, a proxy's "200 Connection established") is passed over.
     """
+    block = _with_line_feeds(block)
     status = _STATUS_LINE.match(block)
     if not status:
         raise NotHttp(f"it starts with {block[:20]!r}, not with an HTTP status line")
@@ -168,6 +169,15 @@ def parse_response(block: bytes) -> Response:
         if not follows or (headers and not status[1].startswith(b"1")):
             return Response(int(status[1]), headers, block[body:])
         status = follows
+
+
+def _with_line_feeds(block: bytes) -> bytes:
+    """The block; where the lines of its header end with CR alone, with CR LF there."""
+    feed = block.find(b"\n")
+    end = block.find(b"\r\r", 0, feed if feed >= 0 else len(block))
+    if end < 0:
+        return block
+    return block[:end].replace(b"\r", b"\r\n") + b"\r\n\r\n" + block[end + 2 :]
 
 
 def first_header(headers: Headers, name: str) -> str:
@@ -236,7 +246,8 @@ def _length_fault(frame: Frame, end: int, path: Path) -> str:
             "one compressed member holds several records, so none of them can be found again",
             "Write it anew with one member a record: `warcio recompress OLD NEW`",
         )
-    if frame.size > end + _PADDING_BYTES:
+    is_blank = frame.size == len(frame.head) and not frame.head[end:].strip(b"\r\n\0")
+    if frame.size > end + _PADDING_BYTES and not is_blank:
         return f"it has {frame.size - end} bytes more than its Content-Length"
     return ""
 

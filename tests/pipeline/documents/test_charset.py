@@ -256,6 +256,18 @@ def test_a_page_without_a_label_is_read_by_what_is_not_ascii_however_late(name, 
     assert decode_text(start + encode(name, SAMPLES[name]), "").charset == name
 
 
+def test_a_label_of_utf_16_is_not_believed_over_bytes_without_a_zero():
+    found = decode_text(FRENCH.encode("cp1252") + b"!" * (len(FRENCH) % 2), "a; charset=utf-16")
+    assert found.charset == "windows-1252"
+    wide = ("中文" * 400 + "<p>").encode("utf-16-le")
+    assert decode_text(wide, "a; charset=utf-16").charset == "utf-16le"
+
+
+def test_several_byte_order_marks_are_none_of_the_text():
+    marks = codecs.BOM_UTF8 * 3
+    assert decode_text(marks + FRENCH.encode(), "").html == FRENCH
+
+
 @pytest.mark.parametrize("name", ["shift_jis", "euc-jp"])
 def test_a_few_japanese_words_in_an_english_page_are_no_latin_letters(name):
     page = "<p>" + ENGLISH * 4 + " (すもももももも, a saying) " + ENGLISH * 4

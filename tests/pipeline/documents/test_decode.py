@@ -269,6 +269,10 @@ def test_text_of_any_kind_is_unpacked_whatever_the_header_says(kind, packed, sai
     assert decode(PACKERS[packed](PLAIN[kind]), said) == PLAIN[kind]
 
 
+def test_encodings_may_be_said_in_the_wrong_order():
+    assert decode(PACKERS["br"](gzip.compress(PAGE)), "br, gzip") == PAGE
+
+
 def test_stored_blocks_are_no_text():
     stored = zlib.compressobj(level=0, wbits=-zlib.MAX_WBITS)
     raw = stored.compress(PROSE) + stored.flush()

@@ -96,6 +96,21 @@ def test_what_is_no_http_response_is_told(block):
         parse_response(block)
 
 
+def test_a_header_may_end_its_lines_with_cr_alone():
+    head = b"HTTP/1.1 200 OK\rContent-Type: text/html\rX: a\r b\r\r"
+    for body in (b"<p>\r\r<p>\n\n", b"", b"<p>"):
+        found = parse_response(head + body)
+        assert found.headers == (("Content-Type", "text/html"), ("X", "a b"))
+        assert (found.status, found.body) == (200, body)
+    assert parse_response(b"HTTP/1.1 200 OK\r\nX: a\r\rb\r\n\r\n<p>").body == b"<p>"
+
+
+@pytest.mark.parametrize("padding", [b"\r\n" * 40, b"\0" * 500, b"\n" * 17])
+def test_blank_padding_of_any_length_is_no_damage(maker, padding):
+    path = maker.write([maker.record("http://a.org/", maker.http()) + padding])
+    assert [found.fault for found in records(path)] == [""]
+
+
 def test_a_header_without_end_is_a_fault_only_where_the_block_was_cut():
     with pytest.raises(NotHttp, match="no end"):
         parse_response(b"HTTP/1.1 200 OK\r\n" + b"A: 1\r\n" * HEAD_BYTES)
