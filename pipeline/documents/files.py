@@ -11,7 +11,7 @@ import msgspec
 from pipeline.documents.extract import PageAt
 from pipeline.errors import printable
 from pipeline.lines import Lines
-from pipeline.pages.capture import Capture, capture_of
+from pipeline.pages.capture import Capture, capture_in
 from pipeline.pages.choose import is_page
 from pipeline.pages.frames import Range, archive_kind
 from pipeline.pages.warc import Response, checked, records
@@ -60,7 +60,7 @@ def warc_pages(path: Path, part: Range, *, accept_torn: bool) -> Iterator[FilePa
     """The records of a range of a WARC file; a worker reads the pages themselves."""
     for record in checked(records(path, part, accept_torn=accept_torn), path):
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
-        capture = capture_of(record, path.name)
+        capture = capture_in(path, record, path.name)
         if drop := _no_page(capture):
             yield FilePage(id, record.headers.get("warc-target-uri", ""), drop)
         else:

@@ -11,13 +11,17 @@ CONTROL_SHARE_MAX = 0.02
 _TAG = re.compile(rb"<[a-zA-Z!?]")
 # An escape that changes the charset of ISO-2022 is text.
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]|\x1b(?![$(])")
+_OTHERS = bytes(byte for byte in range(256) if byte in b"\t\n\f\r" or 0x20 <= byte != 0x7F)
 _UTF_16_SEARCH_BYTES = 4096
 _UTF_16_MARKS = {b"\xff\xfe": "utf-16le", b"\xfe\xff": "utf-16be"}
 
 
 def has_controls(body: bytes) -> bool:
     """Whether control characters stand near the beginning, in what is not marked as UTF-16."""
-    return _CONTROL.search(body[:SEARCH_BYTES]) is not None and body[:2] not in _UTF_16_MARKS
+    head = body[:SEARCH_BYTES]
+    if not head.translate(None, _OTHERS):  # ten times as fast as the search
+        return False
+    return _CONTROL.search(head) is not None and body[:2] not in _UTF_16_MARKS
 
 
 def is_text(body: bytes) -> bool:

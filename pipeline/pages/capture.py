@@ -92,7 +92,8 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
         return Drop(reason, f"{address or 'no target URI'}: {url.reason}")
     response, fault, detail = _response(record)
     body, head = ("", b"") if fault else _body(record, response)
-    target = _target(record, response, address, head)
+    mime, charset = media_type(response.headers)
+    target = _target(record, response, address, head, charset)
     kind = _kind(record, response, url, target)
     return Capture(
         record_id=same_id(record.headers.get("warc-record-id", "")),
@@ -103,7 +104,7 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
         offset=record.offset,
         length=record.length,
         status=response.status,
-        mime=media_type(response.headers)[0],
+        mime=mime,
         captured_s=time_of(record.headers.get("warc-date", ""))
         if archived_s is None
         else archived_s,
@@ -257,7 +258,9 @@ def _promised(response: Response) -> int:
     return max(promised, int(found[2]) if found and response.status == PARTIAL else 0)
 
 
-def _target(record: Record, response: Response, base: str, head: bytes) -> Canonical | None:
+def _target(
+    record: Record, response: Response, base: str, head: bytes, charset: str
+) -> Canonical | None:
     """Where a redirect leads, or the URL of the capture that a revisit repeats."""
     if response.status in REDIRECT_STATUSES:
         address = _header_utf8(response, "Location")
@@ -268,7 +271,7 @@ def _target(record: Record, response: Response, base: str, head: bytes) -> Canon
     elif record.kind == "revisit":
         address = record.headers.get("warc-refers-to-target-uri", "").strip("<> ")
     else:
-        refresh, charset = _header_utf8(response, "Refresh"), media_type(response.headers)[1]
+        refresh = _header_utf8(response, "Refresh")
         address = refresh_address(head, refresh, base, charset) if head else ""
     target = page_url(address)[0] if address else None
     return None if isinstance(target, Drop) else target

@@ -1,5 +1,6 @@
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.documents import files_stage
-from pipeline.documents.files import html_pages, json_pages, kind_of
+from pipeline.documents.extract import PageAt
+from pipeline.documents.files import html_pages, json_pages, kind_of, warc_pages
 from pipeline.engine.digest import file_digest
 from pipeline.errors import InputError
+from pipeline.pages.frames import Range
 from pipeline.pages.warc import Response
 from pipeline.reasons import Reason
 from pipeline.records import Drop
@@ -136,3 +139,16 @@ def test_what_is_no_id_loses_no_page(tmp_path, nothing):
     (page,) = json_pages(path, 0, 9)
     assert page.id == "pages.jsonl:1"
     assert isinstance(page.found, Response)
+
+
+def test_a_large_packed_206_of_everything_is_a_page_of_a_warc_file(tmp_path):
+    body = gzip.compress(b"<p>" + random.Random(1).randbytes(300_000).hex().encode(), mtime=0)
+    block = (
+        b"HTTP/1.1 206 Partial\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
+        b"Content-Range: bytes 0-%d/%d\r\n\r\n" % (len(body) - 1, len(body))
+    ) + body
+    head = "WARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.org/\r\n"
+    path = tmp_path / "made.warc"
+    path.write_bytes(head.encode() + b"Content-Length: %d\r\n\r\n" % len(block) + block)
+    (page,) = warc_pages(path, Range(0, path.stat().st_size), accept_torn=False)
+    assert isinstance(page.found, PageAt)
