@@ -1,25 +1,26 @@
 """Anyone's texts, one rule for all commands: what a row's text is, and its id.
 
 JSON lines, JSON arrays and Parquet need `text`; `id`, `url`, `host` and `karma` are optional. In a
-text file documents are separated by `<|endoftext|>`; without it the whole file is one. Text that is
-not UTF-8 is decoded as pages are.
+text file documents are separated by `<|endoftext|>`; without it the whole file is one. A file that
+is not UTF-8 is read in one charset (charsets.py). A text in which nothing is to be seen is a drop.
 
 A row whose id is missing, blank, NaN or no name at all is named by its file and line, as
 `texts.jsonl:3`. What was mended or left out without a drop is counted in `odd`, and told once.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from pipeline.documents.charset import decode_text
+from pipeline.characters import without_ignorable
+from pipeline.charsets import CHARSET, GUESS, LONE, MIXED, REPLACED, FileDecoder
 from pipeline.errors import InputError
 from pipeline.formats import format_of, named_as, wide_codec
 from pipeline.lines import Lines
@@ -34,17 +35,23 @@ FALLEN_SHARE_MAX = 0.5  # of a file's rows; more, and the file is hardly what it
 DOCUMENT_BYTES_MAX = 1 << 30
 WHOLE_MAX = 2**63 - 1  # a column of whole numbers holds no larger one
 _EMPTY, _JSON_IN_TEXT, _NO_ID = "empty", "JSON in text", "no id"
-_NO_ADDRESS, _CHARSET, _REPLACED, _HTML = "no address", "charset", "replaced", "HTML"
+_NO_ADDRESS, _MARKUP, _JSON_AS_TEXT = "no address", "markup", "JSON as text"
 _SENTENCES = {
     _EMPTY: "an empty file, which gives no row",
     _JSON_IN_TEXT: "JSON by its content, whatever its name says; it is read so",
     _NO_ID: "rows without an id of their own are named by file and line",
     _NO_ADDRESS: "a `url` or `host` that is no text is left out",
-    _HTML: "HTML, whose tags are taken for text; `webtext extract` makes texts of it",
+    _MARKUP: "HTML or XML, whose tags are taken for text; `webtext extract` makes texts of HTML",
+    _JSON_AS_TEXT: "it begins like JSON and is taken for text; JSON lines need `text` in each",
     HALF_PAIRS: "half of a surrogate pair has become U+FFFD",
-    _CHARSET: "not UTF-8; read as",
-    _REPLACED: "bytes that mean nothing have become U+FFFD",
+    CHARSET: "not UTF-8; read as",
+    GUESS: "not UTF-8; little tells in what it is written, the guess is",
+    LONE: "UTF-8 with wrong bytes; lone ones are read as windows-1252",
+    MIXED: "lines in UTF-8 beside others; each is read as what it is",
+    REPLACED: "bytes that mean nothing have become U+FFFD",
 }
+_TAGS = re.compile(r"\s*<(?:!doctype|html|\?xml|rss|mediawiki)\b", re.IGNORECASE)
+_JSON = re.compile(r'\s*[\[{][\[{\s]*"')
 
 
 class Row(msgspec.Struct):
@@ -98,7 +105,7 @@ def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Ro
             yield from array_rows(path, Row, mended)
         case "JSON lines":
             with Lines(path) as lines:
-                decode = partial(_decoded, mended=mended)
+                decode = FileDecoder(path, mended)
                 yield from json_rows(enumerate(lines, 1), Row, mended, decode)
         case "text":
             yield from _documents(path, mended)
@@ -111,6 +118,8 @@ def _checked(row: Row, name: str, odd: Odd) -> Row | Drop:
         return Drop(Reason.CHARSET_UNKNOWN, "its `text` is binary, and not UTF-8")
     if not isinstance(row.text, str):
         return Drop(Reason.TEXT_MISSING, f"its `text` is of type {type(row.text).__name__}")
+    if not without_ignorable(row.text).strip():
+        return Drop(Reason.EMPTY_TEXT)
     for field in ("url", "host"):
         value = getattr(row, field)
         if not isinstance(value, str):
@@ -161,17 +170,16 @@ def whole_number(value: Any) -> int | None:
 
 def _documents(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
     number = 0
+    decode = FileDecoder(path, mended)
     with Lines(path) as file:
         try:
             for number, piece in enumerate(_between(file.chunks(), END_OF_TEXT), 1):
-                found = _decoded(piece, mended)
+                found = decode(piece)
                 if isinstance(found, Drop):
-                    problem = f"it is text in no encoding that could be found ({found.detail})"
-                    mend = "Write it in UTF-8 (iconv does)."
-                    raise InputError(path, f"document {number}", problem, mend)
-                if text := found.strip("\r\n"):
-                    page = text[:20].lstrip().lower().startswith(("<!doctype html", "<html"))
-                    mended[_HTML] += page
+                    yield f"document {number}", found
+                elif text := found.strip("\r\n"):
+                    mended[_MARKUP] += bool(_TAGS.match(text))
+                    mended[_JSON_AS_TEXT] += bool(_JSON.match(text))
                     yield f"document {number}", Row(text)
         except OverflowError:
             problem = f"this document has more than {DOCUMENT_BYTES_MAX >> 20} MiB"
@@ -200,21 +208,6 @@ def _between(chunks: Iterable[bytes], separator: str) -> Iterator[bytes]:
     yield mark + waiting
 
 
-def _decoded(piece: bytes, mended: Counter[str]) -> str | Drop:
-    if not piece.startswith((b"\xff\xfe", b"\xfe\xff")):
-        try:
-            return piece.decode("utf-8").removeprefix("\ufeff")
-        except UnicodeDecodeError:
-            pass
-    found = decode_text(piece, "")
-    if isinstance(found, Drop):
-        return found
-    mended[f"{_CHARSET} {found.charset}"] += 1
-    if "\ufffd" in found.html:
-        mended[_REPLACED] += 1
-    return found.html.lstrip("\ufeff")
-
-
 def fallen(name: str, rows: int, drops: Counter[str], first: str) -> str:
     """The message of a quality gate where most of a file's rows were dropped, else "".
 
@@ -241,6 +234,6 @@ def told(odd: Odd) -> list[str]:
 
 def _sentence(what: str, counts: Counter[str]) -> str:
     first, others = next(iter(counts)), len(counts) - 1
-    kind, _, charset = what.partition(" ") if what.startswith(_CHARSET) else (what, "", "")
+    kind, _, charset = what.partition(" ") if what.startswith((CHARSET, GUESS)) else (what, "", "")
     files = first + (f" and {others:,} more" if others else "")
     return f"{files}: {_SENTENCES[kind]}{charset and ' '}{charset} ({sum(counts.values()):,})"

@@ -251,7 +251,10 @@ def test_text_that_is_not_utf_8_is_decoded_as_a_page_is_and_that_is_said(tmp_pat
     data = (TEXT * 9).encode("cp1252") + b"<|endoftext|>plain<|endoftext|>" + "größer".encode()
     found, said = one_of(tmp_path, "t.txt", data)
     assert the_texts(found) == [(TEXT * 9).strip(), "plain", "größer"]
-    assert said == ["t.txt: not UTF-8; read as windows-1252 (1)"]
+    assert said == [
+        "t.txt: not UTF-8; read as windows-1252 (1)",
+        "t.txt: lines in UTF-8 beside others; each is read as what it is (1)",
+    ]
 
 
 @pytest.mark.parametrize("charset", ["windows-1252", "windows-1251"])
@@ -273,18 +276,28 @@ def test_bytes_that_mean_nothing_are_never_replaced_in_silence(tmp_path: Path) -
     assert said[1] == "t.txt: bytes that mean nothing have become U+FFFD (1)"
 
 
-def test_bytes_of_no_encoding_are_refused_with_the_document(tmp_path: Path) -> None:
+def test_bytes_of_no_encoding_are_a_drop(tmp_path: Path) -> None:
     data = b"a text<|endoftext|>" + bytes(range(1, 256)) * 3
-    (tmp_path / "t").write_bytes(b"a text\n" * 20_000 + data)
-    with pytest.raises(InputError, match="t, document 2: it is text in no encoding"):
-        read(tmp_path / "t")
+    found, _ = one_of(tmp_path, "t", b"a text\n" * 20_000 + data)
+    assert reasons(found) == [None, Reason.CHARSET_UNKNOWN]
 
 
-def test_html_that_is_taken_for_text_is_said(tmp_path: Path) -> None:
-    found, said = one_of(tmp_path, "a.html", b"\n<!DOCTYPE html>\n<p>A page")
-    assert the_texts(found) == ["<!DOCTYPE html>\n<p>A page"]
+@pytest.mark.parametrize("blank", ["", " \n\u3000", "\u200b\u200d\u00ad", "\ufeff \u2060"])
+def test_a_text_in_which_nothing_is_seen_is_a_drop(tmp_path: Path, blank: str) -> None:
+    found, _ = one_of(tmp_path, "t.jsonl", lines([{"text": "a"}, {"id": "b", "text": blank}]))
+    assert reasons(found) == [None, Reason.EMPTY_TEXT]
+    assert found[1].id == "b"
+    found, _ = one_of(tmp_path, "t.txt", f"a<|endoftext|>{blank}b<|endoftext|> {blank} ".encode())
+    assert reasons(found) == [None, None, Reason.EMPTY_TEXT]
+
+
+@pytest.mark.parametrize("start", ["\n<!DOCTYPE html>", "<html lang=en>", "<?xml version='1.0'?>"])
+def test_markup_that_is_taken_for_text_is_said(tmp_path: Path, start: str) -> None:
+    found, said = one_of(tmp_path, "a.html", f"{start}\n<p>A page".encode())
+    assert the_texts(found) == [f"{start}\n<p>A page".strip()]
     assert said == [
-        "a.html: HTML, whose tags are taken for text; `webtext extract` makes texts of it (1)"
+        "a.html: HTML or XML, whose tags are taken for text; `webtext extract` makes texts of HTML "
+        "(1)"
     ]
 
 
