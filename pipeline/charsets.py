@@ -116,7 +116,7 @@ def charset_of(path: Path) -> FileCharset:
     right = wrong = utf8_lines = 0
     for line in _lines(path):
         high = len(line.translate(None, _ASCII))
-        bad = _bad_bytes(line) if high else 0
+        bad = high - _utf8_bytes(line) if high else 0
         right, wrong = right + high - bad, wrong + bad
         if bad:
             sample.add(line)
@@ -129,7 +129,10 @@ def charset_of(path: Path) -> FileCharset:
 
 def reads_better(line: bytes, name: str) -> str:
     """The charset in which this line reads that does not read in the one of this name, or ""."""
-    if len(line.translate(None, _ASCII)) < ROW_HIGH_MIN or (fit := fit_of(line, name)) > ROW_FIT_MAX:
+    if (
+        len(line.translate(None, _ASCII)) < ROW_HIGH_MIN
+        or (fit := fit_of(line, name)) > ROW_FIT_MAX
+    ):
         return ""
     other = guess(line[:SAMPLE_BYTES], old=True)
     better = other.fit >= max(SURE_FIT_MIN, fit + ROW_GAIN_MIN)
@@ -189,13 +192,10 @@ def _spread(lines: list[bytes]) -> Iterable[bytes]:
     return lines[:: max(1, len(lines) // LINES_TRIED)]
 
 
-def _bad_bytes(line: bytes) -> int:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        meant = line.count("\ufffd".encode())
-        return line.decode("utf-8", "replace").count("\ufffd") - meant
-    return 0
+def _utf8_bytes(line: bytes) -> int:
+    """How many of the bytes above 127 are characters in UTF-8."""
+    meant = line.decode("utf-8", "ignore").encode()
+    return len(meant.translate(None, _ASCII))
 
 
 def _damage(text: str) -> float:

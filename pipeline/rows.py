@@ -5,7 +5,6 @@ is not read. A row that does not fit is a Drop; what that means for the file is 
 """
 
 import codecs
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError
 from pipeline.formats import MEND_LINES
 from pipeline.lines import LINE_BYTES_MAX, Lines
+from pipeline.loose_json import DECODER, line_value
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
@@ -37,7 +37,7 @@ def json_rows(
 ) -> Rows[Row]:
     """The rows of numbered lines; blank lines are none.
 
-    `odd` counts what was mended; `decode` reads a line that is not UTF-8.
+    `odd` counts what was mended; `decode` reads a line that is no plain JSON, else UTF-8 is tried.
     """
     decoder = msgspec.json.Decoder(kind)
     for number, line in numbered:
@@ -54,18 +54,18 @@ def _slowly(
     odd: Counter[str] | None,
     decode: Callable[[bytes], str | Drop] | None,
 ) -> Row | Drop:
-    """What msgspec refuses: a line that is no row, or one with what Python writes besides JSON.
+    """What msgspec refuses: a line that is no row, or one with what others write besides JSON.
 
-    That is NaN, and half of a surrogate pair.
+    That is what `loose_json` reads, and half of a surrogate pair.
     """
     try:
-        text: str | Drop = line.decode("utf-8-sig")
+        text: str | Drop = decode(line) if decode else line.decode()
     except UnicodeDecodeError as error:
-        text = decode(line) if decode else Drop(Reason.LINE_INVALID, str(error)[:200])
+        return Drop(Reason.LINE_INVALID, str(error)[:200])
     if isinstance(text, Drop):
         return text
     try:
-        row = json.loads(text)
+        row = line_value(text)
     except (ValueError, RecursionError) as error:
         return Drop(Reason.LINE_INVALID, str(error)[:200])
     return _row(row, kind, odd)
@@ -113,7 +113,7 @@ def array_rows(path: Path, kind: type[Row], odd: Counter[str] | None = None) -> 
 
 
 def _elements(path: Path, texts: Iterator[str]) -> Iterator[Any]:
-    read = json.JSONDecoder().raw_decode
+    read = DECODER.raw_decode
     text, number = next(texts), 0
     at = text.index("[") + 1
     while not text.startswith("]", at := _after_gap(text, at)):

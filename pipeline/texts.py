@@ -24,6 +24,7 @@ from pipeline.charsets import CHARSET, GUESS, LONE, MIXED, REPLACED, FileDecoder
 from pipeline.errors import InputError
 from pipeline.formats import format_of, named_as, wide_codec
 from pipeline.lines import Lines
+from pipeline.links import loose
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.rows import HALF_PAIRS, array_rows, json_rows, parquet_rows
@@ -154,18 +155,15 @@ def given_id(value: Any) -> str | int | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """A whole number whatever its type, 0 where there is none; None for what is another thing."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    """A whole number whatever its type, 0 where there is none; None for what is another thing.
+
+    "null" and its like are none, and "1,234" has thousands (see links/loose.py).
+    """
+    if value is None or (isinstance(value, str) and loose.is_null(value)):
         return 0
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        return None
-    try:
-        number = Decimal(value)
-        if number.is_nan():
-            return 0
-        return int(number) if abs(number) <= WHOLE_MAX and number == int(number) else None
-    except ArithmeticError:
-        return None
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return 0 if math.isnan(value) else None
+    return loose.whole(value, WHOLE_MAX + 1)
 
 
 def _documents(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:

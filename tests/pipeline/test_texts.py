@@ -307,13 +307,29 @@ def test_markup_that_is_taken_for_text_is_said(tmp_path: Path, start: str) -> No
 @pytest.mark.parametrize(
     ("value", "number"),
     [
-        *((nothing, 0) for nothing in (None, "", " ", math.nan, "NaN")),
+        *((nothing, 0) for nothing in (None, "", " ", math.nan, "NaN", "null", "None", "\\N")),
+        ("1,234", 1234),
+        (Decimal("NaN"), 0),
         *((whole, 12) for whole in (12, 12.0, "12", " 12 ", "12.0", "1.2e1", Decimal("12.00"))),
         (-3, -3),
         ("-3", -3),
         (2**63 - 1, 2**63 - 1),
         *((odd, None) for odd in (2**63, 1e19, "1e19", -(10**19), math.inf, "-inf", "sNaN x")),
-        *((odd, None) for odd in (0.5, "0.5", True, [1], {"a": 1}, "many", "1e999999999")),
+        *(
+            (odd, None)
+            for odd in (
+                0.5,
+                "0.5",
+                "1,23",
+                Decimal("Infinity"),
+                True,
+                False,
+                [1],
+                {"a": 1},
+                "many",
+                "1e999999999",
+            )
+        ),
     ],
 )
 def test_a_whole_number_is_read_as_what_it_means(value: Any, number: int | None) -> None:
