@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.documents.charset import CONTROL_SHARE_MAX, DAMAGE_MAX, control_share
-from pipeline.documents.letters import SURE_FIT_MIN, codec_of, fit_of, guess
+from pipeline.documents.letters import SURE_FIT_MIN, codec_of, fit_of, guess, is_in_its_language
 from pipeline.lines import Lines
 from pipeline.reasons import Reason
 from pipeline.records import Drop
@@ -22,13 +22,13 @@ LONE, REPLACED = "lone bytes", "replaced"
 SAMPLE_BYTES = 1 << 17  # of bytes that are not UTF-8, from all of the file; costs 0.3 s at most
 PIECE_BYTES = 1 << 12
 LINE_BYTES = 1 << 20  # a longer line is looked at in pieces
-# A row tells its own charset by so many bytes above 127, if it fits so much better than the file's.
-ROW_HIGH_MIN, ROW_FIT_MAX, ROW_GAIN_MIN = 8, 0.8, 0.15
+# A row is in another charset than its file where it reads so much better there: by so many of its
+# bytes above 127, and by such a share of them.
+ROW_BYTES_MIN, ROW_SHARE_MIN = 2, 0.15
 LINES_TRIED = 500  # of a document
 MIXED_SHARE_MAX = 0.05  # of a document's lines; more, and it is a drop
 _ASCII = bytes(range(128))
 _JAPANESE = (b"\x1b$B", b"\x1b$@", b"\x1b$(D")  # escapes of ISO-2022-JP
-_KOREAN = b"\x1b$)C"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,8 @@ class FileDecoder:
 
     def _escaped(self, row: bytes) -> str:
         if any(escape in row for escape in _JAPANESE):
-            text = row.decode("iso2022_jp_ext", "replace")
+            text = row.decode("iso2022_jp_2", "replace")
             return self._counted(text, f"{CHARSET} iso-2022-jp")
-        if _KOREAN in row:
-            return self._counted(row.decode("iso2022_kr", "replace"), f"{CHARSET} iso-2022-kr")
         return row.decode()
 
     def _other(self, row: bytes) -> str | Drop:
@@ -129,14 +127,13 @@ def charset_of(path: Path) -> FileCharset:
 
 def reads_better(line: bytes, name: str) -> str:
     """The charset in which this line reads that does not read in the one of this name, or ""."""
-    if (
-        len(line.translate(None, _ASCII)) < ROW_HIGH_MIN
-        or (fit := fit_of(line, name)) > ROW_FIT_MAX
-    ):
+    fit, high = fit_of(line, name), len(line.translate(None, _ASCII))
+    if fit > 1 - ROW_SHARE_MIN or high < ROW_BYTES_MIN:
         return ""
     other = guess(line[:SAMPLE_BYTES], old=True)
-    better = other.fit >= max(SURE_FIT_MIN, fit + ROW_GAIN_MIN)
-    return other.name if better and other.name != name else ""
+    gain = other.fit - fit
+    better = gain > ROW_SHARE_MIN and gain * high >= ROW_BYTES_MIN and other.fit >= SURE_FIT_MIN
+    return other.name if better and is_in_its_language(line, other.name) else ""
 
 
 class _Sample:

@@ -8,6 +8,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,17 +100,28 @@ def array_rows(path: Path, kind: type[Row], odd: Counter[str] | None = None) -> 
     """The elements of one JSON array, however they are broken into lines.
 
     A comma too many is no fault. InputError where an element is no JSON, for what follows it cannot
-    be told, and where the array has no end.
+    be told, and where the array has no end; UnicodeDecodeError for what is not UTF-8.
     """
-    number = 0
     with Lines(path) as file:
-        try:
+        texts = codecs.iterdecode(file.chunks(), "utf-8-sig")
+        for number, element in enumerate(_elements(path, texts), 1):
+            yield f"element {number}", _row(element, kind, odd)
+
+
+def fields_at(path: Path, place: str) -> dict[str, Any]:
+    """The fields of the row at this place of JSON lines or of an array, read anew; {} if none."""
+    kind, number = place.split()
+    with Lines(path) as file:
+        if kind == "line":
+            line = next(islice(file, int(number) - 1, None))
+            try:
+                row = line_value(line.decode("utf-8", "replace"))
+            except ValueError:
+                return {}  # not in UTF-8, and with quotation marks within characters
+        else:
             texts = codecs.iterdecode(file.chunks(), "utf-8-sig")
-            for number, element in enumerate(_elements(path, texts), 1):
-                yield f"element {number}", _row(element, kind, odd)
-        except UnicodeDecodeError as error:
-            place, mend = f"after element {number}", "Write it in UTF-8 (iconv does)."
-            raise InputError(path, place, f"it is not UTF-8: {error.reason}", mend) from None
+            row = next(islice(_elements(path, texts), int(number) - 1, None))
+    return row if isinstance(row, dict) else {}
 
 
 def _elements(path: Path, texts: Iterator[str]) -> Iterator[Any]:
@@ -172,7 +184,8 @@ def _columns(path: Path, schema: pa.Schema, kind: type[Row], needed: Sequence[st
     """The columns that are read; InputError if one that is needed is missing or holds no text."""
     if missing := [name for name in needed if name not in schema.names]:
         problem = f"its columns are {', '.join(schema.names)}"
-        mend = f"It needs {' and '.join(f'`{name}`' for name in missing)}."
+        needed = " and ".join(f"`{name}`" for name in missing)
+        mend = f"It needs {needed}: rename the column that holds it."
         raise InputError(path, "", problem, mend)
     for name in kind.__struct_encode_fields__:
         if schema.names.count(name) > 1:

@@ -20,14 +20,23 @@ from uuid import UUID
 import msgspec
 
 from pipeline.characters import without_ignorable
-from pipeline.charsets import CHARSET, GUESS, LONE, MIXED, REPLACED, FileDecoder
+from pipeline.charsets import (
+    CHARSET,
+    GUESS,
+    LONE,
+    MIXED,
+    MIXED_SHARE_MAX,
+    REPLACED,
+    FileDecoder,
+    charset_of,
+)
 from pipeline.errors import InputError
 from pipeline.formats import format_of, named_as, wide_codec
 from pipeline.lines import Lines
 from pipeline.links import loose
 from pipeline.reasons import Reason
 from pipeline.records import Drop
-from pipeline.rows import HALF_PAIRS, array_rows, json_rows, parquet_rows
+from pipeline.rows import HALF_PAIRS, array_rows, fields_at, json_rows, parquet_rows
 from pipeline.tokens.tokenizer import END_OF_TEXT
 
 Odd = Counter[tuple[str, str]]  # rows (or files) by what was odd and the file's name
@@ -53,6 +62,7 @@ _SENTENCES = {
 }
 _TAGS = re.compile(r"\s*<(?:!doctype|html|\?xml|rss|mediawiki)\b", re.IGNORECASE)
 _JSON = re.compile(r'\s*[\[{][\[{\s]*"')
+_NO_TEXT = Drop(Reason.TEXT_MISSING, "it has no `text`")
 
 
 class Row(msgspec.Struct):
@@ -84,6 +94,7 @@ def read_texts(path: Path, name: str, ids: Literal["given", "place"], odd: Odd) 
     """
     form = format_of(path)
     mended: Counter[str] = Counter()
+    told_fields = form == "parquet"
     if form == "empty":
         odd[_EMPTY, name] += 1
     if form.startswith("JSON") and named_as(path) == "text":
@@ -93,7 +104,10 @@ def read_texts(path: Path, name: str, ids: Literal["given", "place"], odd: Odd) 
         if given is None and ids == "given" and isinstance(row, Row) and form != "text":
             odd[_NO_ID, name] += 1
         id = f"{name}:{place.split()[1]}" if given is None else given
-        yield Found(place, id, row if isinstance(row, Drop) else _checked(row, name, odd))
+        found = row if isinstance(row, Drop) else _checked(row, name, odd)
+        if found is _NO_TEXT and not told_fields:
+            found, told_fields = Drop(_NO_TEXT.reason, _without_text(path, place)), True
+        yield Found(place, id, found)
     for what, count in mended.items():
         odd[what, name] += count
 
@@ -103,7 +117,13 @@ def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Ro
         case "parquet":
             yield from parquet_rows(path, Row, ("text",))
         case "JSON array":
-            yield from array_rows(path, Row, mended)
+            try:
+                yield from array_rows(path, Row, mended)
+            except UnicodeDecodeError as error:
+                problem = f"it is not UTF-8 ({error.reason})"
+                name = charset_of(path).name.upper()
+                mend = f"`iconv -f {name} -t UTF-8 FILE > NEW` mends most."
+                raise InputError(path, "", problem, mend) from None
         case "JSON lines":
             with Lines(path) as lines:
                 decode = FileDecoder(path, mended)
@@ -114,12 +134,12 @@ def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Ro
 
 def _checked(row: Row, name: str, odd: Odd) -> Row | Drop:
     if row.text is None:
-        return Drop(Reason.TEXT_MISSING, "it has no `text`")
+        return _NO_TEXT
     if isinstance(row.text, bytes):
         return Drop(Reason.CHARSET_UNKNOWN, "its `text` is binary, and not UTF-8")
     if not isinstance(row.text, str):
         return Drop(Reason.TEXT_MISSING, f"its `text` is of type {type(row.text).__name__}")
-    if not without_ignorable(row.text).strip():
+    if _is_blank(row.text):
         return Drop(Reason.EMPTY_TEXT)
     for field in ("url", "host"):
         value = getattr(row, field)
@@ -128,6 +148,25 @@ def _checked(row: Row, name: str, odd: Odd) -> Row | Drop:
             odd[_NO_ADDRESS, name] += not missing
             setattr(row, field, "")
     return row
+
+
+def _is_blank(text: str) -> bool:
+    """Whether nothing of the text is seen; most texts show it by their first characters."""
+    return not any(without_ignorable(piece).strip() for piece in (text[:99], text))
+
+
+def _without_text(path: Path, place: str) -> str:
+    """What a row has in the place of `text`, and which field may be meant."""
+    fields = fields_at(path, place)
+    if "text" in fields:
+        return "its `text` is null"
+    strings = {name: value for name, value in fields.items() if isinstance(value, str)}
+    longest = max(
+        strings.keys() - {"id", "url", "host"}, key=lambda name: len(strings[name]), default=""
+    )
+    mend = f"; `jq -c '.text = .{longest}' FILE > NEW.jsonl` renames one" if longest else ""
+    names = f"; its fields are {', '.join(fields)[:200]}" if fields else ""
+    return f"it has no `text`{names}{mend if longest.isidentifier() else ''}"
 
 
 def given_id(value: Any) -> str | int | None:
@@ -209,15 +248,17 @@ def _between(chunks: Iterable[bytes], separator: str) -> Iterator[bytes]:
 def fallen(name: str, rows: int, drops: Counter[str], first: str) -> str:
     """The message of a quality gate where most of a file's rows were dropped, else "".
 
+    Where they are in several encodings, MIXED_SHARE_MAX of them are enough: iconv helps them all.
     `first` is the place of the first drop, and what is known of it.
     """
-    dropped = sum(drops.values())
-    if dropped <= FALLEN_SHARE_MAX * rows:
+    dropped, reason = sum(drops.values()), Reason.OTHER_CHARSET
+    if dropped > FALLEN_SHARE_MAX * rows:
+        reason = Reason(drops.most_common(1)[0][0])
+    elif drops[reason] <= MIXED_SHARE_MAX * rows:
         return ""
-    reason, count = drops.most_common(1)[0]
     return (
-        f"{name}: {dropped:,} of {rows:,} rows were dropped, {count:,} of them as {reason} "
-        f"({Reason(reason).sentence}) The first: {first}"
+        f"{name}: {dropped:,} of {rows:,} rows were dropped, {drops[reason]:,} of them as {reason} "
+        f"({reason.sentence}) The first: {first}"
     )
 
 

@@ -54,7 +54,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=2,
+        version=3,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={**versions(), "can_ada": version("can_ada")},  # it shapes the URLs
         plan=partial(_plan, tuple(paths), pages.range_bytes, digest, beat),

@@ -9,12 +9,12 @@ In scripts other than Latin a wrong charset gives letters too, but rare ones: th
 language's commonest letters counts, and in Chinese that of the commoner half of the characters,
 which the standards have put first (rows 16 to 55 of GB 2312, A440 to C67E of Big5).
 
-Tuned on tests/pipeline/documents/sentences.py. Of 343 single sentences in 28 charsets 338 are read
-right, of texts of four sentences all; charset-normalizer with py3langid had 186, and half.
+Tuned on tests/sentences.py. Of 343 single sentences in 28 charsets 337 are read right, of texts of
+four sentences all; charset-normalizer with py3langid had 186, and half.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -30,7 +30,7 @@ FEW_BYTES = 2  # above 127 tell nothing: there the language counts for more
 LATIN_SHARE_MAX = 0.3  # of bytes above 127 in words that have some
 KANA_SHARE_MIN = 0.1  # Japanese is half kana; other text read as Japanese has hardly any
 WIDE_FIT_MIN = 0.8  # of charsets of two bytes a character; other texts read so have 0.7 at most
-WIDE_CHARS_MIN = 4  # fewer are accents of Latin letters as well
+WIDE_CHARS_FEW = 3  # may as well be accented Latin letters
 COMMON_SHARE = 0.5  # of a text's letters its language's common ones; 0.45 at most in other texts
 CAPITALS_WEIGHT = 0.8  # of a capital behind a capital: words of capitals are the rarer reading
 
@@ -187,7 +187,8 @@ def _fits(sample: bytes, *, old: bool) -> dict[str, float]:
     fits = {}
     if high > LATIN_SHARE_MAX * sum(map(len, words)):
         names += _OTHER_SCRIPTS
-        fits = {name: fit for name in _WIDE if (fit := _wide_fit(sample, name)) > WIDE_FIT_MIN}
+        wide = _WIDE if high > 2 * WIDE_CHARS_FEW else ()
+        fits = {name: fit for name in wide if (fit := _wide_fit(sample, name)) > WIDE_FIT_MIN}
     around = _around(sample)
     return fits | {name: _fit(around, name) for name in names if old or name not in _OLD}
 
@@ -200,9 +201,19 @@ def _by_language(sample: bytes, fits: dict[str, float]) -> str:
     for name in fits:
         if name in _LATIN and fits[name] >= max(fits.values()) - weight:
             language, score = read_as(sample.decode(codec_of(name), "replace"))
-            told = _ALIKE.get(language, language) in _LATIN[name]
-            scores[name] = fits[name] + weight * score * told
+            scores[name] = fits[name] + weight * score * _is_of(language, name)
     return max(scores, key=lambda name: scores[name])
+
+
+def is_in_its_language(text: bytes, name: str) -> bool:
+    """Whether the text, read in this charset, is in a language that is written in it."""
+    if name not in _LATIN:
+        return True  # the letters say so
+    return _is_of(classify(text.decode(codec_of(name), "replace"))[0], name)
+
+
+def _is_of(language: str, name: str) -> bool:
+    return _ALIKE.get(language, language) in _LATIN[name]
 
 
 def _around(sample: bytes) -> Around:
@@ -241,9 +252,9 @@ def _letters_of(language: str) -> str:
 
 
 def _fit(around: Around, name: str) -> float:
-    """The share of the bytes above 127 that are as they should be, by the language that has most."""
+    """The share of bytes above 127 that are as they should be, in the language that has most."""
     chars = _chars(name)
-    letters: dict[str, float] = Counter()
+    letters: dict[str, float] = defaultdict(float)
     signs = 0
     for (before, byte, after), count in around.items():
         left, here, right = chars[before], chars[byte], chars[after]
@@ -269,7 +280,7 @@ def _fitting(letters: dict[str, float], language: str) -> float:
 def _wide_fit(sample: bytes, name: str) -> float:
     """The share of characters that are common in the language; the last may have been cut."""
     wide = [char for char in sample.decode(codec_of(name), "replace") if char > "\x7f"]
-    if len(wide) < WIDE_CHARS_MIN:
+    if not wide:
         return 0.0
     if name in _FIRST_HALF:
         common = sum(count for char, count in Counter(wide).items() if _is_common(char, name))

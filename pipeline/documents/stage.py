@@ -41,7 +41,7 @@ def documents_stage(
     """
     step = Step(
         name="extract",
-        version=2,
+        version=3,
         settings=rules,
         versions=versions(),
         inputs=("pages",),

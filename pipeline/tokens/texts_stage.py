@@ -49,7 +49,7 @@ def texts_stage(
     files = input_names(paths)
     step = Step(
         name="read",
-        version=2,
+        version=3,
         settings={"ids": ids},
         plan=partial(_plan, files, digest),
         work=_Read(ids),

@@ -350,3 +350,48 @@ def test_what_is_odd_in_many_files_is_one_sentence() -> None:
     assert told(odd) == [
         "t0.jsonl and 399 more: rows without an id of their own are named by file and line (4,000)"
     ]
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_a_row_without_text_is_told_with_its_fields_once(tmp_path: Path, as_array: bool) -> None:
+    rows = [{"id": f"d{n}", "content": "Some text.", "n": n} for n in range(3)]
+    data = json.dumps(rows).encode() if as_array else b"\n" + lines(rows)
+    found, _ = one_of(tmp_path, "t.jsonl", data)
+    details = [each.row.detail for each in found if isinstance(each.row, Drop)]
+    assert details == [
+        "it has no `text`; its fields are id, content, n; "
+        "`jq -c '.text = .content' FILE > NEW.jsonl` renames one",
+        "it has no `text`",
+        "it has no `text`",
+    ]
+    found, _ = one_of(tmp_path, "t.jsonl", b'{"text": null, "id": "a"}\n')
+    assert found[0].row == Drop(Reason.TEXT_MISSING, "its `text` is null")
+
+
+def test_what_others_write_for_json_is_read(tmp_path: Path) -> None:
+    data = b'{"id": "a", "text": "one\ttab\x0cfeed"},\n'
+    data += b'{"id": "b", "text": "two", "hash": -' + b"9" * 5000 + b"},\r\n"
+    data += b'{"id": "c", "text": "three", "loss": NaN, "size": ' + b"9" * 5000 + b"}\n"
+    data += b'{"id": ' + b"9" * 5000 + b', "text": "four"}\n'
+    found, _ = one_of(tmp_path, "t.jsonl", data)
+    assert the_texts(found) == ["one\ttab\x0cfeed", "two", "three", "four"]
+    assert [each.id for each in found] == ["a", "b", "c", "t.jsonl:4"]
+    array = b"[" + data.replace(b"}\n", b"},\n") + b"]"
+    assert the_texts(one_of(tmp_path, "t.json", array)[0]) == the_texts(found)
+
+
+def test_text_that_looks_like_json_is_said(tmp_path: Path) -> None:
+    found, said = one_of(tmp_path, "t.txt", b'{"level": "info"}\n{"level": "warn"}\n')
+    assert len(found) == 1
+    assert said == [
+        "t.txt: it begins like JSON and is taken for text; JSON lines need `text` in each (1)"
+    ]
+
+
+def test_broken_rows_of_json_lines_called_text_are_drops(tmp_path: Path) -> None:
+    rows = [{"id": n, "text": f"text {n}"} for n in range(30)]
+    data = b'{"id": 99, "text": "cut\n' + lines(rows[:20]) + b"what?\n" + lines(rows[20:])
+    found, said = one_of(tmp_path, "t.txt", data)
+    assert the_texts(found) == [row["text"] for row in rows]
+    assert [reason for reason in reasons(found) if reason] == [Reason.LINE_INVALID] * 2
+    assert "t.txt: JSON by its content, whatever its name says; it is read so (1)" in said

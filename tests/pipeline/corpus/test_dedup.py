@@ -219,7 +219,7 @@ def test_most_rows_dropped_is_a_quality_gate(tmp_path: Path) -> None:
     _, decided = decisions_of(tmp_path / "texts")
     assert len(decided.gates) == 1
     assert decided.gates[0].startswith("texts: 2 of 3 rows were dropped, 2 of them as text_missing")
-    assert decided.gates[0].endswith("The first: line 2, it has no `text`")
+    assert decided.gates[0].endswith("The first: line 2, it has no `text`; its fields are id")
 
 
 def test_a_text_without_an_id_is_named_by_file_and_line_and_that_is_said_once(

@@ -31,7 +31,7 @@ SENTENCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "El niño preguntó por qué el camión salía mañana y no después del almuerzo.",
             "¿Dónde está la estación? Según el señor, más allá del jardín pequeño.",
-            "Mi corazón late rápido cuando oigo la canción que cantó mi abuela en su última fiesta.",
+            "Mi corazón late rápido cuando oigo la canción que cantó mi abuela en el último baile.",
             "También compró plátanos, limón y un kilo de azúcar para el año nuevo.",
         ),
     ),
