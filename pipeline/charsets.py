@@ -7,11 +7,12 @@ in it, and does in another, is a drop (other_charset), never text of wrong lette
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.documents.charset import CONTROL_SHARE_MAX, DAMAGE_MAX, control_share
+from pipeline.documents.charset import CONTROL_SHARE_MAX, DAMAGE_MAX, control_share, join_surrogates
 from pipeline.documents.letters import SURE_FIT_MIN, codec_of, fit_of, guess, is_in_its_language
 from pipeline.lines import Lines
 from pipeline.reasons import Reason
@@ -76,6 +77,8 @@ class FileDecoder:
     def _other(self, row: bytes) -> str | Drop:
         if control_share(row) > CONTROL_SHARE_MAX:
             return Drop(Reason.CHARSET_UNKNOWN, "control characters")
+        with suppress(UnicodeDecodeError):  # Java's and Oracle's UTF-8
+            return join_surrogates(row).decode("utf-8-sig")
         charset = self.charset
         if charset.name == "utf-8":
             return self._broken_utf8(row)
@@ -94,7 +97,7 @@ class FileDecoder:
         return self._counted(text, f"{CHARSET if charset.is_sure else GUESS} {charset.name}")
 
     def _broken_utf8(self, row: bytes) -> str | Drop:
-        text = row.decode("utf-8-sig", "webtext_lone_byte")
+        text = join_surrogates(row, halves=True).decode("utf-8-sig", "webtext_lone_byte")
         if _damage(text) > DAMAGE_MAX:
             return Drop(Reason.OTHER_CHARSET, "it does not read as UTF-8, its file does")
         return self._counted(text, LONE)
@@ -112,7 +115,7 @@ def charset_of(path: Path) -> FileCharset:
     """
     sample = _Sample()
     right = wrong = utf8_lines = 0
-    for line in _lines(path):
+    for line in map(join_surrogates, _lines(path)):
         high = len(line.translate(None, _ASCII))
         bad = high - _utf8_bytes(line) if high else 0
         right, wrong = right + high - bad, wrong + bad

@@ -125,7 +125,8 @@ def wide_codec(head: bytes) -> str:
         if head.startswith(mark):
             return codec
     if head.count(0) > UTF32_ZEROS_MIN * len(head):
-        return "utf-32-le" if head[0] else "utf-32-be" if head[3:4].strip(b"\0") else ""
+        first, last = (head[at::4].count(0) < WIDE_ZEROS_MAX * len(head) / 4 for at in (0, 3))
+        return "utf-32-le" if first else "utf-32-be" if last else ""
     half = max(1, len(head) // 2)
     even, odd = head[::2].count(0) / half, head[1::2].count(0) / half
     if odd > WIDE_ZEROS_MIN and even < WIDE_ZEROS_MAX:

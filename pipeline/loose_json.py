@@ -1,7 +1,8 @@
 """JSON as people's programs write it, read as what it means where that is sure.
 
 NaN, control characters within strings (a raw tab, ISO-2022-JP's escapes), numbers of any length,
-and a comma behind a line's object. What JSON itself allows is read elsewhere, at full speed.
+a comma behind a line's object, and the sign of RFC 7464 before it. What JSON itself allows is read
+elsewhere, at full speed.
 """
 
 import json
@@ -20,4 +21,4 @@ DECODER = json.JSONDecoder(strict=False, parse_int=whole_number)
 
 def line_value(line: str) -> Any:
     """The value on a line. Raises ValueError and RecursionError as `json.loads` does."""
-    return DECODER.decode(line.strip("\ufeff \t\r\n").removesuffix(","))
+    return DECODER.decode(line.strip("\ufeff\x1e \t\r\n").removesuffix(","))

@@ -45,7 +45,8 @@ FALLEN_SHARE_MAX = 0.5  # of a file's rows; more, and the file is hardly what it
 DOCUMENT_BYTES_MAX = 1 << 30
 WHOLE_MAX = 2**63 - 1  # a column of whole numbers holds no larger one
 _EMPTY, _JSON_IN_TEXT, _NO_ID = "empty", "JSON in text", "no id"
-_NO_ADDRESS, _MARKUP, _JSON_AS_TEXT = "no address", "markup", "JSON as text"
+_NO_ADDRESS, _MARKUP, _JSON_AS_TEXT, _TABLE = "no address", "markup", "JSON as text", "table"
+TABLE_LINES, TABLE_LINES_MIN = 20, 3  # looked at; fewer may be alike by chance
 _SENTENCES = {
     _EMPTY: "an empty file, which gives no row",
     _JSON_IN_TEXT: "JSON by its content, whatever its name says; it is read so",
@@ -53,6 +54,7 @@ _SENTENCES = {
     _NO_ADDRESS: "a `url` or `host` that is no text is left out",
     _MARKUP: "HTML or XML, whose tags are taken for text; `webtext extract` makes texts of HTML",
     _JSON_AS_TEXT: "it begins like JSON and is taken for text; JSON lines need `text` in each",
+    _TABLE: "lines of separated values, like a table's; they are taken for text as they are",
     HALF_PAIRS: "half of a surrogate pair has become U+FFFD",
     CHARSET: "not UTF-8; read as",
     GUESS: "not UTF-8; little tells in what it is written, the guess is",
@@ -217,11 +219,22 @@ def _documents(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Dr
                 elif text := found.strip("\r\n"):
                     mended[_MARKUP] += bool(_TAGS.match(text))
                     mended[_JSON_AS_TEXT] += bool(_JSON.match(text))
+                    mended[_TABLE] += _is_like_a_table(text)
                     yield f"document {number}", Row(text)
         except OverflowError:
             problem = f"this document has more than {DOCUMENT_BYTES_MAX >> 20} MiB"
             mend = f"Separate its parts by {END_OF_TEXT}."
             raise InputError(path, f"document {number + 1}", problem, mend) from None
+
+
+def _is_like_a_table(text: str) -> bool:
+    """Whether all of the first lines have equally many tabs, or of other separators two or more."""
+    lines = set(text[: 1 << 16].splitlines()[:TABLE_LINES])
+    for separator, least in (("\t", 1), (";", 2), (",", 2)):
+        counts = {line.count(separator) - line.count(f"{separator} ") for line in lines}
+        if len(lines) >= TABLE_LINES_MIN and len(counts) == 1 and min(counts) >= least:
+            return True
+    return False
 
 
 def _between(chunks: Iterable[bytes], separator: str) -> Iterator[bytes]:

@@ -67,7 +67,7 @@ def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
             return _decoded(body.decode("iso2022_jp", "replace"), "iso-2022-jp")
         return _decoded(body.decode("ascii"), "ascii")
     try:
-        return _decoded(_join_surrogates(body).decode("utf-8"), "utf-8")
+        return _decoded(join_surrogates(body).decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
         pass
     labels = _labels(body, content_type)
@@ -122,10 +122,10 @@ def _labels(body: bytes, content_type: str) -> list[str]:
 
 
 def _read_utf8(body: bytes) -> str:
-    return _join_surrogates(body, halves=True).decode("utf-8", "webtext_lone_byte")
+    return join_surrogates(body, halves=True).decode("utf-8", "webtext_lone_byte")
 
 
-def _join_surrogates(body: bytes, *, halves: bool = False) -> bytes:
+def join_surrogates(body: bytes, *, halves: bool = False) -> bytes:
     """CESU-8 as UTF-8: pairs as the characters that they mean, `halves` as one U+FFFD each."""
     if b"\xed" not in body:
         return body
@@ -161,7 +161,7 @@ def _believed(body: bytes, name: str, *, is_declared: bool) -> str | None:
 
 
 def _believed_utf8(body: bytes, *, is_declared: bool) -> str | None:
-    body = _join_surrogates(body, halves=True)
+    body = join_surrogates(body, halves=True)
     html = body.decode("utf-8", "replace")
     meant = body.count("\ufffd".encode())
     damage = html.count("\ufffd") - meant

@@ -15,8 +15,6 @@ from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.texts import Found, Odd, Row, fallen, read_texts, told
 
-sys.path.insert(0, str(Path(__file__).parent / "documents"))
-
 EVERY = [(language, codec) for language, (codecs, _) in SENTENCES.items() for codec in codecs]
 RUSSIAN, GERMAN, CHINESE = (SENTENCES[name][1] for name in ("ru", "de", "zh"))
 

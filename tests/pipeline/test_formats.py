@@ -208,6 +208,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         ("ab".encode("utf-32"), "utf-32-le"),
         (b"\0\0\xfe\xff\0\0\0a", "utf-32-be"),
         ("abcd".encode("utf-32-be"), "utf-32-be"),
+        (b'{"text": "a"}' + bytes(999), ""),
         (bytes(100), ""),
     ],
 )

@@ -395,3 +395,25 @@ def test_broken_rows_of_json_lines_called_text_are_drops(tmp_path: Path) -> None
     assert the_texts(found) == [row["text"] for row in rows]
     assert [reason for reason in reasons(found) if reason] == [Reason.LINE_INVALID] * 2
     assert "t.txt: JSON by its content, whatever its name says; it is read so (1)" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "is_said"),
+    [
+        ('id;titel;Inhalt\r\n1;"a";"b"\r\n2;"c";"d"\r\n', True),
+        ("name\tvalue\nthe cat\t3\nthe dog\t4\n", True),
+        ("One, two, three.\nFour, five.\nSix.\n", False),
+        ("a,b,c\nd,e,f\n", False),
+    ],
+)
+def test_a_table_that_is_taken_for_text_is_said(tmp_path: Path, text: str, is_said: bool) -> None:
+    _, said = one_of(tmp_path, "t.txt", text.encode())
+    assert said == is_said * [
+        "t.txt: lines of separated values, like a table's; they are taken for text as they are (1)"
+    ]
+
+
+def test_pairs_of_surrogates_in_utf_8_are_their_characters(tmp_path: Path) -> None:
+    cesu = b"Gr\xc3\xbc\xc3\x9fe \xed\xa0\xbd\xed\xb8\x80"
+    for name, data in (("t.txt", cesu), ("t.jsonl", b'{"id": 1, "text": "' + cesu + b'"}\n')):
+        assert the_texts(one_of(tmp_path, name, data)[0]) == ["Grüße \U0001f600"]
