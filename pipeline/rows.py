@@ -100,12 +100,17 @@ def array_rows(path: Path, kind: type[Row], odd: Counter[str] | None = None) -> 
     """The elements of one JSON array, however they are broken into lines.
 
     A comma too many is no fault. InputError where an element is no JSON, for what follows it cannot
-    be told, and where the array has no end; UnicodeDecodeError for what is not UTF-8.
+    be told, where the array has no end, and because of a UnicodeDecodeError.
     """
     with Lines(path) as file:
+        number = 0
         texts = codecs.iterdecode(file.chunks(), "utf-8-sig")
-        for number, element in enumerate(_elements(path, texts), 1):
-            yield f"element {number}", _row(element, kind, odd)
+        try:
+            for number, element in enumerate(_elements(path, texts), 1):
+                yield f"element {number}", _row(element, kind, odd)
+        except UnicodeDecodeError as error:
+            place, mend = f"after element {number}", "Write it in UTF-8 (iconv does)."
+            raise InputError(path, place, f"it is not UTF-8: {error.reason}", mend) from error
 
 
 def fields_at(path: Path, place: str) -> dict[str, Any]:

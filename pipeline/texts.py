@@ -121,11 +121,12 @@ def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Ro
         case "JSON array":
             try:
                 yield from array_rows(path, Row, mended)
-            except UnicodeDecodeError as error:
-                problem = f"it is not UTF-8 ({error.reason})"
+            except InputError as error:
+                if not isinstance(error.__cause__, UnicodeDecodeError):
+                    raise
                 name = charset_of(path).name.upper()
                 mend = f"`iconv -f {name} -t UTF-8 FILE > NEW` mends most."
-                raise InputError(path, "", problem, mend) from None
+                raise InputError(path, error.place, error.problem, mend) from None
         case "JSON lines":
             with Lines(path) as lines:
                 decode = FileDecoder(path, mended)

@@ -256,6 +256,7 @@ def test_an_element_that_is_no_row_is_a_drop_and_the_others_stay(tmp_path: Path)
         (json.dumps(ARRAY).encode()[:-40], "element 9: .* no end"),
         (b'[{"id": 1}, {"id": 2} oops, {"id": 3}]', "element 3: this element is no JSON"),
         (b'[{"id": 1}] [{"id": 2}]', "element 1: more follows the array's end"),
+        (b'[{"id": 1}, {"text": "\xe9"}]', "after element 0: it is not UTF-8"),
         (b"[" * 100_000, "element 1: this element is no JSON"),
     ],
 )
