@@ -49,7 +49,7 @@ CAPTURE = pa.schema(
         ("key", pa.string()),  # canonical key of the target URI
         ("url", pa.string()),
         ("kind", pa.string()),  # response, revisit, redirect (by status, or a page's own refresh)
-        ("warc", pa.string()),  # the file's name; pages.warc.warc_names tells its path
+        ("warc", pa.string()),  # the file's name; inputs.input_names tells its path
         ("offset", pa.int64()),
         ("length", pa.int64()),  # compressed bytes
         ("status", pa.int32()),

@@ -5,10 +5,10 @@ is not read. A row that does not fit is a Drop; what that means for the file is 
 """
 
 import codecs
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import InputError
 from pipeline.formats import MEND_LINES
 from pipeline.lines import LINE_BYTES_MAX, Lines
+from pipeline.loose_json import DECODER, line_value
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
@@ -37,7 +38,7 @@ def json_rows(
 ) -> Rows[Row]:
     """The rows of numbered lines; blank lines are none.
 
-    `odd` counts what was mended; `decode` reads a line that is not UTF-8.
+    `odd` counts what was mended; `decode` reads a line that is no plain JSON, else UTF-8 is tried.
     """
     decoder = msgspec.json.Decoder(kind)
     for number, line in numbered:
@@ -54,18 +55,18 @@ def _slowly(
     odd: Counter[str] | None,
     decode: Callable[[bytes], str | Drop] | None,
 ) -> Row | Drop:
-    """What msgspec refuses: a line that is no row, or one with what Python writes besides JSON.
+    """What msgspec refuses: a line that is no row, or one with what others write besides JSON.
 
-    That is NaN, and half of a surrogate pair.
+    That is what `loose_json` reads, and half of a surrogate pair.
     """
     try:
-        text: str | Drop = line.decode("utf-8-sig")
+        text: str | Drop = decode(line) if decode else line.decode()
     except UnicodeDecodeError as error:
-        text = decode(line) if decode else Drop(Reason.LINE_INVALID, str(error)[:200])
+        return Drop(Reason.LINE_INVALID, str(error)[:200])
     if isinstance(text, Drop):
         return text
     try:
-        row = json.loads(text)
+        row = line_value(text)
     except (ValueError, RecursionError) as error:
         return Drop(Reason.LINE_INVALID, str(error)[:200])
     return _row(row, kind, odd)
@@ -99,21 +100,37 @@ def array_rows(path: Path, kind: type[Row], odd: Counter[str] | None = None) -> 
     """The elements of one JSON array, however they are broken into lines.
 
     A comma too many is no fault. InputError where an element is no JSON, for what follows it cannot
-    be told, and where the array has no end.
+    be told, where the array has no end, and because of a UnicodeDecodeError.
     """
-    number = 0
     with Lines(path) as file:
+        number = 0
+        texts = codecs.iterdecode(file.chunks(), "utf-8-sig")
         try:
-            texts = codecs.iterdecode(file.chunks(), "utf-8-sig")
             for number, element in enumerate(_elements(path, texts), 1):
                 yield f"element {number}", _row(element, kind, odd)
         except UnicodeDecodeError as error:
             place, mend = f"after element {number}", "Write it in UTF-8 (iconv does)."
-            raise InputError(path, place, f"it is not UTF-8: {error.reason}", mend) from None
+            raise InputError(path, place, f"it is not UTF-8: {error.reason}", mend) from error
+
+
+def fields_at(path: Path, place: str) -> dict[str, Any]:
+    """The fields of the row at this place of JSON lines or of an array, read anew; {} if none."""
+    kind, number = place.split()
+    with Lines(path) as file:
+        if kind == "line":
+            line = next(islice(file, int(number) - 1, None))
+            try:
+                row = line_value(line.decode("utf-8", "replace"))
+            except ValueError:
+                return {}  # not in UTF-8, and with quotation marks within characters
+        else:
+            texts = codecs.iterdecode(file.chunks(), "utf-8-sig")
+            row = next(islice(_elements(path, texts), int(number) - 1, None))
+    return row if isinstance(row, dict) else {}
 
 
 def _elements(path: Path, texts: Iterator[str]) -> Iterator[Any]:
-    read = json.JSONDecoder().raw_decode
+    read = DECODER.raw_decode
     text, number = next(texts), 0
     at = text.index("[") + 1
     while not text.startswith("]", at := _after_gap(text, at)):
@@ -172,7 +189,8 @@ def _columns(path: Path, schema: pa.Schema, kind: type[Row], needed: Sequence[st
     """The columns that are read; InputError if one that is needed is missing or holds no text."""
     if missing := [name for name in needed if name not in schema.names]:
         problem = f"its columns are {', '.join(schema.names)}"
-        mend = f"It needs {' and '.join(f'`{name}`' for name in missing)}."
+        needed = " and ".join(f"`{name}`" for name in missing)
+        mend = f"It needs {needed}: rename the column that holds it."
         raise InputError(path, "", problem, mend)
     for name in kind.__struct_encode_fields__:
         if schema.names.count(name) > 1:

@@ -1,31 +1,42 @@
 """Anyone's texts, one rule for all commands: what a row's text is, and its id.
 
 JSON lines, JSON arrays and Parquet need `text`; `id`, `url`, `host` and `karma` are optional. In a
-text file documents are separated by `<|endoftext|>`; without it the whole file is one. Text that is
-not UTF-8 is decoded as pages are.
+text file documents are separated by `<|endoftext|>`; without it the whole file is one. A file that
+is not UTF-8 is read in one charset (charsets.py). A text in which nothing is to be seen is a drop.
 
 A row whose id is missing, blank, NaN or no name at all is named by its file and line, as
 `texts.jsonl:3`. What was mended or left out without a drop is counted in `odd`, and told once.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from pipeline.documents.charset import decode_text
+from pipeline.characters import without_ignorable
+from pipeline.charsets import (
+    CHARSET,
+    GUESS,
+    LONE,
+    MIXED,
+    MIXED_SHARE_MAX,
+    REPLACED,
+    FileDecoder,
+    charset_of,
+)
 from pipeline.errors import InputError
 from pipeline.formats import format_of, named_as, wide_codec
 from pipeline.lines import Lines
+from pipeline.links import loose
 from pipeline.reasons import Reason
 from pipeline.records import Drop
-from pipeline.rows import HALF_PAIRS, array_rows, json_rows, parquet_rows
+from pipeline.rows import HALF_PAIRS, array_rows, fields_at, json_rows, parquet_rows
 from pipeline.tokens.tokenizer import END_OF_TEXT
 
 Odd = Counter[tuple[str, str]]  # rows (or files) by what was odd and the file's name
@@ -34,17 +45,26 @@ FALLEN_SHARE_MAX = 0.5  # of a file's rows; more, and the file is hardly what it
 DOCUMENT_BYTES_MAX = 1 << 30
 WHOLE_MAX = 2**63 - 1  # a column of whole numbers holds no larger one
 _EMPTY, _JSON_IN_TEXT, _NO_ID = "empty", "JSON in text", "no id"
-_NO_ADDRESS, _CHARSET, _REPLACED, _HTML = "no address", "charset", "replaced", "HTML"
+_NO_ADDRESS, _MARKUP, _JSON_AS_TEXT, _TABLE = "no address", "markup", "JSON as text", "table"
+TABLE_LINES, TABLE_LINES_MIN = 20, 3  # looked at; fewer may be alike by chance
 _SENTENCES = {
     _EMPTY: "an empty file, which gives no row",
     _JSON_IN_TEXT: "JSON by its content, whatever its name says; it is read so",
     _NO_ID: "rows without an id of their own are named by file and line",
     _NO_ADDRESS: "a `url` or `host` that is no text is left out",
-    _HTML: "HTML, whose tags are taken for text; `webtext extract` makes texts of it",
+    _MARKUP: "HTML or XML, whose tags are taken for text; `webtext extract` makes texts of HTML",
+    _JSON_AS_TEXT: "it begins like JSON and is taken for text; JSON lines need `text` in each",
+    _TABLE: "lines of separated values, like a table's; they are taken for text as they are",
     HALF_PAIRS: "half of a surrogate pair has become U+FFFD",
-    _CHARSET: "not UTF-8; read as",
-    _REPLACED: "bytes that mean nothing have become U+FFFD",
+    CHARSET: "not UTF-8; read as",
+    GUESS: "not UTF-8; little tells in what it is written, the guess is",
+    LONE: "UTF-8 with wrong bytes; lone ones are read as windows-1252",
+    MIXED: "lines in UTF-8 beside others; each is read as what it is",
+    REPLACED: "bytes that mean nothing have become U+FFFD",
 }
+_TAGS = re.compile(r"\s*<(?:!doctype|html|\?xml|rss|mediawiki)\b", re.IGNORECASE)
+_JSON = re.compile(r'\s*[\[{][\[{\s]*"')
+_NO_TEXT = Drop(Reason.TEXT_MISSING, "it has no `text`")
 
 
 class Row(msgspec.Struct):
@@ -76,6 +96,7 @@ def read_texts(path: Path, name: str, ids: Literal["given", "place"], odd: Odd) 
     """
     form = format_of(path)
     mended: Counter[str] = Counter()
+    told_fields = form == "parquet"
     if form == "empty":
         odd[_EMPTY, name] += 1
     if form.startswith("JSON") and named_as(path) == "text":
@@ -85,7 +106,10 @@ def read_texts(path: Path, name: str, ids: Literal["given", "place"], odd: Odd) 
         if given is None and ids == "given" and isinstance(row, Row) and form != "text":
             odd[_NO_ID, name] += 1
         id = f"{name}:{place.split()[1]}" if given is None else given
-        yield Found(place, id, row if isinstance(row, Drop) else _checked(row, name, odd))
+        found = row if isinstance(row, Drop) else _checked(row, name, odd)
+        if found is _NO_TEXT and not told_fields:
+            found, told_fields = Drop(_NO_TEXT.reason, _without_text(path, place)), True
+        yield Found(place, id, found)
     for what, count in mended.items():
         odd[what, name] += count
 
@@ -95,10 +119,17 @@ def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Ro
         case "parquet":
             yield from parquet_rows(path, Row, ("text",))
         case "JSON array":
-            yield from array_rows(path, Row, mended)
+            try:
+                yield from array_rows(path, Row, mended)
+            except InputError as error:
+                if not isinstance(error.__cause__, UnicodeDecodeError):
+                    raise
+                name = charset_of(path).name.upper()
+                mend = f"`iconv -f {name} -t UTF-8 FILE > NEW` mends most."
+                raise InputError(path, error.place, error.problem, mend) from None
         case "JSON lines":
             with Lines(path) as lines:
-                decode = partial(_decoded, mended=mended)
+                decode = FileDecoder(path, mended)
                 yield from json_rows(enumerate(lines, 1), Row, mended, decode)
         case "text":
             yield from _documents(path, mended)
@@ -106,11 +137,13 @@ def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Ro
 
 def _checked(row: Row, name: str, odd: Odd) -> Row | Drop:
     if row.text is None:
-        return Drop(Reason.TEXT_MISSING, "it has no `text`")
+        return _NO_TEXT
     if isinstance(row.text, bytes):
         return Drop(Reason.CHARSET_UNKNOWN, "its `text` is binary, and not UTF-8")
     if not isinstance(row.text, str):
         return Drop(Reason.TEXT_MISSING, f"its `text` is of type {type(row.text).__name__}")
+    if _is_blank(row.text):
+        return Drop(Reason.EMPTY_TEXT)
     for field in ("url", "host"):
         value = getattr(row, field)
         if not isinstance(value, str):
@@ -118,6 +151,25 @@ def _checked(row: Row, name: str, odd: Odd) -> Row | Drop:
             odd[_NO_ADDRESS, name] += not missing
             setattr(row, field, "")
     return row
+
+
+def _is_blank(text: str) -> bool:
+    """Whether nothing of the text is seen; most texts show it by their first characters."""
+    return not any(without_ignorable(piece).strip() for piece in (text[:99], text))
+
+
+def _without_text(path: Path, place: str) -> str:
+    """What a row has in the place of `text`, and which field may be meant."""
+    fields = fields_at(path, place)
+    if "text" in fields:
+        return "its `text` is null"
+    strings = {name: value for name, value in fields.items() if isinstance(value, str)}
+    longest = max(
+        strings.keys() - {"id", "url", "host"}, key=lambda name: len(strings[name]), default=""
+    )
+    mend = f"; `jq -c '.text = .{longest}' FILE > NEW.jsonl` renames one" if longest else ""
+    names = f"; its fields are {', '.join(fields)[:200]}" if fields else ""
+    return f"it has no `text`{names}{mend if longest.isidentifier() else ''}"
 
 
 def given_id(value: Any) -> str | int | None:
@@ -145,38 +197,45 @@ def given_id(value: Any) -> str | int | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """A whole number whatever its type, 0 where there is none; None for what is another thing."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    """A whole number whatever its type, 0 where there is none; None for what is another thing.
+
+    "null" and its like are none, and "1,234" has thousands (see links/loose.py).
+    """
+    if value is None or (isinstance(value, str) and loose.is_null(value)):
         return 0
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        return None
-    try:
-        number = Decimal(value)
-        if number.is_nan():
-            return 0
-        return int(number) if abs(number) <= WHOLE_MAX and number == int(number) else None
-    except ArithmeticError:
-        return None
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        return 0 if math.isnan(value) else None
+    return loose.whole(value, WHOLE_MAX + 1)
 
 
 def _documents(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
     number = 0
+    decode = FileDecoder(path, mended)
     with Lines(path) as file:
         try:
             for number, piece in enumerate(_between(file.chunks(), END_OF_TEXT), 1):
-                found = _decoded(piece, mended)
+                found = decode(piece)
                 if isinstance(found, Drop):
-                    problem = f"it is text in no encoding that could be found ({found.detail})"
-                    mend = "Write it in UTF-8 (iconv does)."
-                    raise InputError(path, f"document {number}", problem, mend)
-                if text := found.strip("\r\n"):
-                    page = text[:20].lstrip().lower().startswith(("<!doctype html", "<html"))
-                    mended[_HTML] += page
+                    yield f"document {number}", found
+                elif text := found.strip("\r\n"):
+                    mended[_MARKUP] += bool(_TAGS.match(text))
+                    mended[_JSON_AS_TEXT] += bool(_JSON.match(text))
+                    mended[_TABLE] += _is_like_a_table(text)
                     yield f"document {number}", Row(text)
         except OverflowError:
             problem = f"this document has more than {DOCUMENT_BYTES_MAX >> 20} MiB"
             mend = f"Separate its parts by {END_OF_TEXT}."
             raise InputError(path, f"document {number + 1}", problem, mend) from None
+
+
+def _is_like_a_table(text: str) -> bool:
+    """Whether all of the first lines have equally many tabs, or of other separators two or more."""
+    lines = set(text[: 1 << 16].splitlines()[:TABLE_LINES])
+    for separator, least in (("\t", 1), (";", 2), (",", 2)):
+        counts = {line.count(separator) - line.count(f"{separator} ") for line in lines}
+        if len(lines) >= TABLE_LINES_MIN and len(counts) == 1 and min(counts) >= least:
+            return True
+    return False
 
 
 def _between(chunks: Iterable[bytes], separator: str) -> Iterator[bytes]:
@@ -200,33 +259,20 @@ def _between(chunks: Iterable[bytes], separator: str) -> Iterator[bytes]:
     yield mark + waiting
 
 
-def _decoded(piece: bytes, mended: Counter[str]) -> str | Drop:
-    if not piece.startswith((b"\xff\xfe", b"\xfe\xff")):
-        try:
-            return piece.decode("utf-8").removeprefix("\ufeff")
-        except UnicodeDecodeError:
-            pass
-    found = decode_text(piece, "")
-    if isinstance(found, Drop):
-        return found
-    mended[f"{_CHARSET} {found.charset}"] += 1
-    if "\ufffd" in found.html:
-        mended[_REPLACED] += 1
-    return found.html.lstrip("\ufeff")
-
-
 def fallen(name: str, rows: int, drops: Counter[str], first: str) -> str:
     """The message of a quality gate where most of a file's rows were dropped, else "".
 
+    Where they are in several encodings, MIXED_SHARE_MAX of them are enough: iconv helps them all.
     `first` is the place of the first drop, and what is known of it.
     """
-    dropped = sum(drops.values())
-    if dropped <= FALLEN_SHARE_MAX * rows:
+    dropped, reason = sum(drops.values()), Reason.OTHER_CHARSET
+    if dropped > FALLEN_SHARE_MAX * rows:
+        reason = Reason(drops.most_common(1)[0][0])
+    elif drops[reason] <= MIXED_SHARE_MAX * rows:
         return ""
-    reason, count = drops.most_common(1)[0]
     return (
-        f"{name}: {dropped:,} of {rows:,} rows were dropped, {count:,} of them as {reason} "
-        f"({Reason(reason).sentence}) The first: {first}"
+        f"{name}: {dropped:,} of {rows:,} rows were dropped, {drops[reason]:,} of them as {reason} "
+        f"({reason.sentence}) The first: {first}"
     )
 
 
@@ -241,6 +287,6 @@ def told(odd: Odd) -> list[str]:
 
 def _sentence(what: str, counts: Counter[str]) -> str:
     first, others = next(iter(counts)), len(counts) - 1
-    kind, _, charset = what.partition(" ") if what.startswith(_CHARSET) else (what, "", "")
+    kind, _, charset = what.partition(" ") if what.startswith((CHARSET, GUESS)) else (what, "", "")
     files = first + (f" and {others:,} more" if others else "")
     return f"{files}: {_SENTENCES[kind]}{charset and ' '}{charset} ({sum(counts.values()):,})"

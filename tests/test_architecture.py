@@ -19,6 +19,8 @@ CONTRACT = {
     "pipeline.errors",
     "pipeline.characters",
     "pipeline.lines",
+    "pipeline.loose_json",
+    "pipeline.inputs",
     "pipeline.rows",
     "pipeline.formats",
 }

@@ -13,9 +13,9 @@ from pipeline.engine.build import Build
 from pipeline.engine.files import write_durably
 from pipeline.engine.stage import Stage
 from pipeline.errors import SettingsError
+from pipeline.inputs import input_names
 from pipeline.links.stage import links_stage
 from pipeline.pages.stage import pages_stage
-from pipeline.pages.warc import warc_names
 from pipeline.settings import Settings
 from pipeline.settings_file import to_toml
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
@@ -94,7 +94,7 @@ def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Cal
         return find_inputs(settings.input.dumps, base, "input.dumps")
 
     def warcs() -> dict[str, Path]:
-        return warc_names(find_inputs(settings.input.warcs, base, "input.warcs"))
+        return input_names(find_inputs(settings.input.warcs, base, "input.warcs"))
 
     return {
         "links": lambda: links_stage(settings.links, dumps(), digest, build.progress.say),

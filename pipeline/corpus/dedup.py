@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.characters import without_ignorable
 from pipeline.corpus.decide import decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash
 from pipeline.corpus.near import Beat
@@ -137,7 +138,7 @@ def _entries(source: Path, texts: list[Found], writer: SketchWriter) -> pa.Table
         "karma": [
             _karma(source, text.place, row.karma) for text, row in zip(texts, rows, strict=True)
         ],
-        "text_chars": [len(row.text) for row in rows],
+        "text_chars": [len(without_ignorable(row.text)) for row in rows],
         "shadow": [False] * n,
         "text_hash": [text_hash(row.text) for row in rows],
         "reason": [""] * n,

@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.characters import without_ignorable
 from pipeline.corpus.decide import DECISION, decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash, url_key
 from pipeline.corpus.minhash import UNICODE_VERSION
@@ -56,7 +57,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     # Over forty lines: the five steps are declared in one piece, in the order of the flow.
     sign = Step(
         name="sign",
-        version=2,
+        version=3,
         settings={"wikipedia": rules.wikipedia},
         versions={**VERSIONS, "can_ada": version("can_ada")},  # it shapes url_key
         inputs=("documents",),
@@ -134,7 +135,7 @@ class _Sign:
         columns = {
             "id": batch["id"],
             "karma": batch["karma_max"],
-            "text_chars": [len(text) for text in batch["text"]],
+            "text_chars": [len(without_ignorable(text)) for text in batch["text"]],
             "shadow": shadows,
             "text_hash": [text_hash(text) for text in batch["text"]],
             "reason": reasons,

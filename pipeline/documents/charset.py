@@ -9,13 +9,10 @@ is never valid UTF-8 by chance, while servers often claim iso-8859-1 for whateve
 import codecs
 import re
 from dataclasses import dataclass
-from functools import cache
-
-import charset_normalizer
 
 from pipeline.documents.budgets import without_raw_text
 from pipeline.documents.labels import CODEC_OF_NAME, NAME_OF_LABEL
-from pipeline.documents.language import classify
+from pipeline.documents.letters import LAST_RESORT, guess
 from pipeline.documents.mojibake import repair
 from pipeline.documents.plain import utf_16
 from pipeline.documents.prescan import declared_charset
@@ -27,34 +24,12 @@ DAMAGE_MAX = 0.2
 # A page that calls itself UTF-8 is that also where at most this share of its bytes is wrong.
 DECLARED_DAMAGE_MAX = 0.001
 CONTROL_SHARE_MAX = 0.01  # text in an old charset has none; binary files have 10 % and more
-DETECTION_BYTES = 1500  # costs some 5 ms; only pages without a label pay
-KANA_SHARE_MIN = 0.1  # Japanese is half kana; other text read as Japanese has hardly any
-# Of the characters that are not ASCII. Latin letters read as Japanese are hardly ever kana.
-KANA_OF_OTHERS_MIN = 0.3
-LAST_RESORT = "windows-1252"
-
-# For pages without a label. In Latin letters the charset is the one in which the text reads as a
-# language that is written in it; English first, where all of them read alike. Other scripts read
-# as "their" language by the wrong charset too; there charset-normalizer is good, but for Shift_JIS.
-# (On Latin pages it is not: it calls most of those that are windows-1252 by label something else.)
-_LATIN = {
-    "windows-1252": {"en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "no", "fi", "is", "ca"},
-    "windows-1250": {"pl", "cs", "sk", "hu", "hr", "sl", "bs", "ro", "sq"},
-    "iso-8859-2": {"pl", "cs", "sk", "hu", "hr", "sl", "bs", "ro"},
-    "windows-1254": {"tr", "az"},
-    "windows-1257": {"lt", "lv", "et"},
-    "windows-1258": {"vi"},
-}
-_OTHER_SCRIPTS = (
-    "windows-1251 koi8-r ibm866 windows-1253 windows-1255 windows-1256 windows-874 gbk big5 euc-kr"
-).split()
-LATIN_SHARE_MAX = 0.3  # of high bytes among those that are letters
+DETECTION_BYTES = 1500  # costs some 3 ms; only pages without a label pay
 
 _HEADER = re.compile(r"(?:^|[;,\s])charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.\-]{2,40})", re.IGNORECASE)
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xfe\xff": "utf-16be", b"\xff\xfe": "utf-16le"}
 _CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 _TAG_OR_SPACES = re.compile(rb"<[^<>]*+>|\s++")
-_KANA = re.compile("[\u3041-\u30fe]")
 _BAD_WORD = re.compile("\ufffd{3,}")
 _C1 = re.compile("[\x80-\x9f]")
 _C1_AS_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
@@ -95,17 +70,22 @@ def decode_text(body: bytes, content_type: str) -> Decoded | Drop:
             return _decoded(body.decode("iso2022_jp", "replace"), "iso-2022-jp")
         return _decoded(body.decode("ascii"), "ascii")
     try:
-        return _decoded(_join_surrogates(body).decode("utf-8"), "utf-8")
+        return _decoded(join_surrogates(body).decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
         pass
     labels = _labels(body, content_type)
     for label in (*labels, "utf-8"):
         if (believed := _believed(body, label, is_declared=label in labels)) is not None:
             return _decoded(believed, label)
-    if len(_CONTROL.findall(body)) > CONTROL_SHARE_MAX * len(body):
+    if control_share(body) > CONTROL_SHARE_MAX:
         return Drop(Reason.CHARSET_UNKNOWN, "control characters")
     name = detect(body)
     return _decoded(_read(body, name), name)
+
+
+def control_share(body: bytes) -> float:
+    """The share of bytes that are control characters and neither white space nor escapes."""
+    return len(_CONTROL.findall(body)) / max(1, len(body))
 
 
 def detect(body: bytes) -> str:
@@ -119,41 +99,7 @@ def detect(body: bytes) -> str:
     text = _TAG_OR_SPACES.sub(b" ", markup)
     first = next((at for at, byte in enumerate(text) if byte > 0x7F), 0)
     sample = text[max(0, first - 100) :][:DETECTION_BYTES]
-    if japanese := _japanese(sample):
-        return japanese
-    letters = sum(byte > 0x7F or chr(byte).isalpha() for byte in sample)
-    if sum(byte > 0x7F for byte in sample) > LATIN_SHARE_MAX * letters:
-        return _detect_other_script(sample)
-    best, best_score = LAST_RESORT, 0.0
-    read_as = cache(classify)  # most pages read alike in several of them
-    for name, languages in _LATIN.items():
-        if best_score == 1:
-            break  # no other can read better
-        reading = sample.decode(CODEC_OF_NAME[name], "replace")
-        damage = reading.count("\ufffd") / max(1, len(reading))
-        language, score = read_as(reading)
-        if language in languages and score - damage > best_score:
-            best, best_score = name, score - damage
-    return best
-
-
-def _japanese(sample: bytes) -> str:
-    """The charset of Japanese, also of a few words of it in a page in Latin letters; else ""."""
-    for name in ("shift_jis", "euc-jp"):
-        reading = sample.decode(CODEC_OF_NAME[name], "replace")
-        kana = len(_KANA.findall(reading))
-        others = len(reading) - len(reading.encode("ascii", "ignore"))
-        if kana > KANA_SHARE_MIN * len(reading) or (
-            kana > 1 and kana > KANA_OF_OTHERS_MIN * others
-        ):
-            return name
-    return ""
-
-
-def _detect_other_script(sample: bytes) -> str:
-    name_of_codec = {CODEC_OF_NAME[name]: name for name in _OTHER_SCRIPTS}
-    found = charset_normalizer.from_bytes(sample, cp_isolation=list(name_of_codec)).best()
-    return name_of_codec[found.encoding] if found else LAST_RESORT
+    return guess(sample).name
 
 
 def _decoded(html: str, name: str) -> Decoded:
@@ -182,10 +128,10 @@ def _labels(body: bytes, content_type: str) -> list[str]:
 
 
 def _read_utf8(body: bytes) -> str:
-    return _join_surrogates(body, halves=True).decode("utf-8", "webtext_lone_byte")
+    return join_surrogates(body, halves=True).decode("utf-8", "webtext_lone_byte")
 
 
-def _join_surrogates(body: bytes, *, halves: bool = False) -> bytes:
+def join_surrogates(body: bytes, *, halves: bool = False) -> bytes:
     """CESU-8 as UTF-8: pairs as the characters that they mean, `halves` as one U+FFFD each."""
     if b"\xed" not in body:
         return body
@@ -212,7 +158,7 @@ def _believed(body: bytes, name: str, *, is_declared: bool) -> str | None:
 
 
 def _believed_utf8(body: bytes, *, is_declared: bool) -> str | None:
-    body = _join_surrogates(body, halves=True)
+    body = join_surrogates(body, halves=True)
     html = body.decode("utf-8", "replace")
     meant = body.count("\ufffd".encode())
     damage = html.count("\ufffd") - meant

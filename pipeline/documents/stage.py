@@ -28,7 +28,7 @@ from pipeline.settings import DocumentsSettings
 UNIT = "pages"
 PAGES_PER_PART = 2_000  # about a minute of two cores at 30 ms of CPU a page
 ROWS_PER_BATCH = 200
-LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "charset-normalizer", "ftfy")
+LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "ftfy")
 Result = Document | Drop | Fault | InputError
 
 

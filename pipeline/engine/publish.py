@@ -9,7 +9,7 @@ from pipeline.engine.adopt import link
 from pipeline.engine.drops import read_drops
 from pipeline.engine.files import discard, write_durably
 from pipeline.engine.manifest import Manifest
-from pipeline.engine.stage import Stage, stage_ledger
+from pipeline.engine.stage import Output, Stage, stage_ledger
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 
@@ -27,16 +27,23 @@ def keep_drops(made: Path, before: Path, target: Path) -> None:
         link(path, target / path.name)
 
 
-def refuse_empty(stage: Stage, manifest: Manifest, folders: Iterable[Path]) -> None:
-    """Raise StageError if the stage kept nothing, with its commonest reasons and some rows."""
+def refuse_empty(stage: Stage, manifest: Manifest, outputs: Iterable[Output]) -> None:
+    """Raise StageError if the stage kept nothing, with its commonest reasons and some rows.
+
+    Where it was given no row, the first of its parts is named.
+    """
+    outputs = list(outputs)
     ledger = stage_ledger(stage, manifest.ledgers)
     if ledger.rows_out or stage.empty_is_fine:
         return
-    reasons = ", ".join(f"{r} {n}" for r, n in ledger.drops.most_common(5)) or "no input"
+    labels = [info.label for output in outputs for info in output.parts]
+    others = f" and {len(labels) - 1:,} more parts" if len(labels) > 1 else ""
+    none = f"no row in {labels[0]}{others}" if labels else "no input"
+    reasons = ", ".join(f"{r} {n}" for r, n in ledger.drops.most_common(5)) or none
     examples = [
         f"  {row['url'] or row['id']}: {Reason[row['reason'].upper()].sentence} {row['detail']}"
-        for folder in folders
-        for row in read_drops(folder).slice(0, 3).to_pylist()
+        for output in outputs
+        for row in read_drops(output.folder).slice(0, 3).to_pylist()
     ]
     raise StageError(
         "\n".join(

@@ -297,7 +297,7 @@ class StageRun:
         folder = self._work_folder(self.last)
         outputs = {name: self._input(name) for name in self.steps}
         manifest = self._manifest(wall_s)
-        publish.refuse_empty(self.stage, manifest, [output.folder for output in outputs.values()])
+        publish.refuse_empty(self.stage, manifest, outputs.values())
         for step in self.stage.steps[:-1]:
             place = Path(".meta") / step.name
             made = self._work_folder(step) / ".meta"

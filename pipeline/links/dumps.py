@@ -108,7 +108,7 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
         raise InputError(path, "", f"it is {what}", f"{_MEND}.")
     if codec := wide_codec(head):
         mend = f"`iconv -f {codec.upper()} -t UTF-8 FILE > NEW` makes it so."
-        raise InputError(path, "", "it is in UTF-16, and must be in UTF-8", mend)
+        raise InputError(path, "", f"it is in {codec.upper()}, and must be in UTF-8", mend)
     if b"\r{" in head and b"\n" not in head:
         mend = "`tr '\\r' '\\n' < FILE > NEW` makes it so."
         raise InputError(path, "", "its lines end with CR, and must end with LF", mend)

@@ -13,13 +13,13 @@ Fields by era: `url_overridden_by_dest` from 2020-05, `promoted` from 2008-09,
 Arctic Shift's files; `score` is null in rows of 2017-10/11. User names are never kept.
 """
 
-import json
 import re
 from typing import Any
 
 import msgspec
 
 from pipeline.links import loose
+from pipeline.loose_json import DECODER
 from pipeline.reasons import Reason
 from pipeline.records import Drop
 
@@ -115,14 +115,6 @@ class _Names(msgspec.Struct, gc=False):
 
 _decode_names = msgspec.json.Decoder(_Names).decode
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-
-
-def _integer(digits: str) -> int | float:
-    """Python refuses integers of more than 4,300 digits; ours have ten."""
-    return int(digits) if len(digits) < 40 else float(digits)
-
-
-_decode_kindly = json.JSONDecoder(strict=False, parse_int=_integer).decode
 
 
 def parse_line(line: bytes) -> Submission | Drop:
@@ -245,7 +237,7 @@ def _sign(value: Any) -> str:
 def _fields(line: bytes) -> dict[str, Any] | Drop:
     """The object on a line, by a parser that takes all that others write for JSON."""
     try:
-        value = _decode_kindly(line.decode("utf-8-sig", "surrogatepass"))
+        value = DECODER.decode(line.decode("utf-8-sig", "surrogatepass"))
     except UnicodeDecodeError as error:
         return Drop(Reason.LINE_INVALID, f"no UTF-8 at byte {error.start}")
     except RecursionError:

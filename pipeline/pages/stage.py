@@ -57,7 +57,7 @@ _T = TypeVar("_T")
 def pages_stage(
     rules: PagesSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
 ) -> Stage:
-    """The stage over these WARC files, by name (see `warc_names`).
+    """The stage over these WARC files, by name (see `input_names`).
 
     `file_digest` gives a file's digest, and is asked only when the stage is planned.
     """

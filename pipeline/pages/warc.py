@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import InputError, printable
+from pipeline.errors import InputError
 from pipeline.pages.frames import HEAD_BYTES, START, Frame, Range, frames, read_frame, whole_number
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
@@ -59,19 +59,6 @@ class Response:
 
 class NotHttp(ValueError):  # noqa: N818 (a verdict on a block of bytes)
     """The block of a record is no HTTP response."""
-
-
-def warc_names(paths: Iterable[Path]) -> dict[str, Path]:
-    """The name by which rows know each WARC file: its last part, or more where two share that.
-
-    A name, not a path, so that the rows of a build are the same wherever its inputs lie. The same
-    file given twice counts once.
-    """
-    by_name: dict[str, list[Path]] = {}
-    once = {path.resolve(): path.absolute() for path in sorted(paths, reverse=True)}
-    for path in sorted(once.values()):
-        by_name.setdefault(path.name, []).append(path)
-    return {_name_among(path, rivals): path for rivals in by_name.values() for path in rivals}
 
 
 def records(
@@ -196,13 +183,6 @@ def _derived_kind(record: Record) -> str:
         return "WET file: its records hold text, not pages"
     is_wat = record.kind == "metadata" and record.block.startswith(b'{"Container"')
     return "WAT file: its records tell of pages, in JSON" if is_wat else ""
-
-
-def _name_among(path: Path, rivals: list[Path]) -> str:
-    count = 1
-    while sum(rival.parts[-count:] == path.parts[-count:] for rival in rivals) > 1:
-        count += 1
-    return printable("/".join(path.parts[-count:]))
 
 
 def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:

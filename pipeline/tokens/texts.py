@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import xxhash
 
-from pipeline.reasons import Reason
 from pipeline.records import Drop
 from pipeline.texts import Found
 
@@ -32,8 +31,6 @@ def text_of(found: Found) -> Text | Drop:
     row = found.row
     if isinstance(row, Drop):
         return row
-    if not row.text.strip():
-        return Drop(Reason.EMPTY_TEXT)
     name = str(found.id)
     id = name if LINK_ID.fullmatch(name) else xxhash.xxh3_128_hexdigest(name.encode())
     return Text(id, row.text, row.url, row.host or _host(row.url))

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
 from pipeline.errors import InputError
-from pipeline.pages.warc import warc_names
+from pipeline.inputs import input_names
 from pipeline.records import Drop
 from pipeline.settings import TextsSettings
 from pipeline.texts import Odd, fallen, read_texts, told
@@ -46,10 +46,10 @@ def texts_stage(
     A file that is named twice counts once. `digest` gives a large file's digest; `say` is told once
     what was odd. The stage raises InputError for ids that repeat.
     """
-    files = warc_names(paths)
+    files = input_names(paths)
     step = Step(
         name="read",
-        version=2,
+        version=3,
         settings={"ids": ids},
         plan=partial(_plan, files, digest),
         work=_Read(ids),

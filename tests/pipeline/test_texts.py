@@ -251,7 +251,10 @@ def test_text_that_is_not_utf_8_is_decoded_as_a_page_is_and_that_is_said(tmp_pat
     data = (TEXT * 9).encode("cp1252") + b"<|endoftext|>plain<|endoftext|>" + "größer".encode()
     found, said = one_of(tmp_path, "t.txt", data)
     assert the_texts(found) == [(TEXT * 9).strip(), "plain", "größer"]
-    assert said == ["t.txt: not UTF-8; read as windows-1252 (1)"]
+    assert said == [
+        "t.txt: not UTF-8; read as windows-1252 (1)",
+        "t.txt: lines in UTF-8 beside others; each is read as what it is (1)",
+    ]
 
 
 @pytest.mark.parametrize("charset", ["windows-1252", "windows-1251"])
@@ -273,18 +276,28 @@ def test_bytes_that_mean_nothing_are_never_replaced_in_silence(tmp_path: Path) -
     assert said[1] == "t.txt: bytes that mean nothing have become U+FFFD (1)"
 
 
-def test_bytes_of_no_encoding_are_refused_with_the_document(tmp_path: Path) -> None:
+def test_bytes_of_no_encoding_are_a_drop(tmp_path: Path) -> None:
     data = b"a text<|endoftext|>" + bytes(range(1, 256)) * 3
-    (tmp_path / "t").write_bytes(b"a text\n" * 20_000 + data)
-    with pytest.raises(InputError, match="t, document 2: it is text in no encoding"):
-        read(tmp_path / "t")
+    found, _ = one_of(tmp_path, "t", b"a text\n" * 20_000 + data)
+    assert reasons(found) == [None, Reason.CHARSET_UNKNOWN]
 
 
-def test_html_that_is_taken_for_text_is_said(tmp_path: Path) -> None:
-    found, said = one_of(tmp_path, "a.html", b"\n<!DOCTYPE html>\n<p>A page")
-    assert the_texts(found) == ["<!DOCTYPE html>\n<p>A page"]
+@pytest.mark.parametrize("blank", ["", " \n\u3000", "\u200b\u200d\u00ad", "\ufeff \u2060"])
+def test_a_text_in_which_nothing_is_seen_is_a_drop(tmp_path: Path, blank: str) -> None:
+    found, _ = one_of(tmp_path, "t.jsonl", lines([{"text": "a"}, {"id": "b", "text": blank}]))
+    assert reasons(found) == [None, Reason.EMPTY_TEXT]
+    assert found[1].id == "b"
+    found, _ = one_of(tmp_path, "t.txt", f"a<|endoftext|>{blank}b<|endoftext|> {blank} ".encode())
+    assert reasons(found) == [None, None, Reason.EMPTY_TEXT]
+
+
+@pytest.mark.parametrize("start", ["\n<!DOCTYPE html>", "<html lang=en>", "<?xml version='1.0'?>"])
+def test_markup_that_is_taken_for_text_is_said(tmp_path: Path, start: str) -> None:
+    found, said = one_of(tmp_path, "a.html", f"{start}\n<p>A page".encode())
+    assert the_texts(found) == [f"{start}\n<p>A page".strip()]
     assert said == [
-        "a.html: HTML, whose tags are taken for text; `webtext extract` makes texts of it (1)"
+        "a.html: HTML or XML, whose tags are taken for text; `webtext extract` makes texts of HTML "
+        "(1)"
     ]
 
 
@@ -294,13 +307,29 @@ def test_html_that_is_taken_for_text_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "number"),
     [
-        *((nothing, 0) for nothing in (None, "", " ", math.nan, "NaN")),
+        *((nothing, 0) for nothing in (None, "", " ", math.nan, "NaN", "null", "None", "\\N")),
+        ("1,234", 1234),
+        (Decimal("NaN"), 0),
         *((whole, 12) for whole in (12, 12.0, "12", " 12 ", "12.0", "1.2e1", Decimal("12.00"))),
         (-3, -3),
         ("-3", -3),
         (2**63 - 1, 2**63 - 1),
         *((odd, None) for odd in (2**63, 1e19, "1e19", -(10**19), math.inf, "-inf", "sNaN x")),
-        *((odd, None) for odd in (0.5, "0.5", True, [1], {"a": 1}, "many", "1e999999999")),
+        *(
+            (odd, None)
+            for odd in (
+                0.5,
+                "0.5",
+                "1,23",
+                Decimal("Infinity"),
+                True,
+                False,
+                [1],
+                {"a": 1},
+                "many",
+                "1e999999999",
+            )
+        ),
     ],
 )
 def test_a_whole_number_is_read_as_what_it_means(value: Any, number: int | None) -> None:
@@ -321,3 +350,70 @@ def test_what_is_odd_in_many_files_is_one_sentence() -> None:
     assert told(odd) == [
         "t0.jsonl and 399 more: rows without an id of their own are named by file and line (4,000)"
     ]
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_a_row_without_text_is_told_with_its_fields_once(tmp_path: Path, as_array: bool) -> None:
+    rows = [{"id": f"d{n}", "content": "Some text.", "n": n} for n in range(3)]
+    data = json.dumps(rows).encode() if as_array else b"\n" + lines(rows)
+    found, _ = one_of(tmp_path, "t.jsonl", data)
+    details = [each.row.detail for each in found if isinstance(each.row, Drop)]
+    assert details == [
+        "it has no `text`; its fields are id, content, n; "
+        "`jq -c '.text = .content' FILE > NEW.jsonl` renames one",
+        "it has no `text`",
+        "it has no `text`",
+    ]
+    found, _ = one_of(tmp_path, "t.jsonl", b'{"text": null, "id": "a"}\n')
+    assert found[0].row == Drop(Reason.TEXT_MISSING, "its `text` is null")
+
+
+def test_what_others_write_for_json_is_read(tmp_path: Path) -> None:
+    data = b'{"id": "a", "text": "one\ttab\x0cfeed"},\n'
+    data += b'{"id": "b", "text": "two", "hash": -' + b"9" * 5000 + b"},\r\n"
+    data += b'{"id": "c", "text": "three", "loss": NaN, "size": ' + b"9" * 5000 + b"}\n"
+    data += b'{"id": ' + b"9" * 5000 + b', "text": "four"}\n'
+    found, _ = one_of(tmp_path, "t.jsonl", data)
+    assert the_texts(found) == ["one\ttab\x0cfeed", "two", "three", "four"]
+    assert [each.id for each in found] == ["a", "b", "c", "t.jsonl:4"]
+    array = b"[" + data.replace(b"}\n", b"},\n") + b"]"
+    assert the_texts(one_of(tmp_path, "t.json", array)[0]) == the_texts(found)
+
+
+def test_text_that_looks_like_json_is_said(tmp_path: Path) -> None:
+    found, said = one_of(tmp_path, "t.txt", b'{"level": "info"}\n{"level": "warn"}\n')
+    assert len(found) == 1
+    assert said == [
+        "t.txt: it begins like JSON and is taken for text; JSON lines need `text` in each (1)"
+    ]
+
+
+def test_broken_rows_of_json_lines_called_text_are_drops(tmp_path: Path) -> None:
+    rows = [{"id": n, "text": f"text {n}"} for n in range(30)]
+    data = b'{"id": 99, "text": "cut\n' + lines(rows[:20]) + b"what?\n" + lines(rows[20:])
+    found, said = one_of(tmp_path, "t.txt", data)
+    assert the_texts(found) == [row["text"] for row in rows]
+    assert [reason for reason in reasons(found) if reason] == [Reason.LINE_INVALID] * 2
+    assert "t.txt: JSON by its content, whatever its name says; it is read so (1)" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "is_said"),
+    [
+        ('id;titel;Inhalt\r\n1;"a";"b"\r\n2;"c";"d"\r\n', True),
+        ("name\tvalue\nthe cat\t3\nthe dog\t4\n", True),
+        ("One, two, three.\nFour, five.\nSix.\n", False),
+        ("a,b,c\nd,e,f\n", False),
+    ],
+)
+def test_a_table_that_is_taken_for_text_is_said(tmp_path: Path, text: str, is_said: bool) -> None:
+    _, said = one_of(tmp_path, "t.txt", text.encode())
+    assert said == is_said * [
+        "t.txt: lines of separated values, like a table's; they are taken for text as they are (1)"
+    ]
+
+
+def test_pairs_of_surrogates_in_utf_8_are_their_characters(tmp_path: Path) -> None:
+    cesu = b"Gr\xc3\xbc\xc3\x9fe \xed\xa0\xbd\xed\xb8\x80"
+    for name, data in (("t.txt", cesu), ("t.jsonl", b'{"id": 1, "text": "' + cesu + b'"}\n')):
+        assert the_texts(one_of(tmp_path, name, data)[0]) == ["Grüße \U0001f600"]

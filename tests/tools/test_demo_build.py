@@ -18,7 +18,6 @@ from train.log import read_log
 # compared. The digests change with a rule (raise its step's version then) and with the demo.
 VERSIONS = {
     "can_ada": "3.0.0",
-    "charset-normalizer": "3.5.3",
     "ftfy": "6.3.1",
     "justext": "3.0.2",
     "lxml": "6.1.3",

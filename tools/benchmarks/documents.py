@@ -33,7 +33,8 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from pipeline.documents.stage import documents_stage
 from pipeline.engine.build import Build
 from pipeline.engine.stage import Part, PartWriter, Stage, Step
-from pipeline.pages.warc import records, warc_names
+from pipeline.inputs import input_names
+from pipeline.pages.warc import records
 from pipeline.records import PAGE
 from pipeline.settings import DocumentsSettings, EngineSettings
 
@@ -75,7 +76,7 @@ class Captured:
 
     def __call__(self, part: Part, out: PartWriter) -> None:
         """One row a record."""
-        names = {path: name for name, path in warc_names(self.warcs).items()}
+        names = {path: name for name, path in input_names(self.warcs).items()}
         lengths = {
             (path, found.offset): found.length for path in self.warcs for found in records(path)
         }
@@ -108,7 +109,7 @@ def run_stage(warcs: list[Path], every: int) -> dict[str, float]:
             build.run(Stage("pages", "links", (step,), gives="pages"))
             before_s = tree_cpu_s()
             rules = DocumentsSettings(languages=())  # the plain loop keeps all languages too
-            output = build.run(documents_stage(rules, warc_names(warcs), build.files.digest))
+            output = build.run(documents_stage(rules, input_names(warcs), build.files.digest))
         parts = output.parts
         return {
             "pages": sum(info.ledgers["pages"].rows_in for info in parts),

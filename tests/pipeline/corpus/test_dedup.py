@@ -24,8 +24,8 @@ ROWS: list[dict[str, Any]] = [
     {"id": "best", "text": " ".join(BASE), "karma": 50},
     {"id": "other", "text": " ".join(reversed(BASE))},
     {"id": "same", "text": " ".join(BASE).upper() + "\n", "karma": None},
-    {"id": 7, "text": "", "karma": 1},
-    {"id": 8, "text": " ", "karma": 1},
+    {"id": 7, "text": "?!", "karma": 1},
+    {"id": 8, "text": "?!", "karma": 2},
 ]
 
 
@@ -167,6 +167,25 @@ def test_texts_without_a_word_are_copies_only_of_their_like(tmp_path: Path) -> N
 GOOD = lines_of(ROWS)
 
 
+BLANK = ["", " \n\u3000", "\u200b\u200d\u00ad", "\ufeff \u2060"]
+
+
+@pytest.mark.parametrize("blank", BLANK)
+def test_a_text_in_which_nothing_is_seen_is_a_drop(tmp_path: Path, blank: str) -> None:
+    (tmp_path / "texts").write_bytes(lines_of([*ROWS, {"id": 9, "text": blank}]))
+    decided, counts = run(tmp_path / "texts")
+    assert decided == [*DECIDED, decision(9, reason="empty_text")]
+    assert counts == Counts(7, 3, 2, 1, 1)
+
+
+def test_the_longest_is_the_one_of_which_most_is_seen(tmp_path: Path) -> None:
+    padded = {"id": "padded", "text": SENTENCE + "\u200b" * 99}
+    more = {"id": "more", "text": SENTENCE.replace(" ", "  ")}
+    (tmp_path / "texts").write_bytes(lines_of([padded, more]))
+    decided, _ = run(tmp_path / "texts")
+    assert [line["keeper"] for line in decided] == ["more", None]
+
+
 def test_a_row_without_a_text_is_a_decision_too_and_the_counts_add_up(tmp_path: Path) -> None:
     rows = [ROWS[0], {"id": "b", "text": None}, ROWS[1], {"id": "c"}, {"id": 9, "text": 5}]
     data = lines_of(rows) + b"{\n[1]\n" + lines_of(ROWS[2:])
@@ -200,7 +219,7 @@ def test_most_rows_dropped_is_a_quality_gate(tmp_path: Path) -> None:
     _, decided = decisions_of(tmp_path / "texts")
     assert len(decided.gates) == 1
     assert decided.gates[0].startswith("texts: 2 of 3 rows were dropped, 2 of them as text_missing")
-    assert decided.gates[0].endswith("The first: line 2, it has no `text`")
+    assert decided.gates[0].endswith("The first: line 2, it has no `text`; its fields are id")
 
 
 def test_a_text_without_an_id_is_named_by_file_and_line_and_that_is_said_once(

@@ -11,10 +11,11 @@ from pipeline.engine.parts import read_sidecars
 from pipeline.engine.stage import Part, Stage, Step
 from pipeline.engine.task import run_part
 from pipeline.errors import InputError, StageError
+from pipeline.inputs import input_names
 from pipeline.links.canonical import canonical, link_id
 from pipeline.pages.capture import Capture, capture_in
 from pipeline.pages.stage import pages_stage
-from pipeline.pages.warc import records, warc_names
+from pipeline.pages.warc import records
 from pipeline.records import LINK, PAGE
 from pipeline.settings import EngineSettings, PagesSettings
 
@@ -64,7 +65,7 @@ def build(folder, rows, paths, rules=RULES, buckets=2, gates=None):
     engine = EngineSettings(buckets=buckets, workers=2, free_disk_min_bytes=1)
     with Build(folder, engine, quiet=True) as made:
         made.run(links_stage(rows))
-        stage = pages_stage(rules, warc_names(paths), made.files.digest)
+        stage = pages_stage(rules, input_names(paths), made.files.digest)
         output = made.run(stage)
         if gates is not None:
             gates += made.gates

@@ -14,7 +14,6 @@ from pipeline.pages.warc import (
     read_page,
     records,
     response_of,
-    warc_names,
 )
 
 FORMS = ("plain", "gz", "zst", "dictionary")
@@ -182,16 +181,6 @@ def test_another_file_in_the_place_of_the_indexed_one_is_an_error(maker):
         read_page(path, 0, page.length, 100)
     with pytest.raises(InputError, match="byte 5: this record could be read before"):
         read_page(path, 5, page.length, 100)
-
-
-def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
-    paths = [tmp_path / name for name in ("a/1.warc", "b/1.warc", "a/2.warc", "c/b/1.warc")]
-    names = warc_names([*paths, paths[0]])
-    assert sorted(names.values()) == sorted(paths)
-    assert names["2.warc"] == paths[2]
-    assert names["a/1.warc"] == paths[0]
-    assert names["c/b/1.warc"] == paths[3]
-    assert len(names) == 4
 
 
 @pytest.mark.real

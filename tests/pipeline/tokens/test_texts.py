@@ -34,8 +34,6 @@ def test_a_row_is_a_document_with_an_id_and_a_host(found, text):
     assert text_of(found) == text
 
 
-def test_a_text_without_a_word_is_a_drop_and_a_drop_stays_one():
-    blank = text_of(Found("line 1", "a", Row(" \n", url="", host="")))
-    assert blank == Drop(Reason.EMPTY_TEXT)
+def test_a_drop_stays_one():
     drop = Drop(Reason.LINE_INVALID, "why")
     assert text_of(Found("line 1", "a", drop)) is drop
