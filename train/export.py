@@ -108,6 +108,8 @@ def _difference(model: GPT, folder: Path) -> float:
 def export(settings: ExportSettings, note: Callable[[str], None]) -> dict[str, Any]:
     """What `python -m train export` prints."""
     source = Path(settings.run)
+    if (Path(settings.out) / "run.json").exists():
+        raise SettingsError(f"--out {settings.out} is the folder of a run; give one of its own")
     run = read_run(source)
     model, checkpoint = load_model(source, run, best=settings.best, device="cpu", note=note)
     tokenizer = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)

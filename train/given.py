@@ -29,7 +29,7 @@ INDEX = ".index.json"  # behind the name of the single file; says which shard ho
 
 def is_hugging_face(place: Path) -> bool:
     """Whether this is a folder of `transformers`, and no run of ours."""
-    return (place / "config.json").exists()
+    return (place / "config.json").exists() and not (place / "run.json").exists()
 
 
 def read_folder(folder: Path) -> tuple[GPTConfig, dict[str, Tensor]]:

@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
 from train.export import export_folder
 from train.given import read_folder, read_weights
-from train.model import GPT
 
 TINY = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=64, vocab_size=97)
 FEW = "--steps 2 --batch-tokens 128 --lr 1e-3 --device cpu --threads 1 --eval-tokens 64".split()
@@ -185,26 +185,25 @@ def test_weights_without_a_place_are_refused_by_name(folder, change, message):
         read_folder(rewritten(folder, change))
 
 
-def test_a_run_that_diverged_gives_no_weights(shards_folder, tiny, tmp_path):
+def test_a_run_that_diverged_gives_no_weights(drawn, tmp_path, monkeypatch):
+    model = drawn(TINY)
+    model.blocks[1].mlp.c_fc.weight.data[0, 0] = float("nan")
+    found = model, SimpleNamespace(path=tmp_path / "step-7")
+    monkeypatch.setattr("train.given.load_model", lambda *_, **__: found)
+    monkeypatch.setattr("train.given.read_run", lambda _: {})
+    with pytest.raises(CheckpointError, match=r"step-7: .*h\.1\.mlp\.c_fc\.weight has 1 of"):
+        read_weights(tmp_path, print)
+
+
+def test_a_run_with_files_of_an_export_stays_a_run(folder, shards_folder, tiny, tmp_path, capsys):
     run = tmp_path / "run"
     assert main([str(shards_folder), "--out", str(run), *tiny, "--steps", "2"]) == 0
-    (checkpoint,) = (run / "checkpoints").glob("step-*")
-    path = checkpoint / "model.safetensors"
-    weights = {n: t.clone() for n, t in load_file(path).items()}
-    read_weights(run, print)
-    name = next(name for name in weights if name.endswith("h.1.mlp.c_fc.weight"))
-    weights[name][0, 0] = float("nan")
-    monkey = {n: t.clone() for n, t in weights.items()}
-
-    def loaded(*_, **__):
-        model = GPT(GPTConfig(2, 2, 32, 32, 97)).eval()
-        model.load_state_dict(monkey, strict=False)
-        return model, type("Checkpoint", (), {"path": checkpoint})
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.given.load_model", loaded)
-        with pytest.raises(CheckpointError, match=r"h\.1\.mlp\.c_fc\.weight has 1 of"):
-            read_weights(run, print)
+    shutil.copytree(folder, run, dirs_exist_ok=True)
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint"] == "step-000000002"
+    assert main(["export", str(run), "--out", str(run)]) == 2
+    assert "is the folder of a run; give one of its own" in capsys.readouterr().err
 
 
 def test_a_shorter_context_keeps_the_first_positions_and_says_so(
