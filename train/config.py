@@ -9,6 +9,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 Pattern = Literal["dense", "banded", "strided"]
+# A pair of positions costs strided attention so many times what it costs fused dense attention
+# under a mask, forward and backward (one thread, AVX2): it keeps its scores, a fused kernel none.
+STRIDED_PAIR = 4
+
+
+def queries_of_a_block(band: int) -> int:
+    """How many queries of a strided layer share their near keys, which are `band` more."""
+    return band if band % 2 else band // 2  # halves: a third less of what masks throw away
+
+
+def strided_keys(T: int, band: int) -> int:
+    """The keys with which a query of a strided layer is multiplied: near ones, and its column."""
+    return band + queries_of_a_block(band) + -(-T // band)
+
+
+def strided_pays(T: int, band: int) -> bool:
+    """Whether a strided layer is computed as such; else densely, under its mask."""
+    return band < T and STRIDED_PAIR * strided_keys(T, band) < T
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Plain arithmetic, no torch: other programs plan with it.
 import re
 from dataclasses import dataclass
 
-from train.config import GPTConfig, Recipe
+from train.config import GPTConfig, Recipe, strided_keys, strided_pays
 
 # Dense bf16 FLOP/s by NVIDIA's and AMD's data sheets (without sparsity), by a part of the name.
 PEAKS = {
@@ -27,14 +27,18 @@ CONVENTION = "6 x matmul weights with the true vocabulary + the causal half of a
 
 
 def attended(config: GPTConfig, layer: int) -> float:
-    """Mean number of positions that a position of this layer sees, itself included."""
-    T, band = config.n_ctx, config.band
-    dense = (T + 1) / 2
-    if config.layer_pattern(layer) == "dense" or band >= T:
-        return dense
-    near = band * (1 - (band - 1) / (2 * T))
-    far = (T - band) ** 2 / (2 * band * T) if config.layer_pattern(layer) == "strided" else 0.0
-    return near + far
+    """Mean number of positions that a position of this layer is counted with, itself included.
+
+    Those that it sees; a strided layer that is computed densely (`strided_pays`) counts as dense.
+    """
+    T, band, pattern = config.n_ctx, config.band, config.layer_pattern(layer)
+    strided = pattern == "strided" and strided_pays(T, band)
+    if band >= T or not (strided or pattern == "banded"):
+        return (T + 1) / 2
+    near = band - band * (band - 1) / (2 * T)
+    rows, rest = divmod(T, band)
+    far = band * rows * (rows - 1) // 2 + rows * rest if strided else 0
+    return near + far / T
 
 
 def flops_per_token(config: GPTConfig) -> float:
@@ -97,14 +101,15 @@ def memory(
     times they are there.
     """
     embeddings = (config.padded_vocab + config.n_ctx) * config.n_embd
-    blocks = config.parameters(embeddings=False)
-    gathered = 4 * (embeddings + 2 * blocks // config.n_layer) if split > 1 else 0
+    layers = config.parameters(embeddings=False)
+    gathered = 4 * (embeddings + 2 * layers // config.n_layer) if split > 1 else 0
     weights = 4 * (config.parameters() + (config.padded_vocab - config.vocab_size) * config.n_embd)
     tokens = micro_batch * config.n_ctx
     # 34 bytes a channel at two bytes an item (Korthikanti et al. 2022, without the scores, which
     # fused attention does not keep).
     block = 17 * config.n_embd * item_bytes
-    kept = config.n_embd * 4 * config.n_layer + block if recompute else block * config.n_layer
+    blocks = [block + _kept_by_attention(config, n, item_bytes) for n in range(config.n_layer)]
+    kept = config.n_embd * 4 * config.n_layer + max(blocks) if recompute else sum(blocks)
     ends = 4 * config.n_embd * 4
     logits = min(tokens, 2048) * config.padded_vocab * 8 + 4 * config.padded_vocab * config.n_embd
     return Memory(
@@ -114,6 +119,22 @@ def memory(
         activations=tokens * (kept + ends),
         logits=logits,
     )
+
+
+def _kept_by_attention(config: GPTConfig, layer: int, item_bytes: int) -> int:
+    """Bytes a token that a sparse layer keeps beside those of a dense one (see model.py).
+
+    Copies of what neighbouring blocks share, and of a strided layer its shares, in fp32 and as they
+    are multiplied.
+    """
+    T, band, pattern = config.n_ctx, config.band, config.layer_pattern(layer)
+    channel = config.n_embd * item_bytes
+    if pattern == "banded" and band < T:
+        return 5 * channel
+    if pattern == "strided" and strided_pays(T, band):
+        share = item_bytes if item_bytes == 4 else 4 + item_bytes
+        return 8 * channel + config.n_head * strided_keys(T, band) * share
+    return 0
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from train.data import (
     held_out_places,
     open_shards,
 )
-from train.errors import DataError
+from train.errors import DataError, SettingsError
+from train.given import opened
 from train.model import GPT
-from train.runs import load_model, read_run
 from train.settings import EvaluateSettings
 
 ROWS = 16  # windows of one pass: any number gives the same sum but for rounding
@@ -214,21 +214,28 @@ def _host(url: str) -> str:
 
 def evaluate(settings: EvaluateSettings, note: Callable[[str], None]) -> dict[str, Any]:
     """What `python -m train evaluate` prints."""
-    run = read_run(Path(settings.run))
     device = device_of(settings.device)
-    model, checkpoint = load_model(
-        Path(settings.run), run, best=settings.best, device=device, note=note
-    )
-    shards = open_shards(Path(settings.data or run["data"]))
-    found, hosts = score_split(model, shards, settings.split, settings.tokens)
+    given = opened(Path(settings.run), best=settings.best, device=device, note=note)
+    if not (settings.data or given.data):
+        raise SettingsError(
+            f"{settings.run} is a Hugging Face folder, which has no data of its own: give --data "
+            "SHARDS, made with its tokenizer"
+        )
+    shards = open_shards(Path(settings.data or given.data))
+    if shards.vocab_size != given.model.config.vocab_size:
+        raise SettingsError(
+            f"{shards.folder} has a vocabulary of {shards.vocab_size:,}, the model one of "
+            f"{given.model.config.vocab_size:,}: give shards of its own tokenizer"
+        )
+    found, hosts = score_split(given.model, shards, settings.split, settings.tokens)
     return {
-        "checkpoint": checkpoint.path.name,
+        "checkpoint": given.name,
         "split": settings.split,
         **asdict(found),
         "loss": found.loss,
         "perplexity": found.perplexity,
         "bits_per_byte": found.bits_per_byte,
-        "same_data_as_training": shards.digest == run["data_digest"],
+        "same_data_as_training": shards.digest == given.data_digest if given.data_digest else None,
         "hosts_in_all": len(hosts),
         "hosts": [{**asdict(host), "loss": host.loss} for host in hosts[:HOSTS_MAX]],
     }

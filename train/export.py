@@ -1,173 +1,28 @@
-"""Hugging Face folders, both ways. What is written loads with `transformers` and no code of ours.
+"""Writes Hugging Face folders: what they hold loads with `transformers` and no code of ours.
 
-Weights go to `model.safetensors` under the names of GPT2LMHeadModel, OpenAIGPTLMHeadModel
-(post-norm) or GPTNeoForCausalLM (banded). Those libraries store four matrices of a block as
-(in, out), and GPT-Neo keeps query, key and value apart and does not scale scores by
-1/sqrt(head width).
+Each is read back and compared before it counts as written.
 """
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
+from train.given import SINGLE, check_size, read_folder, tokens_of
+from train.hugging_face import ARCHITECTURES, kind_of, to_their_config, to_theirs
 from train.model import GPT
 from train.runs import TOKENIZER, load_model, read_run
 from train.settings import ExportSettings
 
-Kind = Literal["gpt2", "openai-gpt", "gpt_neo"]
-ARCHITECTURES: dict[Kind, str] = {
-    "gpt2": "GPT2LMHeadModel",
-    "openai-gpt": "OpenAIGPTLMHeadModel",
-    "gpt_neo": "GPTNeoForCausalLM",
-}
-IN_OUT = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
-GPT1_NAMES = {"wte": "tokens_embed", "wpe": "positions_embed"}
 # Logits of the reloaded export may differ from the model's by so much of their largest value.
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
-
-
-def kind_of(config: GPTConfig) -> Kind:
-    """The published architecture of a configuration; SettingsError names what none of them has."""
-    if config.attention == "strided":
-        raise SettingsError("strided attention has no counterpart in transformers")
-    if config.norm == "post":
-        if config.attention != "dense" or not config.qkv_bias:
-            raise SettingsError("transformers' GPT-1 has dense attention with biases only")
-        return "openai-gpt"
-    if config.attention == "dense":
-        if not config.qkv_bias:
-            raise SettingsError("transformers' GPT-2 has biases in c_attn; this model has none")
-        return "gpt2"
-    if config.qkv_bias:
-        raise SettingsError(
-            "transformers' GPT-Neo has no biases of query, key and value, this banded model has: "
-            "train with --no-qkv-bias to export it"
-        )
-    return "gpt_neo"
-
-
-def to_theirs(config: GPTConfig, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of ours under the names and in the layout of `kind_of(config)`, without padding."""
-    kind, theirs = kind_of(config), {}
-    for name, tensor in weights.items():
-        if name.endswith("wte.weight"):
-            tensor = tensor[: config.vocab_size]
-        if kind == "gpt_neo":
-            theirs.update(_to_neo(config, name, tensor))
-            continue
-        if kind == "openai-gpt":
-            name = re.sub(r"wte|wpe", lambda found: GPT1_NAMES[found[0]], name)
-        theirs[name] = tensor.t() if name.endswith(IN_OUT) else tensor
-    return theirs
-
-
-def _to_neo(config: GPTConfig, name: str, tensor: Tensor) -> dict[str, Tensor]:
-    if name.endswith("attn.c_attn.weight"):
-        base = name.replace("c_attn.weight", "attention.")
-        query, key, value = tensor.chunk(3)
-        scaled = query * config.head_width**-0.5
-        return {
-            f"{base}{part}_proj.weight": t for part, t in (("q", scaled), ("k", key), ("v", value))
-        }
-    return {name.replace(".attn.c_proj.", ".attn.attention.out_proj."): tensor}
-
-
-def from_theirs(config: GPTConfig, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `to_theirs`; fills the padding with zeros and ignores their constant masks."""
-    kind, ours = kind_of(config), {}
-    for name, tensor in theirs.items():
-        name = name if name.startswith("transformer.") else f"transformer.{name}"
-        if kind == "openai-gpt":
-            for short, long in GPT1_NAMES.items():
-                name = name.replace(long, short)
-        if kind == "gpt_neo":
-            name = name.replace(".attn.attention.out_proj.", ".attn.c_proj.")
-        ours[name] = tensor.t() if kind != "gpt_neo" and name.endswith(IN_OUT) else tensor
-    if kind == "gpt_neo":
-        for layer in range(config.n_layer):
-            base = f"transformer.h.{layer}.attn"
-            query, key, value = (ours[f"{base}.attention.{p}_proj.weight"] for p in "qkv")
-            ours[f"{base}.c_attn.weight"] = torch.cat((query * config.head_width**0.5, key, value))
-    table = ours["transformer.wte.weight"]
-    padding = table.new_zeros(config.padded_vocab - table.shape[0], table.shape[1])
-    ours["transformer.wte.weight"] = torch.cat((table, padding))
-    with torch.device("meta"):
-        own = dict(GPT(config).named_parameters())
-    missing = sorted(
-        name for name, p in own.items() if name not in ours or ours[name].shape != p.shape
-    )
-    if missing:
-        raise CheckpointError(
-            f"the folder has no fitting weight for {missing[0]} ({len(missing)} such)"
-        )
-    return {name: ours[name].contiguous() for name in own}
-
-
-def to_their_config(config: GPTConfig, eot_id: int, dtype: torch.dtype) -> dict[str, Any]:
-    """config.json of an export."""
-    kind = kind_of(config)
-    common = {
-        "architectures": [ARCHITECTURES[kind]], "model_type": kind, "vocab_size": config.vocab_size,
-        "tie_word_embeddings": True, "dtype": str(dtype).removeprefix("torch."),
-        "initializer_range": config.init_std, "layer_norm_epsilon": config.norm_eps,
-        "bos_token_id": eot_id, "eos_token_id": eot_id,
-    }  # fmt: skip
-    if kind == "gpt_neo":
-        pairs, odd = divmod(config.n_layer, 2)
-        pattern = [[["global", "local"], pairs]] + ([[["global"], 1]] if odd else [])
-        return common | {
-            "hidden_size": config.n_embd, "num_layers": config.n_layer, "num_heads": config.n_head,
-            "max_position_embeddings": config.n_ctx, "window_size": config.band,
-            "attention_types": pattern, "activation_function": "gelu_new",
-            "embed_dropout": config.dropout, "attention_dropout": config.dropout,
-            "resid_dropout": config.dropout,
-        }  # fmt: skip
-    activation = {"activation_function": "gelu_new"} if kind == "gpt2" else {"afn": "gelu"}
-    return common | activation | {
-        "n_embd": config.n_embd, "n_layer": config.n_layer, "n_head": config.n_head,
-        "n_positions": config.n_ctx, "embd_pdrop": config.dropout, "attn_pdrop": config.dropout,
-        "resid_pdrop": config.dropout,
-    }  # fmt: skip
-
-
-def from_their_config(theirs: dict[str, Any]) -> GPTConfig:
-    """The configuration that a config.json describes; SettingsError where it is none of ours."""
-    kind = theirs.get("model_type")
-    if kind not in ARCHITECTURES:
-        raise SettingsError(f"model_type is {kind!r}; known: {', '.join(ARCHITECTURES)}")
-    activation = theirs.get("activation_function", theirs.get("afn", "gelu_new"))
-    if activation != ("gelu" if kind == "openai-gpt" else "gelu_new"):
-        raise SettingsError(f"its activation {activation!r} is not GPT's tanh GELU")
-    common = GPTConfig(
-        vocab_size=theirs["vocab_size"],
-        norm="post" if kind == "openai-gpt" else "pre",
-        norm_eps=theirs.get("layer_norm_epsilon", 1e-5),
-    )
-    if kind == "gpt_neo":
-        if theirs["attention_types"][0][0] != ["global", "local"]:
-            raise SettingsError(
-                f"attention_types {theirs['attention_types']} is not GPT-3's pattern"
-            )
-        return replace(
-            common, n_layer=theirs["num_layers"], n_head=theirs["num_heads"],
-            n_embd=theirs["hidden_size"], n_ctx=theirs["max_position_embeddings"],
-            attention="banded", band=theirs["window_size"], qkv_bias=False,
-        )  # fmt: skip
-    return replace(
-        common, n_layer=theirs["n_layer"], n_head=theirs["n_head"], n_embd=theirs["n_embd"],
-        n_ctx=theirs["n_positions"],
-    )  # fmt: skip
 
 
 def export_folder(
@@ -175,30 +30,66 @@ def export_folder(
 ) -> float:
     """Write the folder and read it back; the largest difference of logits, as a share of them.
 
-    Raises CheckpointError if the logits differ by more than rounding: then nothing should use it.
+    Raises CheckpointError if weights are not finite or logits differ by more than rounding: then
+    nothing should use it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    about = to_their_config(model.config, eot_id, dtype)
+    about_tokenizer = _tokenizer_config(model.config, tokenizer, eot_id) if tokenizer else None
     weights = {name: p.detach().cpu() for name, p in model.named_parameters()}
-    theirs = to_theirs(model.config, weights)
-    tensors = {name: t.to(dtype).contiguous() for name, t in theirs.items()}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    tensors = {
+        name: tensor.to(dtype).contiguous()
+        for name, tensor in to_theirs(model.config, weights).items()
+    }
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(
+                f"{name} is not finite: the run diverged; nothing was written to {folder}"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
     ends = {"bos_token_id": eot_id, "eos_token_id": eot_id, "pad_token_id": eot_id}
-    _write_json(folder / "config.json", to_their_config(model.config, eot_id, dtype))
+    _write_json(folder / "config.json", about)
     _write_json(folder / "generation_config.json", ends)
     if tokenizer:
         shutil.copyfile(tokenizer, folder / TOKENIZER)
-        _write_json(folder / "tokenizer_config.json", _tokenizer_config(model.config))
+        _write_json(folder / "tokenizer_config.json", about_tokenizer)
     difference = _difference(model, folder)
-    if difference > TOLERANCE[dtype]:
+    if not difference <= TOLERANCE[dtype]:  # NaN is no difference that passes
         raise CheckpointError(
             f"{folder}: the exported model's logits differ by {difference:.1e} of them"
         )
     return difference
 
 
-def _tokenizer_config(config: GPTConfig) -> dict[str, Any]:
-    ends = dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
-    return {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config.n_ctx, **ends}
+def _tokenizer_config(config: GPTConfig, tokenizer: Path, eot_id: int) -> dict[str, Any]:
+    """tokenizer_config.json, for `AutoTokenizer` of transformers 4 and 5.
+
+    Without the names of the inputs, transformers 4 gives token_type_ids, whose embedding GPT-2's
+    class adds to each token.
+    """
+    check_size(tokenizer, config.vocab_size)
+    end = next((token for token, at in tokens_of(tokenizer).items() if at == eot_id), None)
+    if end is None:
+        raise SettingsError(f"{tokenizer} has no token of the id {eot_id}, which ends texts")
+    return {
+        "tokenizer_class": _tokenizer_class(tokenizer),
+        "model_input_names": ["input_ids", "attention_mask"],
+        "model_max_length": config.n_ctx,
+        "add_prefix_space": False,
+        **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), end),
+    }
+
+
+def _tokenizer_class(tokenizer: Path) -> str:
+    """GPT-2's class where it splits texts as this file says: transformers 5 makes it anew."""
+    about = json.loads(tokenizer.read_text(encoding="utf-8"))
+    model, split = about["model"], about.get("pre_tokenizer") or {}
+    form = (split.get("type"), split.get("add_prefix_space"), split.get("use_regex", True))
+    more = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")
+    plain = model.get("type") == "BPE" and not any(model.get(key) for key in more)
+    other = about.get("normalizer") or model.get("ignore_merges") or model.get("fuse_unk")
+    is_gpt2 = form == ("ByteLevel", False, True) and plain and not other
+    return "GPT2TokenizerFast" if is_gpt2 else "PreTrainedTokenizerFast"
 
 
 @torch.no_grad()
@@ -214,33 +105,11 @@ def _difference(model: GPT, folder: Path) -> float:
     return float((wanted - found).abs().max() / wanted.abs().max())
 
 
-def read_folder(folder: Path) -> tuple[GPTConfig, dict[str, Tensor]]:
-    """The configuration and the fp32 weights, under our names, of a Hugging Face folder."""
-    try:
-        config = from_their_config(json.loads((folder / "config.json").read_text()))
-        files = sorted(folder.glob("model*.safetensors"))
-        theirs = {name: t.float() for file in files for name, t in load_file(file).items()}
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder}: cannot be read as a Hugging Face folder: {error!r}"
-        ) from None
-    if not theirs:
-        raise CheckpointError(f"{folder}: no model.safetensors there")
-    return config, from_theirs(config, theirs)
-
-
-def read_weights(place: Path, note: Callable[[str], None]) -> tuple[GPTConfig, dict[str, Tensor]]:
-    """The configuration and weights of a run of ours, or of a Hugging Face folder."""
-    if (place / "config.json").exists():
-        return read_folder(place)
-    run = read_run(place)
-    model, _ = load_model(place, run, best=False, device="cpu", note=note)
-    return model.config, {name: p.detach() for name, p in model.named_parameters()}
-
-
 def export(settings: ExportSettings, note: Callable[[str], None]) -> dict[str, Any]:
     """What `python -m train export` prints."""
     source = Path(settings.run)
+    if (Path(settings.out) / "run.json").exists():
+        raise SettingsError(f"--out {settings.out} is the folder of a run; give one of its own")
     run = read_run(source)
     model, checkpoint = load_model(source, run, best=settings.best, device="cpu", note=note)
     tokenizer = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)
@@ -260,5 +129,5 @@ def export(settings: ExportSettings, note: Callable[[str], None]) -> dict[str, A
     }
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def _write_json(path: Path, value: dict[str, Any] | None) -> None:
     path.write_text(json.dumps(value, indent=1) + "\n")

@@ -38,7 +38,7 @@ from train.checkpoint import Checkpointer
 from train.config import PRESETS, GPTConfig
 from train.data import open_shards
 from train.errors import TrainError
-from train.export import to_their_config, to_theirs
+from train.hugging_face import to_their_config, to_theirs
 from train.loss import LanguageModelLoss
 from train.model import GPT
 from train.optimizer import adamw, update

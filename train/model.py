@@ -1,6 +1,7 @@
 """GPT-2, and by configuration GPT-1 (post-norm) and GPT-3 (banded layers), in one file.
 
-Axes: B batch, T time, C channels, H heads, D head width, V (padded) vocabulary, W band, N blocks.
+Axes: B batch, T time, C channels, H heads, D head width, V (padded) vocabulary; of sparse layers
+W band, N rows of W positions, M blocks of S queries, K keys of a block.
 Parameters are named as in OpenAI's GPT-2, so that import and export rename nothing.
 """
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 from torch.utils.checkpoint import checkpoint
 
-from train.config import GPTConfig, Pattern
+from train.config import GPTConfig, Pattern, queries_of_a_block, strided_pays
 
 
 class LayerCache:
@@ -47,7 +48,10 @@ def allowed(query: Tensor, key: Tensor, pattern: Pattern, band: int) -> Tensor:
 def attend(
     q_BHTD: Tensor, k_BHTD: Tensor, v_BHTD: Tensor, pattern: Pattern, band: int, dropout: float
 ) -> Tensor:
-    """Attention of whole sequences by one pattern; banded layers cost O(T x band)."""
+    """Attention of whole sequences by one pattern.
+
+    Banded layers cost O(T x band), strided ones O(T x (band + T / band)) where `strided_pays`.
+    """
     T = q_BHTD.shape[2]
     if pattern == "dense" or band >= T:
         return F.scaled_dot_product_attention(
@@ -55,6 +59,8 @@ def attend(
         )
     if pattern == "banded":
         return _attend_banded(q_BHTD, k_BHTD, v_BHTD, band, dropout)
+    if strided_pays(T, band):
+        return _attend_strided(q_BHTD, k_BHTD, v_BHTD, band, dropout)
     at = torch.arange(T, device=q_BHTD.device)
     mask = allowed(at[:, None], at[None], pattern, band)
     return F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, attn_mask=mask, dropout_p=dropout)
@@ -82,6 +88,44 @@ def _attend_banded(q: Tensor, k: Tensor, v: Tensor, band: int, dropout: float) -
         attn_mask=masks.repeat(H, 1, 1)[None], dropout_p=dropout,
     )  # fmt: skip
     return y.reshape(B, H, N * band, D)[:, :, :T]
+
+
+def _attend_strided(q: Tensor, k: Tensor, v: Tensor, band: int, dropout: float) -> Tensor:
+    """One softmax over the keys of the band and those of the column, exact and without SDPA.
+
+    Positions written as N rows of `band` have what a query sees far away in its own column, in the
+    rows above; each column is a short attention of its own. Near keys come by blocks of S queries,
+    as in `_attend_banded`. A query sees itself among the near ones, so no softmax is empty.
+    """
+    B, H, T, D = q.shape
+    S = queries_of_a_block(band)
+    fill = -T % band
+    q, k, v = (F.pad(x, (0, 0, 0, fill)) for x in (q * D**-0.5, k, v))
+    N, M = (T + fill) // band, (T + fill) // S
+
+    def windows(x: Tensor) -> Tensor:
+        blocks = F.pad(x, (0, 0, band, 0)).reshape(B, H, -1, S, D)
+        return torch.cat([blocks[:, :, i : i + M] for i in range(band // S + 1)], 3)
+
+    def columns(x: Tensor) -> Tensor:
+        return x.reshape(B, H, N, band, -1).transpose(2, 3)
+
+    near_BHMSK = q.reshape(B, H, M, S, D) @ windows(k).transpose(-1, -2)
+    far_BHWNN = columns(q) @ columns(k).transpose(-1, -2)
+    far_BHMSN = far_BHWNN.transpose(2, 3).reshape(B, H, M, S, N)
+    start_M11 = torch.arange(0, N * band, S, device=q.device)[:, None, None]
+    query_MS1 = start_M11 + torch.arange(S, device=q.device)[:, None]
+    key_M1K = start_M11 + torch.arange(-band, S, device=q.device)
+    near_MSK = allowed(query_MS1, key_M1K, "banded", band) & (key_M1K >= 0)
+    far_MSN = torch.arange(N, device=q.device) < query_MS1 // band
+    scores = torch.cat((near_BHMSK, far_BHMSN), -1)
+    scores = scores.masked_fill(~torch.cat((near_MSK, far_MSN), -1), -torch.inf)
+    shares = scores.softmax(-1, dtype=torch.float32).to(v.dtype)
+    shares = F.dropout(shares, dropout) if dropout else shares
+    # Slices and no split(): of that, torch 2.13's Inductor makes wrong gradients (a test compares).
+    y = (shares[..., : band + S] @ windows(v)).reshape(B, H, N * band, D)
+    far_BHWND = columns(shares[..., band + S :]) @ columns(v)
+    return (y + far_BHWND.transpose(2, 3).reshape(B, H, N * band, D))[:, :, :T]
 
 
 class Attention(nn.Module):
@@ -112,8 +156,10 @@ class Attention(nn.Module):
         start = cache.length
         k, v = cache.append(k, v)
         padding = cache.padding_BT
-        if padding is None and self.pattern == "dense" and (start == 0 or q.shape[2] == 1):
-            return F.scaled_dot_product_attention(q, k, v, is_causal=start == 0)
+        if padding is None and start == 0:
+            return attend(q, k, v, self.pattern, self.config.band, 0.0)
+        if padding is None and self.pattern == "dense" and q.shape[2] == 1:
+            return F.scaled_dot_product_attention(q, k, v)
         query = torch.arange(start, cache.length, device=q.device)[:, None]
         key = torch.arange(cache.length, device=q.device)[None]
         mask = allowed(query, key, self.pattern, self.config.band)

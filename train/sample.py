@@ -11,9 +11,10 @@ from torch import Tensor
 
 from train.choices import device_of
 from train.errors import SettingsError
+from train.given import opened
 from train.model import GPT, LayerCache
 from train.packed import for_sampling
-from train.runs import TOKENIZER, load_model, read_run
+from train.runs import TOKENIZER
 from train.settings import SampleSettings, checked_sampling
 
 # More samples come in several batches: rows beyond these gain little, and each needs memory for its
@@ -160,16 +161,18 @@ def sample(
 ) -> dict[str, Any]:
     """What `python -m train sample` prints; `show` gets the text as it comes."""
     settings = checked_sampling(settings)
-    run = read_run(Path(settings.run))
-    path = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)
+    device = device_of(settings.device)
+    given = opened(Path(settings.run), best=settings.best, device=device, note=note)
+    path = Path(settings.tokenizer or given.folder / TOKENIZER)
     if not path.is_file():
         raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
-    text = Text(path)
-    device = device_of(settings.device)
-    model, checkpoint = load_model(
-        Path(settings.run), run, best=settings.best, device=device, note=note
-    )
-    start = [run["eot_id"], *text.encode(settings.prompt)]
+    text, model, eot_id = Text(path), given.model, given.eot_id
+    if eot_id is None:
+        raise SettingsError(
+            f"{given.folder / 'config.json'}: no eos_token_id of the vocabulary there; it begins "
+            "and ends a text"
+        )
+    start = [eot_id, *text.encode(settings.prompt)]
     if len(start) > model.config.n_ctx - 1:
         raise SettingsError(
             f"--prompt has {len(start)} tokens; the model sees {model.config.n_ctx}"
@@ -177,11 +180,11 @@ def sample(
     samples = []
     for first in range(settings.seed, settings.seed + settings.samples, ROWS_AT_ONCE):
         seeds = range(first, min(first + ROWS_AT_ONCE, settings.seed + settings.samples))
-        samples += _batch(model, text, start, settings, seeds, run["eot_id"], show)
+        samples += _batch(model, text, start, settings, seeds, eot_id, show)
     for one in samples:
         if one["ended"] == "context full":
             note(f"the context of {model.config.n_ctx} tokens is full; the sample ends there")
-    return {"checkpoint": checkpoint.path.name, "prompt": settings.prompt, "samples": samples}
+    return {"checkpoint": given.name, "prompt": settings.prompt, "samples": samples}
 
 
 @dataclass

@@ -116,7 +116,7 @@ class EvaluateSettings:
     Example: python -m train evaluate build/model
     """
 
-    run: str = option("", "folder of a run, or of one checkpoint", positional=True)
+    run: str = option("", "folder of a run, of one checkpoint, or of Hugging Face", positional=True)
     data: str = option("", "folder of shards; default: the run's own")
     split: Literal["val", "train"] = option("val", "which files are read")
     tokens: int = option(0, "score only so many tokens, evenly spread; 0: all")
@@ -131,7 +131,7 @@ class SampleSettings:
     Example: python -m train sample build/model --prompt "The city" --tokens 100 --seed 1
     """
 
-    run: str = option("", "folder of a run, or of one checkpoint", positional=True)
+    run: str = option("", "folder of a run, of one checkpoint, or of Hugging Face", positional=True)
     prompt: str = option("", "text to go on from; empty: the start of a document")
     tokens: int = option(100, "at most so many tokens a sample")
     samples: int = option(1, "number of samples, drawn together; each next one has the next seed")

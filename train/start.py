@@ -22,7 +22,8 @@ from train.cost import CONVENTION, cost, sustained_flops
 from train.data import Shards, held_out, open_shards, unigram_entropy
 from train.distributed import World, joined, ranks_started
 from train.errors import SettingsError
-from train.export import kind_of, read_weights
+from train.given import cropped, read_weights, take_tokenizer
+from train.hugging_face import kind_of
 from train.log import LiveLine, RunLog, duration
 from train.loop import Loop, Result
 from train.model import GPT
@@ -88,6 +89,7 @@ def _train(
     weights = checkpoint.model if checkpoint else None
     if settings.init and not checkpoint:
         shape, weights = read_weights(Path(settings.init), live.note)
+        shape, weights = cropped(shape, weights, settings.n_ctx, live.note)
     has_gpu = device_of(settings.device) == "cuda"
     name, recipe = recipe_for(settings, shards.vocab_size, has_gpu=has_gpu, shape=shape)
     if shape:
@@ -98,6 +100,8 @@ def _train(
     choices = world.share(lambda: _choices(settings, recipe, before, given, live, world))
     tokenizer = given.get("tokenizer", "")
     world.share(lambda: keep_tokenizer(folder, shards.folder, tokenizer, again=bool(before)))
+    if settings.init and not checkpoint and not tokenizer:
+        world.share(lambda: take_tokenizer(folder, Path(settings.init), recipe.config))
     if world.first:
         write_run(folder, {**_run(settings, recipe, choices, shards), "ranks": world.ranks})
     for line in _header(settings, recipe, choices, shards, world):

@@ -539,7 +539,7 @@ def test_tokens_export_says_how_many_tokens_nano_gpt_gets(tokens, tmp_path, caps
 
 
 def test_export_writes_a_folder_that_gives_back_the_same_weights(model, tmp_path, capsys):
-    from train.export import read_folder
+    from train.given import read_folder
 
     found = json.loads(run(capsys, "export", model, "--out", tmp_path / "theirs", "--json").out)
     assert found["architecture"] == "GPT2LMHeadModel"

@@ -122,7 +122,9 @@ def tokenizer_path(tmp_path_factory):
         initial_alphabet=alphabet,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(["the city and the sea"] * 9, trainer)
+    words = "the city and the sea, where nobody knows which harbour a foreign captain prefers"
+    tokenizer.train_from_iterator([words] * 9, trainer)
+    assert tokenizer.get_vocab_size() == 300
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
     tokenizer.save(str(path))
     return path

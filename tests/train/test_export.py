@@ -1,14 +1,17 @@
 import json
+import math
 from dataclasses import replace
 
 import pytest
 import torch
+import transformers
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from train.__main__ import main
 from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
-from train.export import export_folder, read_folder
-from train.model import GPT
+from train.export import export_folder
+from train.given import read_folder
 from train.sample import Text, generate
 
 TINY = GPTConfig(n_layer=3, n_head=4, n_embd=32, n_ctx=64, vocab_size=97)
@@ -37,7 +40,6 @@ def test_an_export_comes_back_as_it_was(drawn, kind, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_transformers_computes_the_same_logits_and_generates_the_same_text(drawn, kind, tmp_path):
-    transformers = pytest.importorskip("transformers")
     model = drawn(KINDS[kind])
     exported(model, tmp_path)
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
@@ -52,9 +54,8 @@ def test_transformers_computes_the_same_logits_and_generates_the_same_text(drawn
 
 
 def test_transformers_loads_the_tokenizer_with_the_model(drawn, tokenizer_path, tmp_path):
-    transformers = pytest.importorskip("transformers")
     model = drawn(replace(TINY, vocab_size=300))
-    export_folder(model, tmp_path, eot_id=299, tokenizer=tokenizer_path, dtype=torch.float32)
+    export_folder(model, tmp_path, eot_id=0, tokenizer=tokenizer_path, dtype=torch.float32)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
     text = "the sea – 日本"
     assert theirs.encode(text) == Text(tokenizer_path).encode(text)
@@ -62,19 +63,92 @@ def test_transformers_loads_the_tokenizer_with_the_model(drawn, tokenizer_path, 
     assert theirs.eos_token == "<|endoftext|>"
 
 
-def test_transformers_own_gpt2_is_imported(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    theirs = transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(n_layer=2, n_head=2, n_embd=32, n_positions=64, vocab_size=97)
-    ).eval()
-    theirs.save_pretrained(tmp_path)
-    config, weights = read_folder(tmp_path)
-    model = GPT(config)
-    model.load_state_dict(weights)
-    ids = torch.randint(97, (2, 64), generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_of_uneven_length_have_the_logits_of_each_alone(
+    drawn, kind, tokenizer_path, tmp_path
+):
+    config = replace(KINDS[kind], vocab_size=300)
+    export_folder(drawn(config), tmp_path, eot_id=0, tokenizer=tokenizer_path, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    texts = ["the sea", "the city and the sea and the city", "a"]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    assert set(batch) == {"input_ids", "attention_mask"}
     with torch.no_grad():
-        ours, wanted = model.eval()(ids), theirs(ids).logits
-    assert (ours - wanted).abs().max() < 1e-5 * wanted.abs().max()
+        found = model(**batch).logits
+        for text, row in zip(texts, found, strict=True):
+            ids = torch.tensor([Text(tokenizer_path).encode(text)])
+            wanted = model(input_ids=ids).logits[0]
+            assert torch.allclose(row[: len(wanted)], wanted, atol=1e-5)
+
+
+def test_the_tokenizer_names_gpt2s_class_its_inputs_and_its_padding(
+    drawn, tokenizer_path, tmp_path
+):
+    model = drawn(replace(TINY, vocab_size=300))
+    export_folder(model, tmp_path, eot_id=0, tokenizer=tokenizer_path, dtype=torch.float32)
+    assert json.loads((tmp_path / "tokenizer_config.json").read_text()) == {
+        "tokenizer_class": "GPT2TokenizerFast",
+        "model_input_names": ["input_ids", "attention_mask"],
+        "model_max_length": 64, "add_prefix_space": False,
+        "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>",
+    }  # fmt: skip
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert theirs.pad_token_id == theirs.eos_token_id == 0 and len(theirs) == 300
+    assert theirs.model_max_length == 64
+
+
+def lowered(tokenizer):
+    tokenizer.normalizer = normalizers.Lowercase()
+
+
+def by_digits(tokenizer):
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), tokenizer.pre_tokenizer]
+    )
+
+
+def spaced(tokenizer):
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+
+
+@pytest.mark.parametrize("change", [lowered, by_digits, spaced])
+def test_a_tokenizer_that_splits_otherwise_than_gpt2s_keeps_its_ids(
+    drawn, change, tokenizer_path, tmp_path
+):
+    tokenizer = Tokenizer.from_file(str(tokenizer_path))
+    change(tokenizer)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    model = drawn(replace(TINY, vocab_size=300))
+    export_folder(
+        model, tmp_path / "out", eot_id=0, tokenizer=tmp_path / "tokenizer.json",
+        dtype=torch.float32,
+    )  # fmt: skip
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    text = "The City and 1234 the sea"
+    batch = theirs(text)
+    assert batch["input_ids"] == Text(tmp_path / "tokenizer.json").encode(text)
+    assert set(batch) == {"input_ids", "attention_mask"}
+
+
+def test_a_tokenizer_of_another_size_or_without_the_end_of_text_is_not_exported(
+    drawn, tokenizer_path, tmp_path
+):
+    with pytest.raises(SettingsError, match=r"has 300 ids, the model 97: .* --tokenizer PATH"):
+        export_folder(
+            drawn(TINY), tmp_path / "a", eot_id=96, tokenizer=tokenizer_path, dtype=torch.float32
+        )
+    about = json.loads(tokenizer_path.read_text())
+    about["added_tokens"][0]["id"] = 299
+    del about["model"]["vocab"]["<|endoftext|>"]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(about))
+    with pytest.raises(SettingsError, match="no token of the id 0, which ends texts"):
+        export_folder(
+            drawn(replace(TINY, vocab_size=300)), tmp_path / "b", eot_id=0,
+            tokenizer=tmp_path / "tokenizer.json", dtype=torch.float32,
+        )  # fmt: skip
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +166,7 @@ def test_what_transformers_does_not_have_is_refused_by_name(drawn, config, messa
 
 
 def test_an_export_that_reads_back_otherwise_is_an_error(drawn, tmp_path, monkeypatch):
-    monkeypatch.setattr("train.export.IN_OUT", ("mlp.c_fc.weight",))
+    monkeypatch.setattr("train.hugging_face.IN_OUT", ("mlp.c_fc.weight",))
     real = read_folder
 
     def wrong(folder):
@@ -102,6 +176,23 @@ def test_an_export_that_reads_back_otherwise_is_an_error(drawn, tmp_path, monkey
 
     monkeypatch.setattr("train.export.read_folder", wrong)
     with pytest.raises(CheckpointError, match="logits differ"):
+        exported(drawn(TINY), tmp_path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_not_exported(drawn, value, tmp_path):
+    model = drawn(TINY)
+    with torch.no_grad():
+        model.blocks[1].mlp.c_fc.weight[0, 0] = value
+    with pytest.raises(CheckpointError, match=r"h\.1\.mlp\.c_fc\.weight is not finite"):
+        exported(model, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    model.blocks[1].mlp.c_fc.weight.data[0, 0] = 0
+
+
+def test_logits_that_differ_by_nan_are_an_error(drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.export._difference", lambda *_: math.nan)
+    with pytest.raises(CheckpointError, match="logits differ by nan"):
         exported(drawn(TINY), tmp_path)
 
 
@@ -116,7 +207,7 @@ def test_a_folder_without_a_weight_is_refused_by_its_name(drawn, tmp_path):
     exported(drawn(TINY), tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "n_layer": 4}))
-    with pytest.raises(CheckpointError, match=r"transformer\.h\.3"):
+    with pytest.raises(CheckpointError, match=r"no weight there for transformer\.h\.3"):
         read_folder(tmp_path)
 
 
@@ -135,10 +226,3 @@ def test_training_goes_on_from_an_export_and_from_a_run(shards_folder, tiny, tmp
     assert ends[0]["first_val_loss"] < 3.5
     assert ends[0]["val_loss"] == pytest.approx(ends[1]["val_loss"], abs=1e-6)
     assert main([*command[:3], "--init", str(run), "--n-embd", "64"]) == 2
-
-
-def test_given_weights_of_another_tokenizer_are_refused(drawn, make_shards, tmp_path, capsys):
-    shards = make_shards(tmp_path / "shards", vocab=50)
-    folder = exported(drawn(TINY), tmp_path / "folder")
-    assert main([str(shards), "--out", str(tmp_path / "run"), "--init", str(folder)]) == 2
-    assert "has vocab_size 97, the data's tokenizer has 50" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.config import PRESETS, GPTConfig
+from train.config import PRESETS, GPTConfig, strided_keys, strided_pays
 from train.loss import next_token_loss
 from train.model import GPT, LayerCache, allowed, attend
 
@@ -82,26 +82,99 @@ def test_a_position_sees_nothing_that_comes_after_it():
     assert not torch.equal(model(ids)[0, 20:], model(other)[0, 20:])
 
 
-@pytest.mark.parametrize("T", [8, 16, 17, 31, 32])
+def under_its_mask(q, k, v, pattern, band):
+    """The definition: dense attention, and what is not `allowed` taken out of it."""
+    at = torch.arange(q.shape[2])
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[3])
+    scores = scores.masked_fill(~allowed(at[:, None], at[None], pattern, band), -torch.inf)
+    return scores.softmax(-1) @ v
+
+
+@pytest.mark.parametrize("T", [1, 2, 7, 8, 16, 17, 31, 32, 150, 256, 263])
+@pytest.mark.parametrize("band", [1, 2, 7, 8])
 @pytest.mark.parametrize("pattern", ["banded", "strided"])
-def test_sparse_attention_equals_dense_attention_under_its_mask(pattern, T):
-    band = 8
-    q, k, v = torch.randn(3, 2, 2, T, 16, generator=torch.Generator().manual_seed(T))
-    at = torch.arange(T)
-    mask = allowed(at[:, None], at[None], pattern, band)
-    wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    assert torch.allclose(attend(q, k, v, pattern, band, 0.0), wanted, atol=1e-6)
+@pytest.mark.parametrize("way", ["as chosen", "always sparse"])
+def test_sparse_attention_and_its_gradients_are_those_under_its_mask(
+    pattern, T, band, way, monkeypatch
+):
+    if way == "always sparse":
+        monkeypatch.setattr("train.model.strided_pays", lambda *_: True)
+    qkv = torch.randn(3, 2, 2, T, 16, generator=torch.Generator().manual_seed(T)) * 3
+    toward = torch.randn(2, 2, T, 16, generator=torch.Generator().manual_seed(T + 1))
+    found, wanted = qkv.clone().requires_grad_(), qkv.clone().requires_grad_()
+    y, y_wanted = attend(*found, pattern, band, 0.0), under_its_mask(*wanted, pattern, band)
+    assert torch.allclose(y, y_wanted, atol=1e-5)
+    (y * toward).sum().backward()
+    (y_wanted * toward).sum().backward()
+    assert torch.allclose(found.grad, wanted.grad, atol=1e-4)
+
+
+def largest_tensor(compute):
+    """Numbers in the largest tensor that any operation makes."""
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        most = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **(kwargs or {}))
+            for tensor in made if isinstance(made, tuple | list) else [made]:
+                if isinstance(tensor, torch.Tensor):
+                    self.most = max(self.most, tensor.numel())
+            return made
+
+    with Watch() as watch:
+        compute()
+    return watch.most
+
+
+@pytest.mark.parametrize("band", [32, 33])
+def test_strided_attention_makes_nothing_of_the_square_of_the_length(band):
+    T = 1024
+    q, k, v = torch.randn(3, 1, 1, T, 8).requires_grad_()
+    assert strided_pays(T, band)
+    most = largest_tensor(lambda: attend(q, k, v, "strided", band, 0.0).sum().backward())
+    assert most <= (T + band) * strided_keys(T, band) < T * T / 8
+
+
+def test_strided_attention_is_dense_where_that_is_less_work():
+    assert strided_pays(2048, 256) and not strided_pays(1024, 256)
+    assert not strided_pays(96, 16) and not strided_pays(64, 64) and not strided_pays(64, 100)
+
+
+def test_dropout_of_strided_attention_takes_out_its_share_of_the_pairs():
+    q, k, v = torch.randn(3, 1, 4, 300, 8, generator=torch.Generator().manual_seed(0))
+    assert strided_pays(300, 16)
+    torch.manual_seed(0)
+    plain = attend(q, k, v, "strided", 16, 0.0)
+    drawn = torch.stack([attend(q, k, v, "strided", 16, 0.25) for _ in range(400)])
+    assert torch.allclose(drawn.mean(0), plain, atol=0.25)
+    assert not torch.equal(drawn[0], drawn[1])
+    # The first position sees itself alone: it is kept, at 1 / (1 - 0.25), or it is nothing.
+    first = (drawn[:, 0, :, 0, 0] / plain[0, :, 0, 0]).flatten()
+    assert {round(share, 3) for share in first.tolist()} == {0.0, 1.333}
+    assert (first == 0).float().mean() == pytest.approx(0.25, abs=0.05)
+
+
+def test_strided_attention_under_autocast_is_close_and_finite():
+    q, k, v = 4 * torch.randn(3, 2, 2, 300, 16, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attend(*(x.bfloat16() for x in (q, k, v)), "strided", 16, 0.0)
+    assert found.dtype == torch.bfloat16 and found.isfinite().all()
+    wanted = under_its_mask(*(x.bfloat16().float() for x in (q, k, v)), "strided", 16)
+    assert (found.float() - wanted).abs().mean() < 0.01 * wanted.abs().mean()
 
 
 @pytest.mark.parametrize("attention", ["dense", "banded", "strided"])
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_cached_steps_give_the_hidden_states_of_the_whole_sequence(attention, norm):
-    config = replace(TINY, attention=attention, band=5, norm=norm)
+    config = replace(TINY, attention=attention, band=8, norm=norm, n_ctx=130)
     model = made(config).eval()
-    ids = torch.randint(97, (2, 30), generator=torch.Generator().manual_seed(0))
-    caches = [LayerCache(config, 2, 30, model.head_weight) for _ in range(config.n_layer)]
-    pieces = [model.hidden(part, caches) for part in ids.split([7, 1, 1, 5, 16], dim=1)]
-    assert torch.allclose(torch.cat(pieces, 1), model.hidden(ids), atol=1e-5)
+    ids = torch.randint(97, (2, 130), generator=torch.Generator().manual_seed(0))
+    assert strided_pays(130, 8) and strided_pays(128, 8)
+    for pieces in ([7, 1, 1, 5, 16, 100], [128, 1, 1]):
+        caches = [LayerCache(config, 2, 130, model.head_weight) for _ in range(config.n_layer)]
+        found = [model.hidden(part, caches) for part in ids.split(pieces, dim=1)]
+        assert torch.allclose(torch.cat(found, 1), model.hidden(ids), atol=1e-5)
 
 
 needs_a_compiler = pytest.mark.skipif(
@@ -167,4 +240,19 @@ def test_compiled_blocks_serve_training_alone():
     assert torch.equal(model(ids), wanted)
     with pytest.raises(Exception, match="compiled"):
         model.train()(ids)
+    torch.compiler.reset()
+
+
+@needs_a_compiler
+def test_a_compiled_strided_block_computes_what_the_plain_one_does():
+    config = replace(TINY, attention="strided", band=8, n_ctx=130)
+    ids = torch.randint(97, (2, 131), generator=torch.Generator().manual_seed(0))
+    model = made(config).train()
+    assert strided_pays(130, 8)
+    wanted, gradients_wanted = gradients(model, ids[:, :-1], ids[:, 1:].flatten(), False)
+    model.compile_blocks()
+    found, gradients_found = gradients(model, ids[:, :-1], ids[:, 1:].flatten(), False)
+    assert found == pytest.approx(wanted, rel=1e-5)
+    for a, b in zip(gradients_wanted, gradients_found, strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
     torch.compiler.reset()
