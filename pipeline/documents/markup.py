@@ -23,7 +23,9 @@ from lxml import html as lxml_html
 from lxml.html import HtmlElement
 
 from pipeline.documents.code import keep_code
+from pipeline.documents.container import APART, open_container
 from pipeline.documents.formulas import write_formulas
+from pipeline.documents.lists import text_of, unlist_cells
 from pipeline.documents.superscripts import mark_superscripts
 
 BLOCKS = frozenset(
@@ -45,9 +47,9 @@ _READ_BY_PARAGRAPHS_CHARS = 1500
 # page has of them means nothing.
 LINE_MARK = "\ufdd0"
 _SPAN_DIGITS_MAX = 4
-_APART = ("footer", "aside", "nav", "form")
-_CELL_LIST_CHARS_MIN = 100
-_CELL_LIST_LINK_SHARE_MAX = 0.5
+# A and I, which are words too, stay where they are.
+_DROP_CAPS = frozenset("BCDEFGHJKLMNOPQRSTUVWXYZ")
+_DROP_CAP_CHARS_MAX = 8  # with the white space around
 # Elements by which one line is made of several pieces ("Jobs<span>Latest post</span>").
 _INLINE = ("a", "b", "em", "font", "i", "label", "small", "span", "strong", "time", "u")
 
@@ -60,21 +62,17 @@ def prepare(tree: HtmlElement) -> None:
     _drop_unseen(tree)
     _cap_spans(tree)
     _quote(tree)
-    _unlist_cells(tree)
+    unlist_cells(tree)
     _unnest_paragraphs(tree)
     holders = _separate_blocks(tree)
     _wrap_loose_text(tree, holders)
+    open_container(tree)
     _separate_pieces(tree)
-
-
-def text_of(element: HtmlElement) -> str:
-    """The text inside, white space squeezed."""
-    return " ".join("".join(element.itertext()).split())
 
 
 def _drop_unseen(tree: HtmlElement) -> None:
     """Drop what no extractor reads, before it copies the tree five times: 2 % of its time."""
-    for unseen in list(tree.iter("script", "style", "link", "svg", "iframe")):
+    for unseen in list(tree.iter("script", "style", "title", "link", "svg", "iframe")):
         # JSON-LD holds texts of articles, in which trafilatura looks last.
         if unseen.getparent() is not None and unseen.get("type") != "application/ld+json":
             unseen.drop_tree()
@@ -90,46 +88,17 @@ def _cap_spans(tree: HtmlElement) -> None:
 
 def _quote(tree: HtmlElement) -> None:
     for quotation in tree.iter("q"):
-        quotation.tag = "span"
-        quotation.text = "“" + (quotation.text or "")
-        if len(quotation):
-            last = quotation[-1]
-            last.tail = (last.tail or "") + "”"
+        first = last = quotation
+        while len(first) and first[0].tag in BLOCKS and not (first.text or "").strip():
+            first = first[0]
+        while len(last) and last[-1].tag in BLOCKS and not (last[-1].tail or "").strip():
+            last = last[-1]
+        quotation.tag = "span" if first is quotation is last else "div"
+        first.text = "“" + (first.text or "").lstrip()
+        if len(last):
+            last[-1].tail = (last[-1].tail or "").rstrip() + "”"
         else:
-            quotation.text += "”"
-
-
-def _unlist_cells(tree: HtmlElement) -> None:
-    by_cell: dict[HtmlElement, list[HtmlElement]] = {}
-    for outer in tree.iter("ul", "ol"):
-        if _is_in_cell(outer):
-            by_cell.setdefault(next(outer.iterancestors("td", "th")), []).append(outer)
-    for lists in by_cell.values():
-        chars = sum(len(text_of(outer)) for outer in lists)
-        linked = sum(len(text_of(link)) for outer in lists for link in outer.iter("a"))
-        if chars < _CELL_LIST_CHARS_MIN or linked > _CELL_LIST_LINK_SHARE_MAX * chars:
-            continue
-        for outer in lists:
-            for item in outer.iter("li"):
-                item.tag = "p"
-                _mark_item(item)
-            for inner in outer.iter("ul", "ol"):
-                inner.tag = "div"
-
-
-def _mark_item(item: HtmlElement) -> None:
-    """A dash before the first words of an item, wherever they are."""
-    holder = item
-    while not (holder.text or "").strip() and len(holder) and isinstance(holder[0].tag, str):
-        holder = holder[0]
-    if (holder.text or "").strip():
-        holder.text = "- " + (holder.text or "").lstrip()
-
-
-def _is_in_cell(outer: HtmlElement) -> bool:
-    """Whether a list lies in a table's cell, and in no other list there."""
-    around = next(outer.iterancestors("td", "th", "ul", "ol"), None)
-    return around is not None and around.tag in ("td", "th")
+            last.text = (last.text or "").rstrip() + "”"
 
 
 def _unnest_paragraphs(tree: HtmlElement) -> None:
@@ -160,7 +129,7 @@ def _wrap_loose_text(tree: HtmlElement, holders: set[HtmlElement]) -> None:
     for container in list(tree.iter(*_CONTAINERS)):
         if _has_paragraph(container):
             _wrap_runs(container, list(container), holders)
-    for div in list(tree.iter("div")) if is_read_by_paragraphs else ():
+    for div in list(tree.iter("div", "center")) if is_read_by_paragraphs else ():
         if div not in holders and _is_beside_paragraph(div):
             div.tag = "p"
     _part_items(tree)
@@ -178,7 +147,7 @@ def _part_items(tree: HtmlElement) -> None:
 
 def _has_paragraph_chars(tree: HtmlElement, chars: int) -> bool:
     for paragraph in tree.iter("p"):
-        if next(paragraph.iterancestors(*_APART), None) is None:
+        if next(paragraph.iterancestors(*APART), None) is None:
             chars -= len(text_of(paragraph))
             if chars <= 0:
                 return True
@@ -253,6 +222,9 @@ def _separate_blocks(tree: HtmlElement) -> set[HtmlElement]:
 
 def _separate(block: HtmlElement) -> None:
     text, tail, previous = block.text, block.tail, block.getprevious()
+    if text and len(text) < _DROP_CAP_CHARS_MAX and text.strip() in _DROP_CAPS:
+        _join_drop_cap(block)
+        return
     if text and not text[0].isspace():
         block.text = " " + text
     if tail and not tail[0].isspace():
@@ -265,6 +237,15 @@ def _separate(block: HtmlElement) -> None:
         before = around.text
         if before and not before[-1].isspace():
             around.text = before + " "
+
+
+def _join_drop_cap(block: HtmlElement) -> None:
+    """Put the letter of a block of its own before the paragraph that it begins."""
+    after = block.getnext()
+    if len(block) or after is None or not (after.text or "")[:1].islower():
+        return
+    after.text = (block.text or "").strip() + (after.text or "")
+    block.text = None
 
 
 def _separate_pieces(tree: HtmlElement) -> None:
