@@ -9,6 +9,9 @@ there the lists and headings among the paragraphs become paragraphs.
 Tuned on data/extraction: page F1 0.9071 and line F1 0.8163, against 0.9059 and 0.8137 without.
 """
 
+import re
+from collections.abc import Iterable
+
 from lxml.html import HtmlElement
 from trafilatura.xpaths import BODY_XPATH
 
@@ -17,6 +20,7 @@ from pipeline.documents.lists import is_linked, text_of, unlist_text
 APART = ("footer", "aside", "nav", "form")  # hold other text than the page's own
 _NAMEABLE = ("div", "article", "main", "section")
 _NAME = "articleContent"  # the id that BODY_XPATH asks for first
+_NAMING = ("id", "class", "itemprop", "role")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _LISTS = ("ul", "ol", "dl")
 _PARAGRAPH_CHARS_MIN = 40
@@ -25,15 +29,42 @@ _SHARE_MIN = 0.9
 _LIST_CHARS_MIN = 40
 
 
+def names_of(paths: Iterable[str]) -> re.Pattern[str]:
+    """Give one pattern, for values of attributes a line each, of all names that XPaths look for."""
+    names: list[str] = []
+    for path in paths:
+        names += re.findall(r"re:test\(@\w+, '([^']*)'", path)
+        names += (f"^{re.escape(name)}$" for name in re.findall(r"@\w+='([^']*)'", path))
+        names += (
+            f"^{re.escape(name)}" for name in re.findall(r"starts-with\(@\w+, '([^']*)'", path)
+        )
+        # contains(translate(@id, 'CM', 'cm'), 'main-content'): the case of a letter is all the same
+        names += (f"(?i:{re.escape(name)})" for name in re.findall(r"'\w+'\), '([^']*)'", path))
+    return re.compile("|".join(names), re.MULTILINE)
+
+
+_NAMES = names_of(known.path for known in BODY_XPATH)
+
+
 def open_container(tree: HtmlElement) -> None:
     """Name the page's container, or make paragraphs of what trafilatura would not read there."""
+    if _is_known(tree):
+        return
     paragraphs, container = _find_container(tree)
-    if container is None or any(known(tree) for known in BODY_XPATH):
+    if container is None:
         return
     if container.tag in _NAMEABLE:
         container.set("id", _NAME)
     else:
         _flatten(container, paragraphs[0], paragraphs[-1])
+
+
+def _is_known(tree: HtmlElement) -> bool:
+    """Whether trafilatura would find a container; its own five looks take 1.2 ms a page."""
+    if next(tree.iter("article", "main"), None) is not None:
+        return True
+    values = (div.get(name) for div in tree.iter("div", "section") for name in _NAMING)
+    return _NAMES.search("\n".join(filter(None, values))) is not None
 
 
 def _find_container(tree: HtmlElement) -> tuple[list[HtmlElement], HtmlElement | None]:
