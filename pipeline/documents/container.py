@@ -30,7 +30,10 @@ _LIST_CHARS_MIN = 40
 
 
 def names_of(paths: Iterable[str]) -> re.Pattern[str]:
-    """Give one pattern, for values of attributes a line each, of all names that XPaths look for."""
+    """Give one pattern, for values of attributes a line each, of all names that XPaths look for.
+
+    A name that they ask of a class counts as an id too.
+    """
     names: list[str] = []
     for path in paths:
         names += re.findall(r"re:test\(@\w+, '([^']*)'", path)
