@@ -13,8 +13,10 @@ what stands beside it, and squeeze code. So these passes come first, in this ord
     borders          of blocks, and of some inline elements, get the space that nobody wrote
     loose text       beside paragraphs becomes a paragraph, as does each line of an item or cell
 
-Each pass is linear in the page. Only loose text and lists in cells change which text is extracted:
-page F1 on data/extraction is 0.9053 without any pass and 0.9059 with all.
+    container        gets a name that trafilatura knows (container.py)
+
+Each pass is linear in the page. Only loose text, lists in cells and the container's name change
+which text is extracted: page F1 on data/extraction is 0.9053 without any pass and 0.9077 with all.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,6 +43,7 @@ _UNSEEN = ("script", "style", "noscript", "template", "iframe")
 # paragraph stands beside it, it is a menu as often as it is an article.
 _PARAGRAPH_CHARS_MIN = 40
 _DIV_CHARS_MIN = 40
+_PROSE_CHARS_MIN = 400  # page F1 0.0002 higher, line F1 0.0002 lower than without
 # Twice trafilatura's own limit (three times min_extracted_size), which it asks of a cleaned page.
 _READ_BY_PARAGRAPHS_CHARS = 1500
 # Says to render.py that a line begins here. Noncharacters are for such use (Unicode, 23.7); what a
@@ -120,14 +123,14 @@ def _unnest_paragraphs(tree: HtmlElement) -> None:
 
 
 def _wrap_loose_text(tree: HtmlElement, holders: set[HtmlElement]) -> None:
-    """Where paragraphs stand, put what stands beside them into paragraphs too.
+    """Where paragraphs or much loose text stand, put loose text into paragraphs.
 
     On a page with little text in paragraphs trafilatura reads each `div` as one. It would stop to
     if we made some of them paragraphs, and lose the others: so we leave them there.
     """
     is_read_by_paragraphs = _has_paragraph_chars(tree, _READ_BY_PARAGRAPHS_CHARS)
     for container in list(tree.iter(*_CONTAINERS)):
-        if _has_paragraph(container):
+        if _has_paragraph(container) or _has_prose(container):
             _wrap_runs(container, list(container), holders)
     for div in list(tree.iter("div", "center")) if is_read_by_paragraphs else ():
         if div not in holders and _is_beside_paragraph(div):
@@ -157,6 +160,21 @@ def _has_paragraph_chars(tree: HtmlElement, chars: int) -> bool:
 def _has_paragraph(container: HtmlElement) -> bool:
     paragraphs = container.iterchildren("p")
     return any(len(text_of(found)) >= _PARAGRAPH_CHARS_MIN for found in paragraphs)
+
+
+def _has_prose(container: HtmlElement) -> bool:
+    """Whether much text stands directly in a container, in no paragraph.
+
+    Else readability's way may be taken, which makes a line of each link in it.
+    """
+    if container.tag not in ("div", "section", "article", "main"):
+        return False
+    chars = len((container.text or "").strip())
+    for child in container:
+        chars += len((child.tail or "").strip())
+        if chars >= _PROSE_CHARS_MIN:
+            return True
+    return chars >= _PROSE_CHARS_MIN
 
 
 def _wrap_runs(

@@ -255,3 +255,9 @@ def test_the_text_after_the_first_end_of_a_page_is_kept():
     html = f"<html><body><p>{PROSE}</p></body></html><html><head><title>T</title></head><body>"
     found = extract_by_trafilatura(f"{html}<p>{OTHER}</p></body></html>").text
     assert found.split("\n") == [PROSE, OTHER]
+
+
+def test_text_without_paragraphs_is_kept_beside_paragraphs_elsewhere():
+    text = f"{PROSE} It was <a href=/b>the bridge</a> that they liked.<br><br>"
+    found = lines(f"<div>{LONG}</div><div class=entry>{text * 4}</div>")
+    assert found[-4:] == [f"{PROSE} It was the bridge that they liked."] * 4
