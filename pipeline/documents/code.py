@@ -16,7 +16,13 @@ _CODE_INSIDE = frozenset(
     samp small span strike strong sub sup table tbody td th thead tr tt u ul var wbr
     """.split()
 )
-_LINES = frozenset("div li p tr".split())  # elements that highlighters use for one line each
+_LINES = frozenset("div li p tr h1 h2 h3 h4 h5 h6 hr".split())  # elements of one line each
+# Papers of plain text have these in `<pre>`; beside elements of the page's frame they mean that
+# it was never closed.
+_RULES = frozenset("h1 h2 h3 h4 h5 h6 hr".split())
+_FRAME = frozenset("div p table ul ol".split())
+_OLD_PRE = ("xmp", "listing", "plaintext")
+_BLANK = " \t\xa0"
 _NUMBERS = re.compile(r"[\s\d.:|]*")
 _CODE_CLASS = re.compile(r"\b(?:blob-code|code|codehilite|highlight|hljs|syntax)", re.IGNORECASE)
 
@@ -26,14 +32,58 @@ def keep_code(tree: HtmlElement) -> None:
     for table in list(tree.iter("table")):
         if (cells := _code_cells(table)) is not None:
             _become_code(table, "\n".join(_shown(cell) for cell in cells))
-    for code in list(tree.iter("pre", "code")):
-        if next(code.iterancestors("pre", "code"), None) is not None:
+    for code in list(tree.iter("pre", "code", "tt", *_OLD_PRE)):
+        around = next(code.iterancestors("pre", "code", "tt", *_OLD_PRE, "html"), None)
+        if around is None or around.tag != "html":  # taken from the tree, or inside of another
             continue
-        if not all(inner.tag in _CODE_INSIDE for inner in code.iterdescendants("*")):
+        if not _is_closed({inner.tag for inner in code.iterdescendants("*")}):
             continue
-        text = _shown(code)
-        if text and (code.tag == "pre" or next(code.iter("br"), None) is not None):
+        lines = _lines_after(code)
+        text = "\n".join(map(_shown, [code, *lines]))
+        if text and (code.tag in ("pre", *_OLD_PRE) or _has_lines(code, lines, text)):
+            for line in lines:
+                _take(line)
             _become_code(code, text)
+
+
+def _is_closed(tags: set[str]) -> bool:
+    """Whether what is inside can be code: else the element was never closed."""
+    return tags <= _CODE_INSIDE or (tags <= _CODE_INSIDE | _RULES and _FRAME.isdisjoint(tags))
+
+
+def _has_lines(code: HtmlElement, lines: list[HtmlElement], text: str) -> bool:
+    """Whether `<code>` has several lines; of `<tt>`, also a typewriter's, one is indented."""
+    if not lines and next(code.iter("br"), None) is None:
+        return False
+    return code.tag == "code" or any(f"\n{blank}" in text for blank in _BLANK)
+
+
+def _lines_after(code: HtmlElement) -> list[HtmlElement]:
+    """The elements of the same kind that follow, each after nothing but a `<br>`."""
+    lines: list[HtmlElement] = []
+    last = code
+    while code.tag in ("code", "tt") and _is_blank(last.tail):
+        end = last.getnext()
+        line = end.getnext() if end is not None and end.tag == "br" else None
+        if end is None or line is None or line.tag != code.tag or not _is_blank(end.tail):
+            break
+        lines.append(line)
+        last = line
+    return lines
+
+
+def _take(line: HtmlElement) -> None:
+    """Take a line and the `<br>` before it from the tree."""
+    end, around = line.getprevious(), line.getparent()
+    before = end.getprevious() if end is not None else None
+    if end is not None and before is not None and around is not None:
+        before.tail = line.tail
+        around.remove(end)
+        around.remove(line)
+
+
+def _is_blank(text: str | None) -> bool:
+    return not text or text.isspace()
 
 
 def _become_code(element: HtmlElement, text: str) -> None:
@@ -43,6 +93,9 @@ def _become_code(element: HtmlElement, text: str) -> None:
     code = lxml_html.Element("code")
     code.text = text
     element.append(code)
+    figure = next(element.iterancestors("figure"), None)
+    if figure is not None:  # trafilatura drops what a page shows as a figure
+        figure.tag = "div"
 
 
 def _code_cells(table: HtmlElement) -> list[HtmlElement] | None:
@@ -74,7 +127,10 @@ def _shown(element: HtmlElement) -> str:
     """The text with a line end for each `<br>` and around each element that is a line."""
     pieces: list[str] = []
     _show(element, pieces)
-    return "".join(pieces).strip("\n").rstrip()
+    text = "".join(pieces).strip("\n").rstrip()
+    if element.tag == "pre" and "\n" not in text and {line.tag for line in element} == {"code"}:
+        return "\n".join(map(_shown, element))  # a style shows each as a line
+    return text
 
 
 def _show(element: HtmlElement, pieces: list[str]) -> None:

@@ -20,7 +20,9 @@ _NUMBER_OR_LETTER = re.compile(
     r"[+\-−–]?\s?\d+(?:[.,/]\d+)?|\d+[+\-−–]|[+\-−–]?[^\W\d_]"  # 6, -1, 1/2; 2+; n
 )
 _NEGATIVE = re.compile(r"[\-−–]\d{1,3}")  # of any unit: ms^-1
-_EXPRESSION = re.compile(r"(?!.*[^\W\d_]{3})(?=.*[\d+\-−–*/])[^\W_][\w+\-−–*/=() ]*")
+_EXPRESSION = re.compile(r"(?!.*[^\W\d_]{3})(?=.*[\d+\-−–*/])[^\W_][\w+\-−–*/=()^ ]*")
+_GREEK_EXPRESSION = re.compile(r"(?=.*[α-ω])[^\W\d_]{2,3}")  # e^(iπ); of no ordinal in Greek
+_LATIN = re.compile(r"(?<![^\W_])[A-Za-z]$")
 _ORDINAL = re.compile(
     r"st|nd|rd|th|ths|er|ers|re|res|ère|e|es|ème|èmes|eme|nde|nds|de|te|ten|ste|o|os|a|as|ª|º|ro|to|mo",
     re.IGNORECASE,
@@ -42,7 +44,9 @@ _WORD_OR_STOP = re.compile(r"(?:[^\W\d_]{2,}|[.,;:!?…\"'”’»)\]%])$")
 def mark_superscripts(tree: HtmlElement) -> None:
     """Write each `sup` of the tree as it is read, and drop links to footnotes; code stays."""
     _drop_footnote_links(tree)
-    for raised in list(tree.iter("sup")):
+    # One inside another is written first: 2^(2^n).
+    nested = (reversed(list(outer.iter("sup"))) for outer in tree.iter("sup") if _is_outer(outer))
+    for raised in [raised for group in nested for raised in group]:
         if next(raised.iterancestors("pre", "code"), None) is not None:
             continue
         if raised.text and raised.text.strip():
@@ -57,6 +61,10 @@ def mark_superscripts(tree: HtmlElement) -> None:
                     link.tag = "span"
             if not written and _STOP.match(raised.tail or ""):
                 _trim_before(raised)
+
+
+def _is_outer(raised: HtmlElement) -> bool:
+    return next(raised.iterancestors("sup"), None) is None
 
 
 def _empty(element: HtmlElement) -> None:
@@ -94,6 +102,8 @@ def _write(text: str, before: str, is_reference: bool) -> str:
         return text
     if _NEGATIVE.fullmatch(text) and before[-1:].isalnum():
         return f"^{text}"
+    if _LATIN.search(before) and _GREEK_EXPRESSION.fullmatch(text):
+        return f"^({text})"
     if _BASE.search(before) and not _WORDS_IN_BRACKETS.search(before):
         if _NUMBER_OR_LETTER.fullmatch(text):
             return f"^{text.replace(' ', '')}"

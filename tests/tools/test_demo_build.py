@@ -30,7 +30,7 @@ VERSIONS = {
 DIGESTS = {
     "links": "e70801485ec712e36c87a9900aa88ec0",
     "pages": "dffa16534e930ac60149c0f1b5b3c2ee",
-    "documents": "1d3cc6986593c971ec4a151ffda16989",
+    "documents": "43e8cdc571c5d479beca8dbc5e7b64c5",
     "corpus": "5105f94e170a8be4238bb44673218b26",
     "tokenizer": "a12fd41d6dd5b0009503be2570ef82c7",
     "shards": "f2ae1172e16b7dfac22bf058902d90a6",

@@ -31,6 +31,12 @@ def numbered(line):
         "<table><tr><td class=gutter><div>1</div><div>2</div><div>3</div></td><td class=code>"
         + "".join(f"<div><code>{line}</code></div>" for line in LINES)
         + "</td></tr></table>",
+        f"<pre>{''.join(f'<code>{line}</code>' for line in LINES)}</pre>",
+        f"<p>{'<br>'.join(f'<code>{line}</code>' for line in LINES)}</p>",
+        f"<p>{'<br>'.join(LINES).join(('<tt>', '</tt>'))}</p>",
+        f"<xmp>{CODE}</xmp>",
+        f"<listing>{CODE}</listing>",
+        f"<figure><pre>{CODE}</pre></figure>",
         f"<table class=code>{numbered('<pre>{}</pre>')}</table>",
         f"<table>{numbered('<b>{}</b>').replace('<td><b', '<td class=blob-code><b')}</table>",
     ],
@@ -43,6 +49,8 @@ def test_code_keeps_its_lines_and_loses_their_numbers(markup):
     "markup",
     [
         "<p>Call <code>f(0)</code>.</p>",
+        "<p>Call <code>f(0)</code><br>and <code>f(1)</code>.</p>",
+        "<p><tt>Dear Sir,<br>the bridge is open.</tt></p>",
         "<table><tr><td>1</td><td>Nile</td></tr><tr><td>2</td><td>Rhine</td></tr></table>",
         "<table><tr><td><code>ls</code></td><td>lists files</td></tr></table>",
         "<pre><form><h1>Never closed</h1><p>Text.</p></form></pre>",
@@ -56,3 +64,13 @@ def test_the_text_after_code_stays():
     tree = parse(f"<html><body><div><pre>{CODE}</pre>tail</div></body></html>")
     keep_code(tree)
     assert tree.find(".//pre").tail == "tail"
+
+
+def test_headings_in_plain_text_are_lines_of_it():
+    assert codes("<pre><h1>RFC 1</h1>   Text\n<hr>\n   More</pre>") == ["RFC 1\n   Text\n\n   More"]
+
+
+def test_a_figure_of_code_is_no_picture():
+    tree = parse(f"<html><body><figure><pre>{CODE}</pre></figure></body></html>")
+    keep_code(tree)
+    assert tree.find(".//figure") is None

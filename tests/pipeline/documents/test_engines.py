@@ -187,3 +187,77 @@ def test_a_footnote_link_without_a_superscript_goes():
 
 def test_a_short_paragraph_survives_the_mark_that_goes_out_of_it():
     assert article('<p>So it was<a href="#n3"><sup>3</sup></a>.</p>') == ["So it was."]
+
+
+LONG = "".join(f"<p>{PROSE} No. {n}.</p><p>{OTHER} No. {n}.</p>" for n in range(8))
+LIST = "<ul><li>Oak for the deck</li><li>Steel for the rails and the bolts</li></ul>"
+
+
+@pytest.mark.parametrize("container", ["<div class=wrap>{}</div>", "{}", "<center>{}</center>"])
+def test_headings_and_lists_are_kept_where_no_name_says_what_the_content_is(container):
+    body = f"{LONG}<h2>Materials</h2>{LIST}<p>{PROSE} At last.</p>"
+    menu = "<ul><li><a href=/>Home of the village</a></li><li><a href=/n>All the news</a></li></ul>"
+    found = lines(f"{menu}{container.format(body)}")
+    assert found[16:] == [
+        "Materials",
+        "- Oak for the deck",
+        "- Steel for the rails and the bolts",
+        f"{PROSE} At last.",
+    ]
+    assert found[0] == f"{PROSE} No. 0."
+
+
+def test_a_menu_among_the_paragraphs_is_left_out():
+    menu = "".join(f"<li><a href=/{n}>The news of the year {n}</a></li>" for n in range(9))
+    found = lines(f"{LONG}<ul>{menu}</ul><p>{PROSE} At last.</p>")
+    assert [line for line in found if "the year" in line] == []
+
+
+@pytest.mark.parametrize("lead", [f"<center>{OTHER}</center>", f"<div>{OTHER}</div>"])
+def test_a_lead_directly_in_the_body_is_kept(lead):
+    assert lines(f"{lead}{LONG}")[0] == OTHER
+
+
+@pytest.mark.parametrize("definition", [OTHER, f"<p>{OTHER}</p>", f"<p>{OTHER}</p><p>Of wood.</p>"])
+def test_definitions_in_a_cell_are_kept(definition):
+    terms = f"<dl><dt>Bridge</dt><dd>{definition}</dd></dl>"
+    found = lines(f"<table><tr><td><p>{PROSE}</p>{terms}<p>{PROSE} Again.</p></td></tr></table>")
+    assert found[:3] == [PROSE, "- Bridge", f"- {OTHER}"]
+    assert found[-1] == f"{PROSE} Again."
+
+
+def test_a_quotation_in_a_cell_is_kept():
+    quoted = f"<blockquote><p>{OTHER}</p><p>Of wood.</p></blockquote>"
+    found = lines(f"<table><tr><td><p>{PROSE}</p>{quoted}<p>{PROSE} Again.</p></td></tr></table>")
+    assert found == [PROSE, OTHER, "Of wood.", f"{PROSE} Again."]
+
+
+def test_code_in_a_figure_is_kept():
+    assert article("<figure><pre>def f(x):\n    return 1</pre></figure>") == [
+        "def f(x):",
+        "    return 1",
+    ]
+
+
+def test_a_drop_cap_in_a_block_of_its_own_joins_its_word():
+    body = f'<div class="cap">T</div><p>{OTHER[1:]}</p><p>{PROSE}</p>'
+    assert lines(f"<article><h1>Bridge</h1>{body}</article>") == ["Bridge", OTHER, PROSE]
+
+
+def test_the_marks_of_a_quotation_of_paragraphs_stand_at_its_words():
+    assert article("<q><p>The bridge is open.</p><p>All of it.</p></q>") == [
+        "“The bridge is open.",
+        "All of it.”",
+    ]
+
+
+def test_the_text_after_the_first_end_of_a_page_is_kept():
+    html = f"<html><body><p>{PROSE}</p></body></html><html><head><title>T</title></head><body>"
+    found = extract_by_trafilatura(f"{html}<p>{OTHER}</p></body></html>").text
+    assert found.split("\n") == [PROSE, OTHER]
+
+
+def test_text_without_paragraphs_is_kept_beside_paragraphs_elsewhere():
+    text = f"{PROSE} It was <a href=/b>the bridge</a> that they liked.<br><br>"
+    found = lines(f"<div>{LONG}</div><div class=entry>{text * 4}</div>")
+    assert found[-4:] == [f"{PROSE} It was the bridge that they liked."] * 4

@@ -31,6 +31,30 @@ NOTE = '<annotation encoding="application/x-tex">{\\displaystyle x=y^{2}}</annot
             '<span class="katex-html">x=y2</span>.',
             "x=y^{2}.",
         ),
+        ("<m:math><m:msup><m:mi>y</m:mi><m:mn>2</m:mn></m:msup></m:math>", "y^2"),
+        ("<math><mroot><mi>x</mi><mn>3</mn></mroot></math>", "x^(1/3)"),
+        ("<math><mfenced><mi>a</mi><mi>b</mi></mfenced></math>", "(a,b)"),
+        (
+            "<math><mfenced open='[' close=']' separators=';'><mi>a</mi><mi>b</mi></mfenced>",
+            "[a;b]",
+        ),
+        ("<math><msubsup><mi>x</mi><mn>1</mn><mn>2</mn></msubsup></math>", "x_1^2"),
+        (
+            "<math><munderover><mo>∑</mo><mi>i</mi><mi>n</mi></munderover><mi>i</mi></math>",
+            "∑_i^n i",
+        ),
+        ("<math><munder><mo>lim</mo><mi>x</mi></munder><mi>f</mi></math>", "lim_x f"),
+        (
+            "<math><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr>"
+            "<mtr><mtd><mn>3</mn></mtd><mtd><mn>4</mn></mtd></mtr></mtable></math>",
+            "1 2; 3 4",
+        ),
+        (
+            '<mjx-container class="MathJax" jax="CHTML"><mjx-math><mjx-mi>y2</mjx-mi></mjx-math>'
+            "<mjx-assistive-mml><math><msup><mi>y</mi><mn>2</mn></msup></math>"
+            "</mjx-assistive-mml></mjx-container>.",
+            "y^2.",
+        ),
         (
             '<span class="MathJax_Preview">[x]</span><span class="MathJax">x</span>'
             '<script type="math/tex">x^2</script>',
