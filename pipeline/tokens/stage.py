@@ -40,6 +40,7 @@ from pipeline.tokens.shards import (
 )
 from pipeline.tokens.split import SPLITS, Piece, SplitRules, order_limit, order_of, pieces
 from pipeline.tokens.texts import TEXT, Text
+from pipeline.tokens.tokenizer_json import load
 
 UNIT = "documents"
 PIECES = "pieces"  # what documents are cut into where blocks are held out
@@ -122,12 +123,12 @@ def shards_stage(rules: ShardsSettings) -> Stage:
 
 def _plan_import(path: Path, file_digest: FileDigest, inputs: Inputs) -> list[Part]:
     if not path.is_file():
-        tokenizers.load(path)  # says what is missing
+        load(path)  # says what is missing
     return [Part(0, path.name, file_digest(path), {"path": str(path.absolute())})]
 
 
 def _import(part: Part, out: PartWriter) -> None:
-    _write_tokenizer(tokenizers.load(Path(part.source["path"])), out)
+    _write_tokenizer(load(Path(part.source["path"])), out)
 
 
 def _plan_train(inputs: Inputs) -> list[Part]:
@@ -269,7 +270,7 @@ class _Encode:
     split: SplitRules
 
     def __call__(self, part: Part, out: PartWriter) -> None:
-        encoder = Encoder(tokenizers.load(Path(part.source["tokenizer"])))
+        encoder = Encoder(load(Path(part.source["tokenizer"])))
         rows, ids, documents = [], [], 0
         first, last = part.source["row_groups"]
         for document in _documents([Path(part.source["path"])], range(first, last)):

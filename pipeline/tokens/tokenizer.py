@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer as GPT-2's: trained, saved for five readers, loaded again.
+"""A byte-level BPE tokenizer as GPT-2's: trained, and saved for five readers.
 
 Ids 0 to 255 are the bytes, then come the merges in the order in which they were learnt, and
 `<|endoftext|>` is added last, so it is the last id, as in GPT-2. Training is Hugging Face's
@@ -9,7 +9,7 @@ of texts alone, not on their order, nor on threads or hash seeds.
 import base64
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,6 @@ from typing import Any
 import tokenizers
 import xxhash
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
-
-from pipeline.errors import InputError, SettingsError
 
 END_OF_TEXT = "<|endoftext|>"
 N_CTX = 1024  # GPT-2's context, what `tokenizer_config.json` states as the model's
@@ -75,7 +73,7 @@ def train(texts: Iterable[str], vocab_size: int, min_frequency: int) -> Tokenize
         ),
     )
     model = json.loads(learner.to_str())["model"]
-    return _from_model(model["vocab"] | {END_OF_TEXT: len(model["vocab"])}, model["merges"])
+    return from_hugging_face(model["vocab"] | {END_OF_TEXT: len(model["vocab"])}, model["merges"])
 
 
 def hugging_face(tokenizer: Tokenizer) -> tokenizers.Tokenizer:
@@ -102,77 +100,19 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "tokenizer.bin").write_bytes(_llm_c(tokenizer))
 
 
-def load(path: Path) -> Tokenizer:
-    """The tokenizer of a `tokenizer.json`, or of the folder that holds one.
-
-    Raises SettingsError unless it is a byte-level BPE with GPT-2's pre-tokenizer whose one added
-    token is a last `<|endoftext|>`: others would give ids that the shards' readers misread.
-    """
-    file = path / "tokenizer.json" if path.is_dir() else path
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"{file}: no such file; `webtext tokenizer train` makes one") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(file, "", f"not valid JSON: {error}", "Export it again.") from None
-    for problem in _problems(content):
-        raise SettingsError(f"{file}: {problem}; a byte-level BPE in GPT-2's form is needed")
-    model = content["model"]
-    vocab = _without_end(model["vocab"])
-    return _from_model(vocab | {END_OF_TEXT: len(vocab)}, model["merges"])
-
-
-def _problems(content: Any) -> Iterator[str]:
-    """Why this `tokenizer.json` is not of GPT-2's form; nothing where it is."""
-    model = content.get("model", {}) if isinstance(content, dict) else {}
-    if model.get("type") != "BPE":
-        yield f"its model is {model.get('type')}, not BPE"
-        return
-    split = content.get("pre_tokenizer") or {}
-    form = (split.get("type"), split.get("add_prefix_space"), split.get("use_regex", True))
-    if form != ("ByteLevel", False, True):
-        yield f"its pre-tokenizer is {split.get('type')}, or not with GPT-2's options"
-    if content.get("normalizer"):
-        yield "it normalises texts, so they could not be decoded as they were"
-    vocab = _without_end(model["vocab"])
-    added = [(token["content"], token["id"]) for token in content.get("added_tokens", [])]
-    if added != [(END_OF_TEXT, len(vocab))]:
-        yield f"its added tokens are not just {END_OF_TEXT} as the last id"
-    if sorted(vocab.values()) != list(range(len(vocab))):
-        yield "its ids have gaps"
-    missing = set(_LETTER_OF_BYTE.values()) - vocab.keys()
-    if missing:
-        yield f"{len(missing)} of the 256 bytes have no token"
-    if any(left + right not in vocab for left, right in map(_pair, model["merges"])):
-        yield "some of its merges make no token"
-    if len(vocab) >= 2**16:
-        yield f"it has {len(vocab) + 1:,} ids, and shards hold 16-bit ones"
-
-
-def _without_end(vocab: dict[str, int]) -> dict[str, int]:
-    """A model's own tokens: OpenAI's file lists end-of-text among them, ours does too."""
-    return {token: i for token, i in vocab.items() if token != END_OF_TEXT}
-
-
-def _pair(merge: str | list[str]) -> tuple[str, str]:
-    """Older files write a merge as "a b", newer ones as a pair."""
-    left, right = merge.split(" ") if isinstance(merge, str) else merge
-    return left, right
-
-
-def _from_model(vocab: dict[str, int], merges: list[Any]) -> Tokenizer:
-    """From Hugging Face's spelling."""
+def from_hugging_face(vocab: Mapping[str, int], merges: Iterable[tuple[str, str]]) -> Tokenizer:
+    """From Hugging Face's spelling: ids of 0 to n - 1, of which the last is end-of-text."""
     tokens = sorted(vocab, key=vocab.__getitem__)
     return Tokenizer(
         tokens=(*map(_unspell, tokens[:-1]), END_OF_TEXT.encode()),
-        merges=tuple((_unspell(left), _unspell(right)) for left, right in map(_pair, merges)),
+        merges=tuple((_unspell(left), _unspell(right)) for left, right in merges),
     )
 
 
 def _spelt(tokenizer: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    vocab = {_spell(token): i for i, token in enumerate(tokenizer.tokens[:-1])}
+    vocab = {spell(token): i for i, token in enumerate(tokenizer.tokens[:-1])}
     vocab[END_OF_TEXT] = tokenizer.eot_id
-    return vocab, [(_spell(left), _spell(right)) for left, right in tokenizer.merges]
+    return vocab, [(spell(left), spell(right)) for left, right in tokenizer.merges]
 
 
 def _config(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -215,12 +155,13 @@ def _letters() -> dict[int, str]:
     return {byte: moved.get(byte, chr(byte)) for byte in range(256)}
 
 
-_LETTER_OF_BYTE = _letters()
-_BYTE_OF_LETTER = {letter: byte for byte, letter in _LETTER_OF_BYTE.items()}
+LETTER_OF_BYTE = _letters()
+_BYTE_OF_LETTER = {letter: byte for byte, letter in LETTER_OF_BYTE.items()}
 
 
-def _spell(token: bytes) -> str:
-    return "".join(_LETTER_OF_BYTE[byte] for byte in token)
+def spell(token: bytes) -> str:
+    """A token in Hugging Face's spelling, a letter for each byte."""
+    return "".join(LETTER_OF_BYTE[byte] for byte in token)
 
 
 def _unspell(token: str) -> bytes:

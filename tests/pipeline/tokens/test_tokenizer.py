@@ -12,9 +12,9 @@ import tokenizers
 from tiktoken.load import load_tiktoken_bpe
 from tokenizers import decoders, models, pre_tokenizers
 
-from pipeline.errors import InputError, SettingsError
 from pipeline.tokens.encode import PATTERN, SAMPLES, Encoder
-from pipeline.tokens.tokenizer import END_OF_TEXT, FILES, Tokenizer, load, save, train
+from pipeline.tokens.tokenizer import END_OF_TEXT, FILES, Tokenizer, save, train
+from pipeline.tokens.tokenizer_json import load
 
 PROGRAM = """
 from pipeline.tokens.tokenizer import train
@@ -27,12 +27,6 @@ print(train(texts, 400, 2).digest)
 def saved(tokenizer: Tokenizer, tmp_path: Path) -> Path:
     save(tokenizer, tmp_path)
     return tmp_path
-
-
-def changed(folder: Path, **changes: object) -> Path:
-    path = folder / "tokenizer.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    return path
 
 
 def test_end_of_text_is_the_last_id_and_counts_in_the_vocabulary(tokenizer):
@@ -165,56 +159,6 @@ def test_the_config_tells_transformers_class_and_special_tokens(saved, tokenizer
     assert int(number) == tokenizer.eot_id
     assert token["content"] == END_OF_TEXT
     assert token["special"]
-
-
-def test_merges_as_pairs_or_as_texts_with_a_space_load_alike(saved, tokenizer):
-    content = json.loads((saved / "tokenizer.json").read_text())
-    model = content["model"]
-    model["merges"] = [
-        " ".join(merge) if isinstance(merge, list) else merge.split(" ")
-        for merge in model["merges"]
-    ]
-    assert load(changed(saved, model=model)) == tokenizer
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"pre_tokenizer": None}, "pre-tokenizer"),
-        ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "pre-tokenizer"),
-        ({"normalizer": {"type": "NFC"}}, "normalises"),
-        ({"added_tokens": []}, "added tokens"),
-        ({"added_tokens": [{"id": 3, "content": END_OF_TEXT}]}, "added tokens"),
-        ({"model": {"type": "WordPiece"}}, "not BPE"),
-        ({"model": {"type": "BPE", "vocab": {"a": 0, "b": 2}, "merges": []}}, "gaps"),
-        ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}, "bytes have no token"),
-    ],
-)
-def test_a_tokenizer_that_is_not_gpt2s_kind_is_refused_with_the_reason(saved, changes, problem):
-    path = changed(saved, **changes)
-    if "model" in changes and problem != "added tokens":
-        changed(
-            saved,
-            added_tokens=[{"id": len(changes["model"].get("vocab", "")), "content": END_OF_TEXT}],
-        )
-    with pytest.raises(SettingsError, match=problem) as error:
-        load(path)
-    assert str(path) in str(error.value)
-
-
-def test_merges_without_a_token_are_refused(saved):
-    model = json.loads((saved / "tokenizer.json").read_text())["model"]
-    model["merges"].append(["Ġ", "zqzq"])
-    with pytest.raises(SettingsError, match="merges make no token"):
-        load(changed(saved, model=model))
-
-
-def test_a_missing_or_broken_tokenizer_file_is_named(tmp_path):
-    with pytest.raises(SettingsError, match="webtext tokenizer train"):
-        load(tmp_path)
-    (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(InputError, match=r"tokenizer\.json"):
-        load(tmp_path)
 
 
 @pytest.mark.real
