@@ -159,11 +159,13 @@ def tokens_export(shards: Path, /, *, out: Path) -> None:
         modded-nanogpt read its .bin files as they are.
     out
         The folder to write, nanoGPT's data/NAME. The end-of-text token stands before each text.
+        A split without texts gets no file.
     """
     from pipeline.tokens.shards import export_nanogpt
 
     for split, count in export_nanogpt(shards, out).items():
-        print(f"{out / split}.bin: {count:,} tokens")
+        told = f"{count:,} tokens" if count else f"not written, the shards have no {split} tokens"
+        print(f"{out / split}.bin: {told}")
 
 
 def train(*words: Words) -> int:

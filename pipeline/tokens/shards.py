@@ -280,7 +280,7 @@ def read_index(path: Path) -> Index:
 def read_tokens(path: Path) -> npt.NDArray[np.uint16]:
     """The tokens of a `.bin` file, mapped from disk; InputError if it is none, or torn."""
     header = np.fromfile(path, "<i4", 3)
-    if header[:2].tolist() != [BIN_MAGIC, BIN_VERSION]:
+    if len(header) < 3 or header[:2].tolist() != [BIN_MAGIC, BIN_VERSION]:
         raise InputError(path, "byte 0", "this is no llm.c token file", "Write the shards again.")
     size, wanted = path.stat().st_size, BIN_HEADER_BYTES + TOKEN.itemsize * int(header[2])
     if size != wanted:
@@ -322,22 +322,29 @@ def manifest(
 def export_nanogpt(shards: Path, out: Path) -> dict[str, int]:
     """Write `train.bin` and `val.bin` as nanoGPT maps them; the tokens of each, EOTs included.
 
-    They are the same tokens in the same order, uint16 without headers. Raises InputError where
-    `shards` holds no shards.json.
+    They are the same tokens in the same order, uint16 without headers. A split without tokens has
+    no file, for nanoGPT cannot map an empty one; that of an earlier export is removed. Raises
+    InputError where `shards` holds no shards.json.
     """
     path = shards / "shards.json"
     try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        files = [(entry["name"], entry["split"]) for entry in content["files"]]
     except FileNotFoundError:
         raise InputError(path, "", "no such file", "Name a folder of `webtext shards`.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"not a list of shards ({error!r})"
+        raise InputError(path, "", problem, "Write the shards again.") from None
     out.mkdir(parents=True, exist_ok=True)
     written: dict[str, int] = {}
     for split in SPLITS:
         aside = out / f".{split}.bin.aside"
         with aside.open("wb") as file:
-            for entry in files:
-                if entry["split"] == split:
-                    file.write(read_tokens(shards / entry["name"]).data)
+            for name, its_split in files:
+                if its_split == split:
+                    file.write(read_tokens(shards / name).data)
             written[split] = file.tell() // TOKEN.itemsize
         aside.replace(out / f"{split}.bin")
+        if not written[split]:
+            (out / f"{split}.bin").unlink()
     return written

@@ -62,7 +62,7 @@ def tokenizer_stage(
         path = base / rules.path
         path = path / "tokenizer.json" if path.is_dir() else path
         plan = partial(_plan_import, path, file_digest)
-        step = Step(name="import", version=2, plan=plan, work=_import, schema=TOKEN)
+        step = Step(name="import", version=3, plan=plan, work=_import, schema=TOKEN)
     else:
         split = SplitRules.of(shards)
         step = Step(

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -536,6 +537,16 @@ def test_tokens_export_says_how_many_tokens_nano_gpt_gets(tokens, tmp_path, caps
         count = about["splits"][split]["tokens"]
         assert f"{tmp_path}/nano/{split}.bin: {count:,} tokens\n" in told
         assert (tmp_path / "nano" / f"{split}.bin").stat().st_size == 2 * count
+
+
+def test_tokens_export_says_that_nothing_is_held_out(tokens, tmp_path, capsys):
+    about = json.loads((tokens / "shards" / "shards.json").read_text())
+    about["files"] = [entry for entry in about["files"] if entry["split"] == "train"]
+    folder = shutil.copytree(tokens / "shards", tmp_path / "shards")
+    (folder / "shards.json").write_text(json.dumps(about))
+    told = run(capsys, "tokens", "export", folder, "--out", tmp_path / "nano").out
+    assert f"{tmp_path}/nano/val.bin: not written" in told
+    assert [path.name for path in (tmp_path / "nano").iterdir()] == ["train.bin"]
 
 
 def test_export_writes_a_folder_that_gives_back_the_same_weights(model, tmp_path, capsys):

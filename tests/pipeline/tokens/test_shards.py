@@ -215,6 +215,31 @@ def test_nanogpt_reads_its_export(folder, tmp_path):
         assert written[split] == len(wanted) > 0
 
 
+def test_an_export_without_held_out_text_has_no_file_of_it(encoder, tmp_path):
+    texts = [t for t in (f"text {i}" for i in range(9)) if split_of(id_of(t), "", RULES) == "train"]
+    write(tmp_path / "s", texts, encoder, parts=1)
+    out = tmp_path / "nanogpt"
+    out.mkdir()
+    (out / "val.bin").write_bytes(b"of another export")
+    written = export_nanogpt(tmp_path / "s", out)
+    assert written["train"] > 0 == written["val"]
+    assert [path.name for path in out.iterdir()] == ["train.bin"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"files": [{"name": "a"}]}', '{"files": 1}'])
+def test_an_export_of_a_list_that_is_none_names_it(tmp_path, content):
+    (tmp_path / "shards.json").write_text(content)
+    with pytest.raises(InputError, match=r"shards\.json: not a list of shards"):
+        export_nanogpt(tmp_path, tmp_path / "nanogpt")
+
+
+@pytest.mark.parametrize("size", [0, 8, 12])
+def test_a_token_file_cut_in_its_header_is_refused(folder, tmp_path, size):
+    (tmp_path / "cut.bin").write_bytes((folder / "train_000000.bin").read_bytes()[:size])
+    with pytest.raises(InputError, match=r"cut\.bin"):
+        read_tokens(tmp_path / "cut.bin")
+
+
 def test_two_documents_make_two_train_files_and_no_val_file(encoder, tmp_path):
     texts = [t for t in (f"text {i}" for i in range(9)) if split_of(id_of(t), "", RULES) == "train"]
     write(tmp_path / "s", texts[:2], encoder, parts=1)
