@@ -108,8 +108,6 @@ def _sample(argv: list[str], prog: str) -> int:
         if not as_json:
             print(piece, end="", flush=True)
 
-    if not as_json and settings.prompt:
-        print(settings.prompt, end="")
     found = sample(settings, _note, show)
     if as_json:
         _print_json(found)

@@ -45,9 +45,7 @@ class Batches:
         self.first_row = rank * self.rank_rows
         self.files = files
         self.tokens = np.array([f.tokens for f in files], np.int64)
-        # Files of a few windows lose too much to a shift: they keep their borders.
-        shifted, whole = (int(self._windows(s)[-1]) for s in (n_ctx - 1, 0))
-        self.shifts = n_ctx if shifted > 0.9 * whole else 1
+        self.shifts = _shifts(self.tokens, n_ctx)
         self.epoch_windows = int(self._windows(self.shifts - 1)[-1])
         if self.epoch_windows < 1:
             raise DataError(
@@ -89,9 +87,7 @@ class Batches:
 
     def _windows(self, shift: int) -> Ints:
         """Running number of windows before each file, and the total, if all start `shift` in."""
-        return np.concatenate(
-            ([0], np.cumsum(np.maximum(0, (self.tokens - 1 - shift) // self.n_ctx)))
-        )
+        return np.concatenate(([0], np.cumsum(_windows(self.tokens, self.n_ctx, shift))))
 
     def _epoch(self, epoch: int) -> tuple[Permutation, int, Ints]:
         found = self._epochs.get(epoch)
@@ -131,6 +127,37 @@ class Batches:
             start = (window - before[file]) * self.n_ctx + shift
             places += zip(file.tolist(), start.tolist(), strict=True)
         return places
+
+
+def unseen(files: tuple[TokenFile, ...], n_ctx: int) -> tuple[int, int]:
+    """Training tokens that no epoch shows, and how many files are not shown at all.
+
+    Windows lie in one file each, so files shorter than one are lost, and the ends of files where
+    borders stay. Where they move, some of the last windows are lost in every epoch that has more.
+    """
+    tokens = np.array([f.tokens for f in files], np.int64)
+    shifts = _shifts(tokens, n_ctx)
+    epoch_windows = int(_windows(tokens, n_ctx, shifts - 1).sum())
+    first, end = np.full(len(files), n_ctx), np.zeros(len(files), np.int64)
+    for shift in range(shifts):
+        windows = _windows(tokens, n_ctx, shift)
+        shown = np.clip(epoch_windows - (np.cumsum(windows) - windows), 0, windows)
+        # Windows of two shifts overlap, for none is shorter than a shift: their union is one piece.
+        first = np.where(shown > 0, np.minimum(first, shift), first)
+        end = np.where(shown > 0, np.maximum(end, shift + n_ctx * shown + 1), end)
+    seen = np.maximum(0, end - first)
+    return int((tokens - seen).sum()), int((seen == 0).sum())
+
+
+def _windows(tokens: Ints, n_ctx: int, shift: int) -> Ints:
+    """How many windows each file has, if they start `shift` in."""
+    return np.maximum(0, (tokens - 1 - shift) // n_ctx)
+
+
+def _shifts(tokens: Ints, n_ctx: int) -> int:
+    """By how many places borders may move: files of a few windows lose too much, and keep them."""
+    shifted, whole = (int(_windows(tokens, n_ctx, s).sum()) for s in (n_ctx - 1, 0))
+    return n_ctx if shifted > 0.9 * whole else 1
 
 
 def prefetched(batches: Batches, start: int) -> Iterator[Tokens]:

@@ -1,8 +1,8 @@
 """Token shards: their files, what is known of their documents, and the held-out windows.
 
 Three layouts are read: the folder that `webtext shards` writes (`pipeline/tokens/shards.py`
-describes it), llm.c's `*train*.bin` / `*val*.bin` with their header, and nanoGPT's headerless
-train.bin / val.bin.
+describes it), llm.c's `NAME_train_000000.bin` with their header, and nanoGPT's headerless train.bin
+and val.bin, with the meta.pkl of characters. Of the last two the name says the split (plain.py).
 """
 
 import hashlib
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from train.errors import DataError
+from train.plain import HEADER_BYTES, LOOKED_AT_BYTES, characters, not_16_bit, split_of, told
 
-MAGIC, VERSION, HEADER_BYTES = 20240520, 1, 1024  # llm.c's .bin: 256 int32, then uint16 tokens
+MAGIC, VERSION = 20240520, 1  # llm.c's .bin: 256 int32, then uint16 tokens
 INDEX_MAGIC, INDEX_HEADER_BYTES = b"WTIDX\0\0\1", 64
 GPT2_VOCAB, GPT2_EOT = 50_257, 50_256  # of files that do not say
 UNIGRAM_TOKENS = 4_000_000  # are enough to know how often each comes
@@ -55,14 +56,18 @@ class TokenFile:
 
 @dataclass(frozen=True)
 class Shards:
-    """The token files of a folder and what is known of them. `digest` names their content."""
+    """The token files of a folder and what is known of them. `digest` names their content.
+
+    `eot_id` is None where tokens are characters; `notes` are sentences for people.
+    """
 
     folder: Path
     files: tuple[TokenFile, ...]
     vocab_size: int
-    eot_id: int
+    eot_id: int | None
     text_bytes: dict[str, int]  # by split; empty where the files do not say
     digest: str
+    notes: tuple[str, ...] = ()
 
     def split(self, name: str) -> tuple[TokenFile, ...]:
         """The files of one split, in reading order."""
@@ -102,15 +107,23 @@ def open_shards(folder: Path) -> Shards:
 
 
 def _open_plain(folder: Path) -> Shards:
-    """Files that only have names: llm.c's or nanoGPT's, with GPT-2's vocabulary."""
+    """Files that only have names: llm.c's or nanoGPT's, of GPT-2's vocabulary or of characters."""
+    meta = characters(folder)
+    vocab_size, eot_id = (meta.vocab_size, None) if meta else (GPT2_VOCAB, GPT2_EOT)
+    split_by_path = {path: split_of(path) for path in sorted(folder.glob("*.bin"))}
     files = tuple(
-        _token_file(path, split, GPT2_VOCAB)
+        _token_file(path, split, vocab_size)
         for split in ("train", "val")
-        for path in sorted(folder.glob(f"*{split}*.bin"))
+        for path, its_split in split_by_path.items()
+        if its_split == split
     )
+    unread = [path for path, split in split_by_path.items() if split not in ("train", "val")]
+    notes = (told(unread),) if unread else ()
     if not files:
+        unread += sorted(folder.glob("*.npy"))  # as of nanoGPT's lectures
         raise DataError(
-            f"{folder}: neither shards.json nor *train*.bin is there; is it a folder of shards?"
+            f"{folder}: neither shards.json nor a .bin file with train in its name is there; is it "
+            f"a folder of shards?{f' ({told(unread)})' if unread else ''}"
         )
     # Known by sizes and the edges of each file: reading gigabytes would hold up a start.
     edges = [
@@ -120,7 +133,8 @@ def _open_plain(folder: Path) -> Shards:
     content = [
         f"{f.path.name} {f.tokens} {edge.hexdigest()}" for f, edge in zip(files, edges, strict=True)
     ]
-    return Shards(folder, files, GPT2_VOCAB, GPT2_EOT, {}, _digest(GPT2_VOCAB, GPT2_EOT, content))
+    digest = _digest(vocab_size, eot_id, content)
+    return Shards(folder, files, vocab_size, eot_id, {}, digest, notes)
 
 
 def _digest(*content: Any) -> str:
@@ -131,10 +145,13 @@ def _token_file(path: Path, split: str, vocab_size: int) -> TokenFile:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            head = np.frombuffer(file.read(HEADER_BYTES).ljust(HEADER_BYTES, b"\0"), "<i4")
+            raw = file.read(LOOKED_AT_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; write it anew") from None
+    head = np.frombuffer(raw[:HEADER_BYTES].ljust(HEADER_BYTES, b"\0"), "<i4")
     if head[0] != MAGIC:
+        if problem := not_16_bit(raw, size):
+            raise DataError(f"{path}: holds {problem}")
         return TokenFile(path, split, 0, size // 2, vocab_size)
     if head[1] != VERSION:
         raise DataError(f"{path}: version {head[1]} of the format; version {VERSION} is known")

@@ -222,6 +222,8 @@ def evaluate(settings: EvaluateSettings, note: Callable[[str], None]) -> dict[st
             "SHARDS, made with its tokenizer"
         )
     shards = open_shards(Path(settings.data or given.data))
+    for sentence in shards.notes:
+        note(sentence)
     if shards.vocab_size != given.model.config.vocab_size:
         raise SettingsError(
             f"{shards.folder} has a vocabulary of {shards.vocab_size:,}, the model one of "

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from train.checkpoint import Checkpoint, load, synced
 from train.config import GPTConfig
 from train.errors import BusyError, CheckpointError, SettingsError
 from train.model import GPT
+from train.plain import characters
 
 TOKENIZER = "tokenizer.json"
 FORMAT = "webtext-run/1"
@@ -103,7 +103,8 @@ def load_weights(model: GPT, weights: dict[str, Tensor]) -> None:
 def keep_tokenizer(run: Path, data: Path, given: str, *, again: bool) -> None:
     """Copy tokenizer.json into the run, so that sampling needs nothing else.
 
-    It is where it is `given`, beside the shards, or in the build that these belong to. Raises
+    It is where it is `given`, beside the shards, or in the build that these belong to; of nanoGPT's
+    characters (meta.pkl) one is made. Raises
     SettingsError if none is where it is given; without any the run has none. A run that goes on
     (`again`) keeps its own, unless another is given.
     """
@@ -113,7 +114,10 @@ def keep_tokenizer(run: Path, data: Path, given: str, *, again: bool) -> None:
     source = next((p for p in places if p.is_file()), None)
     if given and not source:
         raise SettingsError(f"--tokenizer: no file at {given}")
-    if source:
+    listed = None if source else characters(data)
+    made = listed.tokenizer_json() if listed else None
+    content = source.read_bytes() if source else made.encode() if made else b""
+    if content:
         aside = run / f"{TOKENIZER}.tmp"  # a kill must not leave half of it
-        shutil.copyfile(source, aside)
+        aside.write_bytes(content)
         aside.replace(run / TOKENIZER)

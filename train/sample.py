@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from train.choices import device_of
-from train.errors import SettingsError
-from train.given import opened
+from train.errors import CheckpointError, SettingsError
+from train.given import is_hugging_face, opened
 from train.model import GPT, LayerCache
 from train.packed import for_sampling
 from train.runs import TOKENIZER
@@ -20,6 +20,9 @@ from train.settings import SampleSettings, checked_sampling
 # More samples come in several batches: rows beyond these gain little, and each needs memory for its
 # keys and values (75 MB at GPT-2 small and a full context).
 ROWS_AT_ONCE = 32
+# Below this temperature the likeliest token has all of the mass: next to a logit of 10, float32
+# knows steps of 1e-6, and one of them makes e times the share. Far below, the quotient overflows.
+GREEDY_BELOW = 1e-6
 
 
 @torch.no_grad()
@@ -75,8 +78,16 @@ def _pick(
     logits_BV: Tensor, temperature: float, top_k: int, top_p: float,
     generators: Sequence[torch.Generator],
 ) -> Tensor:  # fmt: skip
-    """(B,) token ids, each drawn from the k likeliest tokens that make up the mass `top_p`."""
-    if temperature <= 0:
+    """(B,) token ids, each drawn from the k likeliest tokens that make up the mass `top_p`.
+
+    CheckpointError for logits that are not finite.
+    """
+    if not bool(logits_BV.isfinite().all()):
+        raise CheckpointError(
+            "the model's logits are not finite: its training diverged, or its weights are damaged; "
+            "sample a checkpoint of before (--best, or RUN/checkpoints/step-N)"
+        )
+    if temperature < GREEDY_BELOW:
         return logits_BV.argmax(-1)
     logits_BV = logits_BV.float() / temperature
     if not top_k and top_p >= 1:
@@ -106,12 +117,22 @@ class Text:
                 "text needs the tokenizers library: pip install tokenizers"
             ) from None
         try:
-            known = "model" in json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            known = False
-        if not known:
-            raise SettingsError(f"{path}: not a tokenizer.json of the tokenizers library")
-        self._tokenizer: Any = Tokenizer.from_file(str(path))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            # What is for batches and for training would cut, fill up or garble a prompt.
+            content |= {"truncation": None, "padding": None}
+            content["model"] |= {"dropout": None} if "dropout" in content["model"] else {}
+            self._tokenizer: Any = Tokenizer.from_str(json.dumps(content))
+        # The library knows no other exception of its own than Exception.
+        except Exception as error:  # noqa: BLE001
+            raise SettingsError(
+                f"{path}: not a tokenizer.json of the tokenizers library ({error}); copy it anew"
+            ) from None
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, added tokens included."""
+        size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        return size
 
     def encode(self, text: str) -> list[int]:
         """Token ids; a literal end-of-text mark in the text is ordinary text."""
@@ -123,6 +144,27 @@ class Text:
         """Text of ids; an unfinished UTF-8 sequence reads as U+FFFD."""
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
+
+
+def text_for(path: Path, vocab_size: int) -> Text:
+    """The tokenizer of a model of so many ids; SettingsError if it has another number of them."""
+    text = Text(path)
+    if text.vocab_size != vocab_size:
+        raise SettingsError(
+            f"{path} has {text.vocab_size:,} ids and the model {vocab_size:,}; give the "
+            "tokenizer.json that its shards were written with: --tokenizer PATH"
+        )
+    return text
+
+
+def beginning(text: Text, prompt: str, eot_id: int | None) -> list[int]:
+    """The ids that a sample goes on from: a document's start and the prompt.
+
+    Where tokens are characters no id ends a text, and nanoGPT begins with a line break.
+    """
+    if eot_id is not None:
+        return [eot_id, *text.encode(prompt)]
+    return text.encode(prompt) or text.encode("\n") or [0]
 
 
 class Stream:
@@ -166,17 +208,22 @@ def sample(
     path = Path(settings.tokenizer or given.folder / TOKENIZER)
     if not path.is_file():
         raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
-    text, model, eot_id = Text(path), given.model, given.eot_id
-    if eot_id is None:
+    model, eot_id = given.model, given.eot_id
+    text = text_for(path, model.config.vocab_size)
+    if eot_id is None and is_hugging_face(given.folder):
         raise SettingsError(
             f"{given.folder / 'config.json'}: no eos_token_id of the vocabulary there; it begins "
             "and ends a text"
         )
-    start = [eot_id, *text.encode(settings.prompt)]
+    read = text.decode(text.encode(settings.prompt))
+    if read != settings.prompt:
+        note(f"the tokenizer reads the prompt as {read!r}")
+    start = beginning(text, settings.prompt, eot_id)
     if len(start) > model.config.n_ctx - 1:
         raise SettingsError(
             f"--prompt has {len(start)} tokens; the model sees {model.config.n_ctx}"
         )
+    show(settings.prompt)
     samples = []
     for first in range(settings.seed, settings.seed + settings.samples, ROWS_AT_ONCE):
         seeds = range(first, min(first + ROWS_AT_ONCE, settings.seed + settings.samples))
@@ -215,7 +262,7 @@ class _Sample:
 
 def _batch(
     model: GPT, text: Text, start: list[int], settings: SampleSettings, seeds: Sequence[int],
-    eot_id: int, show: Callable[[str], None],
+    eot_id: int | None, show: Callable[[str], None],
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A sample after `start` for each seed, drawn together: its text, its ids, and why it ended.
 

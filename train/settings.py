@@ -12,6 +12,7 @@ import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from math import inf
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from train.config import PRESETS, GPTConfig, Pattern, Recipe
@@ -35,6 +36,7 @@ def option(default: T, text: str, change: Change = "free", *, positional: bool =
     return field(default=default, metadata=about)
 
 
+SEEDS = 2**64  # torch's generators take one of so many
 EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is below 0.01
 
 
@@ -233,6 +235,7 @@ def checked(settings: TrainSettings) -> TrainSettings:
             "0 or more; 0: first and last only",
         ),
         ("keep", s.keep > 0, "1 or more"),
+        ("seed", 0 <= s.seed < SEEDS, "from 0 to 2^64 - 1"),
         ("save_every_s", s.save_every_s >= 0, "0 or more"),
         ("save_steps", s.save_steps >= 0, "0 or more; 0: by time only"),
         ("sample_every", s.sample_every >= 0, "0 or more; 0: none"),
@@ -256,7 +259,10 @@ def checked_sampling(settings: SampleSettings) -> SampleSettings:
         [
             ("tokens", s.tokens > 0, "1 or more"),
             ("samples", s.samples > 0, "1 or more"),
-            ("temperature", s.temperature >= 0, "0 or more; 0 takes the likeliest token"),
+            ("temperature", 0 <= s.temperature < inf, "0 or more; 0 takes the likeliest token"),
+            ("seed", 0 <= s.seed <= SEEDS - s.samples, "0 or more, and that of each sample < 2^64"),
+            ("prompt", _is_text(s.prompt), "text in UTF-8"),
+            ("stop", _is_text(s.stop), "text in UTF-8"),
             ("top_k", s.top_k >= 0, "0 or more; 0: all tokens"),
             ("top_p", 0 < s.top_p <= 1, "above 0 and at most 1"),
         ],
@@ -264,10 +270,16 @@ def checked_sampling(settings: SampleSettings) -> SampleSettings:
     return s
 
 
+def _is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: a command line's other bytes come as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _refuse(settings: S, rules: Sequence[tuple[str, bool, str]]) -> None:
     for name, holds, wanted in rules:
         if not holds:
-            raise SettingsError(f"{flag(name)} is {getattr(settings, name)}; it must be {wanted}")
+            value = str(getattr(settings, name)).encode("utf-8", "backslashreplace").decode()
+            raise SettingsError(f"{flag(name)} is {value}; it must be {wanted}")
 
 
 def recipe_for(

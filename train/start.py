@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from train.allocator import keep_freed_memory
-from train.batches import Batches
+from train.batches import Batches, unseen
 from train.checkpoint import Checkpoint, load
 from train.choices import Choices, choose, choose_again, device_of, needs
 from train.config import PRESETS, GPTConfig, Recipe
@@ -37,13 +37,15 @@ from train.runs import (
     read_run,
     write_run,
 )
-from train.sample import Text, generate
+from train.sample import beginning, generate, text_for
 from train.settings import TrainSettings, recipe_for, resumed, with_recipe
 
 SAMPLE_TOKENS = 100  # of a sample in the log
 # How far the first loss may be from what is expected of weights at random: over the presets it
 # differs by 0.02 on random tokens, and text repeats itself.
 FIRST_LOSS_NATS = 0.25
+
+UNSEEN_SHARE = 1e-3  # of training tokens that may be left over without a word
 
 
 def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Result:
@@ -241,11 +243,14 @@ def _header(
     split = ", weights split" if world.sharded else ""
     ranks = f" x {world.ranks} ranks{split}" if world.ranks > 1 else ""
     hours = f", about {duration(3600 * whole.hours)} here" if whole.hours else ""
-    epochs = whole.tokens / max(1, shards.tokens("train"))
+    lost, files = unseen(shards.split("train"), config.n_ctx)
+    epochs = whole.tokens / max(1, shards.tokens("train") - lost)
     sequences = recipe.batch_tokens // config.n_ctx
     return [
         _about_model(settings, recipe),
         f"data: {shards.tokens('train'):,} tokens to train on, {shards.tokens('val'):,} held out",
+        *_about_unseen(shards, lost, files, config.n_ctx),
+        *(f"data: {note}" for note in shards.notes),
         f"run: {recipe.steps:,} steps of {recipe.batch_tokens:,} tokens ({sequences} sequences, "
         f"{choices.micro_batch} at a time: {why['micro_batch']}), {epochs:.2f} epochs, "
         f"{whole.flops:.2g} FLOPs ({CONVENTION}){hours}",
@@ -271,6 +276,18 @@ def _about_model(settings: TrainSettings, recipe: Recipe) -> str:
         f"context {config.n_ctx}, vocabulary {config.vocab_size:,}: "
         f"{config.parameters():,} parameters{paper}"
     )
+
+
+def _about_unseen(shards: Shards, lost: int, files: int, n_ctx: int) -> list[str]:
+    """A line on training tokens that no window shows, where they are files or more than a rest."""
+    if not files and lost <= UNSEEN_SHARE * shards.tokens("train"):
+        return []
+    among = len(shards.split("train"))
+    why = f"{files:,} of {among:,} files hold none" if files else "the ends of files fill none"
+    return [
+        f"data: {lost:,} of them are never seen: a window is {n_ctx + 1:,} tokens of one file, and "
+        f"{why}; join files, or take a smaller --n-ctx"
+    ]
 
 
 def _about_memory(settings: TrainSettings, recipe: Recipe, choices: Choices, world: World) -> str:
@@ -342,12 +359,13 @@ def _sampler(
         )
     if not (folder / TOKENIZER).is_file():
         raise SettingsError("--sample-every needs --tokenizer PATH: none lies beside the shards")
-    text = Text(folder / TOKENIZER)
+    text = text_for(folder / TOKENIZER, shards.vocab_size)
     end = shards.eot_id
+    start = beginning(text, "", end)
 
     def draw(model: GPT) -> str:
         drawn = generate(
-            model, [[end]], SAMPLE_TOKENS, seeds=[settings.seed], temperature=0.8, eot_id=end
+            model, [start], SAMPLE_TOKENS, seeds=[settings.seed], temperature=0.8, eot_id=end
         )
         return text.decode([token for (token,) in drawn if token is not None])
 

@@ -1,12 +1,14 @@
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.batches import Batches, prefetched
-from train.data import open_shards
+from train.batches import Batches, prefetched, unseen
+from train.data import TokenFile, open_shards
 from train.errors import DataError
 from train.permutation import Permutation
 
@@ -81,3 +83,32 @@ def test_too_few_tokens_for_one_window_are_refused(shards_folder):
     files = open_shards(shards_folder).split("train")
     with pytest.raises(DataError, match="smaller --n-ctx"):
         Batches(files, 100_000, 4, seed=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(counts=st.lists(st.integers(0, 40), min_size=1, max_size=5), n_ctx=st.integers(1, 9))
+def test_tokens_that_no_epoch_shows_are_counted(counts, n_ctx):
+    files = tuple(TokenFile(Path(os.devnull), "train", 0, n, 9) for n in counts)
+    lost, short = unseen(files, n_ctx)
+    try:
+        batches = Batches(files, n_ctx, 1, seed=1)
+    except DataError:
+        return
+    seen = set()
+    for shift in range(batches.shifts):
+        before = batches._windows(shift)
+        for window in range(batches.epoch_windows):
+            file = int(np.searchsorted(before, window, "right")) - 1
+            start = (window - before[file]) * n_ctx + shift
+            seen |= {(file, int(start) + t) for t in range(n_ctx + 1)}
+    batches.close()
+    assert len(seen) == sum(counts) - lost
+    assert len({file for file, _ in seen}) == len(files) - short
+
+
+def test_files_shorter_than_a_window_are_counted_as_never_seen():
+    files = [TokenFile(Path(os.devnull), "train", 0, n, 9) for n in (2000, 32, 32, 33)]
+    # And 16 at the end of the first: an epoch shows 61 windows, whatever the shift.
+    assert unseen(tuple(files[:3]), 32) == (64 + 16, 2)
+    # The window of the last comes in one shift of 32, and there it is the 62nd or 63rd.
+    assert unseen((files[0], files[3]), 32) == (33 + 16, 1)

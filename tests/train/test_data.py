@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from train.__main__ import main
 from train.batches import Batches
 from train.data import (
     TokenFile,
@@ -136,3 +137,73 @@ def test_held_out_windows_are_all_or_evenly_spread(counts, n_ctx, tokens):
         assert len(at) == max(1, tokens // n_ctx) and at[0] == 0
         gaps = [b - a for a, b in pairwise([*at, len(every)])]
         assert max(gaps) - min(gaps) <= 1
+
+
+def folder_of(folder, names, tokens=200):
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (np.arange(tokens) * 7 % 300).astype("<u2").tofile(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "val"),
+    [
+        (["retrieval_train_000001.bin"], ["retrieval_train_000001.bin"], []),
+        (
+            ["strain_train_000001.bin", "strain_val_000000.bin"],
+            ["strain_train_000001.bin"],
+            ["strain_val_000000.bin"],
+        ),
+        (["train.bin", "val.bin"], ["train.bin"], ["val.bin"]),
+        (["Train-0.bin", "a.VALID.bin"], ["Train-0.bin"], ["a.VALID.bin"]),
+        (["train2.bin", "train1.bin", "dev.bin"], ["train1.bin", "train2.bin"], ["dev.bin"]),
+        (["x_train.bin", "validation-01.bin"], ["x_train.bin"], ["validation-01.bin"]),
+    ],
+)
+def test_the_split_is_a_word_of_the_name(tmp_path, names, train, val):
+    shards = open_shards(folder_of(tmp_path / "s", names))
+    assert [f.path.name for f in shards.split("train")] == train
+    assert [f.path.name for f in shards.split("val")] == val
+    assert shards.notes == ()
+
+
+def test_files_of_no_split_are_named_and_not_read(tmp_path):
+    names = ["train.bin", "test.bin", "medieval.bin", "strain.bin", "x.bin"]
+    shards = open_shards(folder_of(tmp_path / "s", names))
+    assert [f.path.name for f in shards.files] == ["train.bin"]
+    (note,) = shards.notes
+    assert note.startswith("not read, for neither train nor val")
+    assert note.endswith(": medieval.bin, strain.bin, test.bin and 1 more")
+
+
+@pytest.mark.parametrize("name", ["train_val.bin", "val-train-0.bin", "test_train.bin"])
+def test_a_file_of_two_splits_is_refused(tmp_path, name):
+    with pytest.raises(DataError, match=rf"{name}: its name says .*train.*rename it"):
+        open_shards(folder_of(tmp_path / "s", ["train.bin", name]))
+
+
+@pytest.mark.parametrize("name", ["medieval.bin", "edufineweb_train_000001.npy"])
+def test_a_folder_without_tokens_names_what_else_lies_there(tmp_path, name):
+    with pytest.raises(DataError, match=rf"neither shards.json nor .*\({name}|: {name}\)"):
+        open_shards(folder_of(tmp_path / "s", [name]))
+
+
+def test_the_commands_say_what_is_not_read_or_never_seen(tmp_path, tiny, capsys):
+    names = ["train_0.bin", "train_1.bin", "val.bin", "other.bin"]
+    folder = folder_of(tmp_path / "s", names, tokens=2000)
+    folder_of(folder, ["train_1.bin"], tokens=32)  # a window has 33
+    small = [word.replace("40", "2") for word in tiny]
+    assert main([str(folder), "--out", str(tmp_path / "run"), *small]) == 0
+    said = capsys.readouterr().err
+    assert "data: 2,032 tokens to train on, 2,000 held out" in said
+    assert "never seen: a window is 33 tokens of one file, and 1 of 2 files hold none" in said
+    assert "data: not read, for neither train nor val" in said and "other.bin" in said
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    assert "not read" in capsys.readouterr().err
+
+
+def test_files_that_are_all_too_short_are_refused(tmp_path, tiny, capsys):
+    folder = folder_of(tmp_path / "s", [f"x_train_{i:06}.bin" for i in range(40)], tokens=32)
+    assert main([str(folder), "--out", str(tmp_path / "run"), *tiny]) == 1
+    assert "1280 training tokens in 40 files hold no window of 33" in capsys.readouterr().err

@@ -1,18 +1,20 @@
 import json
 import math
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from train.__main__ import main
 from train.config import GPTConfig
 from train.data import held_out, open_shards
-from train.errors import DataError
+from train.errors import CheckpointError, DataError
 from train.evaluate import hosts_of, score, score_split
 from train.loss import LanguageModelLoss
 from train.sample import Stream, Text, generate, sample
@@ -200,7 +202,7 @@ def test_sample_needs_a_tokenizer_and_says_so(run, capsys):
 def text_run(make_shards, tiny, tmp_path_factory, tokenizer_path):
     """A run that has a tokenizer, from beside its shards, and whose shards are gone."""
     folder = tmp_path_factory.mktemp("text")
-    shards = make_shards(folder / "shards", vocab=300)
+    shards = make_shards(folder / "shards", vocab=Text(tokenizer_path).vocab_size)
     (folder / "tokenizer").mkdir()
     shutil.copy(tokenizer_path, folder / "tokenizer")
     options = [*tiny, "--steps", "6", "--sample-every", "3"]
@@ -270,6 +272,109 @@ def test_each_sample_ends_for_its_own_reason_and_all_of_them_the_batch(
     assert "t" in asked and asked[-1] == "the \n", "the first is live, the others wait"
 
 
+LIMITS = {
+    "truncation": {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
+    "padding": {"strategy": {"Fixed": 40}, "direction": "Right", "pad_to_multiple_of": None,
+                "pad_id": 0, "pad_type_id": 0, "pad_token": "!"},
+}  # fmt: skip
+
+
+def test_a_prompt_is_whole_whatever_a_tokenizer_does_to_batches_and_in_training(
+    tokenizer_path, tmp_path
+):
+    content = json.loads(tokenizer_path.read_text()) | LIMITS
+    content["model"]["dropout"] = 0.9
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    prompt = "the city and the sea and the city"
+    wanted = Text(tokenizer_path).encode(prompt)
+    read = Text(tmp_path / "tokenizer.json")
+    assert [read.encode(prompt) for _ in range(3)] == [wanted] * 3
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"model": {}}', b'{"model": 1}', b"\xff"])
+def test_a_tokenizer_that_is_none_is_named(text_run, tmp_path, capsys, content):
+    (tmp_path / "tokenizer.json").write_bytes(content)
+    assert main(["sample", str(text_run), "--tokenizer", str(tmp_path / "tokenizer.json")]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path}/tokenizer.json: not a tokenizer.json" in said and "Traceback" not in said
+
+
+def test_a_tokenizer_of_another_size_is_refused(run, shards_folder, tokenizer_path, tiny, capsys):
+    own = ["--tokenizer", str(tokenizer_path)]
+    assert main(["sample", str(run), *own]) == 2
+    assert "has 270 ids and the model 97; give the tokenizer.json" in capsys.readouterr().err
+    words = [str(shards_folder), "--out", str(run.parent / "sized"), *tiny, "--sample-every", "3"]
+    assert main([*words, *own]) == 2
+    assert "has 270 ids and the model 97" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("temperature", ["1e-40", "1e-320", "1e-7"])
+def test_next_to_no_temperature_takes_the_likeliest_token(text_run, capsys, temperature):
+    greedy, cold = (
+        sampled(text_run, capsys, "--tokens", "8", "--temperature", one)
+        for one in ("0", temperature)
+    )
+    assert cold == greedy
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--seed", "99999999999999999999"], "--seed is 99999999999999999999; it must be 0 or"),
+        (["--seed", str(2**64 - 1), "--samples", "2"], "--seed is 18446744073709551615; it must"),
+        (["--seed", "-1"], "--seed is -1; it must be 0 or more"),
+        (["--prompt", "a\udcffb"], "--prompt is a\\udcffb; it must be text in UTF-8"),
+        (["--stop", "\udcfe"], "--stop is \\udcfe; it must be text in UTF-8"),
+        (["--temperature", "inf"], "--temperature is inf; it must be 0 or more"),
+    ],
+)
+def test_what_no_generator_or_tokenizer_takes_is_refused(text_run, capsys, options, message):
+    assert main(["sample", str(text_run), "--tokens", "2", *options]) == 2
+    out, said = capsys.readouterr()
+    assert message in said and not out
+
+
+def test_the_highest_seed_is_one(text_run, capsys):
+    shown, _ = sampled(text_run, capsys, "--tokens", "2", "--seed", str(2**64 - 1))
+    assert shown.startswith("the")
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0}, {"top_k": 3}, {}])
+def test_logits_that_are_not_finite_are_an_error_and_no_token(drawn, options):
+    broken = drawn(CONFIG)
+    with torch.no_grad():
+        broken.head_weight[5, 2] = math.nan
+    with pytest.raises(CheckpointError, match="not finite"):
+        list(generate(broken, [[1]], 3, seeds=[1], **options))
+
+
+@pytest.fixture(scope="module")
+def char_run(tiny, tmp_path_factory):
+    """A run on nanoGPT's characters."""
+    folder = tmp_path_factory.mktemp("characters")
+    ids = {letter: i for i, letter in enumerate("\n abcdé")}
+    meta = {"vocab_size": len(ids), "stoi": ids, "itos": {i: letter for letter, i in ids.items()}}
+    (folder / "meta.pkl").write_bytes(pickle.dumps(meta))
+    text = "abcd é dcba\n" * 300
+    for split in ("train", "val"):
+        np.array([ids[letter] for letter in text], "<u2").tofile(folder / f"{split}.bin")
+    words = [str(folder), "--out", str(folder / "run"), *tiny, "--sample-every", "20"]
+    assert main(words) == 0
+    return folder / "run"
+
+
+def test_characters_are_trained_on_and_sampled(char_run, capsys):
+    about = json.loads((char_run / "run.json").read_text())
+    assert (about["config"]["vocab_size"], about["eot_id"]) == (7, None)
+    words = ["sample", str(char_run), "--temperature", "0", "--tokens", "12"]
+    assert main([*words, "--prompt", "abcd"]) == 0
+    assert capsys.readouterr().out == "abcd é dcba\nabcd\n"
+    assert main([*words, "--prompt", "axbcd"]) == 0
+    assert "the tokenizer reads the prompt as 'abcd'" in capsys.readouterr().err
+    assert main(words) == 0
+    assert main(["evaluate", str(char_run)]) == 0
+
+
 def test_commands_on_something_that_is_no_run_say_so(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path)]) == 1
     assert main(["sample"]) == 2
@@ -277,13 +382,13 @@ def test_commands_on_something_that_is_no_run_say_so(tmp_path, capsys):
     assert "no run.json there" in error and "RUN is missing" in error
 
 
-def test_evaluation_and_sampling_do_not_wait_for_the_compiler(run, tokenizer_path):
+def test_evaluation_and_sampling_do_not_wait_for_the_compiler(text_run, tokenizer_path):
     code = (
         "import sys; from train.__main__ import main; run, tokenizer = sys.argv[1:]; "
         "found = main(['evaluate', run]) + main(['sample', run, '--tokenizer', tokenizer]); "
         "sys.exit(found or 'torch._dynamo' in sys.modules)"
     )
-    words = [sys.executable, "-P", "-c", code, str(run), str(tokenizer_path)]
+    words = [sys.executable, "-P", "-c", code, str(text_run), str(tokenizer_path)]
     path = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     done = subprocess.run(words, env=path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

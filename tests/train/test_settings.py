@@ -75,6 +75,8 @@ def test_a_wrong_option_is_refused_with_what_was_wanted(options, message):
         ({"save_every": "-5m"}, "--save-every is -300.0"),
         ({"stop_after": -1}, "--stop-after is -1.0"),
         ({"sample_every": -1}, "--sample-every is -1"),
+        ({"seed": 2**64}, "--seed is 18446744073709551616; it must be from 0 to"),
+        ({"seed": -1}, "--seed is -1"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(options, message):
