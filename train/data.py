@@ -189,7 +189,7 @@ class Documents:
 
 
 def documents_of(file: TokenFile) -> Documents | None:
-    """The index beside a file; None where there is none."""
+    """The index beside a file; None where there is none, DataError where it is cut."""
     path = file.path.with_suffix(".idx")
     if not path.exists():
         return None
@@ -197,6 +197,10 @@ def documents_of(file: TokenFile) -> Documents | None:
     if raw[:8] != INDEX_MAGIC:
         return None
     count = int.from_bytes(raw[16:24], "little")
+    if len(raw) != (size := INDEX_HEADER_BYTES + 8 * (2 * count + 1) + 16 * count):
+        raise DataError(
+            f"{path}: {len(raw):,} bytes, and its {count:,} documents need {size:,}; copy it anew"
+        )
     starts = np.frombuffer(raw, "<u8", count + 1, INDEX_HEADER_BYTES)
     ids_at = INDEX_HEADER_BYTES + 8 * (2 * count + 1)
     return Documents(starts, raw[ids_at : ids_at + 16 * count])

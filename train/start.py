@@ -45,7 +45,7 @@ SAMPLE_TOKENS = 100  # of a sample in the log
 # differs by 0.02 on random tokens, and text repeats itself.
 FIRST_LOSS_NATS = 0.25
 
-UNSEEN_SHARE = 1e-3  # of training tokens that may be left over without a word
+UNSEEN_SHARE = 1e-2  # of training tokens that may be left over without a word
 
 
 def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Result:

@@ -93,6 +93,14 @@ def test_a_missing_token_file_is_refused_by_name(copy):
         open_shards(copy)
 
 
+@pytest.mark.parametrize("size", [8, 20, 64, 400])
+def test_an_index_that_was_cut_is_refused_by_name(copy, size):
+    path = copy / "train_000000.idx"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(DataError, match=r"train_000000\.idx: .* copy it anew"):
+        documents_in([Window(open_shards(copy).split("train")[0], 0)], 33)
+
+
 def test_a_list_of_shards_that_is_no_list_is_refused(copy):
     (copy / "shards.json").write_text('{"files": [{}]}')
     with pytest.raises(DataError, match=r"shards\.json"):
