@@ -38,10 +38,10 @@ VERSIONS = {
 DIGESTS = {
     "links": "b62263d6fec4f9d5b6bbd98e7054b6d4",
     "pages": "227e23b8ba7cc8d705fabdadabf7aee4",
-    "documents": "3b351c5c0ad16692567c450a226e1879",
-    "corpus": "806057d550aad09beee6fedbd94a2bfa",
-    "tokenizer": "48c8f0450e1ade5e927c76a05511c1df",
-    "shards": "863d9b33139339601902c6e5e45b283f",
+    "documents": "13568311c905516eb9c630ed4e36648e",
+    "corpus": "cb30f8cf8c2277cf1aeeba6d3166e4d9",
+    "tokenizer": "df50072f37fc9581219bca65a3b265de",
+    "shards": "3c2ec54db0e77ff49fa2c2454de841b3",
 }
 
 
