@@ -13,7 +13,7 @@ $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "webtext needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[train,test,check]'
+	@$(BIN)/python -P tools/install.py --editable '.[train,test,check]'
 	@touch $@
 
 demo: setup  ## the whole flow on a small web of our own, offline: build/demo

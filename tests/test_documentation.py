@@ -149,14 +149,13 @@ def test_every_command_of_the_readme_works_in_the_order_in_which_it_is_shown(tmp
 
 @pytest.fixture
 def demo_build():
-    """Makes what `make demo` leaves, smaller: the seeded part, up to the shards."""
+    """Makes what `make demo` leaves, smaller: the fast demo, up to the shards."""
 
     def make(folder):
         from tools.demo import write_demo
 
-        settings = write_demo(folder / "input", installed_texts=False).settings_path
-        # The seeded texts alone have too few pairs for the demo's vocabulary.
-        words = ["--out", folder, "--to", "shards", "--tokenizer.vocab-size", "2048"]
+        settings = write_demo(folder / "input", fast=True).settings_path
+        words = ["--out", folder, "--to", "shards"]
         subprocess.run(
             [sys.executable, "-P", "-m", "tools.cli", "build", settings, *words],
             check=True,

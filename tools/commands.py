@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pipeline.errors import WebtextError
+from pipeline.errors import SettingsError, WebtextError
 from pipeline.settings import Settings
 from tools.flow import STAGES
 
@@ -20,24 +20,40 @@ from tools.flow import STAGES
 SettingsFrom = Callable[[Path | None], Settings]
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
+FAST_LEAVES_OUT = (
+    "Left out by --fast: the model, and three of four ordinary pages; webtext demo makes them too."
+)
 
 
 def demo(
-    *, out: Path = Path("build/demo"), to: LastStage = "report", settings_from: SettingsFrom
+    *,
+    out: Path | None = None,
+    to: LastStage = "report",
+    fast: bool = False,
+    settings_from: SettingsFrom,
 ) -> int:
-    """Run the whole flow on a small web of our own, offline, in two to four minutes.
+    """Run the whole flow on a small web of our own, offline, in one to three minutes.
 
-    Example: webtext demo --out build/demo
+    Example: webtext demo --fast
 
     Parameters
     ----------
     out
-        The build folder; the web and the submissions are made in OUT/input.
+        The build folder: build/demo, or with --fast build/demo-fast. The web and the submissions
+        are made in OUT/input.
+    fast
+        A quarter of the ordinary pages, and no model: well under a minute. Everything that goes
+        wrong is in it too.
     """
     from tools.demo import differences, write_demo
 
-    files = write_demo(out / "input")
-    code = _build(out, files.settings_path, settings_from, to=to)
+    if fast and to == "model":
+        raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast away")
+    out = out or Path("build/demo-fast" if fast else "build/demo")
+    files = write_demo(out / "input", fast=fast)
+    without_model = fast and to == "report"
+    last = "shards" if without_model else to
+    code = _build(out, files.settings_path, settings_from, to=last, report_too=without_model)
     if STAGES.index(to) >= STAGES.index("corpus"):
         found = differences(out, files.expected_path)
         for difference in found:
@@ -45,6 +61,8 @@ def demo(
         if found:
             return 1
         print("\nEvery planted page and submission met the end that was planned for it.")
+    if fast:
+        print(FAST_LEAVES_OUT)
     return code
 
 
@@ -232,14 +250,18 @@ def _build(
     settings_from: SettingsFrom,
     *,
     to: str,
+    report_too: bool = False,
     **reuse: Any,
 ) -> int:
     from tools.build import check_record, run_build
+    from tools.report import write_report
     from tools.summary import show_build
 
     check_record(out, settings_path)
     settings = settings_from(settings_path)
     gates = run_build(out, settings, settings_path.parent, to=to, **reuse)
+    if report_too:
+        write_report(out)
     show_build(out)
     return exit_code(gates)
 

@@ -1,21 +1,29 @@
-"""A build of the demo's seeded part is what its author planted, and the same everywhere."""
+"""A build of the demo is what its author planted, and the same everywhere.
+
+Most tests read the build of the fast demo (`finished`), in which all that can go wrong does.
+"""
 
 import json
 import re
+import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
 from pipeline.engine.manifest import read_manifest
 from pipeline.reasons import Reason
+from tools.commands import FAST_LEAVES_OUT
 from tools.demo import UNREACHABLE
 from tools.demo.compare import differences
 from tools.model import COMMIT
 from tools.status import status
 from train.log import read_log
 
+ROOT = Path(__file__).resolve().parents[2]
 # Where others of the versions that shape rows are installed, only the rows' numbers and ends are
-# compared. The digests change with a rule (raise its step's version then) and with the demo.
+# compared. The digests change with a rule (raise its step's version then) and with the demo;
+# demo/renew.py writes the new ones, and the README's session.
 VERSIONS = {
     "can_ada": "3.0.0",
     "ftfy": "6.3.1",
@@ -28,13 +36,20 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "e70801485ec712e36c87a9900aa88ec0",
-    "pages": "dffa16534e930ac60149c0f1b5b3c2ee",
-    "documents": "43e8cdc571c5d479beca8dbc5e7b64c5",
-    "corpus": "5105f94e170a8be4238bb44673218b26",
-    "tokenizer": "a12fd41d6dd5b0009503be2570ef82c7",
-    "shards": "f2ae1172e16b7dfac22bf058902d90a6",
+    "links": "b62263d6fec4f9d5b6bbd98e7054b6d4",
+    "pages": "227e23b8ba7cc8d705fabdadabf7aee4",
+    "documents": "13568311c905516eb9c630ed4e36648e",
+    "corpus": "cb30f8cf8c2277cf1aeeba6d3166e4d9",
+    "tokenizer": "df50072f37fc9581219bca65a3b265de",
+    "shards": "3c2ec54db0e77ff49fa2c2454de841b3",
 }
+
+
+def versions_of(folder):
+    """Of the packages that shaped the rows of a build."""
+    manifests = [read_manifest(folder / stage) for stage in DIGESTS]
+    steps = [step for manifest in manifests for step in manifest.steps]
+    return {package: version for step in steps for package, version in step.versions.items()}
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +63,7 @@ def test_every_line_link_and_record_becomes_what_its_author_planted(finished):
 
 @pytest.mark.parametrize("name", DIGESTS)
 def test_the_rows_of_each_stage_are_those_that_they_always_were(finished, stages, name):
-    manifests = [read_manifest(finished.folder / stage) for stage in DIGESTS]
-    steps = [step for manifest in manifests for step in manifest.steps]
-    here = {package: version for step in steps for package, version in step.versions.items()}
+    here = versions_of(finished.folder)
     if here != VERSIONS:
         pytest.skip(f"taken with other versions: {sorted(VERSIONS.items() ^ here.items())}")
     assert stages[name]["digest"] == DIGESTS[name]
@@ -113,11 +126,67 @@ def test_a_second_run_finds_everything_up_to_date(finished, webtext, tmp_path):
     assert status(tmp_path / "build") == status(finished.folder)
 
 
+def session():
+    """The command about the demo that the README shows with its output, and that output."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    command, output = re.search(r"```console\n\$ (webtext why .+)\n((?:.+\n)+)```", text).groups()
+    return shlex.split(command)[1:], output
+
+
+def first_words(output):
+    """The stage and the verdict of each line."""
+    return [line.split()[:2] for line in output.splitlines()]
+
+
+def test_the_session_of_the_readme_has_the_lines_that_it_shows(finished, webtext):
+    words, shown = session()
+    told = webtext(*words[: words.index("--build")], "--build", finished.folder).stdout
+    assert first_words(told) == first_words(shown)
+
+
+@pytest.fixture(scope="module")
+def whole(webtext, tmp_path_factory):
+    """What `webtext demo` makes, up to the shards, and what it told."""
+    folder = tmp_path_factory.mktemp("whole") / "demo"
+    return folder, webtext("demo", "--out", folder, "--to", "shards")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_demo_with_the_texts_of_this_installation_meets_its_plan(webtext, tmp_path, finished):
-    told = webtext("demo", "--out", tmp_path / "demo", "--to", "corpus")
+def test_the_whole_demo_meets_its_plan_and_only_what_was_planted_are_copies(whole, stages):
+    folder, told = whole
     assert "Every planted page and submission met the end that was planned for it." in told.stdout
-    found, seeded = (status(folder)["stages"] for folder in (tmp_path / "demo", finished.folder))
-    assert list(found) == ["links", "pages", "documents", "corpus"]
-    assert found["corpus"]["rows_out"] > seeded["corpus"]["rows_out"] + 100
+    found = status(folder)["stages"]
+    for copies in ("near_copy", "exact_copy", "same_url"):
+        assert found["corpus"]["drops"][copies] == stages["corpus"]["drops"][copies]
+    assert found["corpus"]["rows_out"] > 3 * stages["corpus"]["rows_out"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_session_of_the_readme_tells_what_the_demo_tells(whole, webtext):
+    folder, _ = whole
+    words, shown = session()
+    told = webtext(*words[: words.index("--build")], "--build", folder).stdout
+    if versions_of(folder) == VERSIONS:
+        assert told == shown
+    else:
+        assert first_words(told) == first_words(shown)
+
+
+def test_the_fast_demo_leaves_the_model_out_and_says_so(webtext, tmp_path):
+    folder = tmp_path / "fast"
+    told = webtext("demo", "--fast", "--out", folder).stdout
+    assert told.splitlines()[-1] == FAST_LEAVES_OUT
+    assert list(status(folder)["stages"]) == list(DIGESTS)
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert 'id="likeness"' in report
+    assert 'id="model"' not in report
+
+
+def test_the_fast_demo_has_no_model_to_stop_at(webtext, tmp_path):
+    told = webtext("demo", "--fast", "--to", "model", "--out", tmp_path / "none", code=2)
+    assert told.stderr == (
+        "webtext: --fast leaves the model out; take --to shards, or leave --fast away\n"
+    )
+    assert not (tmp_path / "none").exists()

@@ -12,7 +12,7 @@ from pipeline.errors import StageError
 from pipeline.reasons import Reason
 from tools.report import write_report
 from tools.report.charts import columns, histogram, lines
-from tools.report.facts import EXAMPLES, collect, likeness, openai_domains
+from tools.report.facts import EXAMPLES, collect, domain_label, likeness, openai_domains
 
 HOSTILE = (
     "<script>alert('&lt;')</script></style></title>\"'><img src=http://evil.example/x onerror=y>"
@@ -184,6 +184,20 @@ def test_the_published_domains_are_all_there_and_hosts_count_by_their_name():
     assert found["shared"] == 1
     assert found["documents_share"] == 0.5
     assert "google" not in found["missing"]
+
+
+@pytest.mark.parametrize(
+    ("host", "label"),
+    [
+        ("www.bbc.co.uk", "bbc"),
+        ("slowroads.inkwell.example", "inkwell"),  # no public suffix is listed for it
+        ("tested.workbench.test", "workbench"),
+        ("localhost", "localhost"),
+        ("192.0.2.7", ""),  # as OpenAI's list has IP addresses
+    ],
+)
+def test_a_host_counts_by_its_registrable_name_without_the_suffix(host, label):
+    assert domain_label(host) == label
 
 
 def test_charts_show_each_value_and_survive_none():

@@ -1,6 +1,6 @@
 """The demo's input: a small web of our own as WARC files, and submissions that link to it.
 
-`write_demo` writes it; `digest` is that of the part which is the same on every machine;
+`write_demo` writes it, the same on every machine, as `digest` shows;
 `expected.json` beside it says what should become of every line and link, and `differences` holds a
 build against that.
 """

@@ -30,8 +30,8 @@ class Expected:
 
     `submissions` counts lines by what becomes of them: "kept" (one post of each kept link),
     "merged" (its others), or a reason. `links` says for each linked URL "kept" (its text is in the
-    corpus), a reason, reasons joined by "|" where any of them is right, or "" where nobody knows:
-    texts of the installation. `records` counts the records of the WARC files.
+    corpus), a reason, or reasons joined by "|" where any of them is right. `records` counts the
+    records of the WARC files.
     """
 
     submissions: dict[str, int]

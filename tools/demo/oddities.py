@@ -7,7 +7,7 @@ ODD_URLS: tuple[tuple[str, str], ...] = (
     ("http://", "url_invalid"),
     ("http://[::1", "url_invalid"),
     ("not a url at all", "url_invalid"),
-    ("//cairnmouth-courier.example/{k}", "url_invalid"),
+    ("//harbourpost.example/{k}", "url_invalid"),
     ("http://exa mple.example/{k}", "url_invalid"),
     ("https://www.valleyledger.example/" + "a-very-long-address/" * 120 + "{k}", "url_too_long"),
     ("ftp://files.example/pub/{k}", "scheme_not_http"),

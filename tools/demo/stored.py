@@ -1,8 +1,7 @@
 """Compressed bytes that are the same on every machine: nothing in them is compressed.
 
 zlib, brotli and zstd may give other bytes in other versions, and the demo's golden digest hangs on
-every offset. So seeded pages are wrapped in the formats' stored blocks, which any decoder reads.
-Pages made from the installation differ anyway and are really compressed.
+every offset. So all pages are wrapped in the formats' stored blocks, which any decoder reads.
 """
 
 import struct

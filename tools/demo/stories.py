@@ -1,14 +1,14 @@
-"""Articles of the demo's small web, each written by the grammar of its genre."""
+"""Articles of the demo's small web, each written by the grammar of its genre: the prose."""
 
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from tools.demo.grammar import Writer, below, choose
+from tools.demo.figures import figures
+from tools.demo.grammar import Block, Writer, below, choose
+from tools.demo.reference import project, question, reference
 
-# The kinds of block: p, h2, li, pre, and "post", which opens a forum post by the nick it names.
-Block = tuple[str, str]
 FIRST_DAY = date(2010, 1, 4)
 DAYS = 3_700  # to the beginning of 2020
 
@@ -49,11 +49,14 @@ LANGUAGES = ("de", "fr", "es", "nl", "pt", "ru", "ja", "sv")
 def article(genre: str, seed: str) -> Article:
     """The article of this genre that the seed names; the same words on every machine."""
     writer = Writer(random.Random(seed))
-    title = writer.write(f"{genre}.title")
+    if genre in _WHOLE:
+        title, blocks = _WHOLE[genre](writer)
+    else:
+        title = writer.write(f"{genre}.title")
+        blocks = _BLOCKS.get(genre, _themes)(writer, genre)
     author = writer.expand("{person@9}")
     day = FIRST_DAY + timedelta(days=below(writer.rng, DAYS))
-    make = _BLOCKS.get(genre, _themes)
-    return Article(title, author, day, tuple(make(writer, genre)))
+    return Article(title, author, day, tuple(blocks))
 
 
 def _themes(writer: Writer, genre: str) -> list[Block]:
@@ -113,12 +116,42 @@ def _encyclopedia(writer: Writer, genre: str) -> list[Block]:
     return [*blocks, ("p", " ".join([*sentences[12:], writer.write("wiki.close")]))]
 
 
+def _lexicon(writer: Writer) -> tuple[str, list[Block]]:
+    rng = writer.rng
+    kind = choose(rng, ("person", "craft", "place"))
+    title = writer.write(f"lexicon.{kind}.title")
+    blocks: list[Block] = [("p", writer.write(f"lexicon.{kind}.open"))]
+    for part in ("life", "work", "legacy"):
+        sentences = writer.several(f"lexicon.{kind}.{part}", 4 + below(rng, 3))
+        heading = _LEXICON_HEADINGS[kind, part]
+        blocks += [("h2", heading), ("p", " ".join(sentences))]
+    return title, blocks
+
+
 def _foreign(writer: Writer, genre: str) -> list[Block]:
     sentences = writer.several(f"{genre}.text", 10)
     joint = "" if genre == "ja" else " "
     return [("p", joint.join(sentences[i : i + 3])) for i in range(0, len(sentences), 3)]
 
 
+_LEXICON_HEADINGS = {
+    ("person", "life"): "Life",
+    ("person", "work"): "Work",
+    ("person", "legacy"): "Reception",
+    ("craft", "life"): "Technique",
+    ("craft", "work"): "History",
+    ("craft", "legacy"): "Today",
+    ("place", "life"): "Geography and economy",
+    ("place", "work"): "History",
+    ("place", "legacy"): "Sights and customs",
+}
+_WHOLE: dict[str, Callable[[Writer], tuple[str, list[Block]]]] = {
+    "figures": figures,
+    "lexicon": _lexicon,
+    "project": project,
+    "question": question,
+    "reference": reference,
+}
 _BLOCKS: dict[str, Callable[[Writer, str], list[Block]]] = {
     "recipe": _recipe,
     "forum": _forum,

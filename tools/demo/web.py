@@ -16,7 +16,6 @@ from tools.demo.grammar import Writer, below
 from tools.demo.stories import LANGUAGES, Article, article
 
 KEPT = "kept"
-UNKNOWN = ""  # a text of the installation: nobody can say beforehand
 CRAWLED = datetime(2020, 7, 3, 4, 0, tzinfo=UTC)
 
 
@@ -65,8 +64,8 @@ SITES = _sites()
 class Target:
     """A URL that submissions link to, and what should become of the link.
 
-    `expected` is "kept", a reason's name, two of them joined by "|" where either is right, or ""
-    (UNKNOWN). `karma` is the link's highest; None: drawn, and with it `karma_low` may come first.
+    `expected` is "kept", a reason's name, or two of them joined by "|" where either is right.
+    `karma` is the link's highest; None: drawn, and with it `karma_low` may come first.
     """
 
     url: str
@@ -129,10 +128,11 @@ def _headers(site: Site) -> Headers:
     return (content_type, ("Content-Encoding", site.encoding)) if site.encoding else (content_type,)
 
 
-def seeded_sites(web: Web) -> None:
-    """The sites whose texts our grammars write."""
+def add_sites(web: Web, share: int = 1) -> None:
+    """The sites whose texts our grammars write, with one in `share` of their pages."""
     for site in SITES:
-        texts = [article(site.genre, f"{site.origin}/{number}") for number in range(site.pages)]
+        pages = range(-(-site.pages // share))
+        texts = [article(site.genre, f"{site.origin}/{number}") for number in pages]
         add_site(web, site, texts, "other_language" if site.genre in LANGUAGES else KEPT)
 
 

@@ -194,7 +194,7 @@ def likeness(hosts: Counter[str]) -> dict[str, Any]:
     theirs = openai_domains()
     ours: Counter[str] = Counter()
     for host, count in hosts.items():
-        ours[_label(host)] += count
+        ours[domain_label(host)] += count
     documents, pages = sum(ours.values()), sum(theirs.values())
     shared = {label for label in ours if label in theirs}
     top = [
@@ -221,8 +221,18 @@ def openai_domains() -> dict[str, int]:
 _suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)  # the bundled list only
 
 
-def _label(host: str) -> str:
-    return str(_suffixes(host).domain)
+def domain_label(host: str) -> str:
+    """The registrable name without its suffix, as OpenAI's list has it; "" for an IP address.
+
+    A last label that the Public Suffix List has not, such as `example`, is a suffix all the same:
+    that is the list's own rule (https://publicsuffix.org/list/: "the prevailing rule is '*'").
+    """
+    found = _suffixes(host)
+    if found.ipv4 or found.ipv6:
+        return ""
+    if not found.suffix and found.subdomain:
+        return str(found.subdomain.rpartition(".")[2])
+    return str(found.domain)
 
 
 def _random_documents(folder: Path, ids: list[str]) -> Iterator[dict[str, Any]]:

@@ -10,9 +10,9 @@ from tools.demo import differences, write_demo
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The seeded part, built up to the corpus."""
+    """The fast demo, built up to the corpus."""
     folder = tmp_path_factory.mktemp("demo")
-    files = write_demo(folder / "input", installed_texts=False)
+    files = write_demo(folder / "input", fast=True)
     settings = load(files.settings_path)
     run_build(folder, settings, files.settings_path.parent, to="corpus")
     return folder, files.expected_path

@@ -7,11 +7,11 @@ from pipeline.links.canonical import canonical
 from pipeline.links.select import ReadRules, UrlRules
 from pipeline.settings import LinksSettings
 from tools.demo.posts import KARMA_MIN, plan, variant
-from tools.demo.web import Target, Web, seeded_sites
+from tools.demo.web import Target, Web, add_sites
 
 RULES = UrlRules(ReadRules.of(LinksSettings()))
 WEB = Web()
-seeded_sites(WEB)
+add_sites(WEB)
 
 
 @given(target=st.sampled_from(WEB.targets), seed=st.integers(0, 10_000))
