@@ -115,7 +115,7 @@ def links_only(tmp_path_factory):
     posts.append({**post, "url": "http://[broken/"})
     (folder / "RS.jsonl").write_text("".join(json.dumps(post) + "\n" for post in posts))
     words = ["links", str(folder / "RS.jsonl"), "--out", str(folder / "build")]
-    assert main([*words, "--links.over-18", "false", "--engine.workers", "1"]) == 0
+    assert main([*words, "--over-18", "false", "--workers", "1"]) == 0
     return folder / "build"
 
 
