@@ -1,0 +1,1 @@
+"""What only measures the trainer: its speed, its losses, whole runs beside nanoGPT's."""
