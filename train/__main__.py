@@ -20,15 +20,9 @@ from dataclasses import asdict
 from typing import Any
 
 from train.errors import SettingsError, Stopped, TrainError
+from train.options import parse
 from train.packages import require_packages
-from train.settings import (
-    EvaluateSettings,
-    ExportSettings,
-    SampleSettings,
-    TrainSettings,
-    checked,
-    parse,
-)
+from train.settings import EvaluateSettings, ExportSettings, SampleSettings, TrainSettings, checked
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> int:

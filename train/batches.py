@@ -9,7 +9,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -133,7 +133,7 @@ class Batches:
         return places
 
 
-def prefetched(batches: Batches, start: int) -> Iterator[Tokens]:
+def prefetched(batches: Batches, start: int) -> Generator[Tokens, None, None]:
     """Batches from step `start` on, read ahead in a thread; its errors are raised here."""
     ready: queue.Queue[Tokens | BaseException] = queue.Queue(AHEAD)
     closed = threading.Event()

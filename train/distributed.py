@@ -59,6 +59,12 @@ class World:
         made: T = box[0]
         return made
 
+    def on_first(self, make: Callable[[], T]) -> T | None:
+        """What rank 0 makes, on rank 0 alone; a TrainError there is raised everywhere."""
+        made: list[T] = []
+        self.share(lambda: made.append(make()))
+        return made[0] if made else None
+
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over ranks, in place."""
         if self.ranks > 1:

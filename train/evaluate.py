@@ -219,7 +219,7 @@ def evaluate(settings: EvaluateSettings, note: Callable[[str], None]) -> dict[st
     model, checkpoint = load_model(
         Path(settings.run), run, best=settings.best, device=device, note=note
     )
-    shards = open_shards(Path(settings.data or run["data"]))
+    shards = open_shards(Path(settings.data or run.data))
     found, hosts = score_split(model, shards, settings.split, settings.tokens)
     return {
         "checkpoint": checkpoint.path.name,
@@ -228,7 +228,7 @@ def evaluate(settings: EvaluateSettings, note: Callable[[str], None]) -> dict[st
         "loss": found.loss,
         "perplexity": found.perplexity,
         "bits_per_byte": found.bits_per_byte,
-        "same_data_as_training": shards.digest == run["data_digest"],
+        "same_data_as_training": shards.digest == run.data_digest,
         "hosts_in_all": len(hosts),
         "hosts": [{**asdict(host), "loss": host.loss} for host in hosts[:HOSTS_MAX]],
     }

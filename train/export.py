@@ -243,12 +243,12 @@ def export(settings: ExportSettings, note: Callable[[str], None]) -> dict[str, A
     source = Path(settings.run)
     run = read_run(source)
     model, checkpoint = load_model(source, run, best=settings.best, device="cpu", note=note)
-    tokenizer = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)
+    tokenizer = Path(settings.tokenizer or run.folder / TOKENIZER)
     if not tokenizer.is_file():
         note(f"{tokenizer}: no tokenizer there; the folder gets none")
     dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
     difference = export_folder(
-        model, Path(settings.out), eot_id=run["eot_id"], dtype=dtype,
+        model, Path(settings.out), eot_id=run.eot_id, dtype=dtype,
         tokenizer=tokenizer if tokenizer.is_file() else None,
     )  # fmt: skip
     return {

@@ -161,7 +161,7 @@ def sample(
     """What `python -m train sample` prints; `show` gets the text as it comes."""
     settings = checked_sampling(settings)
     run = read_run(Path(settings.run))
-    path = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)
+    path = Path(settings.tokenizer or run.folder / TOKENIZER)
     if not path.is_file():
         raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
     text = Text(path)
@@ -169,7 +169,7 @@ def sample(
     model, checkpoint = load_model(
         Path(settings.run), run, best=settings.best, device=device, note=note
     )
-    start = [run["eot_id"], *text.encode(settings.prompt)]
+    start = [run.eot_id, *text.encode(settings.prompt)]
     if len(start) > model.config.n_ctx - 1:
         raise SettingsError(
             f"--prompt has {len(start)} tokens; the model sees {model.config.n_ctx}"
@@ -177,7 +177,7 @@ def sample(
     samples = []
     for first in range(settings.seed, settings.seed + settings.samples, ROWS_AT_ONCE):
         seeds = range(first, min(first + ROWS_AT_ONCE, settings.seed + settings.samples))
-        samples += _batch(model, text, start, settings, seeds, run["eot_id"], show)
+        samples += _batch(model, text, start, settings, seeds, run.eot_id, show)
     for one in samples:
         if one["ended"] == "context full":
             note(f"the context of {model.config.n_ctx} tokens is full; the sample ends there")

@@ -313,16 +313,20 @@ def test_a_run_is_not_overwritten_without_being_asked(shards_folder, whole_run, 
 @pytest.fixture
 def poisoned(monkeypatch):
     """Makes the loss of given steps NaN."""
-    from train.loop import Loop
+    from train import loop, step
 
     def poison(steps):
-        gradient = Loop._gradient
+        update, made, now = step.update, loop.training_step, []
 
-        def bad(self, ids):
-            loss = gradient(self, ids)
-            return loss * torch.nan if self.progress.step in steps else loss
+        def bad(optimizer, loss, rate, clip):
+            return update(optimizer, loss * torch.nan if now[-1] in steps else loss, rate, clip)
 
-        monkeypatch.setattr(Loop, "_gradient", bad)
+        def noted(objective, optimizer, tokens, step, **rest):
+            now.append(step)
+            return made(objective, optimizer, tokens, step, **rest)
+
+        monkeypatch.setattr(step, "update", bad)
+        monkeypatch.setattr(loop, "training_step", noted)
 
     return poison
 
@@ -367,7 +371,9 @@ def test_three_such_steps_in_a_row_stop_the_run(shards_folder, tiny, tmp_path, p
     poisoned({25, 26, 27})
     assert train(shards_folder, tmp_path / "run", *tiny) == 1
     error = capsys.readouterr().err
-    assert "3 steps in a row were not finite" in error and "step 20, is good" in error
+    assert "3 steps in a row were not finite, up to 28" in error
+    newest = tmp_path / "run" / "checkpoints" / "step-000000020"
+    assert newest.exists() and f"The newest checkpoint from before is {newest}. Begin" in error
 
 
 def test_the_micro_batch_is_halved_where_memory_runs_out(
@@ -399,16 +405,16 @@ def test_the_micro_batch_is_halved_where_memory_runs_out(
 def test_memory_that_runs_out_later_is_an_error_that_says_what_to_do(
     shards_folder, tiny, tmp_path, monkeypatch, capsys
 ):
-    from train.loop import Loop
+    from train import loop
 
-    passes = Loop._passes
+    made = loop.training_step
 
-    def small(self, ids):
-        if self.progress.step >= 20 and self.choices.micro_batch > 4:
+    def small(objective, optimizer, tokens, step, *, choices, **rest):
+        if step >= 20 and choices.micro_batch > 4:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.\nMore")
-        return passes(self, ids)
+        return made(objective, optimizer, tokens, step, choices=choices, **rest)
 
-    monkeypatch.setattr(Loop, "_passes", small)
+    monkeypatch.setattr(loop, "training_step", small)
     run = tmp_path / "run"
     assert train(shards_folder, run, *tiny, "--save-steps", "20") == 1
     error = capsys.readouterr().err

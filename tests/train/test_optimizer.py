@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from train.config import PRESETS
-from train.optimizer import adamw, learning_rate, update
+from train.optimizer import adamw, update
+from train.schedule import learning_rate
 from train.settings import TrainSettings
 
 RECIPE = replace(PRESETS["demo"], steps=100, warmup_steps=10, lr=1e-3)

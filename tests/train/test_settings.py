@@ -1,7 +1,7 @@
 import re
 import subprocess
 import sys
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -9,17 +9,15 @@ import pytest
 
 from train.config import PRESETS
 from train.errors import SettingsError
+from train.options import flag, from_options, parse
+from train.resume import resumed
 from train.settings import (
     EvaluateSettings,
     SampleSettings,
     TrainSettings,
     checked,
     checked_sampling,
-    flag,
-    from_options,
-    parse,
     recipe_for,
-    resumed,
     with_recipe,
 )
 
@@ -128,12 +126,12 @@ def test_what_a_recipe_decided_is_decided_the_same_from_run_json():
     for preset in PRESETS:
         name, recipe = recipe_for(TrainSettings(preset=preset, steps=50), 500, has_gpu=False)
         kept = with_recipe(TrainSettings(preset=preset, steps=50), name, recipe)
-        settings, _ = resumed(asdict(kept), {})
+        settings, _ = resumed(kept, {})
         assert recipe_for(settings, 500, has_gpu=True) == (name, recipe)
 
 
 def test_a_resumed_run_may_get_more_steps_and_no_other_seed():
-    old = asdict(TrainSettings(steps=10))
+    old = TrainSettings(steps=10)
     settings, notes = resumed(old, {"steps": 20, "out": "elsewhere"})
     assert settings.steps == 20 and notes == ["--steps 10 -> 20"]
     with pytest.raises(SettingsError, match="--seed is 7, but the run in --out has 1"):
@@ -176,9 +174,9 @@ def test_on_resume_each_setting_is_refused_or_noted_as_it_says(about):
     given = {about.name: another(about)}
     if about.metadata["change"] == "locked":
         with pytest.raises(SettingsError, match=f"{flag(about.name)} is .* cannot change it"):
-            resumed(asdict(TrainSettings()), given)
+            resumed(TrainSettings(), given)
         return
-    settings, notes = resumed(asdict(TrainSettings()), given)
+    settings, notes = resumed(TrainSettings(), given)
     assert getattr(settings, about.name) == given[about.name]
     if about.name not in ("data", "out", "resume"):
         assert notes[0].startswith(f"{flag(about.name)} {about.default} -> ")
@@ -202,5 +200,5 @@ def test_help_says_what_resume_may_change(capsys):
 def test_what_a_resumed_run_may_turn_on_it_may_turn_off(name):
     off = "--no-" + name.replace("_", "-")
     _, given, _ = parse(TrainSettings, [off, "--resume"], "train")
-    settings, notes = resumed(asdict(TrainSettings(**{name: True})), given)
+    settings, notes = resumed(TrainSettings(**{name: True}), given)
     assert getattr(settings, name) is False and "True -> False" in notes[0]

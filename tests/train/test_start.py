@@ -1,21 +1,23 @@
 import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from train import choices, start
 from train.__main__ import main
-from train.choices import choose_again
+from train.choices import Choices
 from train.config import PRESETS, GPTConfig, Recipe
 from train.cost import CONVENTION, memory
 from train.errors import SettingsError
+from train.header import about_first_loss
 from train.loss import LanguageModelLoss
 from train.model import GPT
-from train.runs import keep_tokenizer
+from train.resume import choose_again
+from train.runs import Run, keep_tokenizer, tokenizer_for
 from train.settings import TrainSettings
-from train.start import about_first_loss
 
 WIDE = GPTConfig(n_layer=2, n_head=8, n_embd=1280, n_ctx=64, vocab_size=997)
 
@@ -67,15 +69,17 @@ def test_weights_of_another_run_are_judged_as_trained_ones(shards_folder, tiny, 
 def again(monkeypatch):
     """What a run chooses when it goes on: `again(before, given, ranks=1, **settings)`."""
     recipe = Recipe(GPTConfig(2, 2, 32, 32, 97), 40, 256, 3e-3, 4)
-    monkeypatch.setattr("train.choices._cores", lambda: 2)
+    for module in ("choices", "resume"):
+        monkeypatch.setattr(f"train.{module}.cores", lambda: 2)
 
     def make(before, given=None, ranks=1, **settings):
-        first = {**asdict(TrainSettings()), **settings}
+        first = TrainSettings(**settings)
         old = {"device": "cpu", "dtype": "float32", "compile": False, "micro_batch": 4}
         old |= {"threads": 1, **before}
         given = given or {}
-        run = {"choices": old, "ranks": 1, "settings": first}
-        wanted = TrainSettings(**{**first, **given})
+        old = Choices(**old, reasons={})
+        run = Run(Path(), first, recipe.config, old, "", "", 96, {}, ranks=1)
+        wanted = replace(first, **given)
         return choose_again(wanted, recipe, run, given, ranks)
 
     return make
@@ -121,7 +125,8 @@ def test_more_threads_than_cores_are_not_taken_up_again_unless_they_were_set(aga
 
 
 def test_a_machine_without_a_compiler_goes_on_eagerly(again, monkeypatch):
-    monkeypatch.setattr("train.choices._compiler", lambda _: False)
+    for module in ("choices", "resume"):
+        monkeypatch.setattr(f"train.{module}.has_compiler", lambda _: False)
     choices, notes = again({"compile": True}, compile="on")
     assert not choices.compile and "no C++ compiler here" in notes[0]
 
@@ -152,7 +157,7 @@ def test_a_micro_batch_that_more_ranks_cannot_take_is_chosen_anew(again):
 def test_the_header_tells_what_memory_holds_the_rate_and_how_flops_are_counted(
     shards_folder, tiny, tmp_path, capsys
 ):
-    assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "2"]) == 0
+    assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "5"]) == 0
     told = capsys.readouterr().err
     needs = memory(GPTConfig(2, 2, 32, 32, 97), 8, 4)
     assert f"memory: about {needs.total / 1e6:,.0f} MB: weights" in told
@@ -205,21 +210,26 @@ def test_weights_stay_split_on_resume_unless_told_otherwise(
 
 def test_ranks_of_one_machine_share_its_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    assert choices._cores() == 8
+    assert choices.cores() == 8
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    assert choices._cores() == 2
+    assert choices.cores() == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
-    assert choices._cores() == 1
+    assert choices.cores() == 1
 
 
 def test_a_run_that_goes_on_keeps_its_tokenizer_unless_another_is_given(tmp_path):
     data, run, other = tmp_path / "data", tmp_path / "run", tmp_path / "other.json"
     data.mkdir(), run.mkdir()
+
+    def kept(given, *, own):
+        keep_tokenizer(tokenizer_for(run, data, given, own=own), run)
+        return (run / "tokenizer.json").read_text()
+
     (data / "tokenizer.json").write_text("first")
-    keep_tokenizer(run, data, "", again=False)
+    assert kept("", own=False) == "first"
     (data / "tokenizer.json").write_text("second")
-    keep_tokenizer(run, data, "", again=True)
-    assert (run / "tokenizer.json").read_text() == "first"
+    assert kept("", own=True) == "first"
     other.write_text("third")
-    keep_tokenizer(run, data, str(other), again=True)
-    assert (run / "tokenizer.json").read_text() == "third"
+    assert kept(str(other), own=False) == "third"
+    (run / "tokenizer.json").unlink()  # a kill came before it was copied
+    assert kept(str(other), own=True) == "third"

@@ -128,12 +128,12 @@ def trained(out: Path, tokens: int, dtype: str, seed: int) -> Trained:
     folder = out / f"{dtype}-{seed}"
     run = read_run(folder)
     model, checkpoint = load_model(folder, run, best=False, device="cpu", note=_note)
-    found, _ = score_split(model, open_shards(Path(run["data"])), "val", tokens)
+    found, _ = score_split(model, open_shards(Path(run.data)), "val", tokens)
     entries = read_log(folder)
     losses = [entry["loss"] for entry in entries if entry["kind"] == "step"]
     state = checkpoint.state
     return Trained(
-        dtype, seed, run["parameters"], state["step"], state["tokens"], found.loss,
+        dtype, seed, run.config.parameters(), state["step"], state["tokens"], found.loss,
         tuple(losses[-max(1, len(losses) // 10) :]),
     )  # fmt: skip
 

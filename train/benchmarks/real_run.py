@@ -38,8 +38,9 @@ from train.errors import SettingsError, TrainError
 from train.evaluate import score
 from train.log import read_log
 from train.loss import LanguageModelLoss
+from train.options import parse
 from train.runs import load_model, read_run
-from train.settings import TrainSettings, parse, recipe_for
+from train.settings import TrainSettings, recipe_for
 
 ROOT = Path(__file__).resolve().parents[2]
 POINTS = 10  # of each curve
@@ -221,7 +222,7 @@ def our_steps(on: Comparison, minutes: float) -> tuple[int, list[str]]:
     entries = read_log(folder)
     rates = [e["tokens_per_s"] for e in entries if e["kind"] == "step"]
     rate = statistics.median(rates[len(rates) // 2 :])
-    compiled = "on" if read_run(folder)["choices"]["compile"] else "off"
+    compiled = "on" if read_run(folder).choices.compile else "off"
     return _steps(rate, minutes, on), ["--compile", compiled]
 
 
