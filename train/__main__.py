@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from train.errors import SettingsError, Stopped, TrainError
+from train.errors import Diverged, SettingsError, Stopped, TrainError
 from train.options import parse
 from train.packages import require_packages
 from train.settings import EvaluateSettings, ExportSettings, SampleSettings, TrainSettings, checked
@@ -55,7 +55,7 @@ def _train(argv: list[str], prog: str) -> int:
     settings, given, as_json = parse(TrainSettings, argv, prog)
     checked(settings)
     require_packages()
-    from train.log import LiveLine, duration
+    from train.log import LiveLine, duration, told_perplexity
     from train.start import train
 
     result = train(settings, given, LiveLine())
@@ -64,8 +64,8 @@ def _train(argv: list[str], prog: str) -> int:
         return 0
     print(f"{result.step:,} steps, {result.tokens:,} tokens in {duration(result.seconds)}")
     if result.val_loss is not None:
-        perplexity = math.exp(min(700.0, result.val_loss))
-        print(f"held-out loss {result.val_loss:.4f}, perplexity {perplexity:.2f}")
+        perplexity = told_perplexity(result.val_loss)
+        print(f"held-out loss {result.val_loss:.4f}, perplexity {perplexity}")
     print(f"run: {settings.out}")
     return 0
 
@@ -78,10 +78,19 @@ def _evaluate(argv: list[str], prog: str) -> int:
     found = evaluate(settings, _note)
     if as_json:
         _print_json(found)
-        return 0
+    else:
+        _print_score(found)
+    if not math.isfinite(found["loss"]):
+        raise Diverged(f"{settings.run}: the loss is {found['loss']}; the run diverged")
+    return 0
+
+
+def _print_score(found: dict[str, Any]) -> None:
+    from train.log import told_perplexity
+
     bits = found["bits_per_byte"]
     print(f"{found['checkpoint']}, split {found['split']}, {found['tokens']:,} tokens")
-    print(f"loss {found['loss']:.4f} nats a token, perplexity {found['perplexity']:.2f}")
+    print(f"loss {found['loss']:.4f} nats a token, perplexity {told_perplexity(found['loss'])}")
     print(f"bits per byte {bits:.4f}" if bits else "bits per byte: not known for these tokens")
     if found["hosts"]:
         print(f"\n{'host':<40}{'documents':>11}{'tokens':>12}{'loss':>9}")
@@ -90,7 +99,6 @@ def _evaluate(argv: list[str], prog: str) -> int:
         print(f"{name:<40}{row['documents']:>11,}{row['tokens']:>12,}{loss:>9}")
     if found["hosts_in_all"] > len(found["hosts"]):
         print(f"and {found['hosts_in_all'] - len(found['hosts']):,} hosts of fewer tokens")
-    return 0
 
 
 def _sample(argv: list[str], prog: str) -> int:
@@ -98,13 +106,21 @@ def _sample(argv: list[str], prog: str) -> int:
     _require_run(settings.run)
     from train.sample import sample
 
-    def show(piece: str) -> None:
-        if not as_json:
-            print(piece, end="", flush=True)
+    shown = ""  # the last piece: the prompt comes with the first, when nothing refuses it any more
 
-    if not as_json and settings.prompt:
-        print(settings.prompt, end="")
-    found = sample(settings, _note, show)
+    def show(piece: str) -> None:
+        nonlocal shown
+        if not shown:
+            piece = settings.prompt + piece
+        print(piece, end="", flush=True)
+        shown = piece or shown
+
+    try:
+        found = sample(settings, _note, (lambda _: None) if as_json else show)
+    except BaseException:
+        if shown and not shown.endswith("\n"):  # what is said of it has a line of its own
+            print(flush=True)
+        raise
     if as_json:
         _print_json(found)
     return 0
@@ -137,10 +153,9 @@ def _note(text: str) -> None:
 
 
 def _print_json(value: dict[str, Any]) -> None:
-    plain = {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in value.items()
-    }
-    print(json.dumps(plain, ensure_ascii=False))
+    from train.log import plain
+
+    print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
 
 
 if __name__ == "__main__":

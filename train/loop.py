@@ -368,6 +368,8 @@ class Loop:
         this = self.progress.step, self.val_loss
         if self.progress.step == 0 or self._saved == this:
             return
+        if self.val_loss is None and self._moved_step <= self._saved[0] < self.progress.step:
+            return  # these weights are on disk; steps since then, left out, make none older go
         weights = weights_of(self.names, self.optimizer, self.world)
         moments = moments_of(self.names, self.optimizer, self.world)
         if broken := self.world.share(lambda: not_finite(weights) or not_finite(moments)):

@@ -7,6 +7,7 @@ torch.
 import argparse
 import difflib
 import inspect
+import math
 import re
 import types
 from collections.abc import Mapping, Sequence
@@ -130,8 +131,8 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
         value = float(value)
     if kind is str and not isinstance(value, str):
         value = str(value)
-    if not isinstance(value, kind) or value != value:
-        wanted = {"int": "a whole number", "float": "a number"}[kind.__name__]
+    if not isinstance(value, kind) or (kind is float and not math.isfinite(value)):
+        wanted = {"int": "a whole number", "float": "a finite number"}[kind.__name__]
         raise SettingsError(f"{shown} is {value!r}; it must be {wanted}")
     return value
 

@@ -22,6 +22,7 @@ from train.settings import TrainSettings
 
 TOKENIZER = "tokenizer.json"
 FORMAT = "webtext-run/1"
+SHAPE = ("n_layer", "n_head", "n_embd", "n_ctx", "vocab_size")  # every version wrote them
 MEND = "; put back the run.json that the trainer wrote there"
 
 
@@ -92,7 +93,7 @@ class Run:
             return cls(
                 folder=path.parent,
                 settings=from_options(TrainSettings, settings),
-                config=GPTConfig(**value["config"]),
+                config=_config(value["config"]),
                 choices=Choices(**value["choices"]),
                 data=str(value["data"]),
                 data_digest=str(value["data_digest"]),
@@ -104,6 +105,12 @@ class Run:
             raise CheckpointError(f"{path}: {error} is missing{MEND}") from None
         except (AttributeError, TypeError, ValueError, SettingsError) as error:
             raise CheckpointError(f"{path}: {error}{MEND}") from None
+
+
+def _config(value: dict[str, Any]) -> GPTConfig:
+    for name in SHAPE:
+        value[name]
+    return from_options(GPTConfig, value)
 
 
 def read_run(folder: Path) -> Run:

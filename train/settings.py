@@ -13,6 +13,7 @@ from train.config import PRESETS, GPTConfig, Pattern, Recipe
 from train.errors import SettingsError
 from train.options import flag, option
 
+SEED_MIN, SEED_MAX = -(1 << 63), (1 << 64) - 1  # what torch's generators take
 EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is below 0.01
 
 
@@ -142,6 +143,7 @@ def checked(settings: TrainSettings) -> TrainSettings:
     s = settings
     rules = [
         ("preset", s.preset is None or s.preset in PRESETS, f"one of {', '.join(PRESETS)}"),
+        ("seed", SEED_MIN <= s.seed <= SEED_MAX, f"from {SEED_MIN} to {SEED_MAX}"),
         ("lr", s.lr is None or s.lr > 0, "above 0"),
         ("lr_min_share", 0 <= s.lr_min_share <= 1, "from 0 to 1"),
         ("dropout", s.dropout is None or 0 <= s.dropout < 1, "from 0 to below 1"),

@@ -12,6 +12,8 @@ from train.errors import SettingsError
 from train.options import flag, from_options, parse
 from train.resume import resumed
 from train.settings import (
+    SEED_MAX,
+    SEED_MIN,
     EvaluateSettings,
     SampleSettings,
     TrainSettings,
@@ -49,11 +51,14 @@ def test_options_are_read_from_text_and_from_toml(options, wanted):
         ({"steps": "many"}, "--steps is 'many'; it must be a whole number"),
         ({"steps": 1.5}, "--steps is 1.5; it must be a whole number"),
         ({"steps": True}, "--steps is True; it must be int"),
-        ({"lr": "2h"}, "--lr is '2h'; it must be a number"),
+        ({"lr": "2h"}, "--lr is '2h'; it must be a finite number"),
         ({"stop_after": "2 weeks"}, "--stop-after"),
         ({"resume": "yes"}, "--resume is 'yes'; it must be true or false"),
         ({"schedule": "step"}, "--schedule is 'step'; it must be one of cosine, linear"),
         ({"lr": float("nan")}, "--lr is nan"),
+        ({"lr": "inf"}, "--lr is inf; it must be a finite number"),
+        ({"weight_decay": "1e999"}, "--weight-decay is inf; it must be a finite number"),
+        ({"stop_after": "infd"}, "--stop-after"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_was_wanted(options, message):
@@ -73,11 +78,23 @@ def test_a_wrong_option_is_refused_with_what_was_wanted(options, message):
         ({"save_every": "-5m"}, "--save-every is -300.0"),
         ({"stop_after": -1}, "--stop-after is -1.0"),
         ({"sample_every": -1}, "--sample-every is -1"),
+        ({"seed": 1 << 64}, "--seed is 18446744073709551616; it must be from -9223372036854775808"),
+        ({"seed": "-9223372036854775809"}, "--seed is -9223372036854775809; it must be"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(options, message):
     with pytest.raises(SettingsError, match=message):
         checked(from_options(TrainSettings, options))
+
+
+@pytest.mark.parametrize("seed", [SEED_MIN, -1, 0, SEED_MAX])
+def test_every_seed_that_is_allowed_draws_weights_and_an_order(shards_folder, tiny, tmp_path, seed):
+    from train.__main__ import main
+
+    run = str(tmp_path / "run")
+    words = [str(shards_folder), "--out", run, *tiny, "--steps", "2", "--dropout", "0.1"]
+    assert main([*words, f"--seed={seed}"]) == 0
+    assert main(["--out", run, "--resume", "--steps", "3"]) == 0
 
 
 @pytest.mark.parametrize(
