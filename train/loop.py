@@ -142,7 +142,7 @@ class Loop:
     def _steps(self, stream: Iterator[Tokens]) -> None:
         """The schedule: a step, and what is due after it, until the last."""
         last, settings = self.recipe.steps, self.settings
-        started, seconds_before = time.monotonic(), self.progress.seconds
+        started, seconds_before, save = time.monotonic(), self.progress.seconds, False
         while self.progress.step < last:
             self.trace.step()
             self._step(next(stream))
@@ -153,8 +153,10 @@ class Loop:
                 self._evaluate()
             if due.sample:
                 self._sample()
-            if self._save_is_wished(elapsed_s) or due.save:
-                self._save_if_sound()
+            save = self._save_is_wished(elapsed_s) or due.save or save
+            if save and self._is_sound():
+                self.save()
+                save = False
 
     def _step(self, tokens_BT: Tokens) -> None:
         step, numbers = self.progress.step, self._fitting_step(tokens_BT)
@@ -353,11 +355,10 @@ class Loop:
         yield
         self._line_at += time.monotonic() - began
 
-    def _save_if_sound(self) -> None:
-        """Save, unless the last steps were not finite: one more may show that the run diverged."""
+    def _is_sound(self) -> bool:
+        """Whether the last step was finite; if not, the next may show that the run diverged."""
         self._read_numbers()
-        if not self.progress.faults_in_a_row:
-            self.save()
+        return not self.progress.faults_in_a_row
 
     def save(self) -> None:
         """Save in the background, unless that is done; a save that failed is only noted.

@@ -211,11 +211,9 @@ def test_steps_that_are_not_finite_are_counted_over_a_resumption(
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == left
 
 
-def test_no_checkpoint_is_written_while_steps_are_not_finite(
-    shards_folder, tiny, tmp_path, poisoned
-):
-    poisoned({9, 10})
-    options = [*tiny, "--eval-every", "0", "--save-steps", "1", "--keep", "99"]
-    assert train(shards_folder, tmp_path / "run", *options) == 0
-    saved = [entry["step"] for entry in lines(tmp_path / "run", "save")]
-    assert saved == [step for step in range(1, 41) if step not in (10, 11)]
+def test_a_save_waits_while_steps_are_not_finite(shards_folder, tiny, tmp_path, poisoned, capsys):
+    poisoned({9, 10, 29, 30, 31})
+    options = [*tiny, "--eval-every", "0", "--save-steps", "10", "--keep", "1"]
+    assert train(shards_folder, tmp_path / "run", *options) == 1
+    assert [entry["step"] for entry in lines(tmp_path / "run", "save")] == [12, 20]
+    assert "step-000000020" in diverged(capsys, tmp_path / "run")
