@@ -33,8 +33,8 @@ def test_ranks_on_gpus_agree_one_step_late_and_save_once(monkeypatch):
         signals=SimpleNamespace(received=None),
         world=SimpleNamespace(ranks=2, sum=lambda tensor: tensor, share=lambda make: make()),
         progress=SimpleNamespace(step=3), names={}, optimizer=SimpleNamespace(state={}),
-        _wished=loop.NO_WISHES, _saved_at=0.0, _read_numbers=lambda: None, _saved=(0, None), _moved_step=3,
-        saver=None, val_loss=None, log=SimpleNamespace(write=lambda *_, **__: None),
+        _wished=loop.NO_WISHES, _saved_at=0.0, _read_numbers=lambda: None, _saved=(0, None),
+        _moved_step=3, saver=None, val_loss=None, log=SimpleNamespace(write=lambda *_, **__: None),
     )  # fmt: skip
     assert not loop.Loop._save_is_wished(run, 0.0)
     now[0] = 11.0
