@@ -14,6 +14,7 @@ stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 settings, 130 Ctrl-C
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,6 +24,8 @@ from train.errors import Diverged, SettingsError, Stopped, TrainError
 from train.options import parse
 from train.packages import require_packages
 from train.settings import EvaluateSettings, ExportSettings, SampleSettings, TrainSettings, checked
+
+NO_MEMORY = "out of memory|can't allocate memory"  # as torch says it, of a GPU and of a CPU
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> int:
@@ -45,6 +48,16 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> in
     except OSError as error:
         # A full disk, a read-only folder: whatever was committed stands.
         print(f"error: {error}; the last checkpoint stands", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:  # torch's are RuntimeErrors
+        told = (str(error) or "of this process").partition("\n")[0]
+        if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, told):
+            raise
+        print(
+            f"error: memory ran out ({told}): a smaller model, --batch-tokens or --micro-batch "
+            "needs less; the last checkpoint stands",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("interrupted at once; the last checkpoint stands", file=sys.stderr)

@@ -151,7 +151,7 @@ def prefetched(batches: Batches, start: int) -> Generator[Tokens, None, None]:
             while not closed.is_set():
                 put(batches.batch(step))
                 step += 1
-        except (DataError, OSError) as error:
+        except (DataError, OSError, MemoryError) as error:
             put(error)
 
     reader = threading.Thread(target=read, name="batches", daemon=True)

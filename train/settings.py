@@ -14,6 +14,7 @@ from train.errors import SettingsError
 from train.options import flag, option
 
 SEED_MIN, SEED_MAX = -(1 << 63), (1 << 64) - 1  # what torch's generators take
+THREADS_MAX = 1024  # more than a machine has; where the system refuses them torch dies at once
 EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is below 0.01
 
 
@@ -165,6 +166,7 @@ def checked(settings: TrainSettings) -> TrainSettings:
         ("profile", s.profile >= 0, "0 or more; 0 traces nothing"),
         ("log_every", s.log_every > 0, "1 or more"),
     ]
+    rules.append(("threads", (s.threads or 1) <= THREADS_MAX, f"at most {THREADS_MAX}"))
     shape = ("n_layer", "n_head", "n_embd", "n_ctx", "band")
     for name in (*shape, "steps", "batch_tokens", "micro_batch", "eval_tokens", "threads"):
         value = getattr(s, name)

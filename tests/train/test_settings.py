@@ -78,6 +78,7 @@ def test_a_wrong_option_is_refused_with_what_was_wanted(options, message):
         ({"save_every": "-5m"}, "--save-every is -300.0"),
         ({"stop_after": -1}, "--stop-after is -1.0"),
         ({"sample_every": -1}, "--sample-every is -1"),
+        ({"threads": 100_000}, "--threads is 100000; it must be at most 1024"),
         ({"seed": 1 << 64}, "--seed is 18446744073709551616; it must be from -9223372036854775808"),
         ({"seed": "-9223372036854775809"}, "--seed is -9223372036854775809; it must be"),
     ],

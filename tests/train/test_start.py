@@ -235,3 +235,23 @@ def test_weights_that_are_not_finite_are_refused_by_name(
         wanted = f"error: {place}: transformer.wte.weight holds numbers that are not finite"
         assert wanted in told.err and told.out == ""
     assert contents(run) == before and not contents(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    "large", [["--batch-tokens", str(1 << 50)], ["--n-embd", "10000000", "--n-head", "1"]]
+)
+def test_memory_that_nobody_has_is_an_error_without_a_traceback(
+    shards_folder, tiny, tmp_path, large, capsys
+):
+    assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, *large]) == 1
+    error = capsys.readouterr().err
+    assert "error: memory ran out (" in error and "the last checkpoint stands" in error
+
+
+def test_an_error_of_the_program_itself_keeps_its_traceback(monkeypatch, tmp_path):
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(start, "train", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main([str(tmp_path), "--out", str(tmp_path / "run")])
