@@ -22,8 +22,9 @@ from pipeline.engine.manifest import DEAR_S
 from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
 from train.log import read_log
+from train.options import from_options
 from train.packages import require_packages
-from train.settings import TrainSettings, checked, from_options
+from train.settings import TrainSettings, checked
 
 COMMIT = "webtext.json"
 VERSION = 3  # of what is done here with a trained model: evaluation, prompts, samples

@@ -25,7 +25,8 @@ from pipeline.settings import (
     described,
 )
 from pipeline.settings_file import NOT_IN_A_BUILD, load, toml_value
-from train.settings import TrainSettings, key_of
+from train.options import key_of
+from train.settings import TrainSettings
 
 ENGINE = (
     *("engine.runner", "engine.runner_options", "engine.workers", "engine.parts_in_flight"),

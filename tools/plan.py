@@ -27,7 +27,8 @@ from tools.model import check_settings
 from tools.status import console_for_tables
 from train.cost import CONVENTION, cost, memory, sustained_flops
 from train.log import duration
-from train.settings import TrainSettings, from_options, recipe_for
+from train.options import from_options
+from train.settings import TrainSettings, recipe_for
 
 SAMPLED_FILES = 12  # at most, evenly spread
 # Packed bytes that are read of each: some 10,000 submissions, 500 captures.

@@ -9,7 +9,7 @@ from rich.console import Console
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.reasons import Reason
 from tools.model import COMMIT
-from train.log import read_log
+from train.log import read_log, told_perplexity
 
 FUNNEL = ("links", "pages", "documents", "corpus")
 REASONS = 6  # of each stage
@@ -69,7 +69,7 @@ def _show_model(console: Console, model: Path) -> None:
         f"{losses[-1]['step']:,} steps"
     )
     if found := commit["evaluation"]:
-        line += f"; held out {found['loss']:.3f}, perplexity {found['perplexity']:.1f}"
+        line += f"; held out {found['loss']:.3f}, perplexity {told_perplexity(found['loss'])}"
         line += f", {bits:.3f} bits a byte" if (bits := found["bits_per_byte"]) else ""
     console.print(line)
     sample = commit["samples"][0]

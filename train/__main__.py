@@ -14,21 +14,18 @@ stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 settings, 130 Ctrl-C
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from train.errors import SettingsError, Stopped, TrainError
+from train.errors import Diverged, SettingsError, Stopped, TrainError
+from train.options import parse
 from train.packages import require_packages
-from train.settings import (
-    EvaluateSettings,
-    ExportSettings,
-    SampleSettings,
-    TrainSettings,
-    checked,
-    parse,
-)
+from train.settings import EvaluateSettings, ExportSettings, SampleSettings, TrainSettings, checked
+
+NO_MEMORY = "out of memory|can't allocate memory"  # as torch says it, of a GPU and of a CPU
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> int:
@@ -52,6 +49,16 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> in
         # A full disk, a read-only folder: whatever was committed stands.
         print(f"error: {error}; the last checkpoint stands", file=sys.stderr)
         return 1
+    except (MemoryError, RuntimeError) as error:  # torch's are RuntimeErrors
+        told = (str(error) or "of this process").partition("\n")[0]
+        if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, told):
+            raise
+        print(
+            f"error: memory ran out ({told}): a smaller model, --batch-tokens or --micro-batch "
+            "needs less; the last checkpoint stands",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("interrupted at once; the last checkpoint stands", file=sys.stderr)
         return 130
@@ -61,7 +68,7 @@ def _train(argv: list[str], prog: str) -> int:
     settings, given, as_json = parse(TrainSettings, argv, prog)
     checked(settings)
     require_packages()
-    from train.log import LiveLine, duration
+    from train.log import LiveLine, duration, told_perplexity
     from train.start import train
 
     result = train(settings, given, LiveLine())
@@ -70,8 +77,8 @@ def _train(argv: list[str], prog: str) -> int:
         return 0
     print(f"{result.step:,} steps, {result.tokens:,} tokens in {duration(result.seconds)}")
     if result.val_loss is not None:
-        perplexity = math.exp(min(700.0, result.val_loss))
-        print(f"held-out loss {result.val_loss:.4f}, perplexity {perplexity:.2f}")
+        perplexity = told_perplexity(result.val_loss)
+        print(f"held-out loss {result.val_loss:.4f}, perplexity {perplexity}")
     print(f"run: {settings.out}")
     return 0
 
@@ -84,10 +91,19 @@ def _evaluate(argv: list[str], prog: str) -> int:
     found = evaluate(settings, _note)
     if as_json:
         _print_json(found)
-        return 0
+    else:
+        _print_score(found)
+    if not math.isfinite(found["loss"]):
+        raise Diverged(f"{settings.run}: the loss is {found['loss']}; the run diverged")
+    return 0
+
+
+def _print_score(found: dict[str, Any]) -> None:
+    from train.log import told_perplexity
+
     bits = found["bits_per_byte"]
     print(f"{found['checkpoint']}, split {found['split']}, {found['tokens']:,} tokens")
-    print(f"loss {found['loss']:.4f} nats a token, perplexity {found['perplexity']:.2f}")
+    print(f"loss {found['loss']:.4f} nats a token, perplexity {told_perplexity(found['loss'])}")
     print(f"bits per byte {bits:.4f}" if bits else "bits per byte: not known for these tokens")
     if found["hosts"]:
         print(f"\n{'host':<40}{'documents':>11}{'tokens':>12}{'loss':>9}")
@@ -96,7 +112,6 @@ def _evaluate(argv: list[str], prog: str) -> int:
         print(f"{name:<40}{row['documents']:>11,}{row['tokens']:>12,}{loss:>9}")
     if found["hosts_in_all"] > len(found["hosts"]):
         print(f"and {found['hosts_in_all'] - len(found['hosts']):,} hosts of fewer tokens")
-    return 0
 
 
 def _sample(argv: list[str], prog: str) -> int:
@@ -104,11 +119,21 @@ def _sample(argv: list[str], prog: str) -> int:
     _require_run(settings.run)
     from train.sample import sample
 
-    def show(piece: str) -> None:
-        if not as_json:
-            print(piece, end="", flush=True)
+    shown = ""  # the last piece: the prompt comes with the first, when nothing refuses it any more
 
-    found = sample(settings, _note, show)
+    def show(piece: str) -> None:
+        nonlocal shown
+        if not shown:
+            piece = settings.prompt + piece
+        print(piece, end="", flush=True)
+        shown = piece or shown
+
+    try:
+        found = sample(settings, _note, (lambda _: None) if as_json else show)
+    except BaseException:
+        if shown and not shown.endswith("\n"):  # what is said of it has a line of its own
+            print(flush=True)
+        raise
     if as_json:
         _print_json(found)
     return 0
@@ -141,10 +166,9 @@ def _note(text: str) -> None:
 
 
 def _print_json(value: dict[str, Any]) -> None:
-    plain = {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in value.items()
-    }
-    print(json.dumps(plain, ensure_ascii=False))
+    from train.log import plain
+
+    print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 By default glibc gives every tensor of over 32 MB back to the system when it is freed, and the end
 of the heap too. A step on a CPU frees and takes hundreds of megabytes: all of it is handed out
 anew, page by page, zeroed. At GPT-2 small that is a tenth of the step (BENCHMARKS.md). To do
-without it, delete this file, its test, and the calls in start.py and benchmark.py.
+without it, delete this file, its test, and the calls in start.py and benchmarks/benchmark.py.
 """
 
 import ctypes

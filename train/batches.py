@@ -9,7 +9,7 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -160,7 +160,7 @@ def _shifts(tokens: Ints, n_ctx: int) -> int:
     return n_ctx if shifted > 0.9 * whole else 1
 
 
-def prefetched(batches: Batches, start: int) -> Iterator[Tokens]:
+def prefetched(batches: Batches, start: int) -> Generator[Tokens, None, None]:
     """Batches from step `start` on, read ahead in a thread; its errors are raised here."""
     ready: queue.Queue[Tokens | BaseException] = queue.Queue(AHEAD)
     closed = threading.Event()
@@ -178,7 +178,7 @@ def prefetched(batches: Batches, start: int) -> Iterator[Tokens]:
             while not closed.is_set():
                 put(batches.batch(step))
                 step += 1
-        except (DataError, OSError) as error:
+        except (DataError, OSError, MemoryError) as error:
             put(error)
 
     reader = threading.Thread(target=read, name="batches", daemon=True)

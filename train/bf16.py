@@ -8,7 +8,7 @@ is that of every run, and `--dtype` may change on resume.
 
 Worth it only where the CPU multiplies bf16 (AMX, AVX512_BF16); elsewhere bf16 is many times slower
 than fp32. To do without it, delete this file, its test, BF16_MASTER and its uses in choices.py,
-benchmark.py and parity.py, a word in settings.py, and the two uses of MasterAdamW in loop.py.
+benchmarks/, a word in settings.py, and the two uses of MasterAdamW in loop.py.
 """
 
 from typing import Any

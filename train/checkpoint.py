@@ -14,13 +14,14 @@ run are functions of (seed, step), so no generator is stored.
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -30,6 +31,8 @@ from torch import Tensor
 from train.errors import CheckpointError
 
 Tensors = dict[str, Tensor]
+FILES = {"model.safetensors", "optimizer.safetensors", "state.json"}
+REPLACED = ".replaced"  # ends the name of a checkpoint while another of the same step is put there
 
 
 @dataclass(frozen=True)
@@ -58,20 +61,23 @@ class Checkpointer:
         self.folder.mkdir(parents=True, exist_ok=True)
         for torn in self.folder.glob(".tmp-*"):
             shutil.rmtree(torn, ignore_errors=True)
+        for before in self.folder.glob(f"step-*{REPLACED}"):
+            after = before.with_suffix("")
+            shutil.rmtree(before, ignore_errors=True) if after.exists() else before.rename(after)
         self._buffers: Tensors = {}
         self._writer: threading.Thread | None = None
         self._error: OSError | SafetensorError | None = None
         self._gave_way: list[str] = []
 
-    def set_aside(self, step: int) -> list[str]:
+    def set_aside(self, step: int, why: Literal["damaged", "diverged"]) -> list[str]:
         """Rename the checkpoints after `step`, which the run does not go on from; their new names.
 
-        They are damaged. Counted among the newest, they would have each new one removed instead.
+        Counted among the newest, they would have each new one removed instead.
         """
         names = []
         for path in _folders(self.folder):
             if path.name > _name(step):
-                aside = self.folder / f"damaged-{path.name}"
+                aside = self.folder / f"{why}-{path.name}"
                 shutil.rmtree(aside, ignore_errors=True)
                 names.append(path.rename(aside).name)
         return names
@@ -101,11 +107,14 @@ class Checkpointer:
             self._gave_way = []
         if self._error:
             error, self._error = self._error, None
-            newest = next(iter(reversed(_folders(self.folder))), None)
             raise CheckpointError(
                 f"{self.folder}: a checkpoint could not be written: {error}. "
-                f"The newest that is complete: {newest.name if newest else 'none'}."
+                f"The newest that is complete: {self.newest() or 'none'}."
             )
+
+    def newest(self) -> str | None:
+        """The name of the newest checkpoint that is complete, if there is one."""
+        return max((folder.name for folder in _folders(self.folder)), default=None)
 
     def _copied(self, group: str, tensors: Tensors) -> Tensors:
         """Copies on the host, in buffers that are used again by the next save."""
@@ -147,11 +156,12 @@ class Checkpointer:
             (aside / "manifest.json").write_text(json.dumps(manifest, indent=1))
             for path in (*aside.iterdir(), aside):
                 synced(path)
-            final = self.folder / name
-            if final.exists():
-                shutil.rmtree(final)
+            final, before = self.folder / name, self.folder / f"{name}{REPLACED}"
+            if final.exists():  # its held-out loss was measured since; one of the two always stands
+                final.rename(before)
             aside.rename(final)
             synced(self.folder)
+            shutil.rmtree(before, ignore_errors=True)
         except (OSError, SafetensorError):
             shutil.rmtree(aside, ignore_errors=True)
             raise
@@ -191,8 +201,19 @@ def load(
     return None
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or an infinity; None where all are finite."""
+    for name, tensor in tensors.items():
+        # A sum is quick to take and finite only of finite numbers; but it may overflow.
+        if not tensor.sum().isfinite() and not tensor.isfinite().all():
+            return name
+    return None
+
+
 def _read(folder: Path, *, weights_only: bool) -> Checkpoint:
     manifest = json.loads((folder / "manifest.json").read_text())
+    if manifest.keys() != FILES:
+        raise ValueError(f"manifest.json names {', '.join(manifest) or 'no file'}")
     moments = folder / "optimizer.safetensors"
     for name, expected in manifest.items():
         path = folder / name
@@ -213,7 +234,7 @@ def _best(folders: list[Path]) -> Path | None:
             loss = json.loads((folder / "state.json").read_text()).get("val_loss")
         except (OSError, ValueError):
             continue
-        if loss is not None:
+        if loss is not None and math.isfinite(loss):  # older versions kept one that was not
             losses[folder] = loss
     return min(losses, key=losses.__getitem__, default=None)
 
@@ -231,7 +252,9 @@ def _name(step: int) -> str:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*"))
+    """The checkpoints there, oldest first; of one that was being replaced, the newer."""
+    found = sorted(folder.glob("step-*"))
+    return [p for p in found if p.suffix != REPLACED or not p.with_suffix("").exists()]
 
 
 def _sha256(path: Path) -> str:

@@ -8,10 +8,8 @@ wins a few per cent (BENCHMARKS.md).
 import os
 import shutil
 import sysconfig
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -31,7 +29,6 @@ MASTER_WEIGHTS = 50_000_000
 # memory.
 PASS_TOKENS = {"cpu": 8192, "cuda": 65_536}
 COMPILERS = {"cpu": "C++ compiler", "cuda": "C compiler or Python.h, which Triton needs,"}
-AS_BEFORE = "as the run began"
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
         torch.cuda.get_device_name() if device == "cuda" else "no GPU asked for or found"
     )
     dtype, reasons["dtype"] = _dtype(settings, recipe.config, device, ranks)
-    threads = settings.threads or _cores()
+    threads = settings.threads or cores()
     compiled, reasons["compile"] = _compile(settings, recipe, device, threads)
     rows = recipe.batch_tokens // recipe.config.n_ctx
     if rows % ranks:
@@ -72,64 +69,6 @@ def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
         settings, recipe.config, device, rows // ranks, dtype, ranks
     )
     return Choices(device, dtype, compiled, micro, threads, reasons)
-
-
-def choose_again(
-    settings: TrainSettings, recipe: Recipe, before: Mapping[str, Any], given: Mapping[str, Any],
-    ranks: int,
-) -> tuple[Choices, list[str]]:  # fmt: skip
-    """The choices of a run that goes on, and a note on each that is not as it was.
-
-    `before` is its run.json. What it chose stays, but for what is `given` otherwise now, and for
-    what this machine cannot do: unless it is given, that is chosen anew, even if it was set then.
-    """
-    old = before["choices"]
-    anew = {name for name, value in given.items() if value != before["settings"].get(name)}
-    about = _repeatable(settings, recipe, before, ranks)
-    kept = {name: value for name, (value, again, _) in about.items() if again and name not in anew}
-    free = {
-        name: getattr(TrainSettings(), name)
-        for name, (_, again, possible) in about.items()
-        if not again and not possible and name not in given
-    }
-    choices = choose(replace(settings, **free, **kept), recipe, ranks)
-    found = asdict(choices)
-    notes = [
-        f"{name.replace('_', '-')} {old[name]} -> {found[name]} "
-        f"({choices.reasons.get(name, 'the cores here')}): equal to rounding, not bit for bit"
-        for name in ("device", "dtype", "compile", "micro_batch", "threads")
-        if found[name] != old[name] and name not in anew
-    ]
-    same = dict.fromkeys(choices.reasons.keys() & kept.keys(), AS_BEFORE)
-    return replace(choices, reasons=choices.reasons | same), notes
-
-
-def _repeatable(
-    settings: TrainSettings, recipe: Recipe, before: Mapping[str, Any], ranks: int
-) -> dict[str, tuple[Any, bool, bool]]:
-    """Of each choice: what it was, whether that can be had again, whether what is set can be."""
-    old, device = before["choices"], device_of(settings.device)
-    same, masters = device == old["device"], device == "cpu" and ranks == 1
-    rows = recipe.batch_tokens // recipe.config.n_ctx // ranks
-    compiles = _compiler(device)
-    return {
-        "dtype": (
-            old["dtype"],
-            same and (masters or old["dtype"] != BF16_MASTER),
-            masters or settings.dtype != BF16_MASTER,
-        ),
-        "compile": (
-            "on" if old["compile"] else "off",
-            same and (compiles or not old["compile"]),
-            compiles or settings.compile != "on",
-        ),
-        "micro_batch": (
-            old["micro_batch"],
-            same and before["ranks"] == ranks,
-            rows % (settings.micro_batch or 1) == 0,
-        ),
-        "threads": (old["threads"], old["threads"] <= _cores(), True),
-    }
 
 
 def device_of(wanted: str) -> str:
@@ -168,7 +107,7 @@ def _compile(
 ) -> tuple[bool, str]:
     if settings.compile != "auto":
         return settings.compile == "on", "as set"
-    if not _compiler(device):
+    if not has_compiler(device):
         return False, f"no {COMPILERS[device]} here"
     if device == "cuda":
         return True, "one block, compiled once for all layers"
@@ -180,7 +119,7 @@ def _compile(
     return True, "one block, compiled once for all layers"
 
 
-def _compiler(device: str) -> bool:
+def has_compiler(device: str) -> bool:
     """Whether torch.compile finds what it builds with."""
     if device == "cpu":
         return bool(shutil.which("c++") or shutil.which("g++"))
@@ -189,7 +128,7 @@ def _compiler(device: str) -> bool:
     return header.is_file() and any(compilers)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores of this process: those that torchrun starts on one machine share them."""
     return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 

@@ -21,7 +21,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from train.errors import SettingsError, TrainError
+from train.errors import RankLost, SettingsError, TrainError
 from train.model import GPT
 
 T = TypeVar("T")
@@ -58,6 +58,12 @@ class World:
             raise box[1]
         made: T = box[0]
         return made
+
+    def on_first(self, make: Callable[[], T]) -> T | None:
+        """What rank 0 makes, on rank 0 alone; a TrainError there is raised everywhere."""
+        made: list[T] = []
+        self.share(lambda: made.append(make()))
+        return made[0] if made else None
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over ranks, in place."""
@@ -110,7 +116,7 @@ def joined(device: str, *, sharded: bool) -> Iterator[World]:
     """This process's place among those that torchrun started, after a test that all can be reached.
 
     WORLD_SIZE and the names in RENDEZVOUS are torchrun's.
-    Raises TrainError where the ranks do not find each other.
+    Raises TrainError where the ranks do not find each other, RankLost where they lose each other.
     """
     ranks = ranks_started()
     if ranks == 1:
@@ -135,6 +141,11 @@ def joined(device: str, *, sharded: bool) -> Iterator[World]:
     try:
         _test_collectives(device, ranks)
         yield World(dist.get_rank(), ranks, sharded)
+    except RuntimeError as error:
+        # gloo raises plain ones, which name its source file.
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise RankLost(dist.get_rank(), ranks, error) from None
     finally:
         dist.destroy_process_group()
 

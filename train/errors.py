@@ -5,7 +5,8 @@ TrainError
 ├── DataError        the shards are missing or broken: names the file and the mend
 ├── BusyError        another process trains in this folder
 ├── CheckpointError  weights cannot be written or read, or do not fit the model
-├── Diverged         three steps in a row were not finite
+├── Diverged         weights, held-out loss or three steps in a row were not finite
+├── RankLost         another process of the run has ended or cannot be reached
 ├── OutOfMemory      a step does not fit into the memory of the device
 └── Stopped          asked to stop; the last checkpoint holds everything
 """
@@ -38,7 +39,18 @@ class CheckpointError(TrainError):
 
 
 class Diverged(TrainError):  # noqa: N818 (a state of the run, not a fault of the program)
-    """Loss or gradient was not finite too often; the last good checkpoint is kept."""
+    """The state of the run gives no finite numbers; checkpoints from before are kept."""
+
+
+class RankLost(TrainError):  # noqa: N818 (a state of the run, not a fault of the program)
+    """Ranks train together or not at all; the last checkpoint stands."""
+
+    def __init__(self, rank: int, ranks: int, error: Exception) -> None:
+        told = str(error).partition("\n")[0]
+        super().__init__(
+            f"rank {rank} of {ranks}: another rank has ended or cannot be reached ({told}). Its "
+            "own messages say why; the newest checkpoint stands: start all ranks with --resume"
+        )
 
 
 class OutOfMemory(TrainError):  # noqa: N818 (torch's own has this name as well)

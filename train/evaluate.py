@@ -32,6 +32,7 @@ from train.data import (
 )
 from train.errors import DataError, SettingsError
 from train.given import opened
+from train.log import perplexity
 from train.model import GPT
 from train.settings import EvaluateSettings
 
@@ -52,11 +53,6 @@ class Score:
     def loss(self) -> float:
         """Mean cross-entropy in nats a token."""
         return self.nats / self.tokens
-
-    @property
-    def perplexity(self) -> float:
-        """exp(loss), a token; infinite where it overflows."""
-        return math.exp(self.loss) if self.loss < 700 else math.inf
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -235,7 +231,7 @@ def evaluate(settings: EvaluateSettings, note: Callable[[str], None]) -> dict[st
         "split": settings.split,
         **asdict(found),
         "loss": found.loss,
-        "perplexity": found.perplexity,
+        "perplexity": perplexity(found.loss),
         "bits_per_byte": found.bits_per_byte,
         "same_data_as_training": shards.digest == given.data_digest if given.data_digest else None,
         "hosts_in_all": len(hosts),

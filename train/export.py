@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
-from train.given import SINGLE, check_size, read_folder, tokens_of
+from train.given import SINGLE, check_size, read_folder
 from train.hugging_face import ARCHITECTURES, kind_of, to_their_config, to_theirs
 from train.model import GPT
 from train.runs import TOKENIZER, load_model, read_run
@@ -26,7 +26,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
 
 def export_folder(
-    model: GPT, folder: Path, *, eot_id: int, tokenizer: Path | None, dtype: torch.dtype
+    model: GPT, folder: Path, *, eot_id: int | None, tokenizer: Path | None, dtype: torch.dtype
 ) -> float:
     """Write the folder and read it back; the largest difference of logits, as a share of them.
 
@@ -61,21 +61,22 @@ def export_folder(
     return difference
 
 
-def _tokenizer_config(config: GPTConfig, tokenizer: Path, eot_id: int) -> dict[str, Any]:
+def _tokenizer_config(config: GPTConfig, tokenizer: Path, eot_id: int | None) -> dict[str, Any]:
     """tokenizer_config.json, for `AutoTokenizer` of transformers 4 and 5.
 
     Without the names of the inputs, transformers 4 gives token_type_ids, whose embedding GPT-2's
     class adds to each token.
     """
-    check_size(tokenizer, config.vocab_size)
-    end = next((token for token, at in tokens_of(tokenizer).items() if at == eot_id), None)
-    if end is None:
+    known = check_size(tokenizer, config.vocab_size)
+    end = next((token for token, at in known.items() if at == eot_id), None)
+    if end is None and eot_id is not None:
         raise SettingsError(f"{tokenizer} has no token of the id {eot_id}, which ends texts")
     return {
         "tokenizer_class": _tokenizer_class(tokenizer),
         "model_input_names": ["input_ids", "attention_mask"],
         "model_max_length": config.n_ctx,
         "add_prefix_space": False,
+        # None in characters of nanoGPT's, of which none ends a text.
         **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), end),
     }
 
@@ -112,12 +113,12 @@ def export(settings: ExportSettings, note: Callable[[str], None]) -> dict[str, A
         raise SettingsError(f"--out {settings.out} is the folder of a run; give one of its own")
     run = read_run(source)
     model, checkpoint = load_model(source, run, best=settings.best, device="cpu", note=note)
-    tokenizer = Path(settings.tokenizer or Path(run["folder"]) / TOKENIZER)
+    tokenizer = Path(settings.tokenizer or run.folder / TOKENIZER)
     if not tokenizer.is_file():
         note(f"{tokenizer}: no tokenizer there; the folder gets none")
     dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
     difference = export_folder(
-        model, Path(settings.out), eot_id=run["eot_id"], dtype=dtype,
+        model, Path(settings.out), eot_id=run.eot_id, dtype=dtype,
         tokenizer=tokenizer if tokenizer.is_file() else None,
     )  # fmt: skip
     return {

@@ -20,7 +20,7 @@ from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
 from train.hugging_face import CONSTANTS, HEAD, fold_layer_scale, from_their_config, from_theirs
 from train.model import GPT
-from train.runs import TOKENIZER, keep_tokenizer, load_model, load_weights, read_run
+from train.runs import TOKENIZER, TokenizerFile, load_model, load_weights, read_run
 
 FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 SINGLE, PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -170,20 +170,20 @@ def cropped(
     return replace(config, n_ctx=n_ctx), weights | {name: weights[name][:n_ctx].clone()}
 
 
-def take_tokenizer(run: Path, place: Path, config: GPTConfig) -> None:
-    """Copy the tokenizer.json of given weights into a run that has none, for sampling.
+def with_given(own: TokenizerFile | None, place: Path, config: GPTConfig) -> TokenizerFile | None:
+    """The tokenizer.json of a run that starts from given weights: its `own`, else theirs.
 
-    SettingsError if it has another size than the weights, or other tokens than the run's own.
+    SettingsError if theirs has another size than the weights, or other tokens than the run's own.
     """
-    folder = place if is_hugging_face(place) else Path(read_run(place)["folder"])
-    theirs, own = folder / TOKENIZER, run / TOKENIZER
+    folder = place if is_hugging_face(place) else read_run(place).folder
+    theirs = folder / TOKENIZER
     if not theirs.is_file():
-        return
+        return own
     check_size(theirs, config.vocab_size)
-    if not own.is_file():
-        keep_tokenizer(run, folder, str(theirs), again=False)
-        return
-    ids, known = tokens_of(own), tokens_of(theirs)
+    found = TokenizerFile(theirs, theirs.read_bytes())
+    if own is None:
+        return found
+    ids, known = tokens_of(own), tokens_of(found)
     for token in known:
         if ids.get(token) != known[token]:
             raise SettingsError(
@@ -191,26 +191,29 @@ def take_tokenizer(run: Path, place: Path, config: GPTConfig) -> None:
                 f"{ids.get(token)}: what the weights learned would be mixed up. Give --tokenizer "
                 "PATH if you know better"
             )
+    return own
 
 
-def check_size(tokenizer: Path, vocab_size: int) -> None:
-    """SettingsError if a tokenizer.json has more or fewer ids than a model."""
-    if (found := 1 + max(tokens_of(tokenizer).values(), default=-1)) != vocab_size:
+def check_size(tokenizer: Path, vocab_size: int) -> dict[str, int]:
+    """Its tokens and their ids; SettingsError if there are more or fewer ids than a model has."""
+    held = tokens_of(TokenizerFile(tokenizer, tokenizer.read_bytes()))
+    if (found := 1 + max(held.values(), default=-1)) != vocab_size:
         raise SettingsError(
             f"{tokenizer} has {found:,} ids, the model {vocab_size:,}: it belongs to another; "
             "give --tokenizer PATH of its own"
         )
+    return held
 
 
-def tokens_of(tokenizer: Path) -> dict[str, int]:
+def tokens_of(tokenizer: TokenizerFile) -> dict[str, int]:
     """Every token of a tokenizer.json and its id, added ones too; SettingsError if it is none."""
     try:
-        about = json.loads(tokenizer.read_text(encoding="utf-8"))
+        about = json.loads(tokenizer.content)
         added = {str(one["content"]): int(one["id"]) for one in about.get("added_tokens") or []}
         return {str(token): int(at) for token, at in about["model"]["vocab"].items()} | added
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise SettingsError(
-            f"{tokenizer}: not a tokenizer.json of the tokenizers library ({error!r})"
+            f"{tokenizer.path}: not a tokenizer.json of the tokenizers library ({error!r})"
         ) from None
 
 
@@ -234,13 +237,13 @@ def opened(place: Path, *, best: bool, device: str, note: Callable[[str], None])
     if not is_hugging_face(place):
         run = read_run(place)
         model, checkpoint = load_model(place, run, best=best, device=device, note=note)
-        about = Path(run["folder"]), run["data"], run["data_digest"], run["eot_id"]
+        about = run.folder, run.data, run.data_digest, run.eot_id
         return Opened(model, checkpoint.path.name, *about)
     if best:
         raise SettingsError(f"--best: {place} is a Hugging Face folder, which has one model")
     config, weights = read_folder(place)
     model = GPT(config)
-    load_weights(model, weights)
+    load_weights(model, weights, place)
     end = _read_json(place / "config.json").get("eos_token_id")
     end = end[0] if isinstance(end, list) and len(end) == 1 else end
     known = type(end) is int and 0 <= end < config.vocab_size

@@ -189,7 +189,7 @@ def _check_fit(config: GPTConfig, ours: dict[str, Tensor]) -> None:
         )
 
 
-def to_their_config(config: GPTConfig, eot_id: int, dtype: torch.dtype) -> dict[str, Any]:
+def to_their_config(config: GPTConfig, eot_id: int | None, dtype: torch.dtype) -> dict[str, Any]:
     """config.json of an export."""
     kind = kind_of(config)
     common = {

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+PERPLEXED = math.log(sys.float_info.max)  # nats a token, whose exp is the largest number
 LIVE_S, PLAIN_S = 0.2, 30.0  # how often the line is renewed on a terminal, and without one
 
 
@@ -46,23 +47,20 @@ class RunLog:
         """Take back torn lines and those after `step`, which a kill undid; faults are marked."""
         if not self.path.is_file():
             return
-        before = self.path.read_text(encoding="utf-8")
-        after = "".join(_after_undoing(line, step) for line in before.split("\n"))
+        before = self.path.read_bytes()
+        # Lines are told apart as bytes: one that is torn may end within a character.
+        after = b"".join(_after_undoing(line, step) for line in before.split(b"\n"))
         if after == before:
             return
         self._file.close()
         aside = self.path.with_suffix(".tmp")
-        aside.write_text(after, encoding="utf-8")
+        aside.write_bytes(after)
         aside.replace(self.path)
         self._file = self.path.open("ab", buffering=0)
 
     def write(self, kind: str, **values: Any) -> None:
         """One line, on disk at once if there is room; a number that is not finite becomes null."""
-        plain = {
-            k: None if isinstance(v, float) and not math.isfinite(v) else v
-            for k, v in values.items()
-        }
-        self._waiting += _line({"kind": kind, **plain}).encode()
+        self._waiting += _line({"kind": kind, **plain(values)}).encode()
         try:
             while self._waiting:
                 self._waiting = self._waiting[self._file.write(self._waiting) :]
@@ -85,7 +83,7 @@ def read_log(run: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     # Not splitlines(): JSON leaves U+2028 and its like as they are, and a model may say them.
-    whole = path.read_text(encoding="utf-8").split("\n")[:-1]
+    whole = path.read_bytes().split(b"\n")[:-1]
     return [json.loads(line) for line in whole]
 
 
@@ -93,15 +91,15 @@ def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
-def _after_undoing(line: str, resumed_step: int) -> str:
-    """A line of the log of a run that goes on from an earlier step; "" if it does not stand."""
+def _after_undoing(line: bytes, resumed_step: int) -> bytes:
+    """A line of the log of a run that goes on from an earlier step; b"" if it does not stand."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return ""
+        return b""
     if entry["kind"] == "run" or entry["step"] <= resumed_step or "problem" in entry:
-        return line + "\n"
-    return _line({**entry, "undone": True}) if entry["kind"] == "fault" else ""
+        return line + b"\n"
+    return _line({**entry, "undone": True}).encode() if entry["kind"] == "fault" else b""
 
 
 class LiveLine:
@@ -134,6 +132,28 @@ class LiveLine:
             self._open = False
         self.stream.write(text + "\n")
         self.stream.flush()
+
+
+def plain(value: Any) -> Any:
+    """A value for JSON, which has no word for a number that is not finite: None stands for it."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def perplexity(loss: float) -> float | None:
+    """exp(loss), a token; None where no number is that large, or the loss is none."""
+    return math.exp(loss) if loss < PERPLEXED else None
+
+
+def told_perplexity(loss: float) -> str:
+    """The perplexity for people."""
+    found = perplexity(loss)
+    if found is None:
+        return f"beyond {sys.float_info.max:.0e}" if loss >= PERPLEXED else "not a number"
+    return f"{found:.2f}" if found < 1e6 else f"{found:.2e}"
 
 
 def duration(seconds: float) -> str:

@@ -6,11 +6,10 @@ resumed is bit for bit the run that was not. (On a GPU it is so but for the orde
 fused attention does not fix.)
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,58 +18,34 @@ from torch import Tensor
 
 from train.batches import Batches, prefetched
 from train.bf16 import MasterAdamW
-from train.checkpoint import Checkpoint, Checkpointer
+from train.checkpoint import Checkpoint, Checkpointer, not_finite
 from train.choices import BF16_MASTER, Choices
 from train.config import Recipe
 from train.cost import flops_per_token, peak_flops
 from train.data import Tokens, documents_in
-from train.distributed import World, like
-from train.errors import CheckpointError, Diverged, OutOfMemory, SettingsError, Stopped, TrainError
+from train.distributed import World
+from train.errors import CheckpointError, Diverged, OutOfMemory, Stopped, TrainError
 from train.evaluate import Score, score, stacked
 from train.log import LiveLine, RunLog, duration
 from train.loss import LanguageModelLoss
 from train.model import GPT
-from train.optimizer import adamw, learning_rate, update
+from train.optimizer import adamw
 from train.runs import keep_micro_batch
+from train.schedule import due_after, learning_rate
 from train.settings import TrainSettings
+from train.state import Progress, Result, moments_of, progress_of, restore_moments, weights_of
+from train.step import training_step
 from train.stop import ASKING, StopSignals
 from train.trace import StepTrace
 from train.transfer import on_host, sent
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # what AdamW keeps of a parameter
 FAULTS_MAX = 3  # steps in a row that may be not finite: one bad batch is one, a broken run all
 NO_WISHES = torch.zeros(4).tolist
 
 
 @dataclass
-class Progress:
-    """What a run counts; kept in every checkpoint."""
-
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0  # of training, over all resumptions
-    left_out: int = 0  # steps that were not finite
-    first_val_loss: float | None = None
-    best_val_loss: float | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended. Losses are means in nats a token; those held out None without such files."""
-
-    step: int
-    tokens: int
-    seconds: float
-    loss: float
-    val_loss: float | None
-    first_val_loss: float | None
-    best_val_loss: float | None
-    left_out: int
-
-
-@dataclass
 class Loop:
-    """A run in motion: `run()` takes it to its last step."""
+    """A run in motion: `begin()` opens its files, `run()` takes it to its last step."""
 
     model: GPT
     recipe: Recipe
@@ -78,31 +53,28 @@ class Loop:
     choices: Choices
     batches: Batches
     held_out: list[Tokens]
-    log: RunLog
     live: LiveLine
     folder: Path
     world: World
     sampler: Callable[[GPT], str] | None = None
     about_first_loss: Callable[[float], str] | None = None
     progress: Progress = field(default_factory=Progress)
+    log: RunLog = field(init=False)
+    saver: Checkpointer | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.objective = self.world.wrapped(self.model, LanguageModelLoss(self.model))
         self.optimizer = self._optimizer()
-        self.saver: Checkpointer | None = None
-        if self.world.first:
-            checkpoints = self.folder / "checkpoints"
-            self.saver = Checkpointer(checkpoints, self.settings.keep, self._problem)
         traced = self.settings.profile if self.world.first else 0
         self.trace = StepTrace(traced, self.folder, self.choices.device, self.live.note)
         self.signals = StopSignals()
         self.names: dict[Tensor, str] = {p: n for n, p in self.model.named_parameters()}
-        self.saved_step = self.progress.step
         self.loss = math.nan
         self.val_loss: float | None = None  # at this very step
-        self._unread: tuple[int, float, Callable[[], list[float]]] | None = None
+        self._saved: tuple[int, float | None] = 0, None  # step and held-out loss
+        self._moved_step, self._sound_step = 0, -1  # the last that moved weights, that was scored
+        self._unread: tuple[int, Callable[[], list[float]]] | None = None
         self._wished: Callable[[], list[float]] = NO_WISHES
-        self._faults_in_a_row = 0
         self._line_at, self._line_tokens = 0.0, 0
         self._first_step = 0  # of this process
         self._rate = 0.0
@@ -113,61 +85,122 @@ class Loop:
         rows = self.recipe.batch_tokens // self.recipe.config.n_ctx
         return MasterAdamW(self.model, self.settings, accumulates=rows > self.choices.micro_batch)
 
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take over a checkpoint's optimizer and counts (the weights are in the model already)."""
+        restore_moments(self.names, self.optimizer, checkpoint)
+        self.progress = progress_of(checkpoint)
+        step, loss = self.progress.step, checkpoint.state["val_loss"]
+        self._saved = step, loss
+        # One that was not finite (kept by older versions) is measured again.
+        self.val_loss = loss if loss is not None and math.isfinite(loss) else None
+        self._moved_step = step - self.progress.faults_in_a_row
+        self._line_tokens = self.progress.tokens
+
+    def begin(self) -> None:
+        """Open the log and the folder of checkpoints; what a kill undid is taken back in both."""
+        # Of a run that came to no checkpoint no line stands.
+        step = self.progress.step or -1
+        self.log = RunLog(self.folder / "log.jsonl" if self.world.first else None, self.live.note)
+        self.log.cut(step)
+        if self.world.first:
+            checkpoints = self.folder / "checkpoints"
+            self.saver = Checkpointer(checkpoints, self.settings.keep, self._problem)
+            for name in self.saver.set_aside(step, "damaged"):
+                self.live.note(f"the damaged checkpoint is kept as {name}")
+
     def run(self) -> Result:
         """Train to the last step; raises Stopped, Diverged, OutOfMemory or CheckpointError."""
         try:
-            return self._run()
-        except (TrainError, OSError):
+            self._run()
+        except (TrainError, OSError, RuntimeError):
             with suppress(CheckpointError):
                 self._wait()  # what is being saved is not lost by what went wrong since
             raise
-
-    def _run(self) -> Result:
-        self.objective.train()
-        started = self._saved_at = self._line_at = time.monotonic()
-        seconds_before, self._first_step = self.progress.seconds, self.progress.step
-        with (
-            self.signals,
-            _closing(prefetched(self.batches, self.progress.step)) as stream,
-            self.trace,
-        ):
-            if self.progress.step == 0:
-                self._evaluate()
-                self.progress.first_val_loss = self.val_loss
-            while self.progress.step < self.recipe.steps:
-                self.trace.step()
-                try:
-                    self._step(next(stream))
-                    self.progress.seconds = seconds_before + time.monotonic() - started
-                    self._look()
-                    if self._save_is_wished(time.monotonic() - started):
-                        self.save()
-                except Stopped:
-                    self._finish()
-                    raise
-            if self.val_loss is None:
-                self._evaluate()
-            self._finish()
         done = self.progress
         return Result(
             done.step, done.tokens, done.seconds, self.loss, self.val_loss, done.first_val_loss,
             done.best_val_loss, done.left_out,
         )  # fmt: skip
 
-    def _look(self) -> None:
-        """Evaluate and sample where it is time for that."""
-        step, last = self.progress.step, self.recipe.steps
-        # The last step's loss is known before it is saved: it may be the best.
-        if step % (self.settings.eval_every or last) == 0 or step == last:
-            self._evaluate()
-        self._sample_if_due()
+    def _run(self) -> None:
+        self.objective.train()
+        self._saved_at = self._line_at = time.monotonic()
+        self._first_step, batches = self.progress.step, prefetched(self.batches, self.progress.step)
+        with self.signals, closing(batches) as stream, self.trace:
+            if self.progress.step == 0:
+                self._evaluate()
+                self.progress.first_val_loss = self.val_loss
+            try:
+                self._steps(stream)
+            except Stopped:
+                self._finish()
+                raise
+            if self.val_loss is None:
+                self._evaluate()
+            self._finish()
+
+    def _steps(self, stream: Iterator[Tokens]) -> None:
+        """The schedule: a step, and what is due after it, until the last."""
+        last, settings = self.recipe.steps, self.settings
+        started, seconds_before, save = time.monotonic(), self.progress.seconds, False
+        while self.progress.step < last:
+            self.trace.step()
+            self._step(next(stream))
+            elapsed_s = time.monotonic() - started
+            self.progress.seconds = seconds_before + elapsed_s
+            due = due_after(self.progress.step, last, settings)
+            if due.evaluate:
+                self._evaluate()
+            if due.sample:
+                self._sample()
+            save = self._save_is_wished(elapsed_s) or due.save or save
+            if save and self._is_sound():
+                self.save()
+                save = False
+
+    def _step(self, tokens_BT: Tokens) -> None:
+        step, numbers = self.progress.step, self._fitting_step(tokens_BT)
+        self._read_numbers()
+        self._unread = step, numbers
+        self.progress.step += 1
+        self.progress.tokens += self.recipe.batch_tokens
+        self.val_loss = None
+        if self.choices.device == "cpu":
+            self._read_numbers()
+
+    def _fitting_step(self, tokens_BT: Tokens) -> Callable[[], list[float]]:
+        """A step, and what gives its numbers; where memory runs out, in smaller passes.
+
+        In the first step of a process the micro-batch is halved (or less, so that it divides the
+        batch) and kept so. Raises OutOfMemory where that does not help.
+        """
+        rows, new = len(tokens_BT), not self.optimizer.state
+        while True:
+            try:
+                return training_step(
+                    self.objective, self.optimizer, tokens_BT, self.progress.step,
+                    recipe=self.recipe, settings=self.settings, choices=self.choices,
+                    world=self.world, signals=self.signals,
+                )  # fmt: skip
+            except torch.OutOfMemoryError as error:
+                half = self.choices.micro_batch // 2
+                smaller = next((n for n in range(half, 0, -1) if rows % n == 0), 0)
+                if self.progress.step > self._first_step or not smaller or self.world.ranks > 1:
+                    raise OutOfMemory(self.progress.step + 1, smaller, error) from None
+            # Out of the handler: the error holds on to the pass and all that it allocated.
+            self.live.note(f"memory ran out: {smaller} sequences at a time from now on")
+            self.optimizer.zero_grad(set_to_none=True)
+            if new:
+                self.optimizer.state.clear()  # it may have some of its moments
+            self.choices = replace(self.choices, micro_batch=smaller)
+            keep_micro_batch(self.folder, smaller)
 
     def _save_is_wished(self, elapsed_s: float) -> bool:
-        """Whether to save now; raises Stopped where it is time to leave before the last step.
+        """Whether it is time to save; raises Stopped where one is to leave before the last step.
 
         The ranks agree, since their clocks and signals differ.
         """
-        limit, every = self.settings.stop_after_s, self.settings.save_steps
+        limit = self.settings.stop_after_s
         wishes: list[float] = [
             *(self.signals.received == signum for signum in ASKING),
             limit is not None and elapsed_s > limit,
@@ -183,74 +216,23 @@ class Loop:
         signum = next((s for s, wish in zip(ASKING, asking, strict=True) if wish), None)
         if (signum or late) and self.progress.step < self.recipe.steps:
             raise Stopped(self.progress.step, signum)
-        return bool(save or (every and self.progress.step % every == 0))
-
-    def _step(self, tokens_BT: Tokens) -> None:
-        """One optimizer step over this rank's sequences, a micro-batch at a time."""
-        step, device = self.progress.step, self.choices.device
-        if self.recipe.config.dropout:
-            torch.manual_seed(_step_seed(self.settings.seed, step, self.world.rank))
-        ids_BT = sent(torch.from_numpy(tokens_BT), device)
-        loss = self.world.sum(self._gradient(ids_BT.long()))
-        rate = learning_rate(self.recipe, self.settings, step)
-        norm, finite = update(self.optimizer, loss, rate, self.settings.clip)
-        self._read_numbers()
-        self._unread = step, rate, on_host(torch.stack((loss, norm, finite.float())))
-        self.progress.step += 1
-        self.progress.tokens += self.recipe.batch_tokens
-        self.val_loss = None
-        if device == "cpu":
-            self._read_numbers()
-
-    def _gradient(self, ids_BT: Tensor) -> Tensor:
-        """This rank's part of the batch's mean loss; its gradient is left in the parameters.
-
-        Where memory runs out in the first step of a process, the micro-batch is halved (or less, so
-        that it divides the batch) and kept so. Raises OutOfMemory where that does not help.
-        """
-        try:
-            return self._passes(ids_BT)
-        except torch.OutOfMemoryError as error:
-            rows, half = len(ids_BT), self.choices.micro_batch // 2
-            smaller = next((n for n in range(half, 0, -1) if rows % n == 0), 0)
-            if self.progress.step > self._first_step or not smaller or self.world.ranks > 1:
-                raise OutOfMemory(self.progress.step + 1, smaller, error) from None
-        # Out of the handler: the error holds on to the pass and all that it allocated.
-        self.live.note(f"memory ran out: {smaller} sequences at a time from now on")
-        self.optimizer.zero_grad(set_to_none=True)
-        self.choices = replace(self.choices, micro_batch=smaller)
-        keep_micro_batch(self.folder, smaller)
-        return self._gradient(ids_BT)
-
-    def _passes(self, ids_BT: Tensor) -> Tensor:
-        # The ranks' gradients are averaged: each counts as many times as there are ranks.
-        ranks, loss = self.world.ranks, torch.zeros((), device=ids_BT.device)
-        parts = torch.split(ids_BT, self.choices.micro_batch)
-        for number, micro_BT in enumerate(parts, 1):
-            with self.world.synchronized(self.objective, number == len(parts)):
-                with self.choices.autocast():
-                    part = self.objective(micro_BT) / self.recipe.batch_tokens
-                torch.autograd.backward(part * ranks)
-            loss += part.detach()
-            # The ranks would have to agree: they stop between steps only.
-            if self.signals.received and ranks == 1 and number < len(parts):
-                raise Stopped(self.progress.step, self.signals.received)
-        return loss
+        return bool(save)
 
     def _read_numbers(self) -> None:
         """Log the step before: on a GPU its numbers are there by now, so that nothing waits."""
         if self._unread is None:
             return
-        (step, rate, numbers), self._unread = self._unread, None
+        (step, numbers), self._unread = self._unread, None
         self.loss, norm, finite = numbers()
         if step == 0 and self.about_first_loss:
             self.live.note(self.about_first_loss(self.loss))
         now, tokens = time.monotonic(), (step + 1) * self.recipe.batch_tokens
+        rate = learning_rate(self.recipe, self.settings, step)
         if not finite:
             self._fault(step, norm)
         else:
-            self._faults_in_a_row = 0
-        if (step + 1) % self.settings.log_every == 0 or step + 1 == self.recipe.steps:
+            self.progress.faults_in_a_row, self._moved_step = 0, step + 1
+        if due_after(step + 1, self.recipe.steps, self.settings).log:
             self._rate = (tokens - self._line_tokens) / max(1e-9, now - self._line_at)
             self._line_at, self._line_tokens = now, tokens
             self.log.write(
@@ -276,7 +258,7 @@ class Loop:
     def _fault(self, step: int, norm: float) -> None:
         """Note a step that was left out, with the windows and documents it saw."""
         self.progress.left_out += 1
-        self._faults_in_a_row += 1
+        self.progress.faults_in_a_row += 1
         windows = self.batches.windows(step)
         documents = documents_in(windows, self.recipe.config.n_ctx + 1)
         self.log.write(
@@ -285,25 +267,53 @@ class Loop:
             documents=[name for name, _ in documents], urls=[url for _, url in documents],
         )  # fmt: skip
         self.live.note(f"step {step + 1} is not finite (loss {self.loss}); it is left out")
-        if self._faults_in_a_row >= FAULTS_MAX:
-            self._wait()
-            raise Diverged(
-                f"{FAULTS_MAX} steps in a row were not finite, up to {step + 1}; log.jsonl names "
-                f"their documents. The last checkpoint, of step {self.saved_step}, is good: "
-                "take a lower --lr, or look at these documents."
+        if self.progress.faults_in_a_row >= FAULTS_MAX:
+            raise self._diverged(
+                f"{FAULTS_MAX} steps in a row were not finite, up to {step + 1} (log.jsonl names "
+                "their documents)"
             )
 
+    def _diverged(self, what: str) -> Diverged:
+        """The error of a run whose state gives no finite numbers; its checkpoints are set aside.
+
+        Not those of a state whose held-out loss was finite. All ranks call it.
+        """
+        newest = self.world.share(self._newest_sound)
+        way = "Begin anew with a lower --lr and another --out"
+        if newest:
+            way = (
+                f"The newest checkpoint from before is {newest}. {way}; --init with its path "
+                "begins with its weights"
+            )
+        return Diverged(f"{what}. {way}.")
+
+    def _newest_sound(self) -> Path | None:
+        if self.saver is None:
+            return None
+        with suppress(CheckpointError):
+            self.saver.wait()
+        if self._sound_step < self._moved_step:
+            for name in self.saver.set_aside(self._moved_step - 1, "diverged"):
+                self.live.note(f"the checkpoint of the state that diverged is kept as {name}")
+        newest = self.saver.newest()
+        return self.saver.folder / newest if newest else None
+
     def _evaluate(self) -> None:
-        """The loss over the fixed held-out tokens."""
+        """The loss over the fixed held-out tokens; raises Diverged where it is not finite."""
         self._read_numbers()
+        step = self.progress.step
         if not self.held_out:
+            if step == self.recipe.steps and self.progress.faults_in_a_row:
+                raise self._diverged(f"the last step, {step}, was not finite (loss {self.loss})")
             return
         with self._uncounted():
             found = self._score()
-            step, self.val_loss = self.progress.step, found.loss
             self.log.write("eval", step=step, val_loss=found.loss, val_tokens=found.tokens)
             told = f"held-out loss {found.loss:.4f} over {found.tokens:,} tokens"
             self.live.note(f"step {step}: {told}")
+            if not math.isfinite(found.loss):
+                raise self._diverged(f"the held-out loss of step {step} is {found.loss}")
+            self.val_loss, self._sound_step = found.loss, step
             best = self.progress.best_val_loss
             if best is None or found.loss < best:
                 self.progress.best_val_loss = found.loss
@@ -327,16 +337,16 @@ class Loop:
         nats, tokens = self.world.sum(sums.to(self.choices.device)).tolist()
         return Score(nats, int(tokens))
 
-    def _sample_if_due(self) -> None:
-        every = self.settings.sample_every
-        if self.sampler and every and self.progress.step % every == 0:
-            self._read_numbers()
-            with self._uncounted():
-                self.model.eval()
-                text = self.sampler(self.model)
-                self.model.train()
-            self.log.write("sample", step=self.progress.step, text=text)
-            self.live.note(f"step {self.progress.step}: {text!r}")
+    def _sample(self) -> None:
+        if self.sampler is None:
+            return
+        self._read_numbers()
+        with self._uncounted():
+            self.model.eval()
+            text = self.sampler(self.model)
+            self.model.train()
+        self.log.write("sample", step=self.progress.step, text=text)
+        self.live.note(f"step {self.progress.step}: {text!r}")
 
     @contextmanager
     def _uncounted(self) -> Iterator[None]:
@@ -345,20 +355,34 @@ class Loop:
         yield
         self._line_at += time.monotonic() - began
 
-    def save(self) -> None:
-        """Save in the background, unless this step is saved; a save that failed is only noted."""
+    def _is_sound(self) -> bool:
+        """Whether the last step was finite; if not, the next may show that the run diverged."""
         self._read_numbers()
-        if self.saved_step == self.progress.step:
+        return not self.progress.faults_in_a_row
+
+    def save(self) -> None:
+        """Save in the background, unless that is done; a save that failed is only noted.
+
+        Raises Diverged where weights or moments are not finite: the checkpoints before stand.
+        """
+        self._read_numbers()
+        this = self.progress.step, self.val_loss
+        if self.progress.step == 0 or self._saved == this:
             return
-        state = {**vars(self.progress), "val_loss": self.val_loss}
-        model, optimizer = self._model_tensors(), self._optimizer_tensors()
+        if self.val_loss is None and self._moved_step <= self._saved[0] < self.progress.step:
+            return  # these weights are on disk; steps since then, left out, make none older go
+        weights = weights_of(self.names, self.optimizer, self.world)
+        moments = moments_of(self.names, self.optimizer, self.world)
+        if broken := self.world.share(lambda: not_finite(weights) or not_finite(moments)):
+            raise self._diverged(f"{broken} is not finite after step {self.progress.step}")
         if self.saver:
+            state = {**vars(self.progress), "val_loss": self.val_loss}
             try:
-                self.saver.save(model, optimizer, state)
+                self.saver.save(weights, moments, state)
             except CheckpointError as error:
                 self._problem(str(error))
-                self.saver.save(model, optimizer, state)
-        self.saved_step, self._saved_at = self.progress.step, time.monotonic()
+                self.saver.save(weights, moments, state)
+        self._saved, self._saved_at = this, time.monotonic()
         self._wished = NO_WISHES  # that this step be saved was wished once more by now
         self.log.write("save", step=self.progress.step)
 
@@ -374,53 +398,3 @@ class Loop:
     def _wait(self) -> None:
         if self.saver:
             self.saver.wait()
-
-    def _model_tensors(self) -> dict[str, Tensor]:
-        masters = self.optimizer.masters if isinstance(self.optimizer, MasterAdamW) else {}
-        return {
-            name: self.world.gathered(masters.get(p, p).detach()) for p, name in self.names.items()
-        }
-
-    def _optimizer_tensors(self) -> dict[str, Tensor]:
-        return {
-            f"{kind}/{self.names[p]}": self.world.gathered(value)
-            for p, moments in self.optimizer.state.items()
-            for kind, value in moments.items()
-        }
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Take over a checkpoint's optimizer and counts (the weights are in the model already)."""
-        # Without any moments no step was finite until then.
-        for p, name in self.names.items() if checkpoint.optimizer else ():
-            keys = {kind: f"{kind}/{name}" for kind in MOMENTS}
-            if not checkpoint.optimizer.keys() >= set(keys.values()):
-                raise CheckpointError(f"{checkpoint.path}: no optimizer state for {name}")
-            self.optimizer.state[p] = {
-                k: like(checkpoint.optimizer[key], p) for k, key in keys.items()
-            }
-        known = Progress.__dataclass_fields__
-        self.progress = Progress(**{k: v for k, v in checkpoint.state.items() if k in known})
-        self.log.cut(self.progress.step)
-        for name in self.saver.set_aside(self.progress.step) if self.saver else ():
-            self.live.note(f"the damaged checkpoint is kept as {name}")
-        self.saved_step, self.val_loss = self.progress.step, checkpoint.state["val_loss"]
-        self._line_tokens = self.progress.tokens
-        if self.progress.step > self.recipe.steps:
-            raise SettingsError(
-                f"the run is at step {self.progress.step}, past --steps {self.recipe.steps}"
-            )
-
-
-def _step_seed(seed: int, step: int, rank: int) -> int:
-    """The seed of a step's dropout: no generator's state needs to be kept."""
-    return int.from_bytes(
-        hashlib.blake2b(repr((seed, step, rank)).encode(), digest_size=7).digest()
-    )
-
-
-@contextmanager
-def _closing(stream: Iterator[Tokens]) -> Iterator[Iterator[Tokens]]:
-    try:
-        yield stream
-    finally:
-        stream.close()  # type: ignore[attr-defined]

@@ -1,13 +1,11 @@
-"""AdamW, the schedule, and the step that a bad gradient cannot poison."""
+"""AdamW, and the step that a bad gradient cannot poison."""
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from train.config import Recipe
 from train.distributed import whole
 from train.settings import TrainSettings
 
@@ -25,15 +23,6 @@ def decay_groups(model: nn.Module, settings: TrainSettings) -> list[dict[str, An
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-
-
-def learning_rate(recipe: Recipe, settings: TrainSettings, step: int) -> float:
-    """The rate of a step (from 0): linear warm-up, then cosine or linear down to lr_min_share."""
-    if step < recipe.warmup_steps:
-        return recipe.lr * (step + 1) / recipe.warmup_steps
-    done = min(1.0, (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps))
-    share = 0.5 * (1 + math.cos(math.pi * done)) if settings.schedule == "cosine" else 1 - done
-    return recipe.lr * (settings.lr_min_share + (1 - settings.lr_min_share) * share)
 
 
 @torch.no_grad()

@@ -5,19 +5,25 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from train.checkpoint import Checkpoint, load, synced
+from train.checkpoint import Checkpoint, load, not_finite, synced
+from train.choices import Choices
 from train.config import GPTConfig
 from train.errors import BusyError, CheckpointError, SettingsError
 from train.model import GPT
+from train.options import from_options, key_of
 from train.plain import characters
+from train.settings import TrainSettings
 
 TOKENIZER = "tokenizer.json"
 FORMAT = "webtext-run/1"
+SHAPE = ("n_layer", "n_head", "n_embd", "n_ctx", "vocab_size")  # every version wrote them
+MEND = "; put back the run.json that the trainer wrote there"
 
 
 @contextmanager
@@ -42,82 +48,182 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def read_run(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Run:
+    """What run.json keeps: all that is needed to go on, to sample, and to know what this was."""
+
+    folder: Path  # where it was read, or will be written; not kept
+    settings: TrainSettings
+    config: GPTConfig
+    choices: Choices
+    data: str
+    data_digest: str
+    eot_id: int | None  # None where no token ends a text: nanoGPT's characters
+    versions: dict[str, str]
+    ranks: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of run.json."""
+        return {
+            "format": FORMAT,
+            "settings": asdict(self.settings),
+            "config": asdict(self.config),
+            "parameters": self.config.parameters(),
+            "choices": asdict(self.choices),
+            "data": self.data,
+            "data_digest": self.data_digest,
+            "eot_id": self.eot_id,
+            "versions": self.versions,
+            "ranks": self.ranks,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any, path: Path) -> "Run":
+        """The run of an object that this version wrote, or an earlier one of the same format.
+
+        Settings that it does not know are left out, those that are not there have their defaults.
+        Raises CheckpointError with what of `path` is missing or not what it must be.
+        """
+        found = value.get("format") if isinstance(value, dict) else None
+        if found != FORMAT:
+            raise CheckpointError(f"{path}: format {found!r}; this version reads {FORMAT!r}")
+        try:
+            known = {f.name: key_of(f.name) for f in fields(TrainSettings)}
+            settings = {known[k]: v for k, v in value["settings"].items() if k in known}
+            return cls(
+                folder=path.parent,
+                settings=from_options(TrainSettings, settings),
+                config=_config(value["config"]),
+                choices=Choices(**value["choices"]),
+                data=str(value["data"]),
+                data_digest=str(value["data_digest"]),
+                eot_id=None if value["eot_id"] is None else int(value["eot_id"]),
+                versions=dict(value["versions"]),
+                ranks=int(value["ranks"]),
+            )
+        except KeyError as error:
+            raise CheckpointError(f"{path}: {error} is missing{MEND}") from None
+        except (AttributeError, TypeError, ValueError, SettingsError) as error:
+            raise CheckpointError(f"{path}: {error}{MEND}") from None
+
+
+def _config(value: dict[str, Any]) -> GPTConfig:
+    for name in SHAPE:
+        value[name]
+    return from_options(GPTConfig, value)
+
+
+def read_run(folder: Path) -> Run:
     """run.json of a run, or of the run that a checkpoint folder belongs to."""
     for place in (folder, folder.parent.parent):
         path = place / "run.json"
         if path.exists():
             try:
-                run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                return Run.from_json(json.loads(path.read_text(encoding="utf-8")), path)
             except ValueError as error:
-                raise CheckpointError(f"{path}: not valid JSON ({error})") from None
-            if run.get("format") != FORMAT:
-                raise CheckpointError(
-                    f"{path}: format {run.get('format')!r}; this version reads {FORMAT!r}"
-                )
-            return {**run, "folder": str(place)}
+                raise CheckpointError(f"{path}: not valid JSON ({error}){MEND}") from None
+    run = folder.parent.parent if (folder / "state.json").exists() else folder
+    if any((run / "checkpoints").glob("*")):
+        raise CheckpointError(about_orphans(run))
     raise CheckpointError(f"{folder}: no run.json there; give the --out folder of a training run")
 
 
-def write_run(folder: Path, run: dict[str, Any]) -> None:
+def about_orphans(folder: Path) -> str | None:
+    """What is wrong with a folder that has no run.json but holds what only a run leaves.
+
+    A new run would mix its own with it: its checkpoints would be removed as the older ones, and
+    another run's weights be taken for its result. None where nothing is wrong.
+    """
+    if (folder / "run.json").exists():
+        return None
+    steps = sorted(path.name for path in (folder / "checkpoints").glob("*"))
+    left = [f"checkpoints/{steps[-1]}"] if steps else []
+    left += [name for name in ("log.jsonl", TOKENIZER) if (folder / name).exists()]
+    if not left:
+        return None
+    return (
+        f"{folder} holds {', '.join(left)}, but no run.json, which says what run they are of{MEND}"
+    )
+
+
+def write_run(run: Run) -> None:
     """Write run.json, whole or not at all, even if the machine goes down."""
-    aside = folder / "run.json.tmp"
-    aside.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    aside = run.folder / "run.json.tmp"
+    text = json.dumps(run.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    aside.write_text(text + "\n", encoding="utf-8")
     synced(aside)
-    aside.replace(folder / "run.json")
-    synced(folder)
+    aside.replace(run.folder / "run.json")
+    synced(run.folder)
 
 
 def keep_micro_batch(folder: Path, micro_batch: int) -> None:
     """Note a micro-batch that was found while running, so that a resumed run takes it again."""
     run = read_run(folder)
-    run["choices"]["micro_batch"] = micro_batch
-    write_run(folder, {key: value for key, value in run.items() if key != "folder"})
+    write_run(replace(run, choices=replace(run.choices, micro_batch=micro_batch)))
 
 
 def load_model(
-    folder: Path, run: dict[str, Any], *, best: bool, device: str, note: Callable[[str], None]
+    folder: Path, run: Run, *, best: bool, device: str, note: Callable[[str], None]
 ) -> tuple[GPT, Checkpoint]:
     """The model of a run's newest (or best) whole checkpoint, ready to evaluate."""
     checkpoint = load(folder, best=best, weights_only=True, note=note)
     if checkpoint is None:
         raise CheckpointError(f"{folder}: no checkpoint there yet")
-    model = GPT(GPTConfig(**run["config"]))
-    load_weights(model, checkpoint.model)
+    model = GPT(run.config)
+    load_weights(model, checkpoint.model, checkpoint.path)
     return model.to(device).eval(), checkpoint
 
 
-def load_weights(model: GPT, weights: dict[str, Tensor]) -> None:
-    """Put weights into a model; CheckpointError names what does not fit."""
+def load_weights(model: GPT, weights: dict[str, Tensor], place: Path) -> None:
+    """Put the weights of `place` into a model; CheckpointError names what does not fit."""
     own = {name: tuple(p.shape) for name, p in model.named_parameters()}
     found = {name: tuple(t.shape) for name, t in weights.items()}
     wrong = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
     if wrong:
         raise CheckpointError(
-            f"the weights do not fit the model: {wrong[0]} is {found.get(wrong[0])}, "
+            f"{place}: the weights do not fit the model: {wrong[0]} is {found.get(wrong[0])}, "
             f"wanted {own.get(wrong[0])} ({len(wrong)} such)"
+        )
+    if name := not_finite(weights):
+        raise CheckpointError(
+            f"{place}: {name} holds numbers that are not finite: the run diverged. Take an "
+            "earlier checkpoint (its folder may be given), or train anew with a lower --lr"
         )
     model.load_state_dict(weights)
 
 
-def keep_tokenizer(run: Path, data: Path, given: str, *, again: bool) -> None:
-    """Copy tokenizer.json into the run, so that sampling needs nothing else.
+@dataclass(frozen=True)
+class TokenizerFile:
+    """A tokenizer.json: what it holds, and the file that it is of or was made from."""
 
-    It is where it is `given`, beside the shards, or in the build that these belong to; of nanoGPT's
-    characters (meta.pkl) one is made. Raises
-    SettingsError if none is where it is given; without any the run has none. A run that goes on
-    (`again`) keeps its own, unless another is given.
+    path: Path
+    content: bytes
+
+
+def tokenizer_for(run: Path, data: Path, given: str, *, own: bool) -> TokenizerFile | None:
+    """The tokenizer.json that belongs into a run, so that sampling needs nothing else.
+
+    It is the run's `own` if there is one, else where it is `given`, beside the shards, or in the
+    build that these belong to; of nanoGPT's characters (meta.pkl) one is made. Raises SettingsError
+    if none is where it is given; without any the run has none.
     """
-    if again and not given and (run / TOKENIZER).exists():
-        return
+    if own and (run / TOKENIZER).exists():
+        return TokenizerFile(run / TOKENIZER, (run / TOKENIZER).read_bytes())
     places = [Path(given)] if given else [data / TOKENIZER, data.parent / "tokenizer" / TOKENIZER]
     source = next((p for p in places if p.is_file()), None)
     if given and not source:
         raise SettingsError(f"--tokenizer: no file at {given}")
-    listed = None if source else characters(data)
+    if source:
+        return TokenizerFile(source, source.read_bytes())
+    listed = characters(data)
     made = listed.tokenizer_json() if listed else None
-    content = source.read_bytes() if source else made.encode() if made else b""
-    if content:
-        aside = run / f"{TOKENIZER}.tmp"  # a kill must not leave half of it
-        aside.write_bytes(content)
-        aside.replace(run / TOKENIZER)
+    return TokenizerFile(data / "meta.pkl", made.encode()) if made else None
+
+
+def keep_tokenizer(found: TokenizerFile | None, run: Path) -> None:
+    """Write a tokenizer.json into the run, unless it is the run's own."""
+    if found is None or found.path.resolve() == (run / TOKENIZER).resolve():
+        return
+    aside = run / f"{TOKENIZER}.tmp"  # a kill must not leave half of it
+    aside.write_bytes(found.content)
+    aside.replace(run / TOKENIZER)

@@ -109,7 +109,8 @@ def _draw(p_BK: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
 class Text:
     """Text to ids and back by a tokenizer.json (the `tokenizers` library, needed for text only)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
+        """`content` is what `path` holds, or would hold; None reads it."""
         try:
             from tokenizers import Tokenizer
         except ImportError:
@@ -117,11 +118,11 @@ class Text:
                 "text needs the tokenizers library: pip install tokenizers"
             ) from None
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            about = json.loads(path.read_bytes() if content is None else content)
             # What is for batches and for training would cut, fill up or garble a prompt.
-            content |= {"truncation": None, "padding": None}
-            content["model"] |= {"dropout": None} if "dropout" in content["model"] else {}
-            self._tokenizer: Any = Tokenizer.from_str(json.dumps(content))
+            about |= {"truncation": None, "padding": None}
+            about["model"] |= {"dropout": None} if "dropout" in about["model"] else {}
+            self._tokenizer: Any = Tokenizer.from_str(json.dumps(about))
         # The library knows no other exception of its own than Exception.
         except Exception as error:  # noqa: BLE001
             raise SettingsError(
@@ -146,9 +147,9 @@ class Text:
         return text
 
 
-def text_for(path: Path, vocab_size: int) -> Text:
+def text_for(path: Path, vocab_size: int, content: bytes | None = None) -> Text:
     """The tokenizer of a model of so many ids; SettingsError if it has another number of them."""
-    text = Text(path)
+    text = Text(path, content)
     if text.vocab_size != vocab_size:
         raise SettingsError(
             f"{path} has {text.vocab_size:,} ids and the model {vocab_size:,}; give the "
@@ -223,7 +224,6 @@ def sample(
         raise SettingsError(
             f"--prompt has {len(start)} tokens; the model sees {model.config.n_ctx}"
         )
-    show(settings.prompt)
     samples = []
     for first in range(settings.seed, settings.seed + settings.samples, ROWS_AT_ONCE):
         seeds = range(first, min(first + ROWS_AT_ONCE, settings.seed + settings.samples))

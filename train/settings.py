@@ -1,42 +1,21 @@
-"""What a person may set: one frozen dataclass a command, and the one parser for all of them.
+"""What a person may set: one frozen dataclass a command, and what of it makes sense.
 
 Imports no torch, so that help is quick and other programs can check settings before any work.
 None means: chosen by the preset, the device or the size; what was chosen is printed and kept in
 run.json.
 """
 
-import argparse
-import difflib
-import inspect
-import re
-import types
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from math import inf
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from train.config import PRESETS, GPTConfig, Pattern, Recipe
 from train.errors import SettingsError
+from train.options import flag, option
 
-T = TypeVar("T")
-# What a resumed run may do with a setting. "locked": the run would be another one, refused.
-# "bits": allowed, the result is the same but for the order of sums. "free": changes no weight,
-# or only what is still to come.
-Change = Literal["locked", "bits", "free"]
-RESUME: dict[Change, str] = {
-    "free": "options that may change on --resume",
-    "bits": "options that may change on --resume; the same but for rounding, no more bit for bit",
-    "locked": "options that --resume keeps: another value is refused, and so is other DATA",
-}
-
-
-def option(default: T, text: str, change: Change = "free", *, positional: bool = False) -> T:
-    """A dataclass field with its help text."""
-    about = {"help": text, "change": change, "positional": positional}
-    return field(default=default, metadata=about)
-
-
-SEEDS = 2**64  # torch's generators take one of so many
+SEED_MIN, SEED_MAX = -(1 << 63), (1 << 64) - 1  # what torch's generators take
+SAMPLE_SEEDS = "0 or more, and that of each sample < 2^64"
+THREADS_MAX = 1024  # more than a machine has; where the system refuses them torch dies at once
 EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is below 0.01
 
 
@@ -161,66 +140,12 @@ class ExportSettings:
     tokenizer: str = option("", "tokenizer.json; default: the run's own")
 
 
-S = TypeVar("S", TrainSettings, EvaluateSettings, SampleSettings, ExportSettings)
-
-
-def from_options(kind: type[S], options: Mapping[str, Any]) -> S:
-    """Settings from named values, such as a TOML table; text may stand for any value.
-
-    Raises SettingsError with the value, what was wanted, and the nearest known name.
-    """
-    hints = get_type_hints(kind)
-    known = {key_of(f.name): f.name for f in fields(kind)}
-    values = {}
-    for key, value in options.items():
-        name = known.get(key.replace("-", "_"))
-        if name is None:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            raise SettingsError(f"unknown setting train.{key}; {hint}")
-        values[name] = _convert(name, value, hints[name])
-    return replace(kind(), **values)
-
-
-def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, Any], bool]:
-    """Settings from a command line, what of it was given explicitly, and whether --json was.
-
-    Prints help or a usage error and exits as argparse does.
-    """
-    # getdoc: Python 3.13 takes the indentation away by itself, earlier ones leave it.
-    about = (inspect.getdoc(kind) or "").split("\n\nExample: ")
-    parser = argparse.ArgumentParser(
-        prog=prog, description=about[0], epilog=f"Example: {about[1].strip()}",
-        allow_abbrev=False, argument_default=argparse.SUPPRESS,
-    )  # fmt: skip
-    hints = get_type_hints(kind)
-    groups = {change: parser.add_argument_group(title) for change, title in RESUME.items()}
-    for f in fields(kind):
-        text = f.metadata["help"].replace("%", "%%")
-        place = parser if kind is not TrainSettings else groups[f.metadata["change"]]
-        if f.metadata["positional"]:
-            parser.add_argument(f.name, nargs="?", metavar=f.name.upper(), help=text)
-        elif hints[f.name] is bool and f.metadata["change"] == "free":
-            place.add_argument(flag(f.name), action="store_true", help=text)
-        elif hints[f.name] in (bool, bool | None):  # a resumed run may want it off
-            place.add_argument(flag(f.name), action=argparse.BooleanOptionalAction, help=text)
-        else:
-            shown = "" if f.default in (None, "") else f" [{f.default}]"
-            place.add_argument(flag(f.name), metavar=_metavar(hints[f.name]), help=text + shown)
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    given = vars(parser.parse_args(argv))
-    as_json = given.pop("json", False)
-    given = {key_of(name): value for name, value in given.items()}
-    settings = from_options(kind, given)
-    names = {key_of(f.name): f.name for f in fields(kind)}
-    return settings, {names[k]: getattr(settings, names[k]) for k in given}, as_json
-
-
 def checked(settings: TrainSettings) -> TrainSettings:
     """The same settings, seen to make sense; SettingsError names one that does not."""
     s = settings
     rules = [
         ("preset", s.preset is None or s.preset in PRESETS, f"one of {', '.join(PRESETS)}"),
+        ("seed", SEED_MIN <= s.seed <= SEED_MAX, f"from {SEED_MIN} to {SEED_MAX}"),
         ("lr", s.lr is None or s.lr > 0, "above 0"),
         ("lr_min_share", 0 <= s.lr_min_share <= 1, "from 0 to 1"),
         ("dropout", s.dropout is None or 0 <= s.dropout < 1, "from 0 to below 1"),
@@ -235,7 +160,6 @@ def checked(settings: TrainSettings) -> TrainSettings:
             "0 or more; 0: first and last only",
         ),
         ("keep", s.keep > 0, "1 or more"),
-        ("seed", 0 <= s.seed < SEEDS, "from 0 to 2^64 - 1"),
         ("save_every_s", s.save_every_s >= 0, "0 or more"),
         ("save_steps", s.save_steps >= 0, "0 or more; 0: by time only"),
         ("sample_every", s.sample_every >= 0, "0 or more; 0: none"),
@@ -243,6 +167,7 @@ def checked(settings: TrainSettings) -> TrainSettings:
         ("profile", s.profile >= 0, "0 or more; 0 traces nothing"),
         ("log_every", s.log_every > 0, "1 or more"),
     ]
+    rules.append(("threads", (s.threads or 1) <= THREADS_MAX, f"at most {THREADS_MAX}"))
     shape = ("n_layer", "n_head", "n_embd", "n_ctx", "band")
     for name in (*shape, "steps", "batch_tokens", "micro_batch", "eval_tokens", "threads"):
         value = getattr(s, name)
@@ -259,8 +184,8 @@ def checked_sampling(settings: SampleSettings) -> SampleSettings:
         [
             ("tokens", s.tokens > 0, "1 or more"),
             ("samples", s.samples > 0, "1 or more"),
-            ("temperature", 0 <= s.temperature < inf, "0 or more; 0 takes the likeliest token"),
-            ("seed", 0 <= s.seed <= SEEDS - s.samples, "0 or more, and that of each sample < 2^64"),
+            ("temperature", s.temperature >= 0, "0 or more; 0 takes the likeliest token"),
+            ("seed", 0 <= s.seed <= SEED_MAX + 1 - s.samples, SAMPLE_SEEDS),
             ("prompt", _is_text(s.prompt), "text in UTF-8"),
             ("stop", _is_text(s.stop), "text in UTF-8"),
             ("top_k", s.top_k >= 0, "0 or more; 0: all tokens"),
@@ -275,7 +200,7 @@ def _is_text(text: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _refuse(settings: S, rules: Sequence[tuple[str, bool, str]]) -> None:
+def _refuse(settings: Any, rules: Sequence[tuple[str, bool, str]]) -> None:
     for name, holds, wanted in rules:
         if not holds:
             value = str(getattr(settings, name)).encode("utf-8", "backslashreplace").decode()
@@ -342,89 +267,3 @@ def with_recipe(settings: TrainSettings, name: str, recipe: Recipe) -> TrainSett
         eval_every=max(1, recipe.steps // 10) if every is None else every,
         eval_tokens=min(EVAL_TOKENS_MAX, 4 * recipe.batch_tokens) if look is None else look,
     )  # fmt: skip
-
-
-def resumed(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[TrainSettings, list[str]]:
-    """The settings of a run that goes on with those `given` anew, and a note on each change.
-
-    Raises SettingsError for a setting that would make it another run.
-    """
-    about = {f.name: f for f in fields(TrainSettings)}
-    # A profile is asked for once: it slows the steps that it traces.
-    kept = {k: v for k, v in old.items() if k in about and k != "profile"}
-    settings = replace(TrainSettings(), **kept)
-    notes, new = [], {}
-    for name, value in given.items():
-        before = getattr(settings, name)
-        if name not in ("data", "out", "resume") and value != before:
-            change = about[name].metadata["change"]
-            if change == "locked":
-                raise SettingsError(
-                    f"{flag(name)} is {value}, but the run in --out has {before or 'none'}; a "
-                    "resumed run cannot change it. Leave it away, or give another --out."
-                )
-            bits = "; sums in another order: equal to rounding, not bit for bit"
-            notes.append(f"{flag(name)} {before} -> {value}{bits if change == 'bits' else ''}")
-        new[name] = value
-    return checked(replace(settings, **{**new, "resume": True})), notes
-
-
-def key_of(name: str) -> str:
-    """The name of a setting in options and TOML: durations carry their unit in the value."""
-    return name.removesuffix("_s")
-
-
-def flag(name: str) -> str:
-    """The command-line spelling of a setting."""
-    return "--" + key_of(name).replace("_", "-")
-
-
-SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def _convert(name: str, value: Any, kind: Any) -> Any:
-    """`value` as `kind` (bool, int, float, str, Literal or None with one of them)."""
-    shown = flag(name)
-    if get_origin(kind) in (Union, types.UnionType):
-        if value is None:
-            return None
-        kind = next(k for k in get_args(kind) if k is not type(None))
-    if get_origin(kind) is Literal:
-        if value in get_args(kind):
-            return value
-        raise SettingsError(f"{shown} is {value!r}; it must be one of {', '.join(get_args(kind))}")
-    if kind is bool or isinstance(value, bool):
-        if kind is bool and isinstance(value, bool):
-            return value
-        raise SettingsError(
-            f"{shown} is {value!r}; it must be {'true or false' if kind is bool else kind.__name__}"
-        )
-    if kind is float and isinstance(value, str):
-        found = re.fullmatch(r"([0-9.eE+-]+)([smhd]?)", value) if name.endswith("_s") else None
-        number = _number(found[1] if found else value)
-        value = value if number is None else number * (SECONDS[found[2]] if found else 1)
-    if kind is int and isinstance(value, str) and re.fullmatch(r"[+-]?[0-9][0-9_,]*", value):
-        value = int(value.replace(",", "").replace("_", ""))
-    if kind is float and isinstance(value, int):
-        value = float(value)
-    if kind is str and not isinstance(value, str):
-        value = str(value)
-    if not isinstance(value, kind) or value != value:
-        wanted = {"int": "a whole number", "float": "a number"}[kind.__name__]
-        raise SettingsError(f"{shown} is {value!r}; it must be {wanted}")
-    return value
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _metavar(kind: Any) -> str:
-    if get_origin(kind) in (Union, types.UnionType):
-        kind = next(k for k in get_args(kind) if k is not type(None))
-    if get_origin(kind) is Literal:
-        return "{" + ",".join(get_args(kind)) + "}"
-    return {int: "N", float: "X", str: "TEXT"}[kind]

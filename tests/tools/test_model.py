@@ -2,7 +2,8 @@ import pytest
 
 from pipeline.errors import SettingsError
 from tools.model import _flags, _shaping, check_settings
-from train.settings import TrainSettings, parse
+from train.options import parse
+from train.settings import TrainSettings
 
 
 def test_options_make_the_same_model_from_a_file_and_from_the_command_line():

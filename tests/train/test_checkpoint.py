@@ -1,5 +1,6 @@
 import errno
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -163,3 +164,67 @@ def test_the_state_on_disk_is_that_of_the_moment_of_saving(tmp_path):
     found = load(tmp_path, note=pytest.fail)
     assert found.model["w"].abs().max() == 0
     assert json.loads((found.path / "state.json").read_text())["step"] == 1
+
+
+def test_a_loss_that_is_not_finite_is_never_the_best(tmp_path):
+    for step, loss in [(1, float("nan")), (2, 2.0), (3, float("nan"))]:
+        save(tmp_path, step, loss, keep=9)
+    assert load(tmp_path, best=True, note=pytest.fail).step == 2
+
+
+def test_a_step_that_is_saved_again_is_there_at_every_moment(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+    seen, rename = [], Path.rename
+
+    def looked(self, target):
+        made = rename(self, target)
+        seen.append(load(tmp_path, note=pytest.fail).step)
+        return made
+
+    monkeypatch.setattr(Path, "rename", looked)
+    save(tmp_path, 1, 2.5)
+    assert seen == [1, 1] and names(tmp_path) == ["step-000000001"]
+    assert load(tmp_path, note=pytest.fail).state["val_loss"] == 2.5
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_kill_while_a_step_is_saved_again_leaves_one_of_the_two(tmp_path, monkeypatch, at):
+    save(tmp_path, 1)
+    rename, renamed = Path.rename, []
+
+    def killed(self, target):
+        renamed.append(rename(self, target))
+        if len(renamed) == at + 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", killed)
+        saver = Checkpointer(tmp_path / "checkpoints", 2, pytest.fail)
+        saver._write({"model": {"w": torch.ones(1)}, "optimizer": {}}, {"step": 1, "val_loss": 2.5})
+    loss = load(tmp_path, note=pytest.fail).state["val_loss"]
+    assert loss == (2.5 if at else None)
+    Checkpointer(tmp_path / "checkpoints", 2, pytest.fail)
+    assert names(tmp_path) == ["step-000000001"]
+    assert load(tmp_path, note=pytest.fail).state["val_loss"] == loss
+
+
+def test_a_manifest_that_names_no_file_proves_nothing(tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    (tmp_path / "checkpoints" / "step-000000002" / "manifest.json").write_text("{}")
+    notes = []
+    assert load(tmp_path, note=notes.append).step == 1
+    assert "manifest.json names no file" in notes[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_is_found_wherever_it_stands(dtype, bad):
+    large = torch.full((1001,), 3e38, dtype=dtype)  # the sum overflows, the numbers do not
+    assert checkpoint.not_finite({"large": large, "none": torch.empty(0)}) is None
+    for at in (0, 500, 1000):
+        tensor = torch.randn(1001).to(dtype)
+        tensor[at] = bad
+        assert checkpoint.not_finite({"large": large, "bad": tensor}) == "bad"
+    both = torch.tensor([float("inf"), float("-inf")], dtype=dtype)
+    assert checkpoint.not_finite({"both": both}) == "both"

@@ -9,7 +9,7 @@ from torch.distributed.tensor import Shard, distribute_tensor
 from train import distributed
 from train.__main__ import main
 from train.distributed import World, joined
-from train.errors import SettingsError, TrainError
+from train.errors import RankLost, SettingsError, TrainError
 
 
 class Work:
@@ -67,6 +67,25 @@ def test_a_sum_that_comes_out_wrong_is_told(two):
     two.setattr(distributed.dist, "all_reduce", lambda *_, **__: Work())
     with pytest.raises(TrainError, match=r"a test sum over the ranks gave \[1.0, 1.0\]"):
         entered()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        RuntimeError("[/x/gloo/transport/tcp/pair.cc:537] Connection reset by peer\nand more"),
+        dist.DistBackendError("ncclRemoteError: a rank has ended"),
+    ],
+)
+def test_a_rank_that_is_lost_later_is_told_without_a_traceback(two, fault):
+    lost = pytest.raises(RankLost, match="rank 1 of 2: another rank has ended")
+    with lost as caught, joined("cpu", sharded=False):
+        raise fault
+    assert "--resume" in str(caught.value) and "and more" not in str(caught.value)
+
+
+def test_an_error_of_our_own_is_not_taken_for_a_lost_rank(two):
+    with pytest.raises(RuntimeError, match="a bug"), joined("cpu", sharded=False):
+        raise RuntimeError("a bug")
 
 
 def test_a_meeting_point_that_is_not_there_is_named(two):

@@ -9,7 +9,8 @@ from train.cost import attended, cost, flops_per_token, memory, sustained_flops
 from train.errors import SettingsError
 from train.loss import next_token_loss
 from train.model import GPT, allowed
-from train.settings import TrainSettings, from_options, recipe_for
+from train.options import from_options
+from train.settings import TrainSettings, recipe_for
 
 TINY = GPTConfig(n_layer=2, n_head=2, n_embd=64, n_ctx=96, vocab_size=512)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +118,40 @@ def test_a_signal_to_one_rank_stops_all_and_is_named(shards_folder, tiny, tmp_pa
     assert codes == [130, 130], errors
     assert "stopped by SIGINT after step 5" in errors[0]
     assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000005"
+
+
+# One rank ends at once in step 5, as the system ends it where memory is short.
+ENDED = """
+import os, signal, sys
+from train.__main__ import main
+from train.loop import Loop
+
+step, gone = Loop._step, int(sys.argv.pop(1))
+
+def _step(self, tokens):
+    if self.world.rank == gone and self.progress.step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    step(self, tokens)
+
+Loop._step = _step
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+@pytest.mark.parametrize("way", [[], ["--shard"]], ids=["averaged", "sharded"])
+def test_a_rank_that_dies_ends_the_other_with_a_message(
+    shards_folder, tiny, tmp_path, one, gone, way
+):
+    words = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny, *SHORT, *way]
+    words += ["--save-steps", "3"]
+    codes, errors = two_ranks(str(gone), *words, program=("-c", ENDED))
+    assert codes[gone] == -signal.SIGKILL and codes[1 - gone] == 1
+    last = errors[1 - gone].splitlines()[-1]
+    assert last.startswith(f"error: rank {1 - gone} of 2: another rank has ended")
+    assert "Traceback" not in errors[1 - gone]
+    assert main(["--out", str(tmp_path / "run"), "--resume"]) == 0
+    assert numbers(tmp_path / "run") == pytest.approx(one, abs=1e-5)
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="compiling on a CPU needs a C++ compiler")

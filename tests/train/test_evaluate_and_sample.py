@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from train import evaluate
 from train.__main__ import main
 from train.config import GPTConfig
 from train.data import held_out, open_shards
-from train.errors import CheckpointError, DataError
+from train.errors import CheckpointError, DataError, SettingsError
 from train.evaluate import hosts_of, score, score_split
 from train.loss import LanguageModelLoss
 from train.sample import Stream, Text, generate, sample
@@ -326,7 +327,7 @@ def test_next_to_no_temperature_takes_the_likeliest_token(text_run, capsys, temp
         (["--seed", "-1"], "--seed is -1; it must be 0 or more"),
         (["--prompt", "a\udcffb"], "--prompt is a\\udcffb; it must be text in UTF-8"),
         (["--stop", "\udcfe"], "--stop is \\udcfe; it must be text in UTF-8"),
-        (["--temperature", "inf"], "--temperature is inf; it must be 0 or more"),
+        (["--temperature", "inf"], "--temperature is inf; it must be a finite number"),
     ],
 )
 def test_what_no_generator_or_tokenizer_takes_is_refused(text_run, capsys, options, message):
@@ -393,3 +394,57 @@ def test_evaluation_and_sampling_do_not_wait_for_the_compiler(text_run, tokenize
     path = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     done = subprocess.run(words, env=path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def only_json(text):
+    """The value of a JSON text that has no NaN or Infinity, which are no JSON."""
+
+    def no_number(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=no_number)
+
+
+@pytest.mark.parametrize(("loss", "told"), [(math.nan, "nan"), (math.inf, "inf")])
+def test_a_loss_that_is_not_finite_is_null_in_json_and_an_error(
+    run, monkeypatch, capsys, loss, told
+):
+    hosts = [evaluate.HostScore("a.example", 1, 5, loss), evaluate.HostScore("b.example", 1, 4, 8)]
+    found = evaluate.Score(loss, 9, 30), hosts
+    monkeypatch.setattr(evaluate, "score_split", lambda *_: found)
+    assert main(["evaluate", str(run), "--json"]) == 1
+    seen = capsys.readouterr()
+    value = only_json(seen.out)
+    assert value["loss"] is value["perplexity"] is value["bits_per_byte"] is None
+    assert [host["loss"] for host in value["hosts"]] == [None, 2.0]
+    assert f"error: {run}: the loss is {told}" in seen.err
+    assert main(["evaluate", str(run)]) == 1
+    assert f"loss {told} nats a token" in capsys.readouterr().out
+
+
+def test_a_perplexity_beyond_all_numbers_is_said_to_be(run, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "score_split", lambda *_: (evaluate.Score(9e3, 9, 30), []))
+    assert main(["evaluate", str(run)]) == 0
+    assert "loss 1000.0000 nats a token, perplexity beyond 2e+308" in capsys.readouterr().out
+    assert main(["evaluate", str(run), "--json"]) == 0
+    assert only_json(capsys.readouterr().out)["perplexity"] is None
+
+
+@pytest.mark.parametrize("pieces", [0, 2])
+def test_an_error_while_sampling_has_a_line_of_its_own(text_run, monkeypatch, capsys, pieces):
+    def broken(settings, note, show):
+        for piece in ["one", " two"][:pieces]:
+            show(piece)
+        raise SettingsError("no more")
+
+    monkeypatch.setattr("train.sample.sample", broken)
+    assert main(["sample", str(text_run), "--prompt", "the city"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ("the cityone two\n" if pieces else "")
+    assert told.err == "error: no more\n"
+
+
+def test_a_prompt_that_is_too_long_is_refused_before_it_is_shown(text_run, capsys):
+    assert main(["sample", str(text_run), "--prompt", "the city " * 99]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and "--prompt has" in told.err

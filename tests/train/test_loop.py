@@ -310,66 +310,6 @@ def test_a_run_is_not_overwritten_without_being_asked(shards_folder, whole_run, 
     assert "give --resume to go on" in capsys.readouterr().err
 
 
-@pytest.fixture
-def poisoned(monkeypatch):
-    """Makes the loss of given steps NaN."""
-    from train.loop import Loop
-
-    def poison(steps):
-        gradient = Loop._gradient
-
-        def bad(self, ids):
-            loss = gradient(self, ids)
-            return loss * torch.nan if self.progress.step in steps else loss
-
-        monkeypatch.setattr(Loop, "_gradient", bad)
-
-    return poison
-
-
-def test_a_step_that_is_not_finite_is_left_out_and_its_documents_named(
-    shards_folder, tiny, tmp_path, poisoned
-):
-    poisoned({5, 9})
-    assert train(shards_folder, tmp_path / "run", *tiny) == 0
-    faults = lines(tmp_path / "run", "fault")
-    assert [f["step"] for f in faults] == [6, 10]
-    assert len(faults[0]["windows"]) == 8
-    assert 1 < len(set(faults[0]["documents"])) == len(faults[0]["urls"])
-    assert all(url.startswith("https://") for url in faults[0]["urls"])
-    assert lines(tmp_path / "run", "eval")[-1]["val_loss"] < 3.6
-
-
-def test_a_step_left_out_that_a_kill_undid_counts_once(
-    shards_folder, tiny, tmp_path, poisoned, monkeypatch
-):
-    from train.loop import Loop
-
-    step, run = Loop._step, tmp_path / "run"
-
-    def killed(self, tokens):
-        step(self, tokens)
-        if self.progress.step == 15:
-            raise KeyboardInterrupt  # nothing is saved
-
-    poisoned({5, 12})
-    options = [*tiny, "--save-steps", "10", "--eval-every", "0"]
-    with monkeypatch.context() as patch:
-        patch.setattr(Loop, "_step", killed)
-        assert train(shards_folder, run, *options) == 130
-    assert train(shards_folder, run, *options, "--resume") == 0
-    faults = [(f["step"], f.get("undone")) for f in lines(run, "fault")]
-    assert faults == [(6, None), (13, True), (13, None)]
-    assert [s for s, _ in losses(run)] == list(range(1, 41))
-
-
-def test_three_such_steps_in_a_row_stop_the_run(shards_folder, tiny, tmp_path, poisoned, capsys):
-    poisoned({25, 26, 27})
-    assert train(shards_folder, tmp_path / "run", *tiny) == 1
-    error = capsys.readouterr().err
-    assert "3 steps in a row were not finite" in error and "step 20, is good" in error
-
-
 def test_the_micro_batch_is_halved_where_memory_runs_out(
     shards_folder, tiny, tmp_path, whole_run, monkeypatch
 ):
@@ -399,16 +339,16 @@ def test_the_micro_batch_is_halved_where_memory_runs_out(
 def test_memory_that_runs_out_later_is_an_error_that_says_what_to_do(
     shards_folder, tiny, tmp_path, monkeypatch, capsys
 ):
-    from train.loop import Loop
+    from train import loop
 
-    passes = Loop._passes
+    made = loop.training_step
 
-    def small(self, ids):
-        if self.progress.step >= 20 and self.choices.micro_batch > 4:
+    def small(objective, optimizer, tokens, step, *, choices, **rest):
+        if step >= 20 and choices.micro_batch > 4:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.\nMore")
-        return passes(self, ids)
+        return made(objective, optimizer, tokens, step, choices=choices, **rest)
 
-    monkeypatch.setattr(Loop, "_passes", small)
+    monkeypatch.setattr(loop, "training_step", small)
     run = tmp_path / "run"
     assert train(shards_folder, run, *tiny, "--save-steps", "20") == 1
     error = capsys.readouterr().err
@@ -599,3 +539,66 @@ def test_a_reader_that_has_enough_is_no_error(whole_run):
     finally:
         os.close(write)
     assert done.returncode == 1 and "rror" not in done.stderr
+
+
+def test_a_run_that_ends_where_it_was_stopped_keeps_the_loss_of_that_step(
+    shards_folder, tiny, tmp_path, capsys
+):
+    run, options = tmp_path / "run", [*tiny, "--eval-every", "0"]
+    assert train(shards_folder, run, *options, "--stop-after", "0s") == 75
+    first = load(run, note=pytest.fail)
+    assert first.step == 1 and first.state["val_loss"] is None
+    capsys.readouterr()
+    assert main(["--out", str(run), "--resume", "--steps", "1", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    best = load(run, best=True, note=pytest.fail)
+    assert best.state["val_loss"] == best.state["best_val_loss"] == result["val_loss"]
+    assert best.state["val_loss"] == lines(run, "eval")[-1]["val_loss"]
+    assert (
+        weights(run)[0]
+        == hashlib.sha256((best.path / "model.safetensors").read_bytes()).hexdigest()
+    )
+    for name, tensor in first.model.items():
+        assert torch.equal(tensor, best.model[name])
+    assert main(["--out", str(run), "--resume"]) == 0
+    assert [entry["step"] for entry in lines(run, "save")] == [1, 1]
+
+
+def test_a_step_made_again_in_smaller_passes_is_that_of_a_run_that_began_so(
+    shards_folder, tiny, tmp_path, monkeypatch
+):
+    from train.loss import LanguageModelLoss
+
+    forward = LanguageModelLoss.forward
+
+    def small(self, ids):
+        loss = forward(self, ids)
+        if self.training and len(ids) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loss
+
+    options = [*tiny, "--dropout", "0.1"]
+    assert train(shards_folder, tmp_path / "whole", *options, "--micro-batch", "2") == 0
+    monkeypatch.setattr(LanguageModelLoss, "forward", small)
+    assert train(shards_folder, tmp_path / "run", *options) == 0
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+
+
+def test_memory_that_runs_out_in_the_update_is_found_too(
+    shards_folder, tiny, tmp_path, monkeypatch, whole_run
+):
+    from train import step
+
+    update, calls = step.update, []
+
+    def partly(optimizer, loss, rate, clip):
+        calls.append(loss)
+        if len(calls) == 1:  # the moments of the first parameter are made, in part
+            optimizer.state[optimizer.param_groups[0]["params"][0]]["step"] = torch.zeros(())
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return update(optimizer, loss, rate, clip)
+
+    monkeypatch.setattr(step, "update", partly)
+    assert train(shards_folder, tmp_path / "run", *tiny) == 0
+    assert losses(tmp_path / "run")[-1][1] == pytest.approx(losses(whole_run)[-1][1], abs=1e-5)

@@ -1,31 +1,10 @@
 import copy
-from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 import torch
 
-from train.config import PRESETS
-from train.optimizer import adamw, learning_rate, update
+from train.optimizer import adamw, update
 from train.settings import TrainSettings
-
-RECIPE = replace(PRESETS["demo"], steps=100, warmup_steps=10, lr=1e-3)
-
-
-def test_the_rate_warms_up_and_falls_to_a_tenth():
-    rates = [learning_rate(RECIPE, TrainSettings(), step) for step in range(101)]
-    assert rates[0] == pytest.approx(1e-4)
-    assert rates[9] == rates[10] == max(rates) == 1e-3
-    assert rates[100] == pytest.approx(1e-4)
-    assert rates[55] == pytest.approx((1e-3 + 1e-4) / 2)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-
-
-def test_a_linear_schedule_falls_evenly():
-    settings = TrainSettings(schedule="linear", lr_min_share=0.0)
-    rates = [learning_rate(RECIPE, settings, step) for step in range(10, 101)]
-    steps = [a - b for a, b in pairwise(rates)]
-    assert max(steps) == pytest.approx(min(steps)) and rates[-1] == 0
 
 
 def small():

@@ -1,7 +1,7 @@
 import re
 import subprocess
 import sys
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -9,17 +9,17 @@ import pytest
 
 from train.config import PRESETS
 from train.errors import SettingsError
+from train.options import flag, from_options, parse
+from train.resume import resumed
 from train.settings import (
+    SEED_MAX,
+    SEED_MIN,
     EvaluateSettings,
     SampleSettings,
     TrainSettings,
     checked,
     checked_sampling,
-    flag,
-    from_options,
-    parse,
     recipe_for,
-    resumed,
     with_recipe,
 )
 
@@ -51,11 +51,14 @@ def test_options_are_read_from_text_and_from_toml(options, wanted):
         ({"steps": "many"}, "--steps is 'many'; it must be a whole number"),
         ({"steps": 1.5}, "--steps is 1.5; it must be a whole number"),
         ({"steps": True}, "--steps is True; it must be int"),
-        ({"lr": "2h"}, "--lr is '2h'; it must be a number"),
+        ({"lr": "2h"}, "--lr is '2h'; it must be a finite number"),
         ({"stop_after": "2 weeks"}, "--stop-after"),
         ({"resume": "yes"}, "--resume is 'yes'; it must be true or false"),
         ({"schedule": "step"}, "--schedule is 'step'; it must be one of cosine, linear"),
         ({"lr": float("nan")}, "--lr is nan"),
+        ({"lr": "inf"}, "--lr is inf; it must be a finite number"),
+        ({"weight_decay": "1e999"}, "--weight-decay is inf; it must be a finite number"),
+        ({"stop_after": "infd"}, "--stop-after"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_was_wanted(options, message):
@@ -75,13 +78,24 @@ def test_a_wrong_option_is_refused_with_what_was_wanted(options, message):
         ({"save_every": "-5m"}, "--save-every is -300.0"),
         ({"stop_after": -1}, "--stop-after is -1.0"),
         ({"sample_every": -1}, "--sample-every is -1"),
-        ({"seed": 2**64}, "--seed is 18446744073709551616; it must be from 0 to"),
-        ({"seed": -1}, "--seed is -1"),
+        ({"threads": 100_000}, "--threads is 100000; it must be at most 1024"),
+        ({"seed": 1 << 64}, "--seed is 18446744073709551616; it must be from -9223372036854775808"),
+        ({"seed": "-9223372036854775809"}, "--seed is -9223372036854775809; it must be"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(options, message):
     with pytest.raises(SettingsError, match=message):
         checked(from_options(TrainSettings, options))
+
+
+@pytest.mark.parametrize("seed", [SEED_MIN, -1, 0, SEED_MAX])
+def test_every_seed_that_is_allowed_draws_weights_and_an_order(shards_folder, tiny, tmp_path, seed):
+    from train.__main__ import main
+
+    run = str(tmp_path / "run")
+    words = [str(shards_folder), "--out", run, *tiny, "--steps", "2", "--dropout", "0.1"]
+    assert main([*words, f"--seed={seed}"]) == 0
+    assert main(["--out", run, "--resume", "--steps", "3"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -130,12 +144,12 @@ def test_what_a_recipe_decided_is_decided_the_same_from_run_json():
     for preset in PRESETS:
         name, recipe = recipe_for(TrainSettings(preset=preset, steps=50), 500, has_gpu=False)
         kept = with_recipe(TrainSettings(preset=preset, steps=50), name, recipe)
-        settings, _ = resumed(asdict(kept), {})
+        settings, _ = resumed(kept, {})
         assert recipe_for(settings, 500, has_gpu=True) == (name, recipe)
 
 
 def test_a_resumed_run_may_get_more_steps_and_no_other_seed():
-    old = asdict(TrainSettings(steps=10))
+    old = TrainSettings(steps=10)
     settings, notes = resumed(old, {"steps": 20, "out": "elsewhere"})
     assert settings.steps == 20 and notes == ["--steps 10 -> 20"]
     with pytest.raises(SettingsError, match="--seed is 7, but the run in --out has 1"):
@@ -178,9 +192,9 @@ def test_on_resume_each_setting_is_refused_or_noted_as_it_says(about):
     given = {about.name: another(about)}
     if about.metadata["change"] == "locked":
         with pytest.raises(SettingsError, match=f"{flag(about.name)} is .* cannot change it"):
-            resumed(asdict(TrainSettings()), given)
+            resumed(TrainSettings(), given)
         return
-    settings, notes = resumed(asdict(TrainSettings()), given)
+    settings, notes = resumed(TrainSettings(), given)
     assert getattr(settings, about.name) == given[about.name]
     if about.name not in ("data", "out", "resume"):
         assert notes[0].startswith(f"{flag(about.name)} {about.default} -> ")
@@ -204,5 +218,5 @@ def test_help_says_what_resume_may_change(capsys):
 def test_what_a_resumed_run_may_turn_on_it_may_turn_off(name):
     off = "--no-" + name.replace("_", "-")
     _, given, _ = parse(TrainSettings, [off, "--resume"], "train")
-    settings, notes = resumed(asdict(TrainSettings(**{name: True})), given)
+    settings, notes = resumed(TrainSettings(**{name: True}), given)
     assert getattr(settings, name) is False and "True -> False" in notes[0]

@@ -1,49 +1,16 @@
 import json
 import math
-from dataclasses import asdict, replace
+import shutil
 
 import pytest
-import torch
 
 from train import choices, start
 from train.__main__ import main
-from train.choices import choose_again
-from train.config import PRESETS, GPTConfig, Recipe
-from train.cost import CONVENTION, memory
-from train.errors import SettingsError
-from train.loss import LanguageModelLoss
-from train.model import GPT
-from train.runs import keep_tokenizer
+from train.checkpoint import Checkpointer, load
+from train.config import PRESETS
+from train.log import read_log
+from train.runs import keep_tokenizer, tokenizer_for
 from train.settings import TrainSettings
-from train.start import about_first_loss
-
-WIDE = GPTConfig(n_layer=2, n_head=8, n_embd=1280, n_ctx=64, vocab_size=997)
-
-
-@pytest.mark.parametrize(
-    "config", [WIDE, replace(PRESETS["demo"].config, vocab_size=4096), GPTConfig(1, 2, 16, 32, 97)]
-)
-def test_weights_at_random_have_a_first_loss_that_is_called_normal(config):
-    model = GPT(config)
-    model.reset_parameters(1)
-    ids = torch.randint(
-        config.vocab_size, (2, config.n_ctx + 1), generator=torch.Generator().manual_seed(1)
-    )
-    with torch.no_grad():
-        loss = LanguageModelLoss(model)(ids).item() / ids[:, 1:].numel()
-    told = about_first_loss(loss, config, 4.0, given=False)
-    assert told.startswith(f"first loss {loss:.3f}, as it should be")
-    assert f"ln V is {math.log(config.vocab_size):.3f}" in told and "4.000, the entropy" in told
-
-
-@pytest.mark.parametrize("loss", [math.log(997) - 0.3, math.log(997) + 0.8, math.nan])
-def test_another_first_loss_is_called_not_normal(loss):
-    assert "is not normal: weights at random" in about_first_loss(loss, WIDE, 4.0, given=False)
-
-
-def test_given_weights_must_be_better_than_counting_tokens():
-    assert "as it should be of trained" in about_first_loss(3.9, WIDE, 4.0, given=True)
-    assert "is not normal for trained" in about_first_loss(4.1, WIDE, 4.0, given=True)
 
 
 def test_a_run_tells_it_once_and_not_when_it_goes_on(shards_folder, tiny, tmp_path, capsys):
@@ -63,69 +30,6 @@ def test_weights_of_another_run_are_judged_as_trained_ones(shards_folder, tiny, 
     assert "as it should be of trained weights" in capsys.readouterr().err
 
 
-@pytest.fixture
-def again(monkeypatch):
-    """What a run chooses when it goes on: `again(before, given, ranks=1, **settings)`."""
-    recipe = Recipe(GPTConfig(2, 2, 32, 32, 97), 40, 256, 3e-3, 4)
-    monkeypatch.setattr("train.choices._cores", lambda: 2)
-
-    def make(before, given=None, ranks=1, **settings):
-        first = {**asdict(TrainSettings()), **settings}
-        old = {"device": "cpu", "dtype": "float32", "compile": False, "micro_batch": 4}
-        old |= {"threads": 1, **before}
-        given = given or {}
-        run = {"choices": old, "ranks": 1, "settings": first}
-        wanted = TrainSettings(**{**first, **given})
-        return choose_again(wanted, recipe, run, given, ranks)
-
-    return make
-
-
-def test_a_run_goes_on_as_it_began_and_says_so(again):
-    choices, notes = again({"dtype": "bfloat16", "micro_batch": 2})
-    assert (choices.dtype, choices.micro_batch, choices.threads) == ("bfloat16", 2, 1)
-    assert notes == []
-    assert set(choices.reasons.values()) - {choices.reasons["device"]} == {"as the run began"}
-
-
-def test_the_command_of_before_changes_nothing_and_another_option_does(again):
-    # The micro-batch was halved while the run ran, and its command is given once more.
-    choices, notes = again({"micro_batch": 4}, {"micro_batch": 8}, micro_batch=8)
-    assert (choices.micro_batch, notes) == (4, [])
-    choices, notes = again({"dtype": "bfloat16"}, {"dtype": "float32", "threads": 5})
-    assert (choices.dtype, choices.threads, notes) == ("float32", 5, [])
-    assert choices.reasons["dtype"] == "as set"
-
-
-@pytest.mark.parametrize("settings", [{}, {"dtype": "bfloat16-master"}])
-def test_bf16_masters_are_left_where_they_cannot_be_had(again, settings):
-    choices, notes = again({"dtype": "bfloat16-master"}, ranks=2, **settings)
-    assert choices.dtype in ("float32", "bfloat16")
-    assert any(f"dtype bfloat16-master -> {choices.dtype} (" in note for note in notes)
-    with pytest.raises(SettingsError, match="is for one process on a CPU"):
-        again({"dtype": "float32"}, {"dtype": "bfloat16-master"}, ranks=2)
-
-
-def test_another_device_chooses_anew(again):
-    before = {"device": "cuda", "dtype": "bfloat16", "compile": True, "micro_batch": 1}
-    choices, notes = again(before)
-    assert (choices.device, choices.dtype, choices.compile) == ("cpu", "float32", False)
-    assert choices.micro_batch == 8
-    assert [note.split()[0] for note in notes] == ["device", "dtype", "compile", "micro-batch"]
-
-
-def test_more_threads_than_cores_are_not_taken_up_again_unless_they_were_set(again):
-    choices, notes = again({"threads": 64})
-    assert choices.threads == 2 and "threads 64 -> 2" in notes[0]
-    assert again({"threads": 64}, threads=64)[0].threads == 64
-
-
-def test_a_machine_without_a_compiler_goes_on_eagerly(again, monkeypatch):
-    monkeypatch.setattr("train.choices._compiler", lambda _: False)
-    choices, notes = again({"compile": True}, compile="on")
-    assert not choices.compile and "no C++ compiler here" in notes[0]
-
-
 @pytest.mark.parametrize(("compiler", "header"), [(True, False), (False, True), (True, True)])
 def test_a_gpu_run_is_compiled_where_triton_finds_what_it_builds_with(
     monkeypatch, tmp_path, compiler, header
@@ -142,38 +46,6 @@ def test_a_gpu_run_is_compiled_where_triton_finds_what_it_builds_with(
     assert found.compile == (compiler and header)
     assert ("which Triton needs" in found.reasons["compile"]) != found.compile
     assert found.micro_batch == 64  # 65,536 tokens of a pass
-
-
-def test_a_micro_batch_that_more_ranks_cannot_take_is_chosen_anew(again):
-    choices, notes = again({"micro_batch": 8}, ranks=2, micro_batch=8)
-    assert choices.micro_batch == 4 and "micro-batch 8 -> 4" in notes[0]
-
-
-def test_the_header_tells_what_memory_holds_the_rate_and_how_flops_are_counted(
-    shards_folder, tiny, tmp_path, capsys
-):
-    assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "2"]) == 0
-    told = capsys.readouterr().err
-    needs = memory(GPTConfig(2, 2, 32, 32, 97), 8, 4)
-    assert f"memory: about {needs.total / 1e6:,.0f} MB: weights" in told
-    assert all(f"{part} {size / 1e6:,.0f}" in told for part, size in vars(needs).items())
-    assert "rate: 0.003 after 4 steps of warm-up, then cosine to 0.0003" in told
-    assert f"({CONVENTION})" in told
-
-
-def test_a_shape_that_is_not_the_presets_is_told_as_one(shards_folder, tiny, tmp_path, capsys):
-    run = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "1"]
-    assert main([*run, "--preset", "gpt2"]) == 0
-    told = capsys.readouterr().err
-    assert "model: gpt2 in another shape, 2 layers x 32" in told and "paper" not in told
-
-
-def test_a_shape_that_cannot_be_exported_is_told_before_it_is_trained(
-    shards_folder, tiny, tmp_path, capsys
-):
-    run = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "1"]
-    assert main([*run, "--attention", "banded", "--band", "8"]) == 0
-    assert "no export: transformers' GPT-Neo has no biases" in capsys.readouterr().err
 
 
 def test_a_tokenizer_that_is_not_there_is_refused(shards_folder, tiny, tmp_path, capsys):
@@ -205,21 +77,181 @@ def test_weights_stay_split_on_resume_unless_told_otherwise(
 
 def test_ranks_of_one_machine_share_its_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    assert choices._cores() == 8
+    assert choices.cores() == 8
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    assert choices._cores() == 2
+    assert choices.cores() == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
-    assert choices._cores() == 1
+    assert choices.cores() == 1
 
 
 def test_a_run_that_goes_on_keeps_its_tokenizer_unless_another_is_given(tmp_path):
     data, run, other = tmp_path / "data", tmp_path / "run", tmp_path / "other.json"
     data.mkdir(), run.mkdir()
+
+    def kept(given, *, own):
+        keep_tokenizer(tokenizer_for(run, data, given, own=own), run)
+        return (run / "tokenizer.json").read_text()
+
     (data / "tokenizer.json").write_text("first")
-    keep_tokenizer(run, data, "", again=False)
+    assert kept("", own=False) == "first"
     (data / "tokenizer.json").write_text("second")
-    keep_tokenizer(run, data, "", again=True)
-    assert (run / "tokenizer.json").read_text() == "first"
+    assert kept("", own=True) == "first"
     other.write_text("third")
-    keep_tokenizer(run, data, str(other), again=True)
-    assert (run / "tokenizer.json").read_text() == "third"
+    assert kept(str(other), own=False) == "third"
+    (run / "tokenizer.json").unlink()  # a kill came before it was copied
+    assert kept(str(other), own=True) == "third"
+
+
+def contents(folder):
+    """Every file of a folder but its lock, which names the last process."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "lock")
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def finished(shards_folder, tiny, tmp_path_factory):
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert main([str(shards_folder), "--out", str(out), *tiny, "--save-steps", "20"]) == 0
+    return out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--steps", "10"], "the run is at step 40, past --steps 10"),
+        (["--steps", "50", "--micro-batch", "3"], "--micro-batch is 3"),
+        (["--steps", "50", "--sample-every", "5"], "--sample-every needs --tokenizer"),
+        (["--steps", "50", "--tokenizer", "none.json"], "--tokenizer: no file"),
+        (["--steps", "50", "--shard"], "--shard needs several processes"),
+        (["--steps", "50", "--keep", "0"], "--keep is 0"),
+        (["--steps", "50", "--seed", "2"], "--seed is 2"),
+    ],
+)
+def test_a_refused_resume_changes_nothing_in_the_folder(
+    finished, tmp_path, options, message, capsys
+):
+    run = shutil.copytree(finished, tmp_path / "run")
+    before = contents(run)
+    assert main(["--out", str(run), "--resume", *options]) == 2
+    assert message in capsys.readouterr().err
+    assert contents(run) == before
+    assert main(["--out", str(run), "--resume"]) == 0
+
+
+def test_moments_that_are_missing_are_refused_before_anything_is_written(
+    finished, tmp_path, monkeypatch, capsys
+):
+    run = shutil.copytree(finished, tmp_path / "run")
+    before = contents(run)
+
+    def some(*args, **options):
+        found = load(*args, **options)
+        found.optimizer.popitem()
+        return found
+
+    monkeypatch.setattr(start, "load", some)
+    assert main(["--out", str(run), "--resume", "--steps", "50"]) == 1
+    assert "no optimizer state for" in capsys.readouterr().err
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("left", ["checkpoints", "log.jsonl", "tokenizer.json"])
+@pytest.mark.parametrize("resume", [[], ["--resume"]], ids=["new", "resumed"])
+def test_what_another_run_left_is_refused_and_stays(
+    shards_folder, finished, tiny, tmp_path, left, resume, capsys
+):
+    run = tmp_path / "run"
+    run.mkdir()
+    if left == "checkpoints":
+        shutil.copytree(finished / left, run / left)
+    else:
+        (run / left).write_text('{"kind": "step", "step": 1}\n')
+    before = contents(run)
+    words = [str(shards_folder), "--out", str(run), *tiny, "--steps", "5", *resume]
+    assert main(words) == 2
+    named = "checkpoints/step-000000040" if left == "checkpoints" else left
+    error = capsys.readouterr().err
+    assert f"{run} holds {named}, but no run.json" in error and "another --out" in error
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("of", ["run", "checkpoint"])
+def test_every_command_names_checkpoints_without_run_json(finished, tmp_path, of, capsys):
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "run.json").unlink()
+    given = str(run if of == "run" else run / "checkpoints" / "step-000000040")
+    for words in (["evaluate", given], ["sample", given], ["export", given, "--out", "x"]):
+        assert main(words) == 1
+        wanted = f"{run} holds checkpoints/step-000000040, log.jsonl, but no run.json"
+        assert wanted in capsys.readouterr().err
+
+
+def test_other_steps_on_resume_tell_how_far_the_rate_jumps(finished, tmp_path, capsys):
+    run = shutil.copytree(finished, tmp_path / "run")
+    assert main(["--out", str(run), "--resume", "--steps", "80"]) == 0
+    told = capsys.readouterr().err
+    rates = {e["step"]: e["lr"] for e in read_log(run) if e["kind"] == "step"}
+    assert rates[41] > 5 * rates[40]
+    assert (
+        f"that of step 41 is 0.0003 by --steps 40 and {rates[41]:g} by --steps 80 "
+        f"({rates[41] / 3e-4:.3g} times)"
+    ) in told
+    assert main(["--out", str(run), "--resume"]) == 0
+    assert "the rate jumps" not in capsys.readouterr().err
+
+
+def test_a_warm_up_that_the_run_does_not_finish_is_told(shards_folder, tiny, tmp_path, capsys):
+    words = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny, "--steps", "3"]
+    assert main([*words, "--warmup-steps", "700"]) == 0
+    assert "rate: 1.28571e-05 is reached at the last step, 3" in capsys.readouterr().err
+
+
+def with_weights(run, value):
+    """Writes a newest checkpoint whose first weight is `value`, as an older version would have."""
+    found = load(run, note=pytest.fail)
+    weights = {name: tensor.clone() for name, tensor in found.model.items()}
+    weights["transformer.wte.weight"][0, 0] = value
+    saver = Checkpointer(run / "checkpoints", 2, pytest.fail)
+    saver.save(weights, found.optimizer, {**found.state, "step": found.step + 1})
+    saver.wait()
+    return run / "checkpoints" / f"step-{found.step + 1:09d}"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(
+    shards_folder, finished, tiny, tmp_path, tokenizer_path, value, capsys
+):
+    run = shutil.copytree(finished, tmp_path / "run")
+    place, new = with_weights(run, value), ["--out", str(tmp_path / "new")]
+    before = contents(run)
+    tokenizer = ["--tokenizer", str(tokenizer_path)]
+    for words in (
+        ["evaluate", str(run), "--json"], ["export", str(run), *new], ["evaluate", str(place)],
+        ["sample", str(run), *tokenizer], ["--out", str(run), "--resume", "--steps", "50"],
+        [str(shards_folder), *new, *tiny, "--init", str(run)],
+    ):  # fmt: skip
+        assert main(words) == 1
+        told = capsys.readouterr()
+        wanted = f"error: {place}: transformer.wte.weight holds numbers that are not finite"
+        assert wanted in told.err and told.out == ""
+    assert contents(run) == before and not contents(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    "large", [["--batch-tokens", str(1 << 50)], ["--n-embd", "10000000", "--n-head", "1"]]
+)
+def test_memory_that_nobody_has_is_an_error_without_a_traceback(
+    shards_folder, tiny, tmp_path, large, capsys
+):
+    assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, *large]) == 1
+    error = capsys.readouterr().err
+    assert "error: memory ran out (" in error and "the last checkpoint stands" in error
+
+
+def test_an_error_of_the_program_itself_keeps_its_traceback(monkeypatch, tmp_path):
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(start, "train", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main([str(tmp_path), "--out", str(tmp_path / "run")])

@@ -28,20 +28,18 @@ def test_ranks_on_gpus_agree_one_step_late_and_save_once(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("train.loop.time.monotonic", lambda: now[0])
     run = SimpleNamespace(
-        settings=SimpleNamespace(stop_after_s=None, save_steps=0, save_every_s=10.0),
+        settings=SimpleNamespace(stop_after_s=None, save_every_s=10.0),
         choices=SimpleNamespace(device="cuda"), recipe=SimpleNamespace(steps=9),
         signals=SimpleNamespace(received=None),
-        world=SimpleNamespace(ranks=2, sum=lambda tensor: tensor),
-        progress=SimpleNamespace(step=3),
-        _wished=loop.NO_WISHES, _saved_at=0.0, _read_numbers=lambda: None, saved_step=0,
-        saver=None, val_loss=None, log=SimpleNamespace(write=lambda *_, **__: None),
-        _model_tensors=dict, _optimizer_tensors=dict,
+        world=SimpleNamespace(ranks=2, sum=lambda tensor: tensor, share=lambda make: make()),
+        progress=SimpleNamespace(step=3), names={}, optimizer=SimpleNamespace(state={}),
+        _wished=loop.NO_WISHES, _saved_at=0.0, _read_numbers=lambda: None, _saved=(0, None),
+        _moved_step=3, saver=None, val_loss=None, log=SimpleNamespace(write=lambda *_, **__: None),
     )  # fmt: skip
     assert not loop.Loop._save_is_wished(run, 0.0)
     now[0] = 11.0
     assert not loop.Loop._save_is_wished(run, 0.0)
     assert loop.Loop._save_is_wished(run, 0.0)
-    vars(run.progress).update(left_out=0)
     loop.Loop.save(run)
     run.signals.received = signal.SIGTERM
     assert not loop.Loop._save_is_wished(run, 0.0)

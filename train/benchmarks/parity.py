@@ -1,7 +1,8 @@
-"""Loss parity of bf16 with fp32: the same run in each precision, for some seeds.
+r"""Loss parity of bf16 with fp32: the same run in each precision, for some seeds.
 
-    python -m train.parity SHARDS --out DIR --steps 2000 --seeds 1,2,3
-    python -m train.parity SHARDS --out DIR --steps 200 --n-layer 12 --n-head 12 --n-embd 768
+    python -m train.benchmarks.parity SHARDS --out DIR --steps 2000 --seeds 1,2,3
+    python -m train.benchmarks.parity SHARDS --out DIR --steps 200 --n-layer 12 --n-head 12 \
+        --n-embd 768
 
 Each is an ordinary run of `python -m train` under DIR, about 10 M parameters unless other options
 say more; the runs of one seed start from the same weights and see the same batches. A run that is
@@ -31,12 +32,12 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from train.benchmarks.real_run import environment
 from train.choices import BF16_MASTER, cpu_has_bf16
 from train.data import open_shards
 from train.errors import TrainError
 from train.evaluate import score_split
 from train.log import read_log
-from train.real_run import environment
 from train.runs import load_model, read_run
 
 DTYPES = ("float32", "bfloat16", BF16_MASTER)
@@ -95,7 +96,9 @@ def train(
 ) -> None:
     """One run in a process of its own, with one thread; raises TrainError if it fails."""
     dtype, seed = run
-    code = "import sys; from train.parity import trainer; sys.exit(trainer(sys.argv[1:]))"
+    code = (
+        "import sys; from train.benchmarks.parity import trainer; sys.exit(trainer(sys.argv[1:]))"
+    )
     folder = out / f"{dtype}-{seed}"
     command = [sys.executable, "-P", "-c", code, products, str(shards), "--out", str(folder)]
     options = [*words, "--dtype", dtype, "--seed", str(seed), "--threads", "1", "--resume"]
@@ -125,12 +128,12 @@ def trained(out: Path, tokens: int, dtype: str, seed: int) -> Trained:
     folder = out / f"{dtype}-{seed}"
     run = read_run(folder)
     model, checkpoint = load_model(folder, run, best=False, device="cpu", note=_note)
-    found, _ = score_split(model, open_shards(Path(run["data"])), "val", tokens)
+    found, _ = score_split(model, open_shards(Path(run.data)), "val", tokens)
     entries = read_log(folder)
     losses = [entry["loss"] for entry in entries if entry["kind"] == "step"]
     state = checkpoint.state
     return Trained(
-        dtype, seed, run["parameters"], state["step"], state["tokens"], found.loss,
+        dtype, seed, run.config.parameters(), state["step"], state["tokens"], found.loss,
         tuple(losses[-max(1, len(losses) // 10) :]),
     )  # fmt: skip
 
@@ -181,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train what is not trained yet, then print the table, or all as JSON."""
     about = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m train.parity", description=__doc__, formatter_class=about
+        prog="python -m train.benchmarks.parity", description=__doc__, formatter_class=about
     )
     parser.add_argument("shards", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="where the runs lie")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train import measure
+from train.benchmarks import measure
 from train.config import PRESETS, GPTConfig
 from train.errors import TrainError
 from train.sample import generate

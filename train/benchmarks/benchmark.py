@@ -1,7 +1,7 @@
 """Tokens per second of a training step, beside nanoGPT's unmodified model on a CPU.
 
-    python -m train.benchmark --device cpu --nanogpt PATH_TO_ITS_CHECKOUT
-    python -m train.benchmark --device cuda
+    python -m train.benchmarks.benchmark --device cpu --nanogpt PATH_TO_ITS_CHECKOUT
+    python -m train.benchmarks.benchmark --device cuda
 
 On a CPU ours and nanoGPT's, each in a process of its own, take turns, step by step, on the same
 tokens, so that both meet the same neighbours; the figures are medians of paired ratios of CPU time
@@ -323,7 +323,9 @@ def _cuda_rate(shape: Shape, rows: int, compiled: str, steps: int) -> tuple[floa
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one table of this device."""
-    parser = argparse.ArgumentParser(prog="python -m train.benchmark", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m train.benchmarks.benchmark", description=__doc__
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--nanogpt", type=Path, help="a checkout of karpathy/nanoGPT")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,6 +1,6 @@
 """Small figures around the training step, each beside its peer where it has one.
 
-    python -m train.measure [loader] [checkpoint] [resume] [sampling] [--json]
+    python -m train.benchmarks.measure [loader] [checkpoint] [resume] [sampling] [--json]
 
 - loader: tokens per CPU-second of our batches beside nanoGPT's way (a memory map, random places,
   torch.stack), in turns on one file at 12 x 1,024; and its share of a step of the recipe `cpu`
@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 
 from train.batches import Batches
-from train.benchmark import show_rows
+from train.benchmarks.benchmark import show_rows
 from train.checkpoint import Checkpointer
 from train.config import PRESETS, GPTConfig
 from train.data import open_shards
@@ -45,7 +45,7 @@ from train.optimizer import adamw, update
 from train.sample import generate
 from train.settings import TrainSettings
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ROWS, TIME = 12, 1024  # nanoGPT's own batch
 FILE_TOKENS, VOCAB = 20_000_000, 8192
 SAVED = GPTConfig(6, 6, 384, 1024)  # 30 M parameters
@@ -258,7 +258,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the chosen figures."""
     about = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m train.measure", description=__doc__, formatter_class=about
+        prog="python -m train.benchmarks.measure", description=__doc__, formatter_class=about
     )
     names = ("loader", "checkpoint", "resume", "sampling")
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"{', '.join(names)}; all")

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from train.parity import DTYPES, Trained, WideProducts, compare, main, table
+from train.benchmarks.parity import DTYPES, Trained, WideProducts, compare, main, table
 
 A, B, C = 5, 7, 11
 

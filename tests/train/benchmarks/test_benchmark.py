@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 import torch
 
-from train import benchmark
-from train.benchmark import Shape, compare, nanogpt_step, our_step
+from train.benchmarks import benchmark
+from train.benchmarks.benchmark import Shape, compare, nanogpt_step, our_step
 from train.choices import BF16_MASTER
 from train.config import GPTConfig
 from train.errors import SettingsError, TrainError

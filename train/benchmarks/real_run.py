@@ -1,7 +1,7 @@
 """A real run beside nanoGPT's: held-out loss over tokens and over time, on the same shards.
 
-    python -m train.real_run SHARDS --nanogpt CHECKOUT --out DIR --minutes 20
-    python -m train.real_run SHARDS --nanogpt CHECKOUT --out DIR --steps 500 --seeds 1,2
+    python -m train.benchmarks.real_run SHARDS --nanogpt CHECKOUT --out DIR --minutes 20
+    python -m train.benchmarks.real_run SHARDS --nanogpt CHECKOUT --out DIR --steps 500 --seeds 1,2
 
 With --minutes each program gets the steps that it makes in that time, by a short run before; with
 --steps both see the same number of tokens. nanoGPT's own train.py runs as it is, by path, with its
@@ -31,17 +31,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from train.benchmark import nanogpt_module
+from train.benchmarks.benchmark import nanogpt_module
 from train.config import Recipe
 from train.data import Shards, Tokens, held_out, open_shards
 from train.errors import SettingsError, TrainError
 from train.evaluate import score
 from train.log import read_log
 from train.loss import LanguageModelLoss
+from train.options import parse
 from train.runs import load_model, read_run
-from train.settings import TrainSettings, parse, recipe_for
+from train.settings import TrainSettings, recipe_for
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 POINTS = 10  # of each curve
 PROBE_S, PROBE_STEPS = 40, 20  # of ours, of theirs: enough to know tokens per second
 COPY_TOKENS = 1 << 22
@@ -115,7 +116,7 @@ def train_theirs(on: Comparison, folder: Path, steps: int, every: int) -> None:
     here = folder / "configurator.py"  # which train.py looks for in the current folder
     here.unlink(missing_ok=True)
     here.symlink_to(configurator.resolve())
-    code = "import sys; from train.real_run import their_loop; their_loop(*sys.argv[1:])"
+    code = "import sys; from train.benchmarks.real_run import their_loop; their_loop(*sys.argv[1:])"
     words = [f"--{name}={value}" for name, value in _their_options(on, steps, every).items()]
     subprocess.run(
         [sys.executable, "-P", "-c", code, str(on.nanogpt.resolve()), *words],
@@ -221,7 +222,7 @@ def our_steps(on: Comparison, minutes: float) -> tuple[int, list[str]]:
     entries = read_log(folder)
     rates = [e["tokens_per_s"] for e in entries if e["kind"] == "step"]
     rate = statistics.median(rates[len(rates) // 2 :])
-    compiled = "on" if read_run(folder)["choices"]["compile"] else "off"
+    compiled = "on" if read_run(folder).choices.compile else "off"
     return _steps(rate, minutes, on), ["--compile", compiled]
 
 
@@ -288,7 +289,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the comparison; a usage error or a run that failed ends with its reason."""
     about = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="python -m train.real_run", description=__doc__, formatter_class=about
+        prog="python -m train.benchmarks.real_run", description=__doc__, formatter_class=about
     )
     parser.add_argument("shards", type=Path)
     parser.add_argument("--nanogpt", type=Path, required=True, help="a checkout of nanoGPT")

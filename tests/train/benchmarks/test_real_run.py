@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from train import real_run
-from train.benchmark import nanogpt_module
+from train.benchmarks import real_run
+from train.benchmarks.benchmark import nanogpt_module
+from train.benchmarks.real_run import Comparison, Point, main, table
 from train.data import held_out, open_shards
 from train.errors import SettingsError
-from train.real_run import Comparison, Point, main, table
-from train.settings import TrainSettings, parse, recipe_for
+from train.options import parse
+from train.settings import TrainSettings, recipe_for
 
 # A program with nanoGPT's command line, files and model interface, whose
 # model only counts the training tokens.
