@@ -66,7 +66,7 @@ class OutOfMemory(TrainError):  # noqa: N818 (torch's own has this name as well)
         super().__init__(f"memory ran out in step {step}: {way} ({told})")
 
 
-class Stopped(TrainError):  # noqa: N818 (it is a wish that was granted, not an error)
+class Stopped(TrainError):  # noqa: N818 (a request that was granted, not an error)
     """A signal or `--stop-after` asked to leave; `--resume` goes on from `step`."""
 
     def __init__(self, step: int, signum: int | None) -> None:

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
-from train.choices import Choices, device_of
 from train.data import (
     Documents,
     Shards,
@@ -32,6 +31,7 @@ from train.data import (
 )
 from train.errors import DataError, SettingsError
 from train.given import opened
+from train.hardware import Choices, device_of
 from train.log import perplexity
 from train.model import GPT
 from train.settings import EvaluateSettings

@@ -5,15 +5,15 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from train.batches import unseen
-from train.choices import Choices, needs
 from train.config import PRESETS, GPTConfig, Recipe
 from train.cost import CONVENTION, cost, sustained_flops
 from train.data import Shards
 from train.distributed import World
 from train.errors import SettingsError
+from train.hardware import Choices, needs
 from train.hugging_face import kind_of
 from train.log import duration
-from train.released import released_loss
+from train.openai_losses import released_loss
 from train.schedule import about_rate
 from train.settings import TrainSettings
 
@@ -90,7 +90,9 @@ def _goal(config: GPTConfig, shards: Shards) -> list[str]:
     """What the run can come to: a loss to compare with, and whether it can be exported."""
     released, told = released_loss(shards, config.parameters()), []
     if released:
-        told = [f"OpenAI's released weights of this size lose {released} on these held-out tokens"]
+        told = [
+            f"held-out loss of OpenAI's released weights of this size on these tokens: {released}"
+        ]
     try:
         kind_of(config)
     except SettingsError as error:

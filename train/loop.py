@@ -19,13 +19,14 @@ from torch import Tensor
 from train.batches import Batches, prefetched
 from train.bf16 import MasterAdamW
 from train.checkpoint import Checkpoint, Checkpointer, not_finite
-from train.choices import BF16_MASTER, Choices
 from train.config import Recipe
 from train.cost import flops_per_token, peak_flops
 from train.data import Tokens, documents_in
 from train.distributed import World
 from train.errors import CheckpointError, Diverged, OutOfMemory, Stopped, TrainError
 from train.evaluate import Score, score, stacked
+from train.hardware import BF16_MASTER, Choices
+from train.host_copies import on_host, sent
 from train.log import LiveLine, RunLog, duration
 from train.loss import LanguageModelLoss
 from train.model import GPT
@@ -37,10 +38,9 @@ from train.state import Progress, Result, moments_of, progress_of, restore_momen
 from train.step import training_step
 from train.stop import ASKING, StopSignals
 from train.trace import StepTrace
-from train.transfer import on_host, sent
 
 FAULTS_MAX = 3  # steps in a row that may be not finite: one bad batch is one, a broken run all
-NO_WISHES = torch.zeros(4).tolist
+NO_REQUESTS = torch.zeros(4).tolist
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Loop:
         self._saved: tuple[int, float | None] = 0, None  # step and held-out loss
         self._moved_step, self._sound_step = 0, -1  # the last that moved weights, that was scored
         self._unread: tuple[int, Callable[[], list[float]]] | None = None
-        self._wished: Callable[[], list[float]] = NO_WISHES
+        self._requested: Callable[[], list[float]] = NO_REQUESTS
         self._line_at, self._line_tokens = 0.0, 0
         self._first_step = 0  # of this process
         self._rate = 0.0
@@ -153,7 +153,7 @@ class Loop:
                 self._evaluate()
             if due.sample:
                 self._sample()
-            save = self._save_is_wished(elapsed_s) or due.save or save
+            save = self._save_is_requested(elapsed_s) or due.save or save
             if save and self._is_sound():
                 self.save()
                 save = False
@@ -195,25 +195,25 @@ class Loop:
             self.choices = replace(self.choices, micro_batch=smaller)
             keep_micro_batch(self.folder, smaller)
 
-    def _save_is_wished(self, elapsed_s: float) -> bool:
+    def _save_is_requested(self, elapsed_s: float) -> bool:
         """Whether it is time to save; raises Stopped where one is to leave before the last step.
 
         The ranks agree, since their clocks and signals differ.
         """
         limit = self.settings.stop_after_s
-        wishes: list[float] = [
+        requests: list[float] = [
             *(self.signals.received == signum for signum in ASKING),
             limit is not None and elapsed_s > limit,
             time.monotonic() - self._saved_at > self.settings.save_every_s,
         ]
         if self.world.ranks > 1:
-            mine = sent(torch.tensor(wishes, dtype=torch.float32), self.choices.device)
-            now, before = on_host(self.world.sum(mine)), self._wished
-            self._wished = now
+            mine = sent(torch.tensor(requests, dtype=torch.float32), self.choices.device)
+            now, before = on_host(self.world.sum(mine)), self._requested
+            self._requested = now
             # On a GPU those of the step before count, so that nothing waits for this one.
-            wishes = (now if self.choices.device == "cpu" else before)()
-        *asking, late, save = wishes
-        signum = next((s for s, wish in zip(ASKING, asking, strict=True) if wish), None)
+            requests = (now if self.choices.device == "cpu" else before)()
+        *asking, late, save = requests
+        signum = next((s for s, asked in zip(ASKING, asking, strict=True) if asked), None)
         if (signum or late) and self.progress.step < self.recipe.steps:
             raise Stopped(self.progress.step, signum)
         return bool(save)
@@ -383,7 +383,7 @@ class Loop:
                 self._problem(str(error))
                 self.saver.save(weights, moments, state)
         self._saved, self._saved_at = this, time.monotonic()
-        self._wished = NO_WISHES  # that this step be saved was wished once more by now
+        self._requested = NO_REQUESTS  # a request to save this step may have come once more by now
         self.log.write("save", step=self.progress.step)
 
     def _problem(self, text: str) -> None:

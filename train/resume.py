@@ -5,9 +5,9 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from train.choices import BF16_MASTER, Choices, choose, cores, device_of, has_compiler
 from train.config import Recipe
 from train.errors import SettingsError
+from train.hardware import BF16_MASTER, Choices, choose, cores, device_of, has_compiler
 from train.options import flag
 from train.runs import Run, about_orphans, read_run
 from train.schedule import learning_rate

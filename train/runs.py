@@ -12,9 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from train.checkpoint import Checkpoint, load, not_finite, synced
-from train.choices import Choices
 from train.config import GPTConfig
 from train.errors import BusyError, CheckpointError, SettingsError
+from train.hardware import Choices
 from train.model import GPT
 from train.options import from_options, key_of
 from train.plain import characters

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.choices import device_of
 from train.errors import CheckpointError, SettingsError
 from train.given import is_hugging_face, opened
+from train.hardware import device_of
 from train.model import GPT, LayerCache
 from train.packed import for_sampling
 from train.runs import TOKENIZER

@@ -16,17 +16,17 @@ from torch import Tensor
 from train.allocator import keep_freed_memory
 from train.batches import Batches
 from train.checkpoint import Checkpoint, load
-from train.choices import Choices, choose, device_of
 from train.config import GPTConfig, Recipe
 from train.data import Shards, held_out, open_shards, unigram_entropy
 from train.distributed import World, joined, ranks_started
 from train.errors import SettingsError
 from train.given import cropped, read_weights, with_given
+from train.hardware import Choices, choose, device_of
 from train.header import about_first_loss, header
 from train.log import LiveLine
 from train.loop import Loop
 from train.model import GPT
-from train.released import released_loss
+from train.openai_losses import released_loss
 from train.resume import about_new_rate, choose_again, resumed, run_before
 from train.runs import (
     Run,

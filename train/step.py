@@ -6,16 +6,16 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from train.choices import Choices
 from train.config import Recipe
 from train.data import Tokens
 from train.distributed import World
 from train.errors import Stopped
+from train.hardware import Choices
+from train.host_copies import on_host, sent
 from train.optimizer import update
 from train.schedule import learning_rate
 from train.settings import TrainSettings
 from train.stop import StopSignals
-from train.transfer import on_host, sent
 
 
 def training_step(

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as wishes that the loop grants at its next step, or within a long one."""
+"""Ctrl-C and SIGTERM as requests that the loop grants at its next step, or within a long one."""
 
 import signal
 import threading

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from train import bf16, choices
+from train import bf16
 from train.__main__ import main
 from train.bf16 import MasterAdamW
-from train.choices import BF16_MASTER, choose
 from train.config import PRESETS, GPTConfig
 from train.errors import SettingsError
+from train.hardware import BF16_MASTER, choose
 from train.model import GPT
 from train.optimizer import adamw, update
 from train.settings import TrainSettings
@@ -155,12 +155,12 @@ def test_bf16_loses_as_fp32_does(shards_folder, tiny, tmp_path, dtype):
 def test_large_models_take_it_on_a_cpu_that_multiplies_bf16(monkeypatch):
     settings = TrainSettings(device="cpu", compile="off")
     recipe = replace(PRESETS["gpt2"], batch_tokens=4096)
-    monkeypatch.setattr(choices, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: True)
     chosen = choose(settings, recipe)
     assert chosen.dtype == BF16_MASTER and "bf16" in chosen.reasons["dtype"]
     assert choose(settings, recipe, ranks=2).dtype == "bfloat16"
     assert choose(settings, replace(recipe, config=GPTConfig(6, 6, 384))).dtype == "bfloat16"
-    monkeypatch.setattr(choices, "cpu_has_bf16", lambda: False)
+    monkeypatch.setattr(hardware, "cpu_has_bf16", lambda: False)
     assert choose(settings, recipe).dtype == "float32"
 
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.choices import choose, needs
 from train.config import PRESETS, GPTConfig, strided_pays
 from train.cost import attended, cost, flops_per_token, memory, sustained_flops
 from train.errors import SettingsError
+from train.hardware import choose, needs
 from train.loss import next_token_loss
 from train.model import GPT, allowed
 from train.options import from_options
@@ -54,8 +54,8 @@ def test_weights_that_are_split_leave_room_for_more_sequences(monkeypatch):
     assert whole.weights // 8 < eighth.weights < whole.weights // 4
     # The default recipe on eight GPUs of 40 GB: 25 GB of weights, gradients, moments do not leave
     # much, a split run has 12 GB more.
-    monkeypatch.setattr("train.choices.free_memory", lambda _: 40 << 30)
-    monkeypatch.setattr("train.choices.device_of", lambda _: "cuda")
+    monkeypatch.setattr("train.hardware.free_memory", lambda _: 40 << 30)
+    monkeypatch.setattr("train.hardware.device_of", lambda _: "cuda")
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "A100")
     settings = TrainSettings(dtype="bfloat16", shard=True)
     found = [
@@ -130,10 +130,10 @@ def test_the_choices_of_this_machine_have_reasons_and_options_are_obeyed():
 
 def test_less_memory_makes_smaller_passes(monkeypatch):
     _, recipe = recipe_for(TrainSettings(preset="gpt2"), 50_257, has_gpu=True)
-    monkeypatch.setattr("train.choices.PASS_TOKENS", {"cpu": 10**9})
+    monkeypatch.setattr("train.hardware.PASS_TOKENS", {"cpu": 10**9})
     sizes = []
     for free in (400 << 30, 40 << 30, 8 << 30, 1 << 30):
-        monkeypatch.setattr("train.choices.free_memory", lambda _, free=free: free)
+        monkeypatch.setattr("train.hardware.free_memory", lambda _, free=free: free)
         sizes.append(choose(TrainSettings(device="cpu"), recipe).micro_batch)
     assert sizes == sorted(sizes, reverse=True) and sizes[-1] == 1 < sizes[0]
     assert all(512 % size == 0 for size in sizes)

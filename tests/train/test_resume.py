@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from train.choices import Choices
 from train.config import GPTConfig, Recipe
 from train.errors import SettingsError
+from train.hardware import Choices
 from train.resume import choose_again
 from train.runs import Run
 from train.settings import TrainSettings

@@ -3,9 +3,9 @@ from dataclasses import asdict
 
 import pytest
 
-from train.choices import Choices
 from train.config import GPTConfig
 from train.errors import CheckpointError
+from train.hardware import Choices
 from train.runs import Run, read_run, write_run
 from train.settings import TrainSettings
 

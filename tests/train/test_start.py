@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from train import choices, start
+from train import start
 from train.__main__ import main
 from train.checkpoint import Checkpointer, load
 from train.config import PRESETS
@@ -39,10 +39,10 @@ def test_a_gpu_run_is_compiled_where_triton_finds_what_it_builds_with(
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if compiler else None)
     monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setattr("train.choices.device_of", lambda _: "cuda")
-    monkeypatch.setattr("train.choices.free_memory", lambda _: 80 << 30)
+    monkeypatch.setattr("train.hardware.device_of", lambda _: "cuda")
+    monkeypatch.setattr("train.hardware.free_memory", lambda _: 80 << 30)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "NVIDIA H100 80GB HBM3")
-    found = choices.choose(TrainSettings(dtype="bfloat16"), PRESETS["gpt2"])
+    found = hardware.choose(TrainSettings(dtype="bfloat16"), PRESETS["gpt2"])
     assert found.compile == (compiler and header)
     assert ("which Triton needs" in found.reasons["compile"]) != found.compile
     assert found.micro_batch == 64  # 65,536 tokens of a pass
@@ -77,11 +77,11 @@ def test_weights_stay_split_on_resume_unless_told_otherwise(
 
 def test_ranks_of_one_machine_share_its_cores(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
-    assert choices.cores() == 8
+    assert hardware.cores() == 8
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    assert choices.cores() == 2
+    assert hardware.cores() == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
-    assert choices.cores() == 1
+    assert hardware.cores() == 1
 
 
 def test_a_run_that_goes_on_keeps_its_tokenizer_unless_another_is_given(tmp_path):

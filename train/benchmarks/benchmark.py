@@ -35,10 +35,10 @@ from torch import Tensor
 
 from train.allocator import keep_freed_memory
 from train.bf16 import MasterAdamW
-from train.choices import BF16_MASTER, PASS_TOKENS, choose, cpu_has_bf16
 from train.config import PRESETS, GPTConfig
 from train.cost import CONVENTION, flops_per_token, peak_flops
 from train.errors import SettingsError, TrainError
+from train.hardware import BF16_MASTER, PASS_TOKENS, choose, cpu_has_bf16
 from train.loss import LanguageModelLoss
 from train.model import GPT
 from train.optimizer import adamw, update

@@ -8,9 +8,9 @@ import torch
 
 from train.benchmarks import benchmark
 from train.benchmarks.benchmark import Shape, compare, nanogpt_step, our_step
-from train.choices import BF16_MASTER
 from train.config import GPTConfig
 from train.errors import SettingsError, TrainError
+from train.hardware import BF16_MASTER
 
 SHAPE = Shape(GPTConfig(1, 1, 16, 8, 65, vocab_multiple=1), 4, 8)
 
@@ -91,8 +91,8 @@ def test_rows_of_a_gpu_that_are_asked_for_and_in_time_are_made(monkeypatch, late
         return {"tokens_per_s": 1.0}
 
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100 80GB HBM3")
-    monkeypatch.setattr("train.choices.device_of", lambda _: "cuda")
-    monkeypatch.setattr("train.choices.free_memory", lambda _: 80 << 30)
+    monkeypatch.setattr("train.hardware.device_of", lambda _: "cuda")
+    monkeypatch.setattr("train.hardware.free_memory", lambda _: 80 << 30)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
     monkeypatch.setattr(benchmark, "_cuda_size", fake)
     monkeypatch.setattr(benchmark, "CUDA_START_S", -1.0 if late else 60.0)

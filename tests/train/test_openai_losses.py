@@ -4,7 +4,7 @@ import pytest
 
 from train.config import PRESETS
 from train.data import open_shards
-from train.released import OPENWEBTEXT_TOKENS, released_loss
+from train.openai_losses import OPENWEBTEXT_TOKENS, released_loss
 
 
 def tokens(folder, **counts):

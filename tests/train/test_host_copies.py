@@ -6,7 +6,7 @@ import torch
 
 from train import loop
 from train.errors import Stopped
-from train.transfer import on_host
+from train.host_copies import on_host
 
 
 def test_the_values_are_those_of_the_tensor():
@@ -33,15 +33,15 @@ def test_ranks_on_gpus_agree_one_step_late_and_save_once(monkeypatch):
         signals=SimpleNamespace(received=None),
         world=SimpleNamespace(ranks=2, sum=lambda tensor: tensor, share=lambda make: make()),
         progress=SimpleNamespace(step=3), names={}, optimizer=SimpleNamespace(state={}),
-        _wished=loop.NO_WISHES, _saved_at=0.0, _read_numbers=lambda: None, _saved=(0, None),
+        _requested=loop.NO_REQUESTS, _saved_at=0.0, _read_numbers=lambda: None, _saved=(0, None),
         _moved_step=3, saver=None, val_loss=None, log=SimpleNamespace(write=lambda *_, **__: None),
     )  # fmt: skip
-    assert not loop.Loop._save_is_wished(run, 0.0)
+    assert not loop.Loop._save_is_requested(run, 0.0)
     now[0] = 11.0
-    assert not loop.Loop._save_is_wished(run, 0.0)
-    assert loop.Loop._save_is_wished(run, 0.0)
+    assert not loop.Loop._save_is_requested(run, 0.0)
+    assert loop.Loop._save_is_requested(run, 0.0)
     loop.Loop.save(run)
     run.signals.received = signal.SIGTERM
-    assert not loop.Loop._save_is_wished(run, 0.0)
+    assert not loop.Loop._save_is_requested(run, 0.0)
     with pytest.raises(Stopped, match="SIGTERM after step 3"):
-        loop.Loop._save_is_wished(run, 0.0)
+        loop.Loop._save_is_requested(run, 0.0)

@@ -1,4 +1,4 @@
-"""What OpenAI's released weights lose, where that was measured: on nanoGPT's OpenWebText.
+"""Held-out losses of OpenAI's released weights, where they are known: on nanoGPT's OpenWebText.
 
 Figures of nanoGPT's README ("baselines"). They are facts about its val.bin and say nothing about
 other held-out tokens, so they are given only where shards hold exactly as many tokens as its
