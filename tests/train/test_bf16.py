@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from train import bf16
+from train import bf16, hardware
 from train.__main__ import main
 from train.bf16 import MasterAdamW
 from train.config import PRESETS, GPTConfig

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from train import start
+from train import hardware, start
 from train.__main__ import main
 from train.checkpoint import Checkpointer, load
 from train.config import PRESETS
