@@ -15,8 +15,7 @@ from pathlib import Path
 from pipeline.documents.charset import CONTROL_SHARE_MAX, DAMAGE_MAX, control_share, join_surrogates
 from pipeline.documents.letters import SURE_FIT_MIN, codec_of, fit_of, guess, is_in_its_language
 from pipeline.lines import Lines
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 CHARSET, GUESS, MIXED = "charset", "guess", "mixed"  # as counted in `mended`
 LONE, REPLACED = "lone bytes", "replaced"

@@ -4,6 +4,7 @@ The name is what tables, ledgers and `webtext status` hold; the sentence is what
 `webtext why` show. A row gets one reason: the first that holds, in the order listed here.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
@@ -84,8 +85,8 @@ class Reason(StrEnum):
     TOO_MANY_ATTRIBUTES = "too_many_attributes", "One tag, or the page, has too many attributes."
     TOO_MANY_CELLS = "too_many_cells", "The page's tables, or one row, have too many cells."
     EXTRACTION_FAILED = "extraction_failed", "The extractor raised an error on this page."
-    TIMED_OUT = "timed_out", "The page took more time than the limit, twice."
-    CRASHED = "crashed", "The page crashed the worker process, twice."
+    TIMED_OUT = "timed_out", "The page took more time than the limit."
+    CRASHED = "crashed", "The page crashed the process that worked on it."
     OUT_OF_MEMORY = "out_of_memory", "The page needed more memory than the limit."
     NO_TEXT = "no_text", "The extractor found no main text."
     TOO_SHORT = "too_short", "The text is shorter than the limit."
@@ -108,3 +109,11 @@ class Reason(StrEnum):
 # Limits that stand far above the deterministic budgets: another machine, or another hour, may keep
 # a row that is dropped for one of them.
 FAULTS = frozenset({Reason.TIMED_OUT, Reason.CRASHED, Reason.OUT_OF_MEMORY})
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A row that leaves the flow, and why. `detail` is for people: a value, a limit, a position."""
+
+    reason: Reason
+    detail: str = ""

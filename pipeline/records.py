@@ -5,20 +5,7 @@ through page, document and corpus to the shard, which is what lets `webtext why`
 Times are UTC seconds since 1970 (`_s`), None where unknown.
 """
 
-from dataclasses import dataclass
-
 import pyarrow as pa
-
-from pipeline.reasons import Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A row that leaves the flow, and why. `detail` is for people: a value, a limit, a position."""
-
-    reason: Reason
-    detail: str = ""
-
 
 # One row for each link: an outbound URL and the submissions that share it (stage `links`).
 # All three karmas are stored for every link, those below the limit too: the rule can change

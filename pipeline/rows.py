@@ -20,8 +20,7 @@ from pipeline.errors import InputError
 from pipeline.formats import MEND_LINES
 from pipeline.lines import LINE_BYTES_MAX, Lines
 from pipeline.loose_json import DECODER, line_value
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 BATCH_ROWS = 256
 HALF_PAIRS = "half of a surrogate pair"  # counted in `odd`: rows whose text has become U+FFFD there

@@ -34,8 +34,7 @@ from pipeline.errors import InputError
 from pipeline.formats import format_of, named_as, wide_codec
 from pipeline.lines import Lines
 from pipeline.links import loose
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.rows import HALF_PAIRS, array_rows, fields_at, json_rows, parquet_rows
 from pipeline.tokens.tokenizer import END_OF_TEXT
 

@@ -22,8 +22,7 @@ from pipeline.corpus.exact import ENTRY, drop_copies, text_hash
 from pipeline.corpus.near import Beat
 from pipeline.corpus.sketches import SketchWriter
 from pipeline.errors import InputError, printable
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.settings import CorpusSettings, DocumentsSettings, TextsSettings
 from pipeline.texts import Found, Odd, Row, fallen, read_texts, told, whole_number
 

@@ -13,8 +13,7 @@ import xxhash
 
 from pipeline.characters import same_shape
 from pipeline.links.canonical import canonical
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 # What the passes know of a document.
 ENTRY = pa.schema(

@@ -7,8 +7,7 @@ are found by the near-duplicate walk: a document that this module drops is a sha
 import re
 from urllib.parse import urlsplit
 
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 # Wikipedia and its sister projects: every language and mobile host is a subdomain.
 PROJECTS = frozenset(

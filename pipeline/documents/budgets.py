@@ -3,7 +3,7 @@
 A million line breaks, twenty thousand nested elements, a hundred thousand attributes on one tag or
 a table of a million cells hold an extractor for minutes, or make it lose the text without a word.
 The counts are those of the text alone, so a page gets the same verdict on every machine; limits of
-time and memory (engine/pool.py) stand about ten times above what the worst page within them costs
+time and memory (engine/limits.py) stand about ten times above what the worst page within them costs
 (`python -m tools.benchmarks.budgets`), for what nobody thought of.
 
 Of 4,229 real pages, mostly small ones, the most of each are: 112,660 "<", 73 levels, 185 attributes
@@ -17,8 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.settings import DocumentsSettings
 
 # A tag: its name, and its attributes. As in a browser a quote opens a value only after "=". Every

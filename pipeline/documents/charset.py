@@ -16,8 +16,7 @@ from pipeline.documents.letters import LAST_RESORT, guess
 from pipeline.documents.mojibake import repair
 from pipeline.documents.plain import utf_16
 from pipeline.documents.prescan import declared_charset
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 # A label is believed where at most this share of the characters that are not ASCII is unreadable.
 DAMAGE_MAX = 0.2

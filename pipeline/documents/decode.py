@@ -21,8 +21,7 @@ from pipeline.documents.unpack import (
     unchunk,
     unpack,
 )
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 # curl refuses a response with more than five encodings in a row.
 ENCODINGS_MAX = 5

@@ -18,8 +18,7 @@ from pipeline.documents.sniff import other_kind
 from pipeline.errors import InputError
 from pipeline.pages.media import content_type
 from pipeline.pages.warc import Response, read_page
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.settings import DocumentsSettings
 
 

@@ -15,8 +15,7 @@ from pipeline.pages.capture import Capture, capture_in
 from pipeline.pages.choose import is_page
 from pipeline.pages.frames import Range, archive_kind
 from pipeline.pages.warc import Response, checked, records
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.rows import json_rows
 from pipeline.texts import given_id
 

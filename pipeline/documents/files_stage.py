@@ -23,7 +23,8 @@ from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
 from pipeline.errors import printable
 from pipeline.lines import Lines
 from pipeline.pages.frames import Range, ranges
-from pipeline.records import DOCUMENT, Drop
+from pipeline.reasons import Drop
+from pipeline.records import DOCUMENT
 from pipeline.settings import DocumentsSettings, PagesSettings
 
 UNIT = "records"

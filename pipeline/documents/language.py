@@ -4,8 +4,7 @@ from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 # A little text tells the language of nine pages in ten (1 ms for 1,000 characters); where it leaves
 # a doubt, more is read. The pieces come from the first, second and third quarter's end: pages begin

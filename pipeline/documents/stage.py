@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 
 from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
 from pipeline.engine.digest import digest_of
-from pipeline.engine.pool import Fault
+from pipeline.engine.limits import Fault
 from pipeline.engine.stage import Inputs, Part, PartInfo, PartWriter, Stage, Step
 from pipeline.errors import InputError
-from pipeline.records import DOCUMENT, Drop
+from pipeline.reasons import Drop
+from pipeline.records import DOCUMENT
 from pipeline.settings import DocumentsSettings
 
 UNIT = "pages"

@@ -1,27 +1,18 @@
 """Worker processes that take the fall: a page that hangs, crashes or eats memory costs one row.
 
 Workers are spawned, not forked, and import only the module of the function they run; never Beam
-(186 MB and 1.4 s a worker with it, 14 MB and 0.04 s without). An item has limits that the kernel
-keeps: CPU seconds by RLIMIT_CPU (SIGXCPU ends the worker even inside C code, which no watching
-thread could), memory by RLIMIT_AS; wall time is kept by pebble. An item that breaks its worker is
-tried once more, with no other item at work, then given back as a `Fault`.
-
-This is the one file that catches every exception: whatever an item raises, even a panic that is no
-`Exception`, becomes its fault.
+(186 MB and 1.4 s a worker with it, 14 MB and 0.04 s without). An item has the limits of limits.py;
+wall time is kept by pebble. An item that breaks its worker is tried once more, with no other item
+at work, then given back as a `Fault`.
 """
 
 import contextlib
-import ctypes
 import importlib
-import math
 import multiprocessing
 import multiprocessing.connection
 import os
-import resource
-import signal
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
@@ -33,32 +24,24 @@ from typing import Any, TypeVar
 
 import pebble
 
+from pipeline.engine.limits import (
+    INFINITE,
+    Fault,
+    Limits,
+    end_of,
+    fault_of_death,
+    leave_signals_to_parent,
+    over_time,
+    set_limits,
+    under_limits,
+)
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 
 T = TypeVar("T")
 WAIT_S = 0.2  # between two looks whether the build is asked to stop
-PR_SET_PDEATHSIG = 1  # of prctl(2)
 # pebble asks a worker to end by SIGTERM, which ours do not hear, and waits so long for it.
 pebble.CONSTS.term_timeout = 0
-INFINITE = resource.RLIM_INFINITY
-
-
-@dataclass(frozen=True)
-class Fault:
-    """An item that gave no result, and why."""
-
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one item may use. They stand far above the deterministic budgets of the stages."""
-
-    cpu_s: int = 20
-    wall_s: int = 60
-    memory_bytes: int = 2 << 30  # on top of what the worker holds already
 
 
 class Pool:
@@ -154,7 +137,7 @@ class Pool:
                 value: T = future.result()
                 return value
             except pebble.ProcessExpired as error:
-                end = _end(error.exitcode)
+                end = end_of(error.exitcode)
             except BrokenProcessPool:
                 end = "itself"
         raise StageError(
@@ -235,20 +218,15 @@ class Pool:
                 used(cpu_s, attempt)
                 return value
             except TimeoutError:
-                fault = Fault(Reason.TIMED_OUT, f"over {self.limits.wall_s} s")
+                fault = over_time(self.limits)
             except pebble.ProcessExpired as error:
-                fault = self._fault_of_death(error.exitcode)
+                fault = fault_of_death(error.exitcode, self.limits)
             except BrokenProcessPool:
                 fault = Fault(Reason.CRASHED, "the worker ended by itself")
             if attempt == 1:
                 call.future = start(call.item, alone=True)
         used(0.0, attempt)
         return fault
-
-    def _fault_of_death(self, exitcode: int) -> Fault:
-        if exitcode == -signal.SIGXCPU:
-            return Fault(Reason.TIMED_OUT, f"over {self.limits.cpu_s} CPU seconds")
-        return Fault(Reason.CRASHED, f"the worker ended by {_end(exitcode)}")
 
 
 class _Turns:
@@ -298,17 +276,9 @@ class _Call:
     future: "Future[Any]"
 
 
-def _end(exitcode: int) -> str:
-    return f"signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"
-
-
 def _start_worker(preload: tuple[str, ...]) -> None:
     """Set up a worker: the parent decides on Ctrl-C, and none outlives its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    leave_signals_to_parent()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     for module in preload:
         importlib.import_module(module)
@@ -326,39 +296,14 @@ def _die_with_parent() -> None:
 def _call(function: Callable[..., Any], args: tuple[Any, ...], limits: Limits | None) -> Any:
     """Run in a worker. With limits: (result or Fault, CPU seconds); without: the bare result."""
     if limits is None:
-        _set_limits(INFINITE, INFINITE)
+        set_limits(INFINITE, INFINITE)
         try:
             return function(*args)
         except Exception:
             raise
         except BaseException as error:  # a panic of a library in Rust, sys.exit()
             raise RuntimeError(f"{type(error).__name__}: {error}") from error
-    start_s = time.process_time()
-    _set_limits(math.ceil(start_s) + limits.cpu_s, _address_space_bytes() + limits.memory_bytes)
-    try:
-        value = function(*args)
-    except MemoryError:
-        value = Fault(Reason.OUT_OF_MEMORY, f"over {limits.memory_bytes >> 20} MiB")
-    except BaseException as error:  # noqa: BLE001 (see the top of the file)
-        value = Fault(Reason.EXTRACTION_FAILED, f"{type(error).__name__}: {error}"[:200])
-    _set_limits(INFINITE, INFINITE)  # waiting for the next item uses CPU time too
-    return value, time.process_time() - start_s
-
-
-def _set_limits(cpu_s: int, memory_bytes: int) -> None:
-    for kind, soft in ((resource.RLIMIT_CPU, cpu_s), (resource.RLIMIT_AS, memory_bytes)):
-        hard = resource.getrlimit(kind)[1]
-        # macOS refuses limits on the address space; there memory is not limited.
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(kind, (soft if hard == INFINITE else min(soft, hard), hard))
-
-
-def _address_space_bytes() -> int:
-    try:
-        with open("/proc/self/statm", "rb", buffering=0) as file:  # noqa: PTH123 (hot path)
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except FileNotFoundError:
-        return 0
+    return under_limits(partial(function, *args), limits)
 
 
 def _hide_main() -> dict[str, Any]:

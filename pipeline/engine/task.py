@@ -11,8 +11,9 @@ import pyarrow as pa
 from pipeline.engine import exchange
 from pipeline.engine.control import StopFlag, check_disk
 from pipeline.engine.exchange import Batches, read_batches
+from pipeline.engine.limits import Limits
 from pipeline.engine.parts import PartInfo, PartStopped, PartWriter, sidecar_path
-from pipeline.engine.pool import Limits, Pool
+from pipeline.engine.pool import Pool
 from pipeline.engine.stage import AnyStep, Part, ReduceStep
 from pipeline.errors import WebtextError
 from pipeline.settings import EngineSettings

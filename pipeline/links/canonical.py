@@ -23,8 +23,7 @@ import can_ada
 import msgspec
 import xxhash
 
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 # Names that only say where a click came from. Generic words (ref, source, cid, mod) are not here:
 # they select content on many sites.

@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.formats import ARRAY, FOREIGN, MEND_LINES, starts_as_parquet, wide_codec
 from pipeline.lines import LINE_BYTES_MAX, Lines, told
 from pipeline.links.submission import FIELDS
-from pipeline.records import Drop
+from pipeline.reasons import Drop
 from pipeline.rows import Rows, array_rows, parquet_rows
 
 Form = Literal["lines", "parquet", "array", "table"]

@@ -28,8 +28,7 @@ from pipeline.links.submission import (
     url_of,
     was_removed,
 )
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.settings import LinksSettings
 
 WRAPPERS_MAX = 3  # how deep URLs inside URLs are unwrapped

@@ -20,8 +20,7 @@ import msgspec
 
 from pipeline.links import loose
 from pipeline.loose_json import DECODER
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 SHORT_CHARS = 16
 SCORE_MAX = 2**31  # Reddit's largest scores are below a million

@@ -14,8 +14,7 @@ from pipeline.pages.frames import whole_number
 from pipeline.pages.media import media_type
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
 from pipeline.pages.warc import NotHttp, Record, Response, all_values, response_of, whole_record
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 # 203 is a page that a proxy has passed on; 202 is no page yet.
 PAGE_STATUSES = frozenset({200, 203})

@@ -42,8 +42,8 @@ from pipeline.pages.capture import Capture, capture_in, is_by_id
 from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges
 from pipeline.pages.warc import checked, records
-from pipeline.reasons import Reason
-from pipeline.records import CAPTURE, PAGE, Drop
+from pipeline.reasons import Drop, Reason
+from pipeline.records import CAPTURE, PAGE
 from pipeline.settings import PagesSettings
 
 BATCH_ROWS = 5_000

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import xxhash
 
-from pipeline.records import Drop
+from pipeline.reasons import Drop
 from pipeline.texts import Found
 
 TEXT = pa.schema(

@@ -18,7 +18,7 @@ from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
 from pipeline.errors import InputError
 from pipeline.inputs import input_names
-from pipeline.records import Drop
+from pipeline.reasons import Drop
 from pipeline.settings import TextsSettings
 from pipeline.texts import Odd, fallen, read_texts, told
 from pipeline.tokens.texts import TEXT, text_of

@@ -11,8 +11,7 @@ from sentences import SENTENCES
 
 from pipeline.charsets import PIECE_BYTES, SAMPLE_BYTES, FileCharset, _pieces, _Sample, charset_of
 from pipeline.errors import InputError
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.texts import Found, Odd, Row, fallen, read_texts, told
 
 EVERY = [(language, codec) for language, (codecs, _) in SENTENCES.items() for codec in codecs]

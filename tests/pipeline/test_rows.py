@@ -15,8 +15,7 @@ import zstandard
 
 from pipeline.errors import InputError
 from pipeline.lines import Lines
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.rows import HALF_PAIRS, array_rows, json_rows, parquet_rows, without_surrogates
 
 

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline import texts
 from pipeline.errors import InputError
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.texts import (
     Found,
     Odd,

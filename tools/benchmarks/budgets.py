@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from pipeline.documents.extract import extract
 from pipeline.pages.warc import Response
-from pipeline.records import Drop
+from pipeline.reasons import Drop
 from pipeline.settings import DocumentsSettings
 
 RULES = DocumentsSettings(languages=())

@@ -15,8 +15,7 @@ from pipeline.engine.digest import file_digest
 from pipeline.errors import InputError
 from pipeline.pages.frames import Range
 from pipeline.pages.warc import Response
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.settings import DocumentsSettings, PagesSettings
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import hostile
 import pytest
 
-from pipeline.engine.pool import Fault, Limits, Pool
+from pipeline.engine.limits import Fault, Limits
+from pipeline.engine.pool import Pool
 from pipeline.errors import InputError, StageError
 from pipeline.reasons import Reason
 

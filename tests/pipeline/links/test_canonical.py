@@ -5,8 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.links.canonical import Canonical, canonical, canonical_slow, link_id
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 
 MERGE = [
     ("http://www.Example.com:80/a/../b/./c.html?utm_source=x&id=3#top", "https://example.com/b/c.html?id=3"),

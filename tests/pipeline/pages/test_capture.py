@@ -16,8 +16,8 @@ from pipeline.pages.capture import (
 from pipeline.pages.choose import is_page
 from pipeline.pages.frames import HEAD_BYTES
 from pipeline.pages.warc import records
-from pipeline.reasons import Reason
-from pipeline.records import CAPTURE, Drop
+from pipeline.reasons import Drop, Reason
+from pipeline.records import CAPTURE
 
 
 def one(maker, *args, **kwargs):

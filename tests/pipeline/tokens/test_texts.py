@@ -1,8 +1,7 @@
 import pytest
 import xxhash
 
-from pipeline.reasons import Reason
-from pipeline.records import Drop
+from pipeline.reasons import Drop, Reason
 from pipeline.texts import Found, Row
 from pipeline.tokens.texts import Text, text_of
 
