@@ -6,18 +6,15 @@ Those that work without a build are in stage_commands.py.
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from pipeline.errors import SettingsError, WebtextError
-from pipeline.settings import Settings
 from tools.flow import STAGES
+from tools.options import SettingsFrom
 
-# Gives the settings of a file (None: the defaults) under the options of the command line.
-SettingsFrom = Callable[[Path | None], Settings]
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
 FAST_LEAVES_OUT = (

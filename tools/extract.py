@@ -1,8 +1,9 @@
-"""`webtext extract`: anyone's WARC, HTML or JSONL files to documents, without a build of links.
+"""`webtext extract --out`: anyone's pages, WARC files and JSON lines to documents, without links.
 
-Every record of a WARC file, HTML file and line becomes a row of OUT or a line of OUT.drops.jsonl;
-the counts on stdout add up. The work is a build in .OUT.work beside OUT, so it is resumed after any
-kill; OUT is put in place when all is done, and the folder goes.
+Every page, record of a WARC file and line becomes a row of OUT or a line of OUT.drops.jsonl; the
+counts on stdout add up. by_hand.py is the same command without --out. The work is a build in
+.OUT.work beside OUT, so it is resumed after any kill; OUT is put in place when all is done, and the
+folder goes.
 """
 
 import gzip
@@ -21,8 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from pipeline.documents.files import ENDINGS, kind_of
 from pipeline.documents.files_stage import SCHEMA, UNIT, files_stage
+from pipeline.documents.kinds import files_of
 from pipeline.engine.build import Build
 from pipeline.engine.files import discard
 from pipeline.engine.ledger import Ledger
@@ -34,23 +35,23 @@ BATCH_ROWS = 500
 DROP_COLUMNS = ("id", "url", "reason", "detail")
 
 
-def extract_files(inputs: Sequence[Path], out: Path, settings: Settings) -> int:
+def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_json: bool) -> int:
     """Extract all pages of `inputs` into `out`; prints the counts; 1 if no page gave a text.
 
     Raises SettingsError and InputError before anything is written where a name is not as needed.
     Whatever it raises, an earlier `out` stays as it was, and what is done is kept for the next try.
     """
-    _check_names(inputs, out)
+    drops_path = out.with_name(out.name + ".drops.jsonl")
+    files = _checked(inputs, out, drops_path)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.work")
-    drops_path = out.with_name(out.name + ".drops.jsonl")
     with Build(work, settings.engine) as build:
         if (work / "documents").exists():
             # Of a run that ended before its result was in place. Its parts are taken over where
             # they still fit; as a published stage it could ask for --redo, which is not ours.
             (work / "documents").rename(build.work / f"old-documents-{time.time_ns()}")
         stage = files_stage(
-            inputs, settings.documents, settings.pages, build.files.digest, build.check_signals
+            files, settings.documents, settings.pages, build.files.digest, build.check_signals
         )
         made = build.run(stage)
         parts = sorted(made.parts, key=lambda info: info.number)
@@ -67,26 +68,42 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings) -> int:
         discard(made.folder)
         shutil.rmtree(work, ignore_errors=True)
     ledger = made.ledgers.get(UNIT, Ledger())
-    counts = {"rows_in": ledger.rows_in, "rows_out": ledger.rows_out, "drops": dict(ledger.drops)}
-    print(json.dumps(counts))
+    print(json.dumps(_counts(ledger)) if as_json else _told(ledger))
     if not ledger.rows_out:
         print(f"webtext: no page gave a text; {drops_path} says why", file=sys.stderr)
     return 0 if ledger.rows_out else 1
 
 
-def _check_names(inputs: Sequence[Path], out: Path) -> None:
+def _checked(inputs: Sequence[Path], out: Path, drops_path: Path) -> list[Path]:
+    """The files to read; raises for a name that is not as needed."""
     if not inputs:
-        raise SettingsError("webtext extract wants at least one file")
-    for path in inputs:
+        raise SettingsError("webtext extract wants at least one file or folder")
+    if not out.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")):
+        raise SettingsError(f"--out {out}: use .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+    # Results of an earlier run in one of the folders are no input.
+    files = [path for given in inputs for path in files_of(given, but=(out, drops_path))]
+    for path in files:
         if not path.is_file():
-            raise InputError(path, "", "there is no such file", "Name WARC, HTML or JSONL files.")
-        if not kind_of(path):
-            mend = "Use a WARC file, .html or .jsonl(.gz, .zst)."
-            raise InputError(path, "", "it is no WARC file and its name has no known ending", mend)
+            mend = "With --out inputs may be read twice: save it as a file first."
+            raise InputError(path, "", "it is no file, nor a folder of files", mend)
         if out.exists() and out.samefile(path):
             raise SettingsError(f"--out {out} is an input too; give it another name")
-    if not out.name.endswith((*ENDINGS["lines"], ".parquet")):
-        raise SettingsError(f"--out {out}: use .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+    if not files:
+        raise InputError(inputs[0], "", "the folder has no files", "Hidden ones do not count.")
+    return files
+
+
+def _counts(ledger: Ledger) -> dict[str, Any]:
+    return {"rows_in": ledger.rows_in, "rows_out": ledger.rows_out, "drops": dict(ledger.drops)}
+
+
+def _told(ledger: Ledger) -> str:
+    """1,204 records: 1,003 documents, 201 dropped (120 too_short, 81 other_language)."""
+    dropped = sum(ledger.drops.values())
+    most_first = sorted(ledger.drops.items(), key=lambda drop: (-drop[1], drop[0]))
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in most_first)
+    told = f"{ledger.rows_in:,} records: {ledger.rows_out:,} documents, {dropped:,} dropped"
+    return f"{told} ({reasons})" if reasons else told
 
 
 def _write(

@@ -7,9 +7,10 @@ command is no option of it.
 
 import inspect
 import re
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -58,6 +59,22 @@ PROFILE = Described(
 )
 
 
+@dataclass(frozen=True)
+class SettingsFrom:
+    """Gives the settings of a file (None: the defaults) under the options of the command line.
+
+    `options` are those that were given, by the settings' full names, as written.
+    """
+
+    command: str
+    options: Mapping[str, Any]
+
+    def __call__(self, path: Path | None) -> Settings:
+        """Read the settings; raises SettingsError for what they may not be."""
+        written = {key: spelled(self.command, key) for key in self.options}
+        return load(path, self.options, spelled=written)
+
+
 def settings_of(command: str) -> list[Described]:
     """The settings that may be given with a command, in the order of the sections."""
     if command in IN_FULL:
@@ -94,12 +111,8 @@ def with_settings(command: str, function: Callable[..., Any]) -> Callable[..., A
 
     def run(*args: Any, **given: Any) -> Any:
         options = {names[name]: given.pop(name) for name in list(given) if name in names}
-        written = {key: spelled(command, key) for key in options}
-
-        def read(path: Any = None) -> Settings:
-            return load(path, options, spelled=written)
-
-        return function(*args, **given, **({"settings_from": read} if about else {}))
+        settings_from = SettingsFrom(command, options)
+        return function(*args, **given, **({"settings_from": settings_from} if about else {}))
 
     own = inspect.signature(function)
     parameters = [p for p in own.parameters.values() if p.name != "settings_from"]

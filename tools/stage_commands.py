@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tools.commands import SettingsFrom, exit_code
+from tools.commands import exit_code
+from tools.options import SettingsFrom
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
@@ -36,23 +37,43 @@ def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: Sett
     return _finish(out, make_links(dumps, out, settings_from(None), urls))
 
 
-def extract(*inputs: Path, out: Path, settings_from: SettingsFrom) -> int:
-    """Turn WARC, HTML or JSONL files into documents, one JSON line or Parquet row each.
+def extract(
+    *inputs: Path,
+    out: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    settings_from: SettingsFrom,
+) -> int:
+    """Turn pages into text on stdout, or with --out many of them into a file of documents.
 
-    Example: webtext extract pages.warc.gz --out documents.jsonl --languages ""
+    Example: webtext extract page.html
+
+    Example: curl -s https://example.org/ | webtext extract - --json
+
+    Example: webtext extract pages.warc.gz site --out documents.jsonl --languages ""
+
+    Without --out every page gives its text, whatever its length and language, unless --languages,
+    --language-score-min, --text-chars-min or --text-chars-max is given. What gives none is told on
+    stderr, and the exit code is 1. With --out a page is a document or a drop, as in a build.
 
     Parameters
     ----------
     inputs
-        WARC files, by their content; .html, .htm; .jsonl(.gz, .zst) with `url` and `html`.
+        Pages, WARC files, JSON lines with `html` (and `url`, `id`), packed or not, known by what
+        they hold; folders, with all files in them but hidden ones; - for stdin.
     out
         documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl. Until both
-        are there, what is done is kept in .OUT.work beside them. The counts are printed as JSON:
-        rows_in is rows_out and all drops.
+        are there, what is done is kept in .OUT.work beside them: the same command goes on.
+    as_json
+        Without --out one JSON object a page: its document, and whether a build would have kept it,
+        or the reason why not. With --out the counts: rows_in is rows_out and all drops.
     """
+    if out is None:
+        from tools.by_hand import print_pages
+
+        return print_pages(inputs, settings_from, as_json=as_json)
     from tools.extract import extract_files
 
-    return extract_files(inputs, out, settings_from(None))
+    return extract_files(inputs, out, settings_from(None), as_json=as_json)
 
 
 def dedup(

@@ -37,12 +37,33 @@ class Document:
     mojibake_left: int = 0  # places of the text that look so, and are left since it is not sure
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The text of a page, "" for none, before anything judges it; `html` is the page as text."""
+
+    html: str
+    charset: str
+    text: str
+    engine: str
+    mojibake_repaired: int
+    mojibake_left: int
+
+
 def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
     """Make a document of a response as it was received, its body still packed.
 
     Pure: the same response and rules give the same document on any machine. What the engine raises
     travels up.
     """
+    found = find_text(response, rules)
+    if isinstance(found, Drop):
+        return found
+    language = judge(found.text, rules)
+    return language if isinstance(language, Drop) else document_of(found, *language)
+
+
+def find_text(response: Response, rules: DocumentsSettings) -> Found | Drop:
+    """The main text of a page, or why none can be looked for; nothing is asked of the text."""
     body = decode_body(
         response.body,
         transfer_encoding=_joined(response, "transfer-encoding"),
@@ -65,23 +86,47 @@ def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
     extracted = ENGINES[rules.engine](decoded.html)
     # Once more: signs that were written as entities (&acirc;&euro;&trade;) are characters now.
     repaired = repair(extracted.text)
-    text = clean_text(repaired.text)
-    language = _judge_length(text, rules) or judge_language(
-        text, rules.languages, rules.language_score_min
-    )
-    if isinstance(language, Drop):
-        return language
-    meta = read_meta(decoded.html)
-    return Document(
-        title=repair(page_title(decoded.html, meta)).text,
-        date=page_date(decoded.html, meta),
-        language=language[0],
-        language_score=language[1],
+    return Found(
+        html=decoded.html,
         charset=decoded.charset,
-        text=text,
+        text=clean_text(repaired.text),
         engine=extracted.engine,
         mojibake_repaired=decoded.repaired + repaired.repaired,
         mojibake_left=repaired.left,
+    )
+
+
+def judge(text: str, rules: DocumentsSettings) -> tuple[str, float] | Drop:
+    """The language of a text that is kept, and its probability, or why it is dropped."""
+    return judge_length(text, rules) or judge_language(
+        text, rules.languages, rules.language_score_min
+    )
+
+
+def judge_length(text: str, rules: DocumentsSettings) -> Drop | None:
+    """Drop no text (NO_TEXT), a short one and a long one."""
+    if not text:
+        return Drop(Reason.NO_TEXT)
+    if len(text) < rules.text_chars_min:
+        return Drop(Reason.TOO_SHORT, f"{len(text)} characters")
+    if len(text) > rules.text_chars_max:
+        return Drop(Reason.TOO_LONG, f"{len(text)} characters")
+    return None
+
+
+def document_of(found: Found, language: str, language_score: float) -> Document:
+    """The document of a text whose language is known; its title and date are read now."""
+    meta = read_meta(found.html)
+    return Document(
+        title=repair(page_title(found.html, meta)).text,
+        date=page_date(found.html, meta),
+        language=language,
+        language_score=language_score,
+        charset=found.charset,
+        text=found.text,
+        engine=found.engine,
+        mojibake_repaired=found.mojibake_repaired,
+        mojibake_left=found.mojibake_left,
     )
 
 
@@ -105,7 +150,7 @@ class ReadAndExtract:
 
     def __call__(self, page: PageAt | Response) -> Document | Drop | InputError:
         """Do one page; what the engine raises becomes this page's fault."""
-        _settle()
+        settle()
         if isinstance(page, PageAt):
             try:
                 page = read_page(
@@ -117,13 +162,14 @@ class ReadAndExtract:
 
 
 @cache
-def _settle() -> None:
-    """Once a worker: have the garbage collector leave alone what stays, and come less often.
+def settle(*, with_languages: bool = True) -> None:
+    """Once a process: have the garbage collector leave alone what stays, and come less often.
 
     Parsing makes objects by the hundred thousand, nearly all freed by their reference counts;
     looking for cycles among them costs a tenth of the extraction.
     """
-    classify("")  # loads the model
+    if with_languages:
+        classify("")  # loads the model
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
@@ -132,16 +178,6 @@ def _settle() -> None:
 def host_of(url: str) -> str:
     """Give back the host name without `www.`; the URL is a canonical one."""
     return (urlsplit(url).hostname or "").removeprefix("www.")
-
-
-def _judge_length(text: str, rules: DocumentsSettings) -> Drop | None:
-    if not text:
-        return Drop(Reason.NO_TEXT)
-    if len(text) < rules.text_chars_min:
-        return Drop(Reason.TOO_SHORT, f"{len(text)} characters")
-    if len(text) > rules.text_chars_max:
-        return Drop(Reason.TOO_LONG, f"{len(text)} characters")
-    return None
 
 
 def _joined(response: Response, name: str) -> str:

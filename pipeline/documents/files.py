@@ -1,7 +1,6 @@
-"""Anyone's files as pages: the records of WARC files, HTML files, JSON lines with `html`."""
+"""Anyone's files as pages: the records of WARC files, JSON lines with `html`; see kinds.py."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,50 +8,24 @@ from typing import Any
 import msgspec
 
 from pipeline.documents.extract import PageAt
+from pipeline.documents.kinds import FilePage
 from pipeline.errors import printable
 from pipeline.lines import Lines
 from pipeline.pages.capture import Capture, capture_in
 from pipeline.pages.choose import is_page
-from pipeline.pages.frames import Range, archive_kind
+from pipeline.pages.frames import Range
 from pipeline.pages.warc import Response, checked, records
 from pipeline.reasons import Drop, Reason
 from pipeline.rows import json_rows
 from pipeline.texts import given_id
 
-ENDINGS = {
-    "warc": (".warc", ".warc.gz", ".warc.zst"),
-    "html": (".html", ".htm"),
-    "lines": (".jsonl", ".jsonl.gz", ".jsonl.zst"),
-}
-HTML_HEADERS = (("Content-Type", "text/html"),)
 UTF8_HEADERS = (("Content-Type", "text/html; charset=utf-8"),)
-
-
-@dataclass(frozen=True, slots=True)
-class FilePage:
-    """A record, file or line: its page, where that lies, or why it is none."""
-
-    id: str
-    url: str
-    found: Response | PageAt | Drop
 
 
 class _Line(msgspec.Struct):
     html: str | None = None
     url: str | None = None
     id: Any = None
-
-
-def kind_of(path: Path) -> str:
-    """warc, html or lines; "" for any other.
-
-    A WARC file is known by its first bytes, whatever its name; all others by the name's ending, but
-    an archive of another kind without one is "warc" too, where it is refused with what to do.
-    """
-    archive = archive_kind(path) if path.is_file() else ""
-    name = path.name.lower()
-    by_name = next((kind for kind, endings in ENDINGS.items() if name.endswith(endings)), "")
-    return "warc" if archive == "warc" or (archive and not by_name) else by_name
 
 
 def warc_pages(path: Path, part: Range, *, accept_torn: bool) -> Iterator[FilePage]:
@@ -78,14 +51,6 @@ def _no_page(capture: Capture | Drop) -> Drop | None:
     if not is_page(capture):
         return Drop(Reason.STATUS_ERROR, f"status {capture.status}")
     return None
-
-
-def html_pages(files: Iterable[tuple[str, Path]], body_bytes_max: int) -> Iterator[FilePage]:
-    """One page a file, which is known by its name; a larger body comes with one byte too many."""
-    for name, path in files:
-        with path.open("rb") as file:
-            body = file.read(body_bytes_max + 1)
-        yield FilePage(name, "", Response(200, HTML_HEADERS, body))
 
 
 def json_pages(path: Path, start: int, stop: int) -> Iterator[FilePage]:

@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.documents.extract import ReadAndExtract
-from pipeline.documents.files import FilePage, html_pages, json_pages, kind_of, warc_pages
+from pipeline.documents.files import json_pages, warc_pages
+from pipeline.documents.kinds import FilePage, html_pages, kind_of
 from pipeline.documents.stage import PAGES_PER_PART, Result, versions, write_results
 from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
@@ -48,14 +49,14 @@ def files_stage(
     digest: Callable[[Path], str],
     beat: Callable[[], None],
 ) -> Stage:
-    """The stage over WARC, HTML and JSONL files, known by their names' endings, in that order.
+    """The stage over pages, WARC files and JSON lines, known by what they hold, in that order.
 
     `digest` gives a large file's digest; `beat` is called while files are read for the plan, and
     may raise to stop.
     """
     step = Step(
         name="extract",
-        version=3,
+        version=4,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={**versions(), "can_ada": version("can_ada")},  # it shapes the URLs
         plan=partial(_plan, tuple(paths), pages.range_bytes, digest, beat),

@@ -1,10 +1,12 @@
 """The language of a text, by py3langid: pure Python, its model inside, no download."""
 
 from functools import cache
-
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
+from typing import TYPE_CHECKING
 
 from pipeline.reasons import Drop, Reason
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
 
 # A little text tells the language of nine pages in ten (1 ms for 1,000 characters); where it leaves
 # a doubt, more is read. The pieces come from the first, second and third quarter's end: pages begin
@@ -52,5 +54,7 @@ def _sample(text: str, chars: int) -> str:
 
 
 @cache
-def _identifier() -> LanguageIdentifier:
+def _identifier() -> "LanguageIdentifier":
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # numpy: slow to import
+
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -1,0 +1,179 @@
+"""`webtext extract` without --out: the texts of some pages, at once, with nothing built or kept.
+
+Each page is worked on in a forked child under the limits of [engine], so one that hangs or eats
+memory costs itself. At the top is imported what one page of HTML needs and no more: half of the
+time that it takes is imports.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import asdict, fields
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from pipeline.documents.extract import Document, PageAt, host_of, settle
+from pipeline.documents.given import NO_LIMIT, Given, extract_given, needs_language
+from pipeline.documents.kinds import FilePage, files_of, html_pages, kind_of
+from pipeline.engine.fork import run_forked
+from pipeline.engine.limits import Fault, Limits
+from pipeline.errors import InputError, SettingsError, printable
+from pipeline.pages.warc import Response, read_page
+from pipeline.reasons import Drop, Reason
+from pipeline.settings import Settings
+from tools.options import SettingsFrom, spelled
+
+STDIN = Path("-")
+# What does something for a page by hand; other settings of `extract` are for many of them.
+OF_USE = {"documents", "pages.accept_torn"}
+OF_USE |= {"engine.item_cpu_s", "engine.item_wall_s", "engine.worker_memory_bytes"}
+Outcome = Given | Drop | Fault | InputError
+Named = tuple[str, FilePage | InputError]
+
+
+def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json: bool) -> int:
+    """Print the text of each page, or its JSON; 1 where one gives none, which stderr explains."""
+    if not inputs:
+        raise SettingsError("webtext extract wants a file, a folder, or - for stdin")
+    asked = settings_from.options.keys()
+    for key in asked:
+        if not OF_USE & {key, key.partition(".")[0]}:
+            option = spelled("extract", key)
+            raise SettingsError(f"{option} does nothing without --out; leave it out, or give --out")
+    settings = settings_from(None)
+    settle(with_languages=needs_language(asked, in_full=as_json))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    pages = chain.from_iterable(_pages(given, settings) for given in inputs)
+    first = list(islice(pages, 2))
+    well = bool(first)
+    for name, page in chain(first, pages):
+        outcome = _outcome(page, settings, asked, in_full=as_json)
+        if as_json and isinstance(page, FilePage) and not isinstance(outcome, InputError):
+            print(json.dumps(_row(name, page, outcome), ensure_ascii=False))
+        elif isinstance(outcome, Given) and not outcome.refused:
+            print(f"==> {name} <==\n{outcome.text}\n" if len(first) > 1 else outcome.text)
+        sys.stdout.flush()
+        well &= _is_well(name, outcome)
+    return 0 if well else 1
+
+
+def _pages(given: Path, settings: Settings) -> Iterator[Named]:
+    """The pages of one input, by name, or why there are none; stdin and pipes are saved first."""
+    try:
+        if given != STDIN and (given.is_file() or given.is_dir() or not given.exists()):
+            for path in files_of(given):
+                yield from _pages_of(path, printable(path), settings)
+            return
+    except InputError as error:
+        yield error.path, error
+        return
+    import shutil
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="webtext-") as folder:
+        path = Path(folder, "-")
+        with path.open("wb") as copy:
+            if given == STDIN:
+                shutil.copyfileobj(sys.stdin.buffer, copy)
+            else:
+                with given.open("rb") as pipe:
+                    shutil.copyfileobj(pipe, copy)
+        yield from _pages_of(path, printable(given), settings)
+
+
+def _pages_of(path: Path, name: str, settings: Settings) -> Iterator[Named]:
+    """The pages of a file that is called `name`; what breaks it is told, and others go on."""
+    no_pages = 0
+    try:
+        if (kind := kind_of(path)) == "html":
+            pages = html_pages([(name, path)], settings.documents.body_bytes_max)
+        else:
+            pages = _records(path, kind, settings)
+        for page in pages:
+            if isinstance(page.found, Drop) and page.found.reason is Reason.NOT_A_PAGE:
+                no_pages += 1
+            else:
+                yield _name(name, path, page), page
+    except InputError as error:
+        error.path = name
+        yield name, error
+    if no_pages:
+        told = f"{no_pages:,} records are no pages (requests, redirects, images): passed over"
+        print(f"webtext: {name}: {told}", file=sys.stderr)
+
+
+def _records(path: Path, kind: str, settings: Settings) -> Iterator[FilePage]:
+    from pipeline.documents.files import json_pages, warc_pages
+    from pipeline.pages.frames import ranges
+
+    if kind == "lines":
+        return json_pages(path, 0, NO_LIMIT)
+    (whole,) = ranges(path, NO_LIMIT)
+    return warc_pages(path, whole, accept_torn=settings.pages.accept_torn)
+
+
+def _name(file: str, path: Path, page: FilePage) -> str:
+    """The file itself, or what a person knows a page in it by."""
+    if page.id == file:
+        return file
+    line = page.id.removeprefix(f"{printable(path.name)}:")
+    return f"{file}: {page.url or page.id}" if page.url or line == page.id else f"{file}:{line}"
+
+
+def _outcome(
+    page: FilePage | InputError, settings: Settings, asked: Set[str], *, in_full: bool
+) -> Outcome:
+    if isinstance(page, InputError) or isinstance(page.found, Drop):
+        return page if isinstance(page, InputError) else page.found  # type: ignore[return-value]
+    limits = Limits(
+        cpu_s=settings.engine.item_cpu_s,
+        wall_s=settings.engine.item_wall_s,
+        memory_bytes=settings.engine.worker_memory_bytes,
+    )
+    work = partial(_read_and_extract, page.found, settings, frozenset(asked), in_full=in_full)
+    outcome: Outcome = run_forked(work, limits)
+    return outcome
+
+
+def _read_and_extract(
+    page: Response | PageAt, settings: Settings, asked: Set[str], *, in_full: bool
+) -> Given | Drop | InputError:
+    rules = settings.documents
+    if isinstance(page, PageAt):
+        try:
+            page = read_page(Path(page.warc), page.offset, page.length, rules.body_bytes_max)
+        except InputError as error:
+            return error
+    return extract_given(page, rules, asked, in_full=in_full)
+
+
+def _row(name: str, page: FilePage, outcome: Given | Drop | Fault) -> dict[str, Any]:
+    """A page's document, and what a build would make of it; None where a value is not known."""
+    document = outcome.document if isinstance(outcome, Given) else None
+    drop = outcome.verdict if isinstance(outcome, Given) else outcome
+    return {
+        "name": name,
+        "kept": drop is None,
+        "reason": drop and drop.reason,
+        "detail": drop and drop.detail,
+        "id": page.id,
+        "url": page.url,
+        "host": host_of(page.url),
+        **(asdict(document) if document else dict.fromkeys(f.name for f in fields(Document))),
+    }
+
+
+def _is_well(name: str, outcome: Outcome) -> bool:
+    """Whether a page gave what was asked for; stderr is told where it did not."""
+    if isinstance(outcome, InputError):
+        print(f"webtext: {outcome}", file=sys.stderr)
+        return False
+    drop = outcome.refused if isinstance(outcome, Given) else outcome
+    if drop:
+        told = f"[{drop.reason}] {drop.reason.sentence} {drop.detail}".rstrip()
+        print(f"webtext: {name}: {told}", file=sys.stderr)
+    return drop is None
