@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator, Sequence, Set
+from contextlib import ExitStack
 from dataclasses import asdict, fields
 from functools import partial
 from itertools import chain, islice
@@ -24,9 +25,8 @@ from pipeline.errors import InputError, SettingsError, printable
 from pipeline.pages.warc import Response, read_page
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import Settings
-from tools.options import SettingsFrom, spelled
+from tools.options import STDIN, SettingsFrom, spelled
 
-STDIN = Path("-")
 # What does something for a page by hand; other settings of `extract` are for many of them.
 OF_USE = {"documents", "pages.accept_torn"}
 OF_USE |= {"engine.item_cpu_s", "engine.item_wall_s", "engine.worker_memory_bytes"}
@@ -47,22 +47,23 @@ def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json:
     settle(with_languages=needs_language(asked, in_full=as_json))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    pages = chain.from_iterable(_pages(given, settings) for given in inputs)
-    first = list(islice(pages, 2))
-    well = bool(first)
-    for name, page in chain(first, pages):
-        outcome = _outcome(page, settings, asked, in_full=as_json)
-        if as_json and isinstance(page, FilePage) and not isinstance(outcome, InputError):
-            print(json.dumps(_row(name, page, outcome), ensure_ascii=False))
-        elif isinstance(outcome, Given) and not outcome.refused:
-            print(f"==> {name} <==\n{outcome.text}\n" if len(first) > 1 else outcome.text)
-        sys.stdout.flush()
-        well &= _is_well(name, outcome)
+    with ExitStack() as copies:
+        pages = chain.from_iterable(_pages(given, settings, copies) for given in inputs)
+        first = list(islice(pages, 2))
+        well = bool(first)
+        for name, page in chain(first, pages):
+            outcome = _outcome(page, settings, asked, in_full=as_json)
+            if as_json and isinstance(page, FilePage) and not isinstance(outcome, InputError):
+                print(json.dumps(_row(name, page, outcome), ensure_ascii=False))
+            elif isinstance(outcome, Given) and not outcome.refused:
+                print(f"==> {name} <==\n{outcome.text}\n" if len(first) > 1 else outcome.text)
+            sys.stdout.flush()
+            well &= _is_well(name, outcome)
     return 0 if well else 1
 
 
-def _pages(given: Path, settings: Settings) -> Iterator[Named]:
-    """The pages of one input, by name, or why there are none; stdin and pipes are saved first."""
+def _pages(given: Path, settings: Settings, copies: ExitStack) -> Iterator[Named]:
+    """The pages of one input, by name, or why there are none; stdin and pipes are copied first."""
     try:
         if given != STDIN and (given.is_file() or given.is_dir() or not given.exists()):
             for path in files_of(given):
@@ -71,18 +72,15 @@ def _pages(given: Path, settings: Settings) -> Iterator[Named]:
     except InputError as error:
         yield error.path, error
         return
-    import shutil
+    from shutil import copyfileobj
     from tempfile import TemporaryDirectory
 
-    with TemporaryDirectory(prefix="webtext-") as folder:
-        path = Path(folder, "-")
-        with path.open("wb") as copy:
-            if given == STDIN:
-                shutil.copyfileobj(sys.stdin.buffer, copy)
-            else:
-                with given.open("rb") as pipe:
-                    shutil.copyfileobj(pipe, copy)
-        yield from _pages_of(path, printable(given), settings)
+    name = "-" if given == STDIN else printable(given)
+    path = Path(copies.enter_context(TemporaryDirectory(prefix="webtext-")), "-")
+    source = 0 if given == STDIN else given  # a socket has no path that could be opened
+    with open(source, "rb", closefd=source != 0) as pipe, path.open("wb") as copy:
+        copyfileobj(pipe, copy)
+    yield from _pages_of(path, name, settings)
 
 
 def _pages_of(path: Path, name: str, settings: Settings) -> Iterator[Named]:
@@ -102,7 +100,7 @@ def _pages_of(path: Path, name: str, settings: Settings) -> Iterator[Named]:
         error.path = name
         yield name, error
     if no_pages:
-        told = f"{no_pages:,} records are no pages (requests, redirects, images): passed over"
+        told = f"{no_pages:,} records are no pages (requests, redirects, images)"
         print(f"webtext: {name}: {told}", file=sys.stderr)
 
 

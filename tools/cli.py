@@ -23,7 +23,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
 from tools import commands, stage_commands
-from tools.options import with_settings
+from tools.options import STDIN, with_settings
 
 TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
 COMMANDS = (
@@ -34,6 +34,7 @@ GROUPS = {
     "tokenizer": ("Make a tokenizer.", ("train",)),
     "tokens": ("Hand token shards to other trainers.", ("export",)),
 }
+READ_STDIN = ("extract",)  # where - is a file, not an option as cyclopts takes it
 NAMES = (*COMMANDS, *(f"{group} {name}" for group, (_, names) in GROUPS.items() for name in names))
 
 
@@ -106,6 +107,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
 
 
 def _run(tokens: Sequence[str]) -> int:
+    if tokens and tokens[0] in READ_STDIN:
+        tokens = [str(STDIN) if token == "-" else token for token in tokens]
     command, bound, _ = make_app().parse_args(tokens, exit_on_error=False, print_error=False)
     result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0

@@ -50,6 +50,7 @@ SETTINGS_OF = {
     ),
     "shards": ("shards", "texts", *ENGINE, *EXCHANGE),
 }
+STDIN = Path("/dev/stdin")  # what - stands for
 IN_FULL = ("demo", "plan", "build")
 PLAIN = (COUNT.wanted, POSITIVE.wanted)
 SET_BY_THE_BUILD = ("data", "out", "resume")  # of [train]

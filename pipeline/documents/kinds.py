@@ -37,7 +37,7 @@ _WARC = (".warc", ".warc.gz", ".warc.zst", ".wacz")
 _LINES = re.compile(r"\.(?:jsonl|ndjson)(?:\.(?:gz|zst|xz|bz2))?\Z")
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 # An object that begins and goes on in its first line; one over several lines is no JSON lines.
-_ROW = re.compile(rb'\{[ \t]*"[^\n]*"html"[ \t]*:')
+_ROW = re.compile(rb'\{[ \t]*"(?:[^\n]*")?html"[ \t]*:')
 _DECODERS: dict[bytes, Callable[[], Any]] = {
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": partial(lzma.LZMADecompressor, memlimit=XZ_MEMORY_BYTES),
@@ -53,24 +53,25 @@ class FilePage:
     found: Response | PageAt | Drop
 
 
-def files_of(path: Path, but: Iterable[Path] = ()) -> Iterator[Path]:
+def files_of(path: Path, but: Iterable[Path] = ()) -> list[Path]:
     """The file itself; of a folder all files in it and below, sorted, without hidden ones.
 
     `but` are files that a folder may hold and that are not meant. Raises InputError for what is
-    not there or cannot be read.
+    not there or cannot be read, and for a folder without files.
     """
     if not path.is_dir():
         if not path.exists():
             raise InputError(path, "", "there is no such file or folder", "Check the name.")
-        yield path
-        return
+        return [path]
     left_out = {each.absolute() for each in but}
+    files: list[Path] = []
     for folder, folders, names in os.walk(path, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            found = Path(folder, name)
-            if not name.startswith(".") and found.absolute() not in left_out and found.is_file():
-                yield found
+        found = (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+        files += (each for each in found if each.absolute() not in left_out and each.is_file())
+    if not files:
+        raise InputError(path, "", "the folder has no files", "Hidden ones do not count.")
+    return files
 
 
 def kind_of(path: Path) -> Kind:

@@ -37,7 +37,7 @@ sys.exit(main(sys.argv[1:]))
 """
 FILES = ["a.warc.gz", "b.warc.gz", "1.html", "2.html", "c.warc.gz", "pages.jsonl"]
 WORDS = ["extract", *FILES, "--out", "o.jsonl"]
-WORDS += ["--workers", "1", "--parts-in-flight", "1"]
+WORDS += ["--workers", "1", "--parts-in-flight", "1", "--json"]
 PARTS = {"a.warc.gz, warc 0", "b.warc.gz, warc 0", "1.html and on", "c.warc.gz, warc 0"}
 PARTS |= {"pages.jsonl, lines 0"}
 
@@ -143,7 +143,7 @@ def test_rows_and_drops_come_in_the_order_of_the_input(folder):
 
 
 def test_a_large_warc_file_is_done_in_ranges_with_the_same_result(folder, done):
-    words = ["extract", "a.warc.gz", "--out", "o.jsonl"]
+    words = ["extract", "a.warc.gz", "--out", "o.jsonl", "--json"]
     assert main(words) == 0
     whole = results(folder)
     done.clear()
@@ -155,7 +155,7 @@ def test_a_large_warc_file_is_done_in_ranges_with_the_same_result(folder, done):
 def test_of_a_torn_warc_file_the_records_before_are_used_if_told_so(folder, capsys):
     data = (folder / "a.warc.gz").read_bytes()
     (folder / "a.warc.gz").write_bytes(data[:-100])
-    words = ["extract", "a.warc.gz", "--out", "o.jsonl"]
+    words = ["extract", "a.warc.gz", "--out", "o.jsonl", "--json"]
     assert main(words) == 1
     assert "set pages.accept_torn = true" in capsys.readouterr().err
     assert main([*words, "--accept-torn", "true"]) == 0

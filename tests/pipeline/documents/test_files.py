@@ -4,13 +4,12 @@ import random
 from pathlib import Path
 
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.documents import files_stage
 from pipeline.documents.extract import PageAt
-from pipeline.documents.files import html_pages, json_pages, kind_of, warc_pages
+from pipeline.documents.files import json_pages, warc_pages
 from pipeline.engine.digest import file_digest
 from pipeline.errors import InputError
 from pipeline.pages.frames import Range
@@ -26,37 +25,11 @@ def plan(*paths: Path):
     return stage.steps[0].plan({})
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("a.warc", "warc"),
-        ("a.WARC.GZ", "warc"),
-        ("a.warc.zst", "warc"),
-        ("a.htm", "html"),
-        ("a.html", "html"),
-        ("a.jsonl.zst", "lines"),
-        ("a.html.gz", ""),
-        ("warc", ""),
-    ],
-)
-def test_a_file_is_known_by_its_ending(name, kind):
-    assert kind_of(Path(name)) == kind
-
-
-@pytest.mark.parametrize("name", ["x.wet.gz", "x", "pages.html", "x.jsonl.gz"])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
-def test_a_warc_file_is_known_by_its_first_bytes(tmp_path, name, pack):
-    (tmp_path / name).write_bytes(pack(b"WARC/1.0\r\n"))
-    assert kind_of(tmp_path / name) == "warc"
-
-
-def test_another_archive_is_refused_by_name_but_not_for_a_page_that_looks_like_one(tmp_path):
-    for name, kind in {"x.wacz": "warc", "x.arc": "warc", "x.html": "html"}.items():
-        start = b"filedesc://x" if name == "x.arc" else b"PK\3\4"
-        (tmp_path / name).write_bytes(start + b" and more")
-        assert kind_of(tmp_path / name) == kind
+def test_an_archive_of_another_kind_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "x.wacz").write_bytes(b"PK\3\4 and more")
     with pytest.raises(InputError, match=r"a zip file.*unzip it"):
         plan(tmp_path / "x.wacz")
+    (tmp_path / "x.arc").write_bytes(b"filedesc://x and more")
     with pytest.raises(InputError, match=r"an ARC file.*recompress"):
         plan(tmp_path / "x.arc")
 
@@ -83,6 +56,7 @@ def test_html_files_that_follow_each_other_share_parts(tmp_path, monkeypatch):
     paths = [tmp_path / name for name in ("1.html", "2.html", "3.htm", "x.jsonl", "4.html")]
     for path in paths:
         path.write_text("<p>a page")
+    paths[3].write_text('{"html": "<p>a page"}')
     labels = [part.label for part in plan(*paths)]
     assert labels == [
         f"{tmp_path}/1.html and on",
@@ -108,16 +82,6 @@ def test_a_torn_file_is_found_before_any_page_is_extracted(tmp_path):
     path.write_bytes(gzip.compress(b'{"html": "<p>a"}\n' * 99)[:-9])
     with pytest.raises(InputError, match="torn"):
         plan(path)
-
-
-def test_an_html_file_is_read_only_as_far_as_the_limit_needs(tmp_path):
-    (tmp_path / "large.html").write_bytes(b"<p>" + b"x" * 1000)
-    ((name, found),) = (
-        (page.id, page.found) for page in html_pages([("as given", tmp_path / "large.html")], 10)
-    )
-    assert name == "as given"
-    assert isinstance(found, Response)
-    assert found.body == b"<p>" + b"x" * 8
 
 
 def test_a_line_is_known_by_its_id_or_by_file_and_line(tmp_path):
