@@ -51,9 +51,10 @@ def extract(
 
     Example: webtext extract pages.warc.gz site --out documents.jsonl --languages ""
 
-    Without --out every page gives its text, whatever its length and language, unless --languages,
-    --language-score-min, --text-chars-min or --text-chars-max is given. What gives none is told on
-    stderr, and the exit code is 1. With --out a page is a document or a drop, as in a build.
+    Without --out a page gives its text, of any length and language, but where
+    --languages, --language-score-min, --text-chars-min or --text-chars-max is
+    given. What gives none is told on stderr; the exit code is then 1.
+    With --out a page is a document or a drop, as in a build.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 import os
 import random
 import shutil
@@ -362,6 +363,51 @@ def test_extract_and_build_refuse_other_archives_with_what_to_do(
     settings.write_text(f'[input]\ndumps = ["RS.jsonl"]\nwarcs = ["{name}"]\n')
     words = ["build", settings, "--out", tmp_path / "b", "--to", "pages", *FEW_IN_BUILD]
     assert said in run(capsys, *words, code=1).err
+
+
+def test_extract_takes_folders_and_pages_of_any_name_and_never_its_own_results(tmp_path, capsys):
+    site = tmp_path / "site"
+    (site / "deep").mkdir(parents=True)
+    (site / "a.php").write_text(page_of("one"))
+    (site / "b.htm.gz").write_bytes(gzip.compress(page_of("two").encode()))
+    (site / "deep" / "c").write_bytes(lzma.compress(page_of("three").encode()))
+    (site / "d.pdf").write_bytes(b"%PDF-1.4 " + bytes(99))
+    (site / "e").write_text(json.dumps({"html": page_of("four"), "id": "row"}))
+    (site / ".hidden.html").write_text(page_of("five"))
+    out = site / "o.jsonl"
+    words = ["extract", site, "--out", out, *FEW[:2]]
+    for _ in range(2):
+        told = run(capsys, *words)
+        assert told.out == "5 records: 4 documents, 1 dropped (1 not_html)\n"
+        ids = [row["id"] for row in lines_of(out)]
+        assert ids == [f"{site}/a.php", f"{site}/b.htm.gz", "row", f"{site}/deep/c"]
+    assert lines_of(site / "o.jsonl.drops.jsonl")[0]["detail"] == "PDF"
+
+
+def test_extract_by_hand_and_in_bulk_say_the_same_of_each_page(warc, tmp_path, capsys):
+    out = tmp_path / "o.jsonl"
+    run(capsys, "extract", warc, "--out", out, *FEW[:2])
+    rows = [
+        json.loads(line) for line in run(capsys, "extract", warc, "--json", code=1).out.splitlines()
+    ]
+    told = ("name", "kept", "reason", "detail")
+    kept = [{key: row[key] for key in row if key not in told} for row in rows if row["kept"]]
+    assert kept == lines_of(out)
+    by_hand = {(row["url"], row["reason"], row["detail"]) for row in rows if not row["kept"]}
+    drops = lines_of(tmp_path / "o.jsonl.drops.jsonl")
+    assert by_hand == {
+        (drop["url"], drop["reason"], drop["detail"])
+        for drop in drops
+        if drop["reason"] != "not_a_page"
+    }
+
+
+@pytest.mark.parametrize("source", ["-", "pipe"])
+def test_extract_refuses_what_can_be_read_only_once_for_a_build(tmp_path, capsys, source):
+    os.mkfifo(tmp_path / "pipe")
+    given = "-" if source == "-" else tmp_path / source
+    told = run(capsys, "extract", given, "--out", tmp_path / "o.jsonl", code=1)
+    assert "With --out files are read more than once: save it as one first." in told.err
 
 
 def test_extract_refuses_a_wrong_name_before_it_touches_anything(tmp_path, capsys):
