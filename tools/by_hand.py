@@ -35,7 +35,11 @@ Named = tuple[str, FilePage | InputError]
 
 
 def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json: bool) -> int:
-    """Print the text of each page, or its JSON; 1 where one gives none, which stderr explains."""
+    """Print the text of each page, or its JSON; the exit code.
+
+    1 where a page gives none, and that of the error where an input is missing or broken; stderr
+    explains each.
+    """
     if not inputs:
         raise SettingsError("webtext extract wants a file, a folder, or - for stdin")
     asked = settings_from.options.keys()
@@ -50,7 +54,7 @@ def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json:
     with ExitStack() as copies:
         pages = chain.from_iterable(_pages(given, settings, copies) for given in inputs)
         first = list(islice(pages, 2))
-        well = bool(first)
+        code = 0 if first else 1
         for name, page in chain(first, pages):
             outcome = _outcome(page, settings, asked, in_full=as_json)
             if as_json and isinstance(page, FilePage) and not isinstance(outcome, InputError):
@@ -58,8 +62,8 @@ def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json:
             elif isinstance(outcome, Given) and not outcome.refused:
                 print(f"==> {name} <==\n{outcome.text}\n" if len(first) > 1 else outcome.text)
             sys.stdout.flush()
-            well &= _is_well(name, outcome)
-    return 0 if well else 1
+            code = max(code, _told(name, outcome))
+    return code
 
 
 def _pages(given: Path, settings: Settings, copies: ExitStack) -> Iterator[Named]:
@@ -165,13 +169,13 @@ def _row(name: str, page: FilePage, outcome: Given | Drop | Fault) -> dict[str, 
     }
 
 
-def _is_well(name: str, outcome: Outcome) -> bool:
-    """Whether a page gave what was asked for; stderr is told where it did not."""
+def _told(name: str, outcome: Outcome) -> int:
+    """The exit code of a page; stderr is told where it did not give what was asked for."""
     if isinstance(outcome, InputError):
         print(f"webtext: {outcome}", file=sys.stderr)
-        return False
+        return outcome.exit_code
     drop = outcome.refused if isinstance(outcome, Given) else outcome
     if drop:
         told = f"[{drop.reason}] {drop.reason.sentence} {drop.detail}".rstrip()
         print(f"webtext: {name}: {told}", file=sys.stderr)
-    return drop is None
+    return 1 if drop else 0

