@@ -30,7 +30,6 @@ from pipeline.engine.ledger import Ledger
 from pipeline.engine.parts import engine_files
 from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
-from tools.options import STDIN
 
 BATCH_ROWS = 500
 DROP_COLUMNS = ("id", "url", "reason", "detail")
@@ -84,7 +83,7 @@ def _checked(inputs: Sequence[Path], out: Path, drops_path: Path) -> list[Path]:
     # Results of an earlier run in one of the folders are no input.
     files = [path for given in inputs for path in files_of(given, but=(out, drops_path))]
     for path in files:
-        if not path.is_file() or path == STDIN:
+        if not path.is_file():
             mend = "With --out files are read more than once: save it as one first."
             raise InputError(path, "", "it is no regular file", mend)
         if out.exists() and out.samefile(path):

@@ -285,6 +285,20 @@ def test_a_signal_ends_it_with_its_code_and_leaves_no_child_and_no_copy(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_text_comes_before_the_next_page_is_worked_on(tmp_path):
+    (tmp_path / "good").write_text(SHORT)
+    (tmp_path / "slow").write_text(f"<!--ACT sleep-->{SHORT}")
+    paths = {"PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'tests'}"}
+    command = [sys.executable, "-c", HOSTILE, "extract", "good", "slow"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, cwd=tmp_path, env={**os.environ, **paths}
+    ) as webtext:
+        assert webtext.stdout.readline() == b"==> good <==\n"
+        assert webtext.poll() is None
+        webtext.terminate()
+        assert webtext.wait(100) == 75
+
+
 def test_limits_count_anew_for_each_page(tmp_path):
     for n in range(6):
         (tmp_path / f"{n}").write_text(page_of("one") * 20)

@@ -59,6 +59,11 @@ def test_the_child_gives_back_what_the_function_gives(value):
     assert run_forked(lambda: value, LIMITS) == value
 
 
+def test_a_child_that_cannot_send_its_value_is_a_fault():
+    fault = run_forked(lambda: lambda: "no function can be sent", LIMITS)
+    assert fault == Fault(Reason.CRASHED, "the worker ended by exit code 1")
+
+
 def test_what_waits_in_the_buffers_of_the_parent_is_written_once(tmp_path):
     with (tmp_path / "out").open("w") as file:
         file.write("once")
