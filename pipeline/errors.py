@@ -2,7 +2,7 @@
 
     WebtextError
     ├── SettingsError   before any work: a setting, an option or the machine is not as needed
-    ├── InputError      an input file is broken: names the file, the place and the mend
+    ├── InputError      an input is missing or broken: names the file, the place and the mend
     ├── StageError      a stage could not keep its promise: a ledger that does not add up, no rows
     ├── BusyError       another process builds in this folder
     └── Stopped         asked to stop by a signal; everything committed is kept
@@ -33,7 +33,9 @@ class SettingsError(WebtextError):
 
 
 class InputError(WebtextError):
-    """An input file is broken. `place` says where ("byte 10240", "line 3"), `mend` what to do."""
+    """An input is missing or broken. `place` says where ("byte 10240"), `mend` what to do."""
+
+    exit_code = 2
 
     def __init__(self, path: Path | str, place: str, problem: str, mend: str) -> None:
         self.path, self.place, self.problem, self.mend = printable(path), place, problem, mend

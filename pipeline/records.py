@@ -99,7 +99,7 @@ DOCUMENT = pa.schema(
         ("host", pa.string()),
         ("title", pa.string()),
         ("date", pa.string()),  # ISO 8601, "" where unknown
-        ("language", pa.string()),  # ISO 639-1, "" where unsure
+        ("language", pa.string()),  # ISO 639, "" where unsure
         ("language_score", pa.float64()),  # rounded to 4 decimals
         ("charset", pa.string()),
         ("mojibake_repaired", pa.int64()),  # places that had been encoded twice

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
+from pipeline.languages import LANGUAGES, nearest_language
+
 
 class Valid(NamedTuple):
     """The values of the right type that make sense: told in words, and as a test."""
@@ -150,7 +152,9 @@ class DocumentsSettings:
     text_chars_min: int = option(200, "least characters of a text")
     text_chars_max: int = option(1_000_000, "most characters of a text", valid=POSITIVE)
     languages: tuple[str, ...] = option(
-        ("en",), "languages that are kept, by ISO 639-1; empty: all", paper="English (3.7)"
+        ("en",),
+        "languages that are kept, by ISO 639 code; empty: all",
+        paper="English (3.7)",
     )
     language_score_min: float = option(
         0.5, "least probability of the language; below, a text counts as no language", valid=SHARE
@@ -305,6 +309,11 @@ def refusals(settings: Settings) -> list[tuple[str, Any, str]]:
             valid, value = f.metadata["valid"], getattr(part, f.name)
             if valid and not valid.holds(value):
                 found.append((f"{section}.{f.name}", value, valid.wanted))
+    for code in settings.documents.languages:
+        if code not in LANGUAGES:
+            near = nearest_language(code)
+            hint = f"did you mean {near}?" if near else f"known: {', '.join(LANGUAGES)}"
+            found.append(("documents.languages", code, f"codes such as en or zh; {hint}"))
     links, corpus = settings.links, settings.corpus
     if links.date_min > links.date_max:
         found.append(("links.date_min", links.date_min, "before links.date_max"))

@@ -17,6 +17,7 @@ CONTRACT = {
     "pipeline.settings",
     "pipeline.settings_file",
     "pipeline.errors",
+    "pipeline.languages",
     "pipeline.characters",
     "pipeline.lines",
     "pipeline.loose_json",

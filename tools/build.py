@@ -3,7 +3,6 @@
 Every stage is resumed where it stopped; what is up to date is not touched.
 """
 
-import glob
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -20,7 +19,9 @@ from pipeline.settings import Settings
 from pipeline.settings_file import to_toml
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from tools import model
+from tools.checks import check_build, known_stages
 from tools.flow import STAGES
+from tools.inputs import find_inputs
 from tools.report import write_report
 
 RECORD = "webtext.toml"  # in the build folder: what it was made with
@@ -36,19 +37,16 @@ def run_build(
     redo: Iterable[str] = (),
     replay: Iterable[str] = (),
     keep_versions: bool = False,
+    force: bool = False,
 ) -> list[str]:
     """Make all stages up to `to`; messages of quality gates that failed.
 
     `base` is the folder that paths in the settings are relative to; `redo`, `replay` and
-    `keep_versions` are as `Build` has them. Raises what the stages raise.
+    `keep_versions` are as `Build` has them, `force` as `check_build` has it. Raises what the checks
+    and the stages raise.
     """
-    for option, names in (("to", [to]), ("redo", redo), ("replay", replay)):
-        if unknown := set(names) - set(STAGES):
-            told = f"--{option} {min(unknown)}: no such stage; known: {', '.join(STAGES)}"
-            raise SettingsError(told)
-    train_options = model.check_settings(settings.train)
-    if STAGES.index(to) >= STAGES.index("model"):
-        model.check_packages()
+    known_stages({"to": [to], "redo": redo, "replay": replay})
+    check_build(settings, base, folder, to, force=force)
     with Build(
         folder, settings.engine, redo=redo, replay=replay, keep_versions=keep_versions
     ) as build:
@@ -56,7 +54,7 @@ def run_build(
         makers = _stage_makers(build, settings, base)
         for name in STAGES[: STAGES.index(to) + 1]:
             if name == "model":
-                model.make(build, train_options)
+                model.make(build, settings.train, base)
             elif name == "report":
                 write_report(folder)
             else:
@@ -104,23 +102,3 @@ def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Cal
         "tokenizer": lambda: tokenizer_stage(settings.tokenizer, settings.shards, digest, base),
         "shards": lambda: shards_stage(settings.shards),
     }
-
-
-def find_inputs(patterns: Iterable[str], base: Path, key: str) -> list[Path]:
-    """The files that these patterns name, sorted by pattern; a file that several name counts once.
-
-    SettingsError names a pattern without any.
-    """
-    found: list[Path] = []
-    for pattern in patterns:
-        path = base.absolute() / pattern
-        # A name that is there is no pattern, and neither is the folder that it is relative to.
-        escaped = str(Path(glob.escape(str(base.absolute()))) / pattern)
-        found_here = [path] if path.is_file() else Path(path.anchor).glob(escaped[1:])
-        matches = sorted(p for p in found_here if p.is_file())
-        if not matches:
-            raise SettingsError(f"{key}: no file matches {pattern} (relative to {base.absolute()})")
-        found += matches
-    if not found:
-        raise SettingsError(f"{key} names no files; set it in the settings file")
-    return list({path.resolve(): path for path in found}.values())

@@ -50,7 +50,10 @@ def demo(
     files = write_demo(out / "input", fast=fast)
     without_model = fast and to == "report"
     last = "shards" if without_model else to
-    code = _build(out, files.settings_path, settings_from, to=last, report_too=without_model)
+    # It is small, so the disk is not asked about.
+    code = _build(
+        out, files.settings_path, settings_from, to=last, report_too=without_model, force=True
+    )
     if STAGES.index(to) >= STAGES.index("corpus"):
         found = differences(out, files.expected_path)
         for difference in found:
@@ -115,6 +118,7 @@ def build(
     redo: tuple[str, ...] = (),
     replay: tuple[str, ...] = (),
     keep_versions: bool = False,
+    force: bool = False,
     settings_from: SettingsFrom,
 ) -> int:
     """Make a corpus, shards, a trained model and a report; resumed where it stopped.
@@ -135,10 +139,11 @@ def build(
         again; may be given more than once.
     keep_versions
         Go on with results that other versions of libraries made.
+    force
+        Begin although the disk is too small by `webtext plan`.
     """
-    return _build(
-        out, settings, settings_from, to=to, redo=redo, replay=replay, keep_versions=keep_versions
-    )
+    reuse = {"redo": redo, "replay": replay, "keep_versions": keep_versions, "force": force}
+    return _build(out, settings, settings_from, to=to, **reuse)
 
 
 def status(

@@ -45,6 +45,17 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
+def with_places(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """The `[train]` table with its paths, which are relative to `base`, in full."""
+    named = {name: options[name] for name in ("init", "tokenizer") if options.get(name)}
+    return {**options, **{name: str(base.absolute() / path) for name, path in named.items()}}
+
+
+def is_made(build: Path) -> bool:
+    """Whether the build has a model, be it up to date or not."""
+    return (build / "model" / COMMIT).exists()
+
+
 def check_packages() -> None:
     """SettingsError before any work where the trainer's packages are not installed."""
     try:
@@ -53,8 +64,8 @@ def check_packages() -> None:
         raise SettingsError(f"{error}; or end the build before the model: --to shards") from None
 
 
-def make(build: Build, options: Mapping[str, Any]) -> None:
-    """Train, evaluate and sample, unless the model is up to date.
+def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
+    """Train, evaluate and sample, unless the model is up to date; paths are relative to `base`.
 
     A corpus too small to hold documents out gives a model without an evaluation (None).
     """
@@ -78,7 +89,8 @@ def make(build: Build, options: Mapping[str, Any]) -> None:
     started = time.monotonic()
     say = build.progress.say
     say("model: training")
-    _trainer(build, [str(shards.folder), "--out", str(work), "--resume", *_flags(options)])
+    flags = _flags(with_places(options, base))
+    _trainer(build, [str(shards.folder), "--out", str(work), "--resume", *flags])
     say("model: evaluating and sampling")
     held_out = json.loads((shards.folder / "shards.json").read_text())["splits"]["val"]["documents"]
     evaluate = [["evaluate", str(work), "--data", str(shards.folder), "--json"]] if held_out else []

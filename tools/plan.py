@@ -22,7 +22,8 @@ from pipeline.lines import Lines
 from pipeline.pages.warc import records
 from pipeline.settings import Settings
 from tools import rates
-from tools.build import find_inputs
+from tools.flow import STAGES
+from tools.inputs import find_inputs
 from tools.model import check_settings
 from tools.status import console_for_tables
 from train.cost import CONVENTION, cost, memory, sustained_flops
@@ -70,9 +71,18 @@ def plan(settings: Settings, base: Path, out: Path) -> dict[str, Any]:
         "wall_s": None if None in walls else round(sum(wall for wall in walls if wall), 1),
         "disk_bytes": _peak(stages.values()),
         "memory_bytes": max(stage.memory_bytes for stage in stages.values()),
-        "free_disk_bytes": _free_bytes(out),
+        "free_disk_bytes": free_bytes(out),
         "measured_on": rates.MEASURED_ON,
     }
+
+
+def needed_bytes(settings: Settings, base: Path, to: str) -> int:
+    """Bytes on disk when they are most, of a build that ends with the stage `to`."""
+    wanted = STAGES[: STAGES.index(to) + 1]
+    rows = _rows(_measured_inputs(settings, base), settings)
+    cores = settings.engine.workers or os.cpu_count() or 1
+    stages = [_stage(name, rows, cores, settings) for name in rates.RATES if name in wanted]
+    return _peak([*stages, _model(_trainer(settings, cores))] if "model" in wanted else stages)
 
 
 def _measured_inputs(settings: Settings, base: Path) -> dict[str, Any]:
@@ -88,8 +98,8 @@ def _measured_inputs(settings: Settings, base: Path) -> dict[str, Any]:
     submissions, _ = _extrapolated(dumps, lines)
     found, pages = _extrapolated(warcs, captures)
     return {
-        "dump_bytes": _size(dumps),
-        "warc_bytes": _size(warcs),
+        "dump_bytes": size_of(dumps),
+        "warc_bytes": size_of(warcs),
         "submissions": submissions,
         "records": found,
         "captures": pages,
@@ -103,7 +113,7 @@ def _extrapolated(
     step = -(-len(paths) // SAMPLED_FILES)
     samples = [sample(path) for path in paths[::step]]
     read = sum(taken for taken, _, _ in samples)
-    share = _size(paths) / read if read else 0.0
+    share = size_of(paths) / read if read else 0.0
     return (
         round(share * sum(first for _, first, _ in samples)),
         round(share * sum(second for _, _, second in samples)),
@@ -254,12 +264,14 @@ def _peak(stages: Iterable[StagePlan]) -> int:
     return peak
 
 
-def _free_bytes(out: Path) -> int:
+def free_bytes(out: Path) -> int:
+    """Bytes that are free on the disk where `out` is, or would be made."""
     there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
     return shutil.disk_usage(there).free
 
 
-def _size(paths: Iterable[Path]) -> int:
+def size_of(paths: Iterable[Path]) -> int:
+    """Bytes of these files together."""
     return sum(path.stat().st_size for path in paths)
 
 

@@ -9,10 +9,11 @@ import pytest
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
 from pipeline.settings_file import load
-from tools.build import _stage_makers, find_inputs
+from tools.build import _stage_makers
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.flow import ENGINE_STAGES, STAGES
+from tools.inputs import find_inputs
 
 MOMENT = datetime(2015, 3, 1, tzinfo=UTC)
 FEW = ("--engine.workers", "1", "--engine.buckets", "2")

@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.settings import Settings
 from pipeline.settings_file import load
-from tools.build import find_inputs
 from tools.cli import COMMANDS, GROUPS, NAMES, command_of, main
 from tools.flow import STAGES
+from tools.inputs import find_inputs
 
 ALL = [tuple(name.split()) for name in NAMES]
 HEAVY = ("apache_beam", "torch", "pyarrow", "numpy", "trafilatura", "tokenizers", "rich.progress")
@@ -122,7 +122,7 @@ def test_usage_and_settings_errors_end_with_2_and_say_what_is_known(
 
 
 def test_an_error_of_ours_is_told_without_a_traceback_and_gives_its_exit_code(tmp_path, capsys):
-    assert main(["links", str(tmp_path / "no.zst"), "--out", str(tmp_path / "o")]) == 1
+    assert main(["links", str(tmp_path / "no.zst"), "--out", str(tmp_path / "o")]) == 2
     told = capsys.readouterr().err
     assert told == f"webtext: {tmp_path}/no.zst: there is no such file. Check the name.\n"
 

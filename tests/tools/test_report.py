@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.engine.manifest import read_manifest
-from pipeline.errors import StageError
+from pipeline.errors import SettingsError
 from pipeline.reasons import Reason
 from tools.report import write_report
 from tools.report.charts import columns, histogram, lines
@@ -144,7 +144,7 @@ def test_sections_whose_stage_is_missing_are_left_out(finished, tmp_path):
 
 def test_a_folder_without_a_stage_is_an_error(tmp_path):
     (tmp_path / "shards").mkdir()
-    with pytest.raises((StageError, Exception), match="no stage"):
+    with pytest.raises((SettingsError, Exception), match="no stage"):
         write_report(tmp_path)
 
 

@@ -19,7 +19,7 @@ from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import read_drops
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import read_sidecars
-from pipeline.errors import StageError
+from pipeline.errors import SettingsError
 from pipeline.reasons import Reason
 from tools.model import COMMIT
 from tools.status import status
@@ -95,7 +95,7 @@ def collect(build: Path) -> Facts:
         name: manifest for name in UNITS if (manifest := read_manifest(build / name)) is not None
     }
     if not manifests:
-        raise StageError(f"{build} has no stage to report on yet; run webtext build first")
+        raise SettingsError(f"{build} has no stage to report on yet; run webtext build first")
     facts = Facts(
         name=build.resolve().name,
         digest=state["digest"],

@@ -1,0 +1,106 @@
+"""What a build would find out late, asked before its first stage: a refusal says what to do.
+
+Nothing here writes. Settings of a wrong form, languages that do not exist among them, were refused
+when they were read (pipeline/settings.py).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+
+from pipeline.errors import InputError, SettingsError
+from pipeline.settings import Settings
+from pipeline.tokens import tokenizer
+from tools import model
+from tools.flow import STAGES
+from tools.inputs import check_dumps, check_warcs, find_inputs
+from tools.plan import free_bytes, needed_bytes, size_of
+
+# No build takes so many times the bytes of its inputs, before the model: 3 to 5 times are usual.
+# With more space than that nothing is sampled.
+INPUT_TIMES = 20
+
+
+def check_build(settings: Settings, base: Path, out: Path, to: str, *, force: bool) -> None:
+    """Raise SettingsError or InputError for what keeps a build to the stage `to` from its end.
+
+    `base` is what paths in the settings are relative to. `force` takes the disk as it is. A build
+    that was begun is not asked about the disk again: what it has written counts for it.
+    """
+    model.check_settings(settings.train)
+    if reaches(to, "model"):
+        model.check_packages()
+    dumps = find_inputs(settings.input.dumps, base, "input.dumps")
+    if reaches(to, "pages") and not settings.input.warcs:
+        raise SettingsError(
+            "input.warcs names no files, so there are no pages; set it in the settings file or as "
+            "--input.warcs 'FOLDER/*.warc.gz', or make the links alone: --to links"
+        )
+    warcs = find_inputs(settings.input.warcs, base, "input.warcs") if reaches(to, "pages") else []
+    check_dumps(dumps, accept_torn=settings.links.accept_torn)
+    check_warcs(warcs)
+    if reaches(to, "tokenizer") and settings.tokenizer.path:
+        tokenizer.load(base / settings.tokenizer.path)
+    if reaches(to, "model") and not model.is_made(out):
+        _check_given_model(model.with_places(settings.train, base))
+    if not force and reaches(to, "pages") and not (out / ".work").is_dir():
+        _check_disk(settings, base, out, to, size_of([*dumps, *warcs]))
+
+
+def reaches(to: str, stage: str) -> bool:
+    """Whether a build that ends with the stage `to` makes this stage."""
+    return STAGES.index(to) >= STAGES.index(stage)
+
+
+def known_stages(options: Mapping[str, Iterable[str]]) -> None:
+    """Raise SettingsError for an option that names a stage which there is not."""
+    for option, names in options.items():
+        if unknown := set(names) - set(STAGES):
+            told = f"--{option} {min(unknown)}: no such stage; known: {', '.join(STAGES)}"
+            raise SettingsError(told)
+
+
+def _check_given_model(train: Mapping[str, Any]) -> None:
+    """What [train] names: the weights to start from and a tokenizer for the samples."""
+    if place := train.get("init"):
+        _check_weights(Path(place))
+    if place := train.get("tokenizer"):
+        tokenizer.load(Path(place))
+
+
+def _check_weights(place: Path) -> None:
+    """A run's newest checkpoint or a Hugging Face folder: there, and whole by its own header."""
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(place.glob("checkpoints/step-*/model.safetensors"))[-1:]
+    files = files or sorted(place.glob("model*.safetensors"))
+    if not files:
+        raise SettingsError(
+            f"train.init: no weights in {place}; name the --out folder of a training run, or a "
+            "Hugging Face folder with config.json and model.safetensors"
+        )
+    file = config = place / "config.json"
+    try:
+        if config.exists():
+            json.loads(config.read_text(encoding="utf-8"))
+        for file in files:
+            with safe_open(file, "np"):
+                pass
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(file, "", f"cannot be read ({error})", "Get or save it again.") from None
+
+
+def _check_disk(settings: Settings, base: Path, out: Path, to: str, input_bytes: int) -> None:
+    free = free_bytes(out)
+    if not reaches(to, "model") and free > INPUT_TIMES * input_bytes:
+        return
+    needed = needed_bytes(settings, base, to) + settings.engine.free_disk_min_bytes
+    if needed > free:
+        raise SettingsError(
+            f"the disk of {out} has {decimal(free)} free, and this build takes about "
+            f"{decimal(needed)} by `webtext plan`, with engine.free_disk_min_bytes kept free; "
+            "build elsewhere by --out, free some, or go on in spite of it with --force"
+        )
