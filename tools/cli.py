@@ -27,7 +27,7 @@ from tools.options import STDIN, with_settings
 
 TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
 COMMANDS = (
-    *("demo", "init", "plan", "build", "status", "why", "report", "clean"),
+    *("demo", "init", "plan", "build", "status", "look", "why", "report", "clean"),
     *("links", "extract", "dedup", "shards", *TRAINER_COMMANDS),
 )
 GROUPS = {

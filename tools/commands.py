@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pipeline.errors import SettingsError, WebtextError
+from pipeline.errors import SettingsError
 from tools.flow import STAGES
 from tools.options import SettingsFrom
 
@@ -74,7 +74,7 @@ def init(path: Path = Path(SETTINGS_FILE), /) -> None:
     from tools.reference import settings_file
 
     if path.exists():
-        raise WebtextError(f"{path} is there already; remove it first")
+        raise SettingsError(f"{path} is there already; remove it first")
     path.write_text(settings_file(), encoding="utf-8")
     print(path)
 
@@ -177,6 +177,48 @@ def status(
     for line in damaged:
         print(f"webtext: {line}", file=sys.stderr)
     return 1 if damaged else 0
+
+
+def look(
+    path: Path,
+    /,
+    *,
+    rows: int = 5,
+    drops: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Show the first rows of a build, of a stage's folder, or of any file that webtext made.
+
+    Example: webtext look build/documents --rows 3
+
+    Example: webtext look build/corpus --drops --json
+
+    Parameters
+    ----------
+    path
+        A build or a stage's folder; a file: Parquet, JSON or JSON lines (packed or not), token
+        files and their indexes, tokenizer.json, logs, manifests, weights, WARC.
+    rows
+        So many rows of each table; 0: all.
+    drops
+        The rows that a build or a stage dropped, with their reasons, instead of those it kept.
+    as_json
+        Print each row as a line of JSON, with whole values.
+    """
+    from tools.look import first, tables, titled
+    from tools.show_rows import show_rows
+
+    if rows < 0:
+        raise SettingsError(f"--rows is {rows}; it must be 0 or more; 0: all")
+    found = tables(path, drops=drops)
+    for table in found:
+        chosen = first(table, rows)
+        if not as_json:
+            show_rows(titled(table, len(chosen)), chosen)
+            continue
+        for row in chosen:
+            told = {"table": table.name, **row} if len(found) > 1 else row
+            print(json.dumps(told, ensure_ascii=False, default=str))
 
 
 def why(

@@ -155,7 +155,7 @@ def test_init_writes_a_file_that_gives_the_defaults_and_overwrites_none(tmp_path
     assert load(path) == Settings()
     assert capsys.readouterr().out.strip() == str(path)
     before = path.read_text()
-    assert main(["init", str(path)]) == 1
+    assert main(["init", str(path)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert path.read_text() == before
 

@@ -1,0 +1,205 @@
+"""`webtext look`: the first rows of any file or folder of ours: no notebook is needed for them.
+
+What a file is, its bytes say. Each kind gives tables, a table gives rows, and a row is a dict of
+whole values; show_rows.py cuts them for people. Only what is shown is read: the first pages of a
+Parquet file, the first documents of a token file.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import InputError, SettingsError
+from pipeline.lines import Lines
+from pipeline.pages.warc import records
+from tools.flow import ENGINE_STAGES
+from tools.look_tokens import documents_of, index_rows, is_tokens, tokenizer_rows
+
+HEAD_BYTES = 1 << 12
+JSON_BYTES_MAX = 64 << 20  # of a file that is read whole: manifests, a tokenizer.json
+SAFETENSORS_HEADER_MAX = 100 << 20  # the format's own limit
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a name; `count` is how many there are in all, None where that is not known."""
+
+    name: str
+    rows: Iterable[Row]
+    count: int | None = None
+
+
+def tables(path: Path, *, drops: bool = False) -> list[Table]:
+    """What a file or folder holds; `drops` asks for the dropped rows of a stage or a build.
+
+    Raises SettingsError for a path that is not there or holds nothing of ours, InputError for a
+    damaged file, both when called or while rows are read.
+    """
+    if not path.exists():
+        raise SettingsError(f"{path}: no such file or folder; name one that webtext made")
+    found = _of_folder(path, drops) if path.is_dir() else [_of_file(path)]
+    if not found:
+        what = "no dropped rows" if drops else "nothing that look knows"
+        raise SettingsError(f"{path} holds {what}; name a build, a stage's folder, or a file")
+    if drops and path.is_file():
+        raise SettingsError(f"{path} is a file; --drops takes a build, or a stage's folder")
+    return found
+
+
+def _of_folder(folder: Path, drops: bool) -> list[Table]:
+    if (folder / "checkpoints").is_dir():  # of a run
+        return [_of_file(path) for name in ("run.json", "log.jsonl") if (path := folder / name)]
+    stages = [folder / name for name in ENGINE_STAGES if (folder / name).is_dir()]
+    if stages:
+        return [table for stage in stages for table in _of_stage(stage, drops)]
+    return _of_stage(folder, drops)
+
+
+def _of_stage(folder: Path, drops: bool) -> list[Table]:
+    if drops:
+        files = sorted((folder / ".meta").rglob("drops-*.parquet"))
+        return [_of_parquet(f"drops of {folder.name}", files)] if files else []
+    if (folder / "shards.json").exists():
+        files = sorted(folder.glob("*_*.bin"))
+        rows = (row for file in files for row in documents_of(file))
+        return [Table(folder.name, rows, _documents(folder / "shards.json"))]
+    if (folder / "tokenizer.json").exists():
+        return [_of_file(folder / "tokenizer.json")]
+    files = sorted(folder.glob("*.parquet"))
+    if files:
+        return [_of_parquet(folder.name, files)]
+    names = ("*.bin", "*.jsonl", "*.safetensors", "*.json")
+    return [_of_file(path) for name in names for path in sorted(folder.glob(name))]
+
+
+def _documents(about: Path) -> int:
+    splits = _object(about)["splits"].values()
+    return sum(int(split["documents"]) for split in splits)
+
+
+def _of_file(path: Path) -> Table:
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise InputError(path, "", f"cannot be read: {error.strerror}", "Check it.") from None
+    if head.startswith(b"PAR1"):
+        return _of_parquet(path.name, [path])
+    if head.startswith(b"WTIDX"):
+        return Table(path.name, index_rows(path))
+    if is_tokens(path, head):
+        return Table(path.name, documents_of(path))
+    if path.suffix == ".safetensors":
+        return Table(path.name, _tensors(path))
+    if path.suffix in (".json", ".safetensors"):
+        return Table(path.name, _of_json(path))
+    if path.name.endswith((".warc", ".warc.gz", ".warc.zst")) or head.startswith(b"WARC/"):
+        return Table(path.name, _records(path))
+    return Table(path.name, _lines(path))
+
+
+def _of_parquet(name: str, files: list[Path]) -> Table:
+    try:
+        count = sum(pq.read_metadata(path).num_rows for path in files)
+    except pa.ArrowException as error:
+        mend = "Name another, or make it again."
+        raise InputError(files[0], "", f"damaged Parquet ({error})", mend) from None
+    return Table(name, (row for path in files for row in _parquet_rows(path)), count)
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(16):
+                yield from batch.to_pylist()
+    except pa.ArrowException as error:
+        raise InputError(path, "", f"damaged Parquet ({error})", "Make it again.") from None
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    """Lines as their objects, and those that are none as {"line"}; packed or plain."""
+    with Lines(path, accept_torn=True) as lines:
+        for number, line in enumerate(lines):
+            if number == 0 and b"\0" in line:
+                mend = "Name a table, lines, tokens or a manifest of webtext."
+                raise InputError(path, "", "a binary file that look does not know", mend)
+            text = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+            try:
+                row = json.loads(text)
+            except (ValueError, RecursionError):
+                row = None
+            yield row if isinstance(row, dict) else {"line": text}
+
+
+def _of_json(path: Path) -> Iterator[Row]:
+    """The rows of a JSON file: its one object, each of a list, or the entries of a tokenizer."""
+    value = _object(path)
+    if _is_tokenizer(value):
+        yield from tokenizer_rows(path)
+    elif isinstance(value, list):
+        yield from (row if isinstance(row, dict) else {"value": row} for row in value)
+    else:
+        yield value if isinstance(value, dict) else {"value": value}
+
+
+def _is_tokenizer(value: Any) -> bool:
+    model = value.get("model") if isinstance(value, dict) else None
+    return isinstance(model, dict) and "merges" in model
+
+
+def _object(path: Path) -> Any:
+    if path.stat().st_size > JSON_BYTES_MAX:
+        raise InputError(path, "", "too large to be read as one JSON value", "Write it as lines.")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(path, "", f"not valid JSON: {error}", "Write it again.") from None
+
+
+def _tensors(path: Path) -> Iterator[Row]:
+    """The tensors of weights, by the header alone: its length in 8 bytes, then JSON."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(min(length, SAFETENSORS_HEADER_MAX))
+    try:
+        header = json.loads(text)
+        found = [
+            {"tensor": name, "dtype": about["dtype"], "shape": about["shape"]}
+            for name, about in header.items()
+            if name != "__metadata__"
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        told = f"it has no header of weights ({error})"
+        raise InputError(path, "byte 8", told, "Save it again.") from None
+    yield from found
+
+
+def _records(path: Path) -> Iterator[Row]:
+    for record in records(path, accept_torn=True):
+        yield {
+            "offset": record.offset,
+            "length": record.length,
+            "type": record.kind,
+            "url": record.headers.get("warc-target-uri", ""),
+            "date": record.headers.get("warc-date", ""),
+            "fault": record.fault,
+        }
+
+
+def first(table: Table, rows: int) -> list[Row]:
+    """The first rows of a table; 0 takes all."""
+    return list(islice(table.rows, rows or None))
+
+
+def titled(table: Table, shown: int) -> str:
+    """What stands above the rows of a table."""
+    if table.count is None or table.count == shown:
+        return table.name
+    return f"{table.name}: {shown:,} of {table.count:,} rows"
