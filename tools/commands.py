@@ -183,7 +183,7 @@ def look(
     path: Path,
     /,
     *,
-    rows: int = 5,
+    rows: int | None = None,
     drops: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
@@ -199,7 +199,7 @@ def look(
         A build or a stage's folder; a file: Parquet, JSON or JSON lines (packed or not), token
         files and their indexes, tokenizer.json, logs, manifests, weights, WARC.
     rows
-        So many rows of each table; 0: all.
+        So many rows of each table, 0: all. Without it 5, and of a build's stages one each.
     drops
         The rows that a build or a stage dropped, with their reasons, instead of those it kept.
     as_json
@@ -208,17 +208,18 @@ def look(
     from tools.look import first, tables, titled
     from tools.show_rows import show_rows
 
-    if rows < 0:
+    if rows is not None and rows < 0:
         raise SettingsError(f"--rows is {rows}; it must be 0 or more; 0: all")
     found = tables(path, drops=drops)
     for table in found:
-        chosen = first(table, rows)
-        if not as_json:
-            show_rows(titled(table, len(chosen)), chosen)
-            continue
-        for row in chosen:
-            told = {"table": table.name, **row} if len(found) > 1 else row
-            print(json.dumps(told, ensure_ascii=False, default=str))
+        chosen = first(table, (5 if len(found) < 3 else 1) if rows is None else rows)
+        if as_json:
+            for row in chosen:
+                told = {"table": table.name, **row} if len(found) > 1 else row
+                print(json.dumps(told, ensure_ascii=False, default=str))
+        else:
+            shown = list(chosen)
+            show_rows(titled(table, len(shown)), shown)
 
 
 def why(
@@ -232,10 +233,13 @@ def why(
 
     Example: webtext why https://example.org/story --build build/demo
 
+    Example: webtext why line_invalid --build build/demo
+
     Parameters
     ----------
     url
-        A URL as it was posted, or a link's id.
+        A URL as it was posted, or a link's id; or a reason, for the rows that were dropped for it.
+        The exit code is 1 for what the build does not know; it then tells the nearest URLs.
     build
         The build folder.
     as_json
@@ -245,11 +249,12 @@ def why(
 
     chapters = tell(build, url)
     if as_json:
-        print(json.dumps([vars(chapter) for chapter in chapters], indent=1, default=str))
+        told = [vars(chapter) | {"kept": chapter.kept} for chapter in chapters]
+        print(json.dumps(told, indent=1, default=str))
     else:
         for chapter in chapters:
-            print(f"{chapter.stage:<10} {'kept' if chapter.kept else 'LEFT'}  {chapter.text}")
-    return 0
+            print(f"{chapter.stage:<10} {chapter.verdict}  {chapter.text}")
+    return 1 if chapters[0].verdict == "unknown" else 0
 
 
 def report(build: Path = Path("build"), /) -> None:

@@ -20,6 +20,7 @@ from pipeline.lines import Lines
 from pipeline.pages.warc import records
 from tools.flow import ENGINE_STAGES
 from tools.look_tokens import documents_of, index_rows, is_tokens, tokenizer_rows
+from tools.runs import is_run
 
 HEAD_BYTES = 1 << 12
 JSON_BYTES_MAX = 64 << 20  # of a file that is read whole: manifests, a tokenizer.json
@@ -54,8 +55,8 @@ def tables(path: Path, *, drops: bool = False) -> list[Table]:
 
 
 def _of_folder(folder: Path, drops: bool) -> list[Table]:
-    if (folder / "checkpoints").is_dir():  # of a run
-        return [_of_file(path) for name in ("run.json", "log.jsonl") if (path := folder / name)]
+    if is_run(folder):
+        return [_of_file(folder / name) for name in ("run.json", "log.jsonl")]
     stages = [folder / name for name in ENGINE_STAGES if (folder / name).is_dir()]
     if stages:
         return [table for stage in stages for table in _of_stage(stage, drops)]
@@ -127,6 +128,9 @@ def _lines(path: Path) -> Iterator[Row]:
     """Lines as their objects, and those that are none as {"line"}; packed or plain."""
     with Lines(path, accept_torn=True) as lines:
         for number, line in enumerate(lines):
+            if number == 0 and line.startswith(b"WARC/"):  # packed, under another name
+                yield from _records(path)
+                return
             if number == 0 and b"\0" in line:
                 mend = "Name a table, lines, tokens or a manifest of webtext."
                 raise InputError(path, "", "a binary file that look does not know", mend)
@@ -193,9 +197,9 @@ def _records(path: Path) -> Iterator[Row]:
         }
 
 
-def first(table: Table, rows: int) -> list[Row]:
+def first(table: Table, rows: int) -> Iterator[Row]:
     """The first rows of a table; 0 takes all."""
-    return list(islice(table.rows, rows or None))
+    return islice(table.rows, rows or None)
 
 
 def titled(table: Table, shown: int) -> str:

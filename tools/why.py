@@ -1,15 +1,17 @@
 """`webtext why URL`: what became of a page, from the posts that linked to it to its tokens.
 
-Each stage is asked in the order of the flow, until one says that the row left. The link's id is the
-thread: the same 32 digits in every table.
+Each stage is asked in the order of the flow, until one says that the row was dropped. The link's id
+is the thread: the same 32 digits in every table. What has no URL, such as a broken line of a dump,
+is asked for by its reason: `webtext why line_invalid`.
 """
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pyarrow.parquet as pq
@@ -18,27 +20,47 @@ from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import reasons_of
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import read_sidecars
-from pipeline.errors import StageError
-from pipeline.links.select import ReadRules, why_url
+from pipeline.errors import SettingsError
+from pipeline.links.select import Explained, ReadRules, why_url
 from pipeline.reasons import Reason
 from pipeline.tokens.shards import read_index
+from tools.flow import ENGINE_STAGES
+from tools.nearest import nearest_urls
+
+EXAMPLES = 5  # of the rows that a reason dropped, or of the places of one URL
+Verdict = Literal["kept", "dropped", "unknown"]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """What one stage says: `kept`, and a sentence for people."""
+    """What one stage says: its verdict, and a sentence for people.
+
+    "unknown": the stage never saw the row. Of a URL that nobody posted, `row` may hold the nearest
+    ones that somebody did.
+    """
 
     stage: str
-    kept: bool
+    verdict: Verdict
     text: str
-    row: dict[str, Any]
+    row: Row
+
+    @property
+    def kept(self) -> bool:
+        """Whether the row went on to the next stage."""
+        return self.verdict == "kept"
 
 
 def why(build: Path, url: str) -> list[Chapter]:
-    """The chapters of a URL's (or link id's) story, up to the stage where it left."""
+    """The chapters of a URL's (or link id's) story, up to the stage where it was dropped.
+
+    Of a reason's name: a chapter of each stage that dropped rows for it, with examples.
+    """
     links = read_manifest(build / "links")
     if links is None:
-        raise StageError(f"{build} has no stage links yet; run webtext build first")
+        raise SettingsError(f"{build} has no stage links yet; run webtext build first")
+    if url in set(Reason):
+        return _of_reason(build, Reason(url))
     id, opening = _opening(build, url, links)
     chapters = [opening]
     if opening.kept:
@@ -52,47 +74,100 @@ def why(build: Path, url: str) -> list[Chapter]:
     return chapters
 
 
+def _of_reason(build: Path, reason: Reason) -> list[Chapter]:
+    chapters = []
+    for stage in ENGINE_STAGES:
+        manifest = read_manifest(build / stage)
+        ledger = manifest.ledgers.get(manifest.unit) if manifest else None
+        if manifest and ledger and (count := ledger.drops.get(reason, 0)):
+            rows = _dropped_rows(build / stage, manifest, lambda row: row["reason"] == reason)
+            places = "; ".join(filter(None, map(_place_told, rows)))
+            told = (
+                f"{_counted(count, manifest.unit.removesuffix('s'))}: {reason.sentence} [{reason}]"
+            )
+            such = f" Such as {places}" if places else ""
+            chapters.append(Chapter(stage, "dropped", told + such, {"rows": rows}))
+    return chapters or [Chapter("links", "unknown", f"No row was dropped as [{reason}].", {})]
+
+
+def _dropped_rows(folder: Path, manifest: Manifest, wanted: Callable[[Row], bool]) -> list[Row]:
+    """The first dropped rows of a stage that are wanted, with the file that they stood in.
+
+    Of a stage that keeps a sample of its drops, some or none of them are there.
+    """
+    found: list[Row] = []
+    for step in manifest.steps:
+        # A dump is what people know; other stages' parts are ours.
+        labels = {info.number: info.label for info in step.parts if folder.name == "links"}
+        own = folder / ".meta" / step.name
+        for path in sorted((own if own.is_dir() else folder / ".meta").glob("drops-*.parquet")):
+            label = labels.get(int(path.stem.rpartition("-")[2]), "")
+            for row in filter(wanted, pq.read_table(path).to_pylist()):
+                found.append({**row, "part": label})
+                if len(found) == EXAMPLES:
+                    return found
+    return found
+
+
+def _place_told(row: Row) -> str:
+    """Where a row stood: a dump's name and line, with what is known besides."""
+    name = row["url"] or row["id"]
+    return " ".join(part for part in (name, row["part"], row["detail"]) if part)
+
+
 def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
-    if len(url) == 32 and all(digit in "0123456789abcdef" for digit in url):
-        id, reason = url, None
-    else:
-        explained = why_url(url, msgspec.convert(links.settings["read"], ReadRules))
-        id, reason = explained.id, explained.reason
     folder = build / "links"
+    if len(url) == 32 and all(digit in "0123456789abcdef" for digit in url):
+        explained = Explained("", url, "", None)
+    else:
+        rules = msgspec.convert(links.settings["read"], ReadRules)
+        explained = why_url(url, rules)
+        if not explained.id and "://" not in url:  # as people type it
+            explained = why_url(f"http://{url}", rules)
+    id = explained.id
     row = _row(folder, id) if id else None
     if row is None:
-        return id, _without_row(folder, id, url, reason)
+        return id, _without_row(folder, links, url, explained)
     posts = _counted(row["posts"], "submission")
     karma = (
         f"karma {row['karma_max']} at best, {row['karma_sum']} in all, {row['karma_first']} first"
     )
     if row["verdict"] != "kept":
-        return id, _left("links", Reason.KARMA_LOW, f"{posts}: {karma}", row)
+        return id, _dropped("links", Reason.KARMA_LOW, f"{posts}: {karma}", row)
     first = f", first on {_day(row['first_post_s'])} in r/{row['subreddit']}"
-    return id, Chapter("links", True, f"{posts}{first}: {karma}. Link {id}, {row['url']}", row)
+    return id, Chapter("links", "kept", f"{posts}{first}: {karma}. Link {id}, {row['url']}", row)
 
 
-def _without_row(folder: Path, id: str, url: str, reason: Reason | None) -> Chapter:
+def _without_row(folder: Path, links: Manifest, url: str, explained: Explained) -> Chapter:
     """What is said of a URL that is no link: its submissions' fates, or that there is none."""
     # What has no link (a self post) is known by its URL as it was posted.
-    names = {id, url} - {""}
+    names = {explained.id, url} - {""}
     if dropped := sum((reasons_of(folder, name) for name in names), Counter[str]()):
-        fates = (f"{n} [{r}] {Reason[r.upper()].sentence}" for r, n in dropped.most_common())
+        fates = (f"{n} [{r}] {Reason(r).sentence}" for r, n in dropped.most_common())
         count = _counted(dropped.total(), "submission")
-        return Chapter("links", False, f"{count}, all dropped: {' '.join(fates)}", {})
-    if reason is None:
-        return Chapter("links", False, "No submission in these dumps links to it.", {})
-    seen = "No submission in these dumps links to it, and if one did: " if id else ""
-    return Chapter("links", False, f"{seen}{reason.sentence} [{reason.value}]", {})
+        rows = _dropped_rows(folder, links, lambda row: row["id"] in names or row["url"] in names)
+        places = "; ".join(f"{row['part']} {row['detail']}" for row in rows)
+        text = f"{count}, all dropped: {' '.join(fates)}{f' ({places})' if places else ''}"
+        return Chapter("links", "dropped", text, {"rows": rows} if rows else {})
+    text = "No submission in these dumps links to it."
+    if explained.reason is not None:
+        seen = "No submission in these dumps links to it, and if one did: " if explained.id else ""
+        text = f"{seen}{explained.reason.sentence} [{explained.reason.value}]"
+    near = nearest_urls([info.path for info in read_sidecars(folder)], explained.key)
+    if near:
+        text += f" The nearest that one links to: {', '.join(near)}"
+    return Chapter("links", "unknown", text, {"nearest": near} if near else {})
 
 
 def _page(build: Path, id: str) -> Chapter | None:
     if (build / "pages" / "manifest.json").exists():
         row = _row(build / "pages", id)
         if row is None:
-            return Chapter("pages", False, "The pages were selected before this link came in.", {})
+            return Chapter(
+                "pages", "unknown", "The pages were selected before this link came in.", {}
+            )
         if row["outcome"] != "captured":
-            return _left("pages", Reason[row["outcome"].upper()], "", row)
+            return _dropped("pages", Reason(row["outcome"]), "", row)
         hops = (
             f", after {_counted(row['hops'], 'redirect')} to {row['final_url']}"
             if row["hops"]
@@ -101,7 +176,7 @@ def _page(build: Path, id: str) -> Chapter | None:
         text = (
             f"Captured on {_day(row['captured_s'])} in {row['warc']} at byte {row['offset']}{hops}"
         )
-        return Chapter("pages", True, text, row)
+        return Chapter("pages", "kept", text, row)
     return None
 
 
@@ -132,7 +207,7 @@ def _shard(build: Path, id: str) -> Chapter | None:
             text = f"{path.with_suffix('.bin').name}, tokens {start:,} to {end:,}"
             if json.loads((path.parent / "shards.json").read_text())["split_by"] == "block":
                 text += " (blocks are held out: this may be its first piece alone)"
-            return Chapter("shards", True, text, {"file": path.stem, "start": start, "end": end})
+            return Chapter("shards", "kept", text, {"file": path.stem, "start": start, "end": end})
     return None
 
 
@@ -140,19 +215,21 @@ def _kept_or_dropped(folder: Path, id: str, text: Any) -> Chapter | None:
     if not (folder / "manifest.json").exists():
         return None
     if row := _row(folder, id):
-        return Chapter(folder.name, True, text(row), row)
+        return Chapter(folder.name, "kept", text(row), row)
     for path in sorted((folder / ".meta").rglob("drops-*.parquet")):
         for row in pq.read_table(path, filters=[("id", "==", id)]).to_pylist():
-            detail = row["detail"] + _keepers_url(folder.parent, row["detail"])
-            return _left(folder.name, Reason[row["reason"].upper()], detail, row)
-    return Chapter(folder.name, False, "Not seen: this stage was made before it came in.", {})
+            detail = row["detail"]
+            if url := _keepers_url(folder.parent, detail):
+                detail, row = f"{detail}, {url}", {**row, "keeper_url": url}
+            return _dropped(folder.name, Reason(row["reason"]), detail, row)
+    return Chapter(folder.name, "unknown", "Not seen: this stage was made before it came in.", {})
 
 
 def _keepers_url(build: Path, detail: str) -> str:
-    """Where the keeper that a dropped copy names came from."""
+    """The URL of the keeper that a dropped copy names, "" where there is none."""
     copy = read_detail(detail)
     keeper = _row(build / "documents", copy.keeper) if copy else None
-    return f", {keeper['url']}" if keeper else ""
+    return str(keeper["url"]) if keeper else ""
 
 
 def _row(folder: Path, id: str) -> dict[str, Any] | None:
@@ -165,8 +242,8 @@ def _row(folder: Path, id: str) -> dict[str, Any] | None:
     return None
 
 
-def _left(stage: str, reason: Reason, detail: str, row: dict[str, Any]) -> Chapter:
-    return Chapter(stage, False, f"{reason.sentence} [{reason.value}] {detail}".strip(), row)
+def _dropped(stage: str, reason: Reason, detail: str, row: dict[str, Any]) -> Chapter:
+    return Chapter(stage, "dropped", f"{reason.sentence} [{reason.value}] {detail}".strip(), row)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -141,6 +141,7 @@ class Read:
         marks: list[Dropped] = []
         number = booked = comments = 0
         form = form_of(path, accept_torn=self.rules.accept_torn)
+        unit = "line" if form == "lines" else "row"
         with Lines(path, accept_torn=self.rules.accept_torn) as lines:
             for number, line in enumerate(rows_as_lines(path, form, lines), 1):
                 verdict = judge(line)
@@ -150,7 +151,7 @@ class Read:
                     comments += verdict.reason is Reason.COMMENT
                     if verdict.mark is not None:
                         marks.append(verdict)
-                    _drop(verdict, out)
+                    _drop(verdict, f"{unit} {number}", out)
                 if number % BATCH_LINES == 0:
                     _refuse_comments(path, comments, number)
                     _write(posts, marks, number - booked, out)
@@ -163,8 +164,10 @@ class Read:
                 out.note("torn", lines.torn)
 
 
-def _drop(verdict: Dropped, out: PartWriter) -> None:
-    url, detail = printable(verdict.url), printable(verdict.detail)
+def _drop(verdict: Dropped, place: str, out: PartWriter) -> None:
+    """Book a dropped submission; the detail ends with its place in the dump."""
+    url = printable(verdict.url)
+    detail = f"{printable(verdict.detail)}, {place}" if verdict.detail else place
     out.drop("submissions", verdict.reason, id=verdict.id, url=url, detail=detail)
 
 

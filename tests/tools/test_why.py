@@ -1,8 +1,10 @@
 import json
 from collections import defaultdict
+from itertools import islice
 
 import pytest
 
+from pipeline.lines import Lines
 from pipeline.links.canonical import canonical, link_id
 from pipeline.reasons import Reason
 from tools.cli import main
@@ -88,11 +90,59 @@ def test_a_link_id_and_every_way_to_write_a_url_tell_the_same(finished, fates):
     assert why(finished.folder, f"http://www.google.com/url?url={url}") == story
 
 
-@pytest.mark.parametrize("url", ["https://nobody.example/posted-this", "0" * 32])
+@pytest.mark.parametrize("url", ["https://nobody.of-them.org/posted-this", "0" * 32])
 def test_a_url_that_nobody_posted_is_said_to_be_unknown(finished, url):
     (chapter,) = why(finished.folder, url)
-    assert not chapter.kept
+    assert chapter.verdict == "unknown"
     assert chapter.text == "No submission in these dumps links to it."
+
+
+def test_of_an_unknown_url_the_nearest_known_ones_are_told_and_the_exit_code_is_1(
+    finished, fates, capsys
+):
+    known = fates["kept"][0]
+    assert known.startswith("https://www.valleyledger.example/")
+    build = ["--build", str(finished.folder)]
+    for typed in (known[:-1], known.replace("valley", "vally") + "-", known[8:] + "x"):
+        assert main(["why", typed, *build]) == 1
+        told = capsys.readouterr().out
+        assert told.startswith(
+            "links      unknown  No submission in these dumps links to it. The ne"
+        )
+        assert main(["why", typed, *build, "--json"]) == 1
+        (chapter,) = json.loads(capsys.readouterr().out)
+        assert chapter["row"]["nearest"][0] == known
+        assert known in told
+    assert main(["why", known[8:], *build]) == 0  # as people type it
+
+
+def test_a_near_copy_names_its_keepers_url_in_the_row_too(finished, fates):
+    dropped = why(finished.folder, fates["near_copy"][0])[-1]
+    assert dropped.verdict == "dropped"
+    assert dropped.text.endswith(", " + dropped.row["keeper_url"])
+
+
+def test_a_reason_is_told_by_stage_with_file_and_line_of_what_has_no_url(finished, capsys):
+    words = ["why", "line_invalid", "--build", str(finished.folder)]
+    assert main([*words, "--json"]) == 0
+    (chapter,) = json.loads(capsys.readouterr().out)
+    assert (chapter["stage"], chapter["verdict"]) == ("links", "dropped")
+    rows = chapter["row"]["rows"]
+    assert len(rows) == 5
+    for row in rows:
+        number = int(row["detail"].rpartition(", line ")[2])
+        with Lines(finished.input.settings_path.parent / row["part"]) as lines:
+            line = next(islice(lines, number - 1, None))
+        with pytest.raises(ValueError, match=r"."):
+            json.loads(line)
+    assert main(words) == 0
+    assert f"{rows[0]['part']} {rows[0]['detail']}" in capsys.readouterr().out
+    assert main(["why", "comment_lost", "--build", str(finished.folder)]) == 1
+
+
+def test_a_reason_for_which_nothing_was_dropped_is_unknown(links_only, capsys):
+    assert main(["why", "wikipedia", "--build", str(links_only)]) == 1
+    assert "No row was dropped as [wikipedia]." in capsys.readouterr().out
 
 
 def test_what_speaks_against_a_url_by_itself_is_told_though_nobody_posted_it(finished):
@@ -133,6 +183,15 @@ def test_a_submission_that_is_no_link_is_found_by_its_url_as_it_was_posted(links
     assert chapter.text.startswith(f"1 submission, all dropped: 1 [{reason}]")
 
 
+def test_a_dropped_submission_whose_row_is_kept_is_told_with_its_dump_and_line(links_only, capsys):
+    (chapter,) = why(links_only, SELF_POST)
+    assert chapter.text.endswith("(RS.jsonl line 5)")
+    assert chapter.row["rows"][0]["url"] == SELF_POST
+    (chapter,) = why(links_only, "http://a.example/")
+    assert "(RS.jsonl line 1; RS.jsonl line 2; RS.jsonl None, line 3)" in chapter.text
+    assert main(["why", SELF_POST, "--build", str(links_only)]) == 0  # it was explained
+
+
 def test_the_story_ends_where_the_build_does(links_only):
     (chapter,) = why(links_only, "http://kept.example")
     assert chapter.kept
@@ -145,13 +204,15 @@ def test_the_command_prints_lines_for_people_and_json_for_programs(finished, fat
     assert main(["why", url, "--build", str(finished.folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [
-        ["links", "kept"], ["pages", "kept"], ["documents", "LEFT"],
+        ["links", "kept"], ["pages", "kept"], ["documents", "dropped"],
     ]  # fmt: skip
     assert main(["why", url, "--build", str(finished.folder), "--json"]) == 0
     chapters = json.loads(capsys.readouterr().out)
-    assert [set(chapter) for chapter in chapters] == [{"stage", "kept", "text", "row"}] * 3
+    keys = {"stage", "verdict", "kept", "text", "row"}
+    assert [set(chapter) for chapter in chapters] == [keys] * 3
+    assert [chapter["verdict"] for chapter in chapters] == ["kept", "kept", "dropped"]
 
 
 def test_a_folder_without_links_is_an_error(tmp_path, capsys):
-    assert main(["why", "http://a.example", "--build", str(tmp_path)]) == 1
+    assert main(["why", "http://a.example", "--build", str(tmp_path)]) == 2
     assert "run webtext build first" in capsys.readouterr().err
