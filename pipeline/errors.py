@@ -59,8 +59,8 @@ class Stopped(WebtextError):  # noqa: N818 (it is a wish that was granted, not a
 
     def __init__(self, signum: int) -> None:
         self.signum = signum
-        name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
-        super().__init__(f"stopped by {name}; run the same command to go on")
+        self.name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+        super().__init__(f"stopped by {self.name}; run the same command to go on")
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]

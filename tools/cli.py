@@ -35,6 +35,14 @@ GROUPS = {
     "tokens": ("Hand token shards to other trainers.", ("export",)),
 }
 READ_STDIN = ("extract",)  # where - is a file, not an option as cyclopts takes it
+# What a signal leaves of a command, and how to go on. Of the others: nothing was changed.
+GOES_ON = "what is done is kept; the same command goes on"
+LEFT = {
+    **dict.fromkeys(("demo", "build", "links", "extract", "tokenizer train", "shards"), GOES_ON),
+    "dedup": "an earlier --out stands as it was; the same command starts from the beginning",
+    "tokens export": "files that are whole are kept; the same command writes all of them again",
+    "clean": "what was removed is gone; the same command removes the rest",
+}
 NAMES = (*COMMANDS, *(f"{group} {name}" for group, (_, names) in GROUPS.items() for name in names))
 
 
@@ -87,18 +95,20 @@ def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: names that are not UTF-8
+    words = list(sys.argv[1:] if tokens is None else tokens)
     try:
         _check_packages()
         with _terminating():
-            code = _run(sys.argv[1:] if tokens is None else tokens)
+            code = _run(words)
             sys.stdout.flush()
         return code
     except CycloptsError as error:
         print(f"webtext: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"webtext: {Stopped(signal.SIGINT)}", file=sys.stderr)
-        return 130
+        return _stopped(Stopped(signal.SIGINT), words)
+    except Stopped as stopped:
+        return _stopped(stopped, words)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -108,6 +118,14 @@ def main(tokens: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"webtext: {error}", file=sys.stderr)
         return 1
+
+
+def _stopped(stopped: Stopped, words: Sequence[str]) -> int:
+    """Tell what a signal left of a command; the exit code."""
+    command = " ".join(words[:2] if words and words[0] in GROUPS else words[:1])
+    left = LEFT.get(command, "nothing was changed; run it again")
+    print(f"webtext: stopped by {stopped.name}; {left}", file=sys.stderr)
+    return stopped.exit_code
 
 
 def _run(tokens: Sequence[str]) -> int:
