@@ -13,7 +13,7 @@ from rich.filesize import decimal
 
 from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
-from pipeline.tokens import tokenizer
+from pipeline.tokens.tokenizer_json import load
 from tools import model
 from tools.flow import STAGES
 from tools.inputs import check_dumps, check_warcs, find_inputs
@@ -43,7 +43,7 @@ def check_build(settings: Settings, base: Path, out: Path, to: str, *, force: bo
     check_dumps(dumps, accept_torn=settings.links.accept_torn)
     check_warcs(warcs)
     if reaches(to, "tokenizer") and settings.tokenizer.path:
-        tokenizer.load(base / settings.tokenizer.path)
+        load(base / settings.tokenizer.path)
     if reaches(to, "model") and not model.is_made(out):
         _check_given_model(model.with_places(settings.train, base))
     if not force and reaches(to, "pages") and not (out / ".work").is_dir():
@@ -68,7 +68,7 @@ def _check_given_model(train: Mapping[str, Any]) -> None:
     if place := train.get("init"):
         _check_weights(Path(place))
     if place := train.get("tokenizer"):
-        tokenizer.load(Path(place))
+        load(Path(place))
 
 
 def _check_weights(place: Path) -> None:
@@ -76,7 +76,7 @@ def _check_weights(place: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
     files = sorted(place.glob("checkpoints/step-*/model.safetensors"))[-1:]
-    files = files or sorted(place.glob("model*.safetensors"))
+    files = files or sorted((*place.glob("model*.safetensors"), *place.glob("pytorch_model*.bin")))
     if not files:
         raise SettingsError(
             f"train.init: no weights in {place}; name the --out folder of a training run, or a "
@@ -87,8 +87,9 @@ def _check_weights(place: Path) -> None:
         if config.exists():
             json.loads(config.read_text(encoding="utf-8"))
         for file in files:
-            with safe_open(file, "np"):
-                pass
+            if file.suffix == ".safetensors":  # a pickle only torch can read
+                with safe_open(file, "np"):
+                    pass
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(file, "", f"cannot be read ({error})", "Get or save it again.") from None
 

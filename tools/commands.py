@@ -142,8 +142,8 @@ def build(
     force
         Begin although the disk is too small by `webtext plan`.
     """
-    reuse = {"redo": redo, "replay": replay, "keep_versions": keep_versions, "force": force}
-    return _build(out, settings, settings_from, to=to, **reuse)
+    reuse: dict[str, Any] = {"redo": redo, "replay": replay, "keep_versions": keep_versions}
+    return _build(out, settings, settings_from, to=to, force=force, **reuse)
 
 
 def status(

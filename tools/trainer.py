@@ -25,5 +25,5 @@ def _leave_with_the_build() -> None:
 if __name__ == "__main__":
     threading.Thread(target=_leave_with_the_build, daemon=True).start()
     for words in json.loads(sys.argv[1]):
-        if code := main(words):
+        if code := main(words, "webtext"):
             sys.exit(code)

@@ -7,10 +7,11 @@
 
 
 Use `python -P -m train` where the current folder may hold a train.py of its own. Results go to
-stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 settings, 130 Ctrl-C, 75 SIGTERM or
---stop-after; after the last two `--resume` goes on.
+stdout, progress to stderr. Exit codes: 0 done, 1 failed, 2 settings or inputs, 130 Ctrl-C, 75
+SIGTERM or --stop-after; after the last two `--resume` goes on.
 """
 
+import difflib
 import json
 import math
 import os
@@ -18,9 +19,11 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from train.errors import Diverged, SettingsError, Stopped, TrainError
+from train.errors import Diverged, SettingsError, TrainError
 from train.options import parse
 from train.packages import require_packages
 from train.settings import EvaluateSettings, ExportSettings, SampleSettings, TrainSettings, checked
@@ -34,12 +37,14 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> in
     # Read when torch is loaded. Threads that spin while they wait cost three times the CPU time
     # and half the speed on two cores that others use too (demo preset, load 4).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    commands = {"evaluate": _evaluate, "sample": _sample, "export": _export}
-    command = commands.get(words[0]) if words else None
+    command = COMMANDS.get(words[0]) if words else None
     try:
-        return command(words[1:], f"{prog} {words[0]}") if command else _train(words, prog)
+        if command:
+            return command(words[1:], f"{prog} {words[0]}")
+        _refuse_misspelt(words)
+        return _train(words, prog)
     except TrainError as error:
-        print(("" if isinstance(error, Stopped) else "error: ") + str(error), file=sys.stderr)
+        _tell(prog, str(error))
         return error.exit_code
     except BrokenPipeError:
         # Whoever reads has enough, such as `head`; what is still to be written goes nowhere.
@@ -47,21 +52,44 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> in
         return 1
     except OSError as error:
         # A full disk, a read-only folder: whatever was committed stands.
-        print(f"error: {error}; the last checkpoint stands", file=sys.stderr)
+        _tell(prog, f"{error}; {_left(words)}")
         return 1
     except (MemoryError, RuntimeError) as error:  # torch's are RuntimeErrors
         told = (str(error) or "of this process").partition("\n")[0]
         if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, told):
             raise
-        print(
-            f"error: memory ran out ({told}): a smaller model, --batch-tokens or --micro-batch "
-            "needs less; the last checkpoint stands",
-            file=sys.stderr,
-        )
+        need = "a smaller model, --batch-tokens or --micro-batch needs less"
+        _tell(prog, f"memory ran out ({told}): {need}; {_left(words)}")
         return 1
     except KeyboardInterrupt:
-        print("interrupted at once; the last checkpoint stands", file=sys.stderr)
+        _tell(prog, f"stopped by Ctrl-C; {_left(words)}")
         return 130
+
+
+def _tell(prog: str, text: str) -> None:
+    """An error begins with the name of the program, as all of webtext's do."""
+    print(f"{'webtext' if prog.startswith('webtext') else 'train'}: {text}", file=sys.stderr)
+
+
+def _left(words: list[str]) -> str:
+    """What stands of a command that was cut off, and how to go on."""
+    if words and words[0] in COMMANDS:
+        return "the run stands as it was; run the same command again"
+    out = ""
+    for word, following in pairwise([*words, ""]):
+        out = following if word == "--out" else word[6:] if word.startswith("--out=") else out
+    saved = sorted(Path(out, "checkpoints").glob("step-*[0-9]")) if out else []
+    if not saved:
+        return "no checkpoint was written yet; run it again, with --resume"
+    return f"the checkpoint of step {int(saved[-1].name[5:]):,} stands; --resume goes on from it"
+
+
+def _refuse_misspelt(words: list[str]) -> None:
+    """SettingsError for a first word that is nearly a command and no folder."""
+    first = words[0] if words else ""
+    near = difflib.get_close_matches(first, COMMANDS, n=1)
+    if near and not Path(first).exists():
+        raise SettingsError(f"{first}: no such command or folder; did you mean {near[0]}?")
 
 
 def _train(argv: list[str], prog: str) -> int:
@@ -169,6 +197,9 @@ def _print_json(value: dict[str, Any]) -> None:
     from train.log import plain
 
     print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
+
+
+COMMANDS = {"evaluate": _evaluate, "sample": _sample, "export": _export}
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ class SettingsError(TrainError):
 class DataError(TrainError):
     """A token file is missing, torn or of another format."""
 
+    exit_code = 2
+
 
 class BusyError(TrainError):
     """Another process holds the run's lock."""
@@ -72,6 +74,7 @@ class Stopped(TrainError):  # noqa: N818 (a request that was granted, not an err
     def __init__(self, step: int, signum: int | None) -> None:
         self.step, self.signum = step, signum
         why = "--stop-after" if signum is None else signal.Signals(signum).name
+        why = "Ctrl-C" if signum == signal.SIGINT else why
         super().__init__(f"stopped by {why} after step {step}; run with --resume to go on")
 
     @property

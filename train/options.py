@@ -12,7 +12,17 @@ import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NoReturn,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from train.errors import SettingsError
 
@@ -59,11 +69,12 @@ def from_options(kind: type[S], options: Mapping[str, Any]) -> S:
 def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, Any], bool]:
     """Settings from a command line, what of it was given explicitly, and whether --json was.
 
-    Prints help or a usage error and exits as argparse does.
+    Prints help and exits as argparse does. Raises SettingsError for what it does not know, with the
+    nearest option.
     """
     # getdoc: Python 3.13 takes the indentation away by itself, earlier ones leave it.
     about = (inspect.getdoc(kind) or "").split("\n\nExample: ")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=prog, description=about[0], epilog=f"Example: {about[1].strip()}",
         allow_abbrev=False, argument_default=argparse.SUPPRESS,
     )  # fmt: skip
@@ -83,12 +94,32 @@ def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, A
             shown = "" if f.default in (None, "") else f" [{f.default}]"
             place.add_argument(flag(f.name), metavar=_metavar(hints[f.name]), help=text + shown)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    given = vars(parser.parse_args(argv))
+    found, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise SettingsError(_told_unknown(unknown[0], parser, prog))
+    given = vars(found)
     as_json = given.pop("json", False)
     given = {key_of(name): value for name, value in given.items()}
     settings = from_options(kind, given)
     names = {key_of(f.name): f.name for f in fields(kind)}
     return settings, {names[k]: getattr(settings, names[k]) for k in given}, as_json
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as an error of ours, without a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message.removeprefix('argument ')}; {self.prog} --help tells more")
+
+
+def _told_unknown(word: str, parser: argparse.ArgumentParser, prog: str) -> str:
+    if not word.startswith("-"):
+        return f"{word!r} is one argument too many; {prog} --help tells what there is"
+    name = word.partition("=")[0]
+    known = [flag for action in parser._actions for flag in action.option_strings]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"{prog} --help tells what there is"
+    return f"unknown option {name}; {hint}"
 
 
 def key_of(name: str) -> str:

@@ -125,7 +125,7 @@ def read_run(folder: Path) -> Run:
     run = folder.parent.parent if (folder / "state.json").exists() else folder
     if any((run / "checkpoints").glob("*")):
         raise CheckpointError(about_orphans(run))
-    raise CheckpointError(f"{folder}: no run.json there; give the --out folder of a training run")
+    raise SettingsError(f"{folder}: no run.json there; give the --out folder of a training run")
 
 
 def about_orphans(folder: Path) -> str | None:
@@ -168,7 +168,7 @@ def load_model(
     """The model of a run's newest (or best) whole checkpoint, ready to evaluate."""
     checkpoint = load(folder, best=best, weights_only=True, note=note)
     if checkpoint is None:
-        raise CheckpointError(f"{folder}: no checkpoint there yet")
+        raise SettingsError(f"{folder}: no checkpoint there yet; train it first, with --resume")
     model = GPT(run.config)
     load_weights(model, checkpoint.model, checkpoint.path)
     return model.to(device).eval(), checkpoint

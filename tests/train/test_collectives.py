@@ -60,7 +60,7 @@ def test_a_broken_network_is_told_before_the_model_is_built(two, capsys):
     with pytest.raises(TrainError, match=r"rank 1 of 2 cannot reach the others: Timed out"):
         entered()
     assert main(["data", "--out", "nowhere", "--device", "cpu"]) == 1
-    assert "error: rank 1 of 2 cannot reach" in capsys.readouterr().err
+    assert "train: rank 1 of 2 cannot reach" in capsys.readouterr().err
 
 
 def test_a_sum_that_comes_out_wrong_is_told(two):

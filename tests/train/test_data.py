@@ -213,5 +213,5 @@ def test_the_commands_say_what_is_not_read_or_never_seen(tmp_path, tiny, capsys)
 
 def test_files_that_are_all_too_short_are_refused(tmp_path, tiny, capsys):
     folder = folder_of(tmp_path / "s", [f"x_train_{i:06}.bin" for i in range(40)], tokens=32)
-    assert main([str(folder), "--out", str(tmp_path / "run"), *tiny]) == 1
+    assert main([str(folder), "--out", str(tmp_path / "run"), *tiny]) == 2
     assert "1280 training tokens in 40 files hold no window of 33" in capsys.readouterr().err

@@ -116,7 +116,7 @@ def test_a_signal_to_one_rank_stops_all_and_is_named(shards_folder, tiny, tmp_pa
     words = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny, *SHORT]
     codes, errors = two_ranks(*words, program=("-c", INTERRUPTED))
     assert codes == [130, 130], errors
-    assert "stopped by SIGINT after step 5" in errors[0]
+    assert "stopped by Ctrl-C after step 5" in errors[0]
     assert max((tmp_path / "run" / "checkpoints").iterdir()).name == "step-000000005"
 
 
@@ -148,7 +148,7 @@ def test_a_rank_that_dies_ends_the_other_with_a_message(
     codes, errors = two_ranks(str(gone), *words, program=("-c", ENDED))
     assert codes[gone] == -signal.SIGKILL and codes[1 - gone] == 1
     last = errors[1 - gone].splitlines()[-1]
-    assert last.startswith(f"error: rank {1 - gone} of 2: another rank has ended")
+    assert last.startswith(f"train: rank {1 - gone} of 2: another rank has ended")
     assert "Traceback" not in errors[1 - gone]
     assert main(["--out", str(tmp_path / "run"), "--resume"]) == 0
     assert numbers(tmp_path / "run") == pytest.approx(one, abs=1e-5)

@@ -98,7 +98,7 @@ def diverged(capsys, run):
     error = capsys.readouterr().err.splitlines()[-1]
     for name in re.findall(r"\S*step-\d+", error):
         assert Path(name).exists(), name
-    assert error.startswith("error: ") and "lower --lr" in error
+    assert error.startswith("train: ") and "lower --lr" in error
     return error
 
 
@@ -114,7 +114,7 @@ def test_a_run_whose_last_state_is_not_finite_diverged_at_whatever_step(
     assert (told.out == "" and "not finite" in told.err) or "is nan" in told.err
     names = [path.name for path in (run / "checkpoints").iterdir()]
     assert names == (["diverged-step-000000001"] if save else [])
-    assert main(["evaluate", str(run)]) == 1
+    assert main(["evaluate", str(run)]) == 2
     assert "no checkpoint there yet" in capsys.readouterr().err
 
 

@@ -378,7 +378,7 @@ def test_characters_are_trained_on_and_sampled(char_run, capsys):
 
 
 def test_commands_on_something_that_is_no_run_say_so(tmp_path, capsys):
-    assert main(["evaluate", str(tmp_path)]) == 1
+    assert main(["evaluate", str(tmp_path)]) == 2
     assert main(["sample"]) == 2
     error = capsys.readouterr().err
     assert "no run.json there" in error and "RUN is missing" in error
@@ -417,7 +417,7 @@ def test_a_loss_that_is_not_finite_is_null_in_json_and_an_error(
     value = only_json(seen.out)
     assert value["loss"] is value["perplexity"] is value["bits_per_byte"] is None
     assert [host["loss"] for host in value["hosts"]] == [None, 2.0]
-    assert f"error: {run}: the loss is {told}" in seen.err
+    assert f"train: {run}: the loss is {told}" in seen.err
     assert main(["evaluate", str(run)]) == 1
     assert f"loss {told} nats a token" in capsys.readouterr().out
 
@@ -441,7 +441,7 @@ def test_an_error_while_sampling_has_a_line_of_its_own(text_run, monkeypatch, ca
     assert main(["sample", str(text_run), "--prompt", "the city"]) == 2
     told = capsys.readouterr()
     assert told.out == ("the cityone two\n" if pieces else "")
-    assert told.err == "error: no more\n"
+    assert told.err == "train: no more\n"
 
 
 def test_a_prompt_that_is_too_long_is_refused_before_it_is_shown(text_run, capsys):

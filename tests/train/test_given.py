@@ -309,7 +309,7 @@ def test_what_a_hugging_face_folder_lacks_is_asked_for(
     assert "give --tokenizer PATH" in capsys.readouterr().err
     assert main(["sample", str(folder), "--best"]) == 2
     assert "is a Hugging Face folder, which has one model" in capsys.readouterr().err
-    assert main(["export", str(folder), "--out", str(tmp_path / "x")]) == 1
+    assert main(["export", str(folder), "--out", str(tmp_path / "x")]) == 2
 
 
 def test_data_of_another_size_than_given_weights_are_refused(folder, make_shards, tmp_path, capsys):

@@ -352,7 +352,7 @@ def test_memory_that_runs_out_later_is_an_error_that_says_what_to_do(
     run = tmp_path / "run"
     assert train(shards_folder, run, *tiny, "--save-steps", "20") == 1
     error = capsys.readouterr().err
-    assert "error: memory ran out in step 21: --resume with --micro-batch 4 (CUDA out" in error
+    assert "train: memory ran out in step 21: --resume with --micro-batch 4 (CUDA out" in error
     # The process that goes on halves it in its own first step.
     assert train(shards_folder, run, *tiny, "--resume") == 0
     assert "memory ran out: 4 sequences at a time from now on" in capsys.readouterr().err
@@ -479,7 +479,7 @@ def test_without_held_out_files_a_run_trains_and_evaluate_says_so(
     (shards / "shards.json").write_text(json.dumps(about))
     assert train(shards, run, *tiny, "--steps", "3", "--json") == 0
     assert json.loads(capsys.readouterr().out)["val_loss"] is None
-    assert main(["evaluate", str(run)]) == 1
+    assert main(["evaluate", str(run)]) == 2
     assert "nothing to score in the split val" in capsys.readouterr().err
 
 
@@ -488,7 +488,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_without_a_traceback(
 ):
     (tmp_path / "file").write_text("")
     assert train(shards_folder, tmp_path / "file", *tiny) == 1
-    assert "error: " in (error := capsys.readouterr().err) and "Traceback" not in error
+    assert "train: " in (error := capsys.readouterr().err) and "Traceback" not in error
 
 
 def test_a_run_of_another_format_is_refused(whole_run, tmp_path, capsys):
@@ -501,7 +501,7 @@ def test_a_run_of_another_format_is_refused(whole_run, tmp_path, capsys):
 def test_no_data_and_no_folder_are_usage_errors(tmp_path, capsys):
     assert main(["--out", str(tmp_path / "x")]) == 2
     assert main([str(tmp_path)]) == 2
-    assert main([str(tmp_path / "absent"), "--out", str(tmp_path / "x")]) == 1
+    assert main([str(tmp_path / "absent"), "--out", str(tmp_path / "x")]) == 2
     assert "DATA is missing" in (error := capsys.readouterr().err)
     assert "--out is missing" in error and "no such folder" in error
 

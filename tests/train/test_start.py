@@ -232,7 +232,7 @@ def test_weights_that_are_not_finite_are_refused_by_name(
     ):  # fmt: skip
         assert main(words) == 1
         told = capsys.readouterr()
-        wanted = f"error: {place}: transformer.wte.weight holds numbers that are not finite"
+        wanted = f"train: {place}: transformer.wte.weight holds numbers that are not finite"
         assert wanted in told.err and told.out == ""
     assert contents(run) == before and not contents(tmp_path / "new")
 
@@ -245,7 +245,7 @@ def test_memory_that_nobody_has_is_an_error_without_a_traceback(
 ):
     assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, *large]) == 1
     error = capsys.readouterr().err
-    assert "error: memory ran out (" in error and "the last checkpoint stands" in error
+    assert "train: memory ran out (" in error and "no checkpoint was written yet" in error
 
 
 def test_an_error_of_the_program_itself_keeps_its_traceback(monkeypatch, tmp_path):

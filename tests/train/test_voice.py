@@ -1,0 +1,81 @@
+"""How the trainer speaks: its name first, the mend last, and the exit codes of webtext."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import train.start
+from train.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["data", "--steeps", "3"], "unknown option --steeps; did you mean --steps?"),
+        (["data", "--steeps=3"], "unknown option --steeps; did you mean --steps?"),
+        (["sample", "run", "--temprature", "1"], "did you mean --temperature?"),
+        (["export", "run", "--qqq"], "unknown option --qqq; NAME export --help tells what there"),
+        (["evaluate", "run", "other"], "'other' is one argument too many; NAME evaluate --help"),
+        (["evalute", "run"], "evalute: no such command or folder; did you mean evaluate?"),
+        (["data", "--steps"], "--steps: expected one argument; NAME --help tells more"),
+        (["absent", "--out", "run"], "absent: no such folder; `webtext shards` writes one"),
+        (["evaluate", "absent"], "absent: no run.json there; give the --out folder of a training"),
+        (["sample", "absent"], "absent: no run.json there"),
+        (["export", "absent", "--out", "x"], "absent: no run.json there"),
+    ],
+)
+@pytest.mark.parametrize(("prog", "name"), [("python -m train", "train"), ("webtext", "webtext")])
+def test_what_is_wrong_with_a_command_line_or_its_inputs_ends_with_2_in_one_line(
+    tmp_path, monkeypatch, capsys, words, said, prog, name
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(words, prog) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(f"{name}: ")
+    assert said.replace("NAME", prog) in told.err
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("out", [["--out", "run"], ["--out=run"], ["--out", "x", "--out", "run"]])
+def test_an_interrupt_names_the_checkpoint_that_stands_and_none_where_there_is_none(
+    tmp_path, monkeypatch, capsys, out
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train.start, "train", interrupted)
+    for words in (["data"], ["data", *out]):
+        assert main(words) == 130
+        wanted = "train: stopped by Ctrl-C; no checkpoint was written yet; run it again, with"
+        assert capsys.readouterr().err.startswith(wanted)
+    for step in ("step-000000020", "step-000001000", "step-000002000.aside"):
+        (tmp_path / "run" / "checkpoints" / step).mkdir(parents=True)
+    assert main(["data", *out]) == 130
+    wanted = "the checkpoint of step 1,000 stands; --resume goes on from it"
+    assert wanted in capsys.readouterr().err
+
+
+def test_no_traceback_when_ctrl_c_comes_while_torch_is_imported(tmp_path, shards_folder, tiny):
+    words = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny]
+    for number in range(6):
+        trainer = subprocess.Popen(
+            [sys.executable, "-P", "-m", "train", *words],
+            cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        # Its first line of ours is past; what came before is the interpreter's own start.
+        time.sleep(0.5 + 0.4 * number)
+        trainer.send_signal(signal.SIGINT)
+        _, told = trainer.communicate(timeout=120)
+        assert "Traceback" not in told, told
+        assert trainer.returncode in (130, 0)
+        if trainer.returncode:
+            assert "train: stopped by Ctrl-C" in told
