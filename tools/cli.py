@@ -3,8 +3,9 @@
 Commands live in commands.py and stage_commands.py and import what they need when called; options.py
 gives them their settings.
 
-Exit codes: 0 done; 1 failed; 2 usage or settings; 3 finished, but a quality gate failed; 130 after
-Ctrl-C, 75 after SIGTERM or `train --stop-after`: both go on (`train` with --resume).
+Exit codes: 0 done; 1 failed; 2 usage, settings, or an input that is missing or broken; 3 finished,
+but a quality gate failed; 130 after Ctrl-C, 75 after SIGTERM or `train --stop-after`: both go on
+(`train` with --resume).
 """
 
 import io
@@ -19,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
 from tools import commands, stage_commands
@@ -103,7 +104,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except CycloptsError as error:
-        print(f"webtext: {error}", file=sys.stderr)
+        print(f"webtext: {_with_mend(error, _command_in(words))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return _stopped(Stopped(signal.SIGINT), words)
@@ -118,12 +119,32 @@ def main(tokens: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"webtext: {error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        # An interrupt within the import of a library may come out as an error of the library's.
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise
+        return _stopped(Stopped(signal.SIGINT), words)
+
+
+def _command_in(words: Sequence[str]) -> str:
+    """The name of the command that a command line gives, "" where it gives none of ours."""
+    name = " ".join(words[:2] if words and words[0] in GROUPS else words[:1])
+    return name if name in NAMES else ""
+
+
+def _with_mend(error: CycloptsError, command: str) -> str:
+    """A usage error that ends with what to do."""
+    told = str(error).rstrip(".")
+    if isinstance(error, UnusedCliTokensError):
+        told = f"{', '.join(error.unused_tokens or ())}: more than the command takes"
+    if "Did you mean" in told:
+        return str(error)
+    return f"{told}; `{' '.join(('webtext', command)).strip()} --help` tells what there is"
 
 
 def _stopped(stopped: Stopped, words: Sequence[str]) -> int:
     """Tell what a signal left of a command; the exit code."""
-    command = " ".join(words[:2] if words and words[0] in GROUPS else words[:1])
-    left = LEFT.get(command, "nothing was changed; run it again")
+    left = LEFT.get(_command_in(words), "nothing was changed; run it again")
     print(f"webtext: stopped by {stopped.name}; {left}", file=sys.stderr)
     return stopped.exit_code
 

@@ -165,18 +165,28 @@ def status(
         Print one JSON object: stages with their rows, drops and digests, and the build's digest;
         or of a run its state, step, steps, loss and held-out loss.
     verify
-        Read every file of the stages again and name those that are missing or damaged.
+        Read every file of the stages and of checkpoints again, tell how many these are, and name
+        those that are missing or damaged; the exit code is then 1.
     """
+    from rich.filesize import decimal
+
     from tools import status as state
 
+    found = state.verify(folder) if verify else None
     if as_json:
-        print(json.dumps(state.status(folder), indent=1))
+        told = {"verified": vars(found)} if found else {}
+        print(json.dumps({**state.status(folder), **told}, indent=1))
     else:
         state.show(folder)
-    damaged = state.damaged(folder) if verify else []
-    for line in damaged:
+    if not found:
+        return 0
+    for line in found.damaged:
         print(f"webtext: {line}", file=sys.stderr)
-    return 1 if damaged else 0
+    if not as_json:
+        verdict = f"{len(found.damaged):,} of them not" if found.damaged else "all"
+        read = f"read {found.files:,} files of {decimal(found.bytes)} again"
+        print(f"{read}: {verdict} as they were written")
+    return 1 if found.damaged else 0
 
 
 def look(

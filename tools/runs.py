@@ -8,10 +8,13 @@ or was not finite, is null.
 """
 
 import fcntl
+import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine.verify import Written
 from pipeline.errors import StageError
 from train.log import read_log
 
@@ -43,6 +46,25 @@ def run_status(folder: Path) -> dict[str, Any]:
         "saved_step": max(saved, default=None),
     }
     return {"run": found}
+
+
+def checkpoint_files(folder: Path) -> Iterator[Written]:
+    """The files of a run's checkpoints, by the manifest that each has."""
+    for path in sorted(folder.glob("checkpoints/step-*[0-9]/manifest.json")):
+        try:
+            files = json.loads(path.read_text(encoding="utf-8")).items()
+            found = [
+                Written(path.parent / name, facts["bytes"], facts["sha256"], _sha256)
+                for name, facts in files
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StageError(f"{path} is damaged ({error!r}); the checkpoint is lost") from None
+        yield from found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_held(lock: Path) -> bool:

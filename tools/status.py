@@ -11,6 +11,7 @@ last bits between machines. Of a folder that `webtext train` made, runs.py tells
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from rich.table import Table
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.manifest import read_manifest
-from pipeline.engine.verify import damaged_files
+from pipeline.engine.verify import damaged, stage_files
 from pipeline.errors import SettingsError
 from tools.flow import ENGINE_STAGES
 from tools.model import model_status
-from tools.runs import is_run, run_status
+from tools.runs import checkpoint_files, is_run, run_status
 
 DIGEST_DIGITS = 8  # shown in the table, which then fits a terminal
 PLAIN_WIDTH = 120  # of the table where there is no terminal
@@ -45,10 +46,22 @@ def status(folder: Path) -> dict[str, Any]:
     return {"stages": stages, "digest": digest_of(content)}
 
 
-def damaged(folder: Path) -> list[str]:
-    """A line for each file of the published stages that is not as it was written."""
+@dataclass(frozen=True)
+class Verified:
+    """How many files were read again, of how many bytes, and a line for each damaged one."""
+
+    files: int
+    bytes: int
+    damaged: list[str]
+
+
+def verify(folder: Path) -> Verified:
+    """Read all files of the published stages and of a run's (or the model's) checkpoints again."""
     stages = [folder / name for name in ENGINE_STAGES if read_manifest(folder / name)]
-    return [line for stage in stages for line in damaged_files(stage)]
+    runs = [run for run in (folder, folder / "model") if is_run(run)]
+    files = [file for stage in stages for file in stage_files(stage)]
+    files += [file for run in runs for file in checkpoint_files(run)]
+    return Verified(len(files), sum(file.size_bytes for file in files), list(damaged(files)))
 
 
 def show(folder: Path) -> None:

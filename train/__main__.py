@@ -27,6 +27,7 @@ from train.errors import Diverged, SettingsError, TrainError
 from train.options import parse
 from train.packages import require_packages
 from train.settings import EvaluateSettings, ExportSettings, SampleSettings, TrainSettings, checked
+from train.stop import ending_at_once
 
 NO_MEMORY = "out of memory|can't allocate memory"  # as torch says it, of a GPU and of a CPU
 
@@ -34,6 +35,11 @@ NO_MEMORY = "out of memory|can't allocate memory"  # as torch says it, of a GPU 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> int:
     """Run one command and give back its exit code; errors go to stderr without a traceback."""
     words = list(sys.argv[1:] if argv is None else argv)
+    with ending_at_once(lambda by: f"{_name(prog)}: stopped by {by}; {_left(words)}"):
+        return _run(words, prog)
+
+
+def _run(words: list[str], prog: str) -> int:
     # Read when torch is loaded. Threads that spin while they wait cost three times the CPU time
     # and half the speed on two cores that others use too (demo preset, load 4).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -68,7 +74,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m train") -> in
 
 def _tell(prog: str, text: str) -> None:
     """An error begins with the name of the program, as all of webtext's do."""
-    print(f"{'webtext' if prog.startswith('webtext') else 'train'}: {text}", file=sys.stderr)
+    print(f"{_name(prog)}: {text}", file=sys.stderr)
+
+
+def _name(prog: str) -> str:
+    return "webtext" if prog.startswith("webtext") else "train"
 
 
 def _left(words: list[str]) -> str:

@@ -1,20 +1,37 @@
 """Reads every file of a published stage again: a disk that turned bits is found, and named."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.engine.digest import file_digest
 from pipeline.engine.parts import read_sidecars
 
 
-def damaged_files(stage: Path) -> Iterator[str]:
-    """A line for each file that is not as its part's sidecar says: missing, cut or changed."""
+@dataclass(frozen=True)
+class Written:
+    """A file as it was written: its size, its digest, and how that is taken."""
+
+    path: Path
+    size_bytes: int
+    digest: str
+    digest_of: Callable[[Path], str] = file_digest
+
+
+def stage_files(stage: Path) -> Iterator[Written]:
+    """The files of a published stage, by its parts' sidecars."""
     for info in read_sidecars(stage):
         for name, facts in info.files.items():
-            path = stage / name
-            if not path.exists():
-                yield f"{path} is missing"
-            elif path.stat().st_size != facts["bytes"]:
-                yield f"{path} has {path.stat().st_size} bytes, not {facts['bytes']}"
-            elif file_digest(path) != facts["xxh3_128"]:
-                yield f"{path} has other bytes than were written"
+            yield Written(stage / name, facts["bytes"], facts["xxh3_128"])
+
+
+def damaged(files: Iterable[Written]) -> Iterator[str]:
+    """A line for each file that is not as it was written: missing, cut or changed."""
+    for file in files:
+        path = file.path
+        if not path.exists():
+            yield f"{path} is missing"
+        elif (size := path.stat().st_size) != file.size_bytes:
+            yield f"{path} has {size} bytes, not {file.size_bytes}"
+        elif file.digest_of(path) != file.digest:
+            yield f"{path} has other bytes than were written"

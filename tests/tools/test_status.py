@@ -61,11 +61,37 @@ def test_a_stage_at_work_is_partial(finished, tmp_path):
 def test_verify_reads_every_file_again_and_names_the_damaged_one(finished, tmp_path, capsys):
     shutil.copytree(finished.folder / "links", tmp_path / "links")
     assert main(["status", str(tmp_path), "--verify"]) == 0
-    capsys.readouterr()
+    sidecars = (tmp_path / "links" / ".meta").glob("part-*.json")
+    files = [name for path in sidecars for name in json.loads(path.read_text())["files"]]
+    assert f"read {len(files)} files of " in (told := capsys.readouterr().out)
+    assert told.endswith(" again: all as they were written\n")
     table = next((tmp_path / "links").glob("part-*.parquet"))
     table.write_bytes(table.read_bytes()[:-8] + b"turned!!")
     assert main(["status", str(tmp_path), "--verify"]) == 1
-    assert f"webtext: {table} has other bytes than were written" in capsys.readouterr().err
+    assert (
+        f"webtext: {table} has other bytes than were written" in (told := capsys.readouterr()).err
+    )
+    assert told.out.endswith(" again: 1 of them not as they were written\n")
+    assert main(["status", str(tmp_path), "--verify", "--json"]) == 1
+    verified = json.loads(capsys.readouterr().out)["verified"]
+    assert verified["files"] == len(files)
+    assert verified["damaged"] == [f"{table} has other bytes than were written"]
+
+
+def test_verify_reads_the_checkpoints_of_a_model_and_of_a_run_too(finished, tmp_path, capsys):
+    shutil.copytree(finished.folder / "model", tmp_path / "model")
+    saved = sorted((tmp_path / "model").glob("checkpoints/step-*"))
+    for folder in (tmp_path, tmp_path / "model"):
+        assert main(["status", str(folder), "--verify"]) == 0
+        assert f"read {3 * len(saved)} files of " in capsys.readouterr().out
+    weights = saved[-1] / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    for folder in (tmp_path, tmp_path / "model"):
+        assert main(["status", str(folder), "--verify"]) == 1
+        assert f"webtext: {weights} has other bytes than" in capsys.readouterr().err
+    (saved[-1] / "manifest.json").write_text("{")
+    assert main(["status", str(tmp_path), "--verify"]) == 1
+    assert "manifest.json is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "file"])
