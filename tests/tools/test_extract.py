@@ -156,7 +156,7 @@ def test_of_a_torn_warc_file_the_records_before_are_used_if_told_so(folder, caps
     data = (folder / "a.warc.gz").read_bytes()
     (folder / "a.warc.gz").write_bytes(data[:-100])
     words = ["extract", "a.warc.gz", "--out", "o.jsonl", "--json"]
-    assert main(words) == 1
+    assert main(words) == 2
     assert "set pages.accept_torn = true" in capsys.readouterr().err
     assert main([*words, "--accept-torn", "true"]) == 0
     counts = json.loads(capsys.readouterr().out)

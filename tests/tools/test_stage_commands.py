@@ -103,13 +103,13 @@ def test_links_takes_settings_and_redoes_only_what_they_change(dump, tmp_path, c
 def test_links_names_the_place_where_a_dump_is_damaged(dump, tmp_path, capsys):
     torn = tmp_path / "RS_2012-10.jsonl.gz"
     torn.write_bytes(gzip.compress(dump.read_bytes())[:-20])
-    told = run(capsys, "links", torn, "--out", tmp_path / "links", *FEW, code=1)
+    told = run(capsys, "links", torn, "--out", tmp_path / "links", *FEW, code=2)
     assert told.err.splitlines()[-1].startswith(
         f"webtext: {torn}, byte {torn.stat().st_size}: torn"
     )
     misnamed = tmp_path / "RS_2012-10.zst"
     misnamed.write_bytes(dump.read_bytes())
-    told = run(capsys, "links", misnamed, "--out", tmp_path / "links", *FEW, code=1)
+    told = run(capsys, "links", misnamed, "--out", tmp_path / "links", *FEW, code=2)
     assert "named like a zstd file" in told.err
     assert not (tmp_path / "links" / "links").exists()
 
@@ -256,7 +256,7 @@ def test_a_file_that_breaks_under_the_workers_ends_the_command_and_an_earlier_re
         return (replace(found, offset=found.offset + 1) for found in records(path, part, **rules))
 
     monkeypatch.setattr("pipeline.documents.files.records", moved)
-    told = run(capsys, "extract", warc, "--out", out, *FEW[:2], code=1)
+    told = run(capsys, "extract", warc, "--out", out, *FEW[:2], code=2)
     assert "this record could be read before, and cannot now" in told.err
     assert told.out == ""
     assert out.read_text() == "earlier\n"
@@ -299,7 +299,7 @@ def test_extract_tells_what_is_wrong_with_a_file(tmp_path, capsys, name, content
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    told = run(capsys, "extract", path, "--out", tmp_path / "o.jsonl", *FEW[:2], code=1)
+    told = run(capsys, "extract", path, "--out", tmp_path / "o.jsonl", *FEW[:2], code=2)
     assert said in told.err
     assert told.out == ""
     assert "Traceback" not in told.err
@@ -322,7 +322,7 @@ def test_extract_takes_files_whose_names_are_no_text(tmp_path, capsys):
     drop = json.loads((tmp_path / "o.jsonl.drops.jsonl").read_text().splitlines()[0])
     assert drop["detail"].startswith("l\\xff.jsonl, line 2: ")
     gone = tmp_path / os.fsdecode(b"gone\xff.html")
-    assert "gone\\xff.html: there is no" in run(capsys, "extract", gone, "--out", out, code=1).err
+    assert "gone\\xff.html: there is no" in run(capsys, "extract", gone, "--out", out, code=2).err
 
 
 def test_an_output_whose_name_is_no_text_is_refused_before_any_work(tmp_path, capsys):
@@ -355,14 +355,14 @@ def test_extract_and_build_refuse_other_archives_with_what_to_do(
         made = b"WARC/1.0\r\nWARC-Type: %s\r\nContent-Length: 16\r\n\r\n%s\r\n\r\n"
         content = gzip.compress(made % (content, block)) * 9
     (tmp_path / name).write_bytes(content)
-    told = run(capsys, "extract", tmp_path / name, "--out", tmp_path / "o.jsonl", code=1)
+    told = run(capsys, "extract", tmp_path / name, "--out", tmp_path / "o.jsonl", code=2)
     assert said in told.err
     post = {"id": "p", "url": "http://a.example/", "score": 9, "created_utc": 1_350_000_000}
     (tmp_path / "RS.jsonl").write_text(json.dumps(post))
     settings = tmp_path / "webtext.toml"
     settings.write_text(f'[input]\ndumps = ["RS.jsonl"]\nwarcs = ["{name}"]\n')
     words = ["build", settings, "--out", tmp_path / "b", "--to", "pages", *FEW_IN_BUILD]
-    assert said in run(capsys, *words, code=1).err
+    assert said in run(capsys, *words, code=2).err
 
 
 def test_extract_takes_folders_and_pages_of_any_name_and_never_its_own_results(tmp_path, capsys):
@@ -417,7 +417,7 @@ def test_extract_refuses_a_wrong_name_before_it_touches_anything(tmp_path, capsy
     assert "use .jsonl, .jsonl.gz, .jsonl.zst or .parquet" in told.err
     earlier = tmp_path / "o.jsonl"
     earlier.write_text("earlier\n")
-    run(capsys, "extract", page, tmp_path / "gone.html", "--out", earlier, code=1)
+    run(capsys, "extract", page, tmp_path / "gone.html", "--out", earlier, code=2)
     assert earlier.read_text() == "earlier\n"
     assert {p.name for p in tmp_path.iterdir()} == {"page.html", "o.jsonl"}
 
@@ -468,7 +468,7 @@ def test_dedup_tells_what_is_wrong_with_a_file(tmp_path, capsys, content, said):
     source = tmp_path / "texts"
     if content is not None:
         source.write_bytes(content)
-    told = run(capsys, "dedup", source, "--out", tmp_path / "d.jsonl", code=1)
+    told = run(capsys, "dedup", source, "--out", tmp_path / "d.jsonl", code=2)
     assert any(words in told.err.lower() for words in said.split("|"))
     assert not (tmp_path / "d.jsonl").exists()
 
@@ -672,7 +672,7 @@ def test_a_wrong_or_broken_input_is_named(tmp_path, monkeypatch, capsys, words, 
     (tmp_path / "texts.jsonl").write_text('{"text": "one text"}\n')
     torn = gzip.compress(random.Random(1).randbytes(5000))[:-30]
     (tmp_path / "torn.jsonl.gz").write_bytes(torn)
-    told = run(capsys, *words, code=1)
+    told = run(capsys, *words, code=2)
     assert any(part in told.err for part in said.split("|"))
     assert "Traceback" not in told.err
     assert told.out == ""
