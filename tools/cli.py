@@ -144,7 +144,9 @@ def _with_mend(error: CycloptsError, command: str) -> str:
 
 def _stopped(stopped: Stopped, words: Sequence[str]) -> int:
     """Tell what a signal left of a command; the exit code."""
-    left = LEFT.get(_command_in(words), "nothing was changed; run it again")
+    left = LEFT.get(_command_in(words), "")
+    if not left or (words[0] == "extract" and "--out" not in words):  # text on stdout
+        left = "nothing was changed; run it again"
     print(f"webtext: stopped by {stopped.name}; {left}", file=sys.stderr)
     return stopped.exit_code
 

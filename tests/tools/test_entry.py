@@ -97,7 +97,7 @@ def test_each_command_says_what_a_signal_leaves_and_how_to_go_on(
         raise KeyboardInterrupt if signum == signal.SIGINT else Stopped(signum)
 
     monkeypatch.setattr(cli, "_run", stopped)
-    assert main([*name.split(), "x"]) == code
+    assert main([*name.split(), "x", "--out", "y"]) == code
     told = capsys.readouterr().err
     assert told.startswith(f"webtext: stopped by {'Ctrl-C' if code == 130 else 'SIGTERM'}; ")
     changes = {"demo", "build", "links", "extract", "tokenizer train", "shards"}
