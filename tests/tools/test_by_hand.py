@@ -222,7 +222,7 @@ def test_what_cannot_be_read_is_told_and_others_come(page, tmp_path):
         "torn.warc.gz",
         "empty",
         name,
-        code=1,
+        code=2,
         cwd=tmp_path,
     )
     first, second, third = run.stderr.splitlines()
