@@ -50,4 +50,4 @@ def test_the_chart_has_lower_losses_lower_and_larger_models_further_right():
 
 
 def test_a_trainer_that_refuses_ends_with_its_code(tmp_path):
-    assert sizes.main([str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 1
+    assert sizes.main([str(tmp_path / "none"), "--out", str(tmp_path / "out")]) == 2

@@ -406,7 +406,7 @@ def test_extract_by_hand_and_in_bulk_say_the_same_of_each_page(warc, tmp_path, c
 def test_extract_refuses_what_can_be_read_only_once_for_a_build(tmp_path, capsys, source):
     os.mkfifo(tmp_path / "pipe")
     given = "-" if source == "-" else tmp_path / source
-    told = run(capsys, "extract", given, "--out", tmp_path / "o.jsonl", code=1)
+    told = run(capsys, "extract", given, "--out", tmp_path / "o.jsonl", code=2)
     assert "With --out files are read more than once: save it as one first." in told.err
 
 

@@ -15,7 +15,7 @@ from train.settings import TrainSettings
 def again(monkeypatch):
     """What a run chooses when it goes on: `again(before, given, ranks=1, **settings)`."""
     recipe = Recipe(GPTConfig(2, 2, 32, 32, 97), 40, 256, 3e-3, 4)
-    for module in ("choices", "resume"):
+    for module in ("hardware", "resume"):
         monkeypatch.setattr(f"train.{module}.cores", lambda: 2)
 
     def make(before, given=None, ranks=1, **settings):
@@ -71,7 +71,7 @@ def test_more_threads_than_cores_are_not_taken_up_again_unless_they_were_set(aga
 
 
 def test_a_machine_without_a_compiler_goes_on_eagerly(again, monkeypatch):
-    for module in ("choices", "resume"):
+    for module in ("hardware", "resume"):
         monkeypatch.setattr(f"train.{module}.has_compiler", lambda _: False)
     choices, notes = again({"compile": True}, compile="on")
     assert not choices.compile and "no C++ compiler here" in notes[0]
