@@ -82,8 +82,11 @@ MEND_LINES = "`jq -c . FILE > NEW.jsonl` writes one object a line"
 MEND_TABLE = "Write it as Parquet or JSON lines (pandas: read_csv, then to_parquet)"
 
 
-def format_of(path: Path) -> Format:
-    """What the file holds. Raises InputError for what is none of the formats, and as Lines does."""
+def format_of(path: Path, text_field: str = "text") -> Format:
+    """What the file holds. Raises InputError for what is none of the formats, and as Lines does.
+
+    `text_field` is the field of the texts, by which rows are known where the name says nothing.
+    """
     if path.is_file() and path.stat().st_size == 0:
         return "empty"
     if starts_as_parquet(path):
@@ -101,11 +104,11 @@ def format_of(path: Path) -> Format:
     if unread := codec if codec.startswith("utf-32") else _foreign_escapes(head, text):
         raise _to_utf8(path, "it is in {}, and must be in UTF-8", unread)
     named = named_as(path)
-    _refuse_table(path, text, named)
+    _refuse_table(path, text, named, text_field)
     if codec and (named == "JSON" or _OBJECT.match(text) or ARRAY.match(text)):
         raise _to_utf8(path, "it is JSON in UTF-16, and must be in UTF-8", codec)
-    if named == "JSON" or text[0] in "{[" or _is_mostly_rows(_lines(path, text, head)):
-        return _json_format(path, text, head, named)
+    if named == "JSON" or text[0] in "{[" or _is_mostly_rows(_lines(path, text, head), text_field):
+        return _json_format(path, text, head, named, text_field)
     if len(_CONTROL.findall(text)) > CONTROL_SHARE_MAX * len(text):
         raise InputError(path, "", "it is a binary file", "Name files of texts.")
     return "text"
@@ -173,30 +176,30 @@ def _chunks(path: Path, size: int) -> Iterator[bytes]:
         yield from file.chunks(size)
 
 
-def _refuse_table(path: Path, text: str, named: str) -> None:
+def _refuse_table(path: Path, text: str, named: str, text_field: str) -> None:
     header, _, rest = text.partition("\n")
     header = header.strip()
     columns = re.split(r"[,;\t]", header.lower().replace('"', ""))
-    if named == "a table" or (rest and _HEADER.fullmatch(header) and "text" in columns):
+    if named == "a table" or (rest and _HEADER.fullmatch(header) and text_field.lower() in columns):
         problem = f"it is a table of separated values ({header[:60]})"
         raise InputError(path, "line 1", problem, MEND_TABLE + ".")
 
 
-def _json_format(path: Path, text: str, head: bytes, named: str) -> Format:
+def _json_format(path: Path, text: str, head: bytes, named: str, text_field: str) -> Format:
     """JSON lines, an array, or text that only looks like it; other JSON is refused."""
     if ARRAY.match(text) or (named == "JSON" and text.startswith("[")):
         return "JSON array"
     tried = _lines(path, text, head)
     rows = [row for line in tried if (row := _object(line)) is not None]
     if named == "text":  # of which some begins with a brace by chance
-        return "JSON lines" if _is_mostly_rows(tried) else "text"
-    if len(tried) == 1 and rows and "text" not in rows[0]:
+        return "JSON lines" if _is_mostly_rows(tried, text_field) else "text"
+    if len(tried) == 1 and rows and text_field not in rows[0]:
         _refuse_list_within(path, rows[0])
     started = _OBJECT.match(text)
     if not started or _object(tried[0]):
         return "JSON lines" if rows or named == "JSON" else "text"
     goes_on = _GOES_ON.search(tried[0])
-    if not (goes_on and started[2]) and _is_mostly_rows(tried):
+    if not (goes_on and started[2]) and _is_mostly_rows(tried, text_field):
         return "JSON lines"  # the first of whose rows is broken
     if all(map(_OBJECT.match, tried)) and not goes_on:
         return "JSON lines"  # all of which are broken, as far as was looked
@@ -206,9 +209,9 @@ def _json_format(path: Path, text: str, head: bytes, named: str) -> Format:
     raise InputError(path, "line 1", "its objects are not one a line", mend)
 
 
-def _is_mostly_rows(lines: list[str]) -> bool:
-    """Whether more than half of the lines are objects with `text`."""
-    rows = [row for line in lines if (row := _object(line)) is not None and "text" in row]
+def _is_mostly_rows(lines: list[str], text_field: str) -> bool:
+    """Whether more than half of the lines are objects with a text."""
+    rows = [row for line in lines if (row := _object(line)) is not None and text_field in row]
     return 2 * len(rows) > len(lines)
 
 

@@ -23,6 +23,7 @@ from pipeline.loose_json import DECODER, line_value
 from pipeline.reasons import Drop, Reason
 
 BATCH_ROWS = 256
+MEND_COLUMN = "rename the column that holds it"
 HALF_PAIRS = "half of a surrogate pair"  # counted in `odd`: rows whose text has become U+FFFD there
 _GAP = re.compile(r"[\s,]*")
 Row = TypeVar("Row", bound=msgspec.Struct)
@@ -82,7 +83,7 @@ def _row(row: Any, kind: type[Row], odd: Counter[str] | None) -> Row | Drop:
     if odd is not None and any(
         "\ufffd" in value and value != row[name]
         for name, value in clean.items()
-        if isinstance(value, str) and name in kind.__struct_fields__
+        if isinstance(value, str) and name in kind.__struct_encode_fields__
     ):
         odd[HALF_PAIRS] += 1
     return _converted(clean, kind)
@@ -165,14 +166,17 @@ def _at_least(chars: int, texts: Iterator[str]) -> str:
     return "".join(pieces)
 
 
-def parquet_rows(path: Path, kind: type[Row], needed: Sequence[str]) -> Rows[Row]:
+def parquet_rows(
+    path: Path, kind: type[Row], needed: Sequence[str], mend: str = MEND_COLUMN
+) -> Rows[Row]:
     """The rows of Parquet. Binary columns hold text where they are UTF-8, else they stay bytes.
 
-    InputError for a damaged file, and for one where a `needed` column is missing or no text.
+    InputError for a damaged file, and for one where a `needed` column is missing (`mend` says what
+    to do) or no text.
     """
     try:
         with pq.ParquetFile(path) as file:
-            names = _columns(path, file.schema_arrow, kind, needed)
+            names = _columns(path, file.schema_arrow, kind, needed, mend)
             number = 0
             for batch in file.iter_batches(BATCH_ROWS, columns=names):
                 columns = [_values(column) for column in batch.columns]
@@ -184,13 +188,14 @@ def parquet_rows(path: Path, kind: type[Row], needed: Sequence[str]) -> Rows[Row
         raise InputError(path, "", f"damaged Parquet ({error})", "Get it again.") from None
 
 
-def _columns(path: Path, schema: pa.Schema, kind: type[Row], needed: Sequence[str]) -> list[str]:
+def _columns(
+    path: Path, schema: pa.Schema, kind: type[Row], needed: Sequence[str], mend: str
+) -> list[str]:
     """The columns that are read; InputError if one that is needed is missing or holds no text."""
     if missing := [name for name in needed if name not in schema.names]:
         problem = f"its columns are {', '.join(schema.names)}"
         needed = " and ".join(f"`{name}`" for name in missing)
-        mend = f"It needs {needed}: rename the column that holds it."
-        raise InputError(path, "", problem, mend)
+        raise InputError(path, "", problem, f"It needs {needed}: {mend}.")
     for name in kind.__struct_encode_fields__:
         if schema.names.count(name) > 1:
             raise InputError(path, "", f"it has two columns `{name}`", "Give one another name.")

@@ -23,6 +23,7 @@ class Valid(NamedTuple):
 COUNT = Valid("0 or more", lambda n: n >= 0)
 POSITIVE = Valid("1 or more", lambda n: n > 0)
 SHARE = Valid("from 0 to 1", lambda share: 0 <= share <= 1)
+OTHER_FIELDS = ("id", "url", "host", "karma")  # what else is read of a row
 POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
 
 
@@ -190,6 +191,19 @@ class TextsSettings:
     ids: Literal["given", "place"] = option(
         "given", "place: each text is named by its file and line, whatever its id"
     )
+    text_field: str = option(
+        "text",
+        "the field (of JSON) or column (of Parquet) that holds the text",
+        valid=Valid(
+            "a field's name, not that of the id, url, host or karma",
+            lambda name: bool(name) and name not in OTHER_FIELDS,
+        ),
+    )
+    id_field: str = option(
+        "id",
+        "the field or column that holds the id",
+        valid=Valid("a field's name", bool),
+    )
 
 
 @dataclass(frozen=True)
@@ -314,7 +328,9 @@ def refusals(settings: Settings) -> list[tuple[str, Any, str]]:
             near = nearest_language(code)
             hint = f"did you mean {near}?" if near else f"known: {', '.join(LANGUAGES)}"
             found.append(("documents.languages", code, f"codes such as en or zh; {hint}"))
-    links, corpus = settings.links, settings.corpus
+    links, corpus, texts = settings.links, settings.corpus, settings.texts
+    if texts.id_field == texts.text_field:
+        found.append(("texts.id_field", texts.id_field, "another field than texts.text_field"))
     if links.date_min > links.date_max:
         found.append(("links.date_min", links.date_min, "before links.date_max"))
     if corpus.rows * corpus.bands > 128:

@@ -1,7 +1,7 @@
 """Anyone's texts, one rule for all commands: what a row's text is, and its id.
 
-JSON lines, JSON arrays and Parquet need `text`; `id`, `url`, `host` and `karma` are optional. In a
-text file documents are separated by `<|endoftext|>`; without it the whole file is one. A file that
+JSON lines, JSON arrays and Parquet need `text`; `id`, `url`, `host` and `karma` are optional. The
+settings may name other fields for the text and the id. In a text file documents are separated by `<|endoftext|>`; without it the whole file is one. A file that
 is not UTF-8 is read in one charset (charsets.py). A text in which nothing is to be seen is a drop.
 
 A row whose id is missing, blank, NaN or no name at all is named by its file and line, as
@@ -13,8 +13,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -36,6 +37,7 @@ from pipeline.lines import Lines
 from pipeline.links import loose
 from pipeline.reasons import Drop, Reason
 from pipeline.rows import HALF_PAIRS, array_rows, fields_at, json_rows, parquet_rows
+from pipeline.settings import OTHER_FIELDS, TextsSettings
 from pipeline.tokens.tokenizer import END_OF_TEXT
 
 Odd = Counter[tuple[str, str]]  # rows (or files) by what was odd and the file's name
@@ -63,7 +65,7 @@ _SENTENCES = {
 }
 _TAGS = re.compile(r"\s*<(?:!doctype|html|\?xml|rss|mediawiki)\b", re.IGNORECASE)
 _JSON = re.compile(r'\s*[\[{][\[{\s]*"')
-_NO_TEXT = Drop(Reason.TEXT_MISSING, "it has no `text`")
+_NO_TEXT = Drop(Reason.TEXT_MISSING)
 
 
 class Row(msgspec.Struct):
@@ -87,39 +89,65 @@ class Found(NamedTuple):
     row: Row | Drop
 
 
-def read_texts(path: Path, name: str, ids: Literal["given", "place"], odd: Odd) -> Iterator[Found]:
+def read_texts(path: Path, name: str, rules: TextsSettings, odd: Odd) -> Iterator[Found]:
     """The file's rows in its order; `name` is what its rows are named by.
 
-    With `ids` "place" all rows are named by file and line. Raises InputError for a file that is
-    missing, torn or damaged, and for one that is none of the formats (see formats.py).
+    Raises InputError for a file that is missing, torn or damaged, and for one that is none of the
+    formats (see formats.py).
     """
-    form = format_of(path)
+    form = format_of(path, rules.text_field)
+    own_ids, id_of = rules.ids == "given", _id_attribute(rules.id_field)
     mended: Counter[str] = Counter()
     told_fields = form == "parquet"
     if form == "empty":
         odd[_EMPTY, name] += 1
     if form.startswith("JSON") and named_as(path) == "text":
         odd[_JSON_IN_TEXT, name] += 1
-    for place, row in _rows(path, form, mended):
-        given = given_id(row.id) if isinstance(row, Row) and ids == "given" else None
-        if given is None and ids == "given" and isinstance(row, Row) and form != "text":
+    for place, row in _rows(path, form, rules, mended):
+        given = given_id(getattr(row, id_of)) if isinstance(row, Row) and own_ids else None
+        if given is None and own_ids and isinstance(row, Row) and form != "text":
             odd[_NO_ID, name] += 1
         id = f"{name}:{place.split()[1]}" if given is None else given
-        found = row if isinstance(row, Drop) else _checked(row, name, odd)
-        if found is _NO_TEXT and not told_fields:
-            found, told_fields = Drop(_NO_TEXT.reason, _without_text(path, place)), True
+        found = row if isinstance(row, Drop) else _checked(row, name, rules.text_field, odd)
+        if found is _NO_TEXT:
+            detail = f"it has no `{rules.text_field}`"
+            if not told_fields:
+                detail, told_fields = _without_text(path, place, rules.text_field), True
+            found = Drop(_NO_TEXT.reason, detail)
         yield Found(place, id, found)
     for what, count in mended.items():
         odd[what, name] += count
 
 
-def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
+@cache
+def row_kind(text_field: str, id_field: str) -> type[Row]:
+    """A Row whose `text` and `id` are read from these fields."""
+    if (text_field, id_field) == ("text", "id"):
+        return Row
+    renamed = (
+        {"text": text_field} if id_field in OTHER_FIELDS else {"text": text_field, "id": id_field}
+    )
+    own = [(field, Any, None) for field in Row.__struct_fields__]
+    kind: type[Row] = msgspec.defstruct("_Row", own, bases=(Row,), rename=renamed)
+    return kind
+
+
+def _id_attribute(id_field: str) -> str:
+    """Where a Row has its id: the URL may be it, and is the URL too."""
+    return id_field if id_field in OTHER_FIELDS else "id"
+
+
+def _rows(
+    path: Path, form: str, rules: TextsSettings, mended: Counter[str]
+) -> Iterator[tuple[str, Row | Drop]]:
+    kind = row_kind(rules.text_field, rules.id_field)
     match form:
         case "parquet":
-            yield from parquet_rows(path, Row, ("text",))
+            mend = "name the column that holds it by --text-field"
+            yield from parquet_rows(path, kind, (rules.text_field,), mend)
         case "JSON array":
             try:
-                yield from array_rows(path, Row, mended)
+                yield from array_rows(path, kind, mended)
             except InputError as error:
                 if not isinstance(error.__cause__, UnicodeDecodeError):
                     raise
@@ -129,18 +157,18 @@ def _rows(path: Path, form: str, mended: Counter[str]) -> Iterator[tuple[str, Ro
         case "JSON lines":
             with Lines(path) as lines:
                 decode = FileDecoder(path, mended)
-                yield from json_rows(enumerate(lines, 1), Row, mended, decode)
+                yield from json_rows(enumerate(lines, 1), kind, mended, decode)
         case "text":
             yield from _documents(path, mended)
 
 
-def _checked(row: Row, name: str, odd: Odd) -> Row | Drop:
+def _checked(row: Row, name: str, text_field: str, odd: Odd) -> Row | Drop:
     if row.text is None:
         return _NO_TEXT
     if isinstance(row.text, bytes):
-        return Drop(Reason.CHARSET_UNKNOWN, "its `text` is binary, and not UTF-8")
+        return Drop(Reason.CHARSET_UNKNOWN, f"its `{text_field}` is binary, and not UTF-8")
     if not isinstance(row.text, str):
-        return Drop(Reason.TEXT_MISSING, f"its `text` is of type {type(row.text).__name__}")
+        return Drop(Reason.TEXT_MISSING, f"its `{text_field}` is of type {type(row.text).__name__}")
     if _is_blank(row.text):
         return Drop(Reason.EMPTY_TEXT)
     for field in ("url", "host"):
@@ -157,18 +185,18 @@ def _is_blank(text: str) -> bool:
     return not any(without_ignorable(piece).strip() for piece in (text[:99], text))
 
 
-def _without_text(path: Path, place: str) -> str:
-    """What a row has in the place of `text`, and which field may be meant."""
+def _without_text(path: Path, place: str, text_field: str) -> str:
+    """What a row has in the place of its text, and which field may be meant."""
     fields = fields_at(path, place)
-    if "text" in fields:
-        return "its `text` is null"
+    if text_field in fields:
+        return f"its `{text_field}` is null"
     strings = {name: value for name, value in fields.items() if isinstance(value, str)}
     longest = max(
         strings.keys() - {"id", "url", "host"}, key=lambda name: len(strings[name]), default=""
     )
-    mend = f"; `jq -c '.text = .{longest}' FILE > NEW.jsonl` renames one" if longest else ""
+    mend = f"; --text-field {longest} takes that one" if longest else ""
     names = f"; its fields are {', '.join(fields)[:200]}" if fields else ""
-    return f"it has no `text`{names}{mend if longest.isidentifier() else ''}"
+    return f"it has no `{text_field}`{names}{mend if longest.isidentifier() else ''}"
 
 
 def given_id(value: Any) -> str | int | None:

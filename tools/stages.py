@@ -49,7 +49,7 @@ def make_shards(inputs: Sequence[Path], out: Path, settings: Settings) -> list[s
 def _with_texts(inputs: Sequence[Path], out: Path, settings: Settings) -> Iterator[Build]:
     _require_files(inputs)
     with Build(out, settings.engine) as build:
-        stage = texts_stage(inputs, build.files.digest, settings.texts.ids, build.progress.say)
+        stage = texts_stage(inputs, build.files.digest, settings.texts, build.progress.say)
         build.run(stage)
         yield build
 

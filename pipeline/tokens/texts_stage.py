@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 def texts_stage(
     paths: Sequence[Path],
     digest: Callable[[Path], str],
-    ids: Literal["given", "place"] = TextsSettings.ids,
+    rules: TextsSettings = TextsSettings(),
     say: Say = lambda _: None,
 ) -> Stage:
     """Anyone's files in the corpus's place, for the commands that work without a build.
@@ -50,9 +50,9 @@ def texts_stage(
     step = Step(
         name="read",
         version=3,
-        settings={"ids": ids},
+        settings=rules,
         plan=partial(_plan, files, digest),
-        work=_Read(ids),
+        work=_Read(rules),
         schema=READ,
     )
     return Stage("corpus", UNIT, (step,), finish=partial(_finish, say), check=_gates)
@@ -91,7 +91,7 @@ def _groups(files: dict[str, Path]) -> Iterator[list[str]]:
 class _Read:
     """A part's files to texts and drops."""
 
-    ids: Literal["given", "place"]
+    rules: TextsSettings
 
     def __call__(self, part: Part, out: PartWriter) -> None:
         odd: Odd = Counter()
@@ -108,7 +108,7 @@ class _Read:
         rows = chars = 0
         first = ""
         drops: Counter[str] = Counter()
-        for found in read_texts(path, name, self.ids, odd):
+        for found in read_texts(path, name, self.rules, odd):
             rows += 1
             where = f"{name}, {found.place}"
             text = text_of(found)

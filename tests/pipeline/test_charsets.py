@@ -12,6 +12,7 @@ from sentences import SENTENCES
 from pipeline.charsets import PIECE_BYTES, SAMPLE_BYTES, FileCharset, _pieces, _Sample, charset_of
 from pipeline.errors import InputError
 from pipeline.reasons import Drop, Reason
+from pipeline.settings import TextsSettings
 from pipeline.texts import Found, Odd, Row, fallen, read_texts, told
 
 EVERY = [(language, codec) for language, (codecs, _) in SENTENCES.items() for codec in codecs]
@@ -34,7 +35,8 @@ def lines(texts: list[str], codec: str) -> bytes:
 def read(path: Path, data: bytes) -> tuple[list[str | Drop], list[str]]:
     path.write_bytes(data)
     odd = Odd()
-    found: list[Found] = list(read_texts(path, path.name, "place", odd))
+    rules = TextsSettings(ids="place")
+    found: list[Found] = list(read_texts(path, path.name, rules, odd))
     return [each.row.text if isinstance(each.row, Row) else each.row for each in found], told(odd)
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pipeline import texts
 from pipeline.errors import InputError
 from pipeline.reasons import Drop, Reason
+from pipeline.settings import TextsSettings
 from pipeline.texts import (
     Found,
     Odd,
@@ -39,7 +40,7 @@ def lines(rows: list[Any]) -> bytes:
 
 def read(path: Path, ids: Any = "given") -> tuple[list[Found], list[str]]:
     odd = Odd()
-    return list(read_texts(path, path.name, ids, odd)), told(odd)
+    return list(read_texts(path, path.name, TextsSettings(ids=ids), odd)), told(odd)
 
 
 def one_of(folder: Path, name: str, data: bytes) -> tuple[list[Found], list[str]]:
@@ -358,8 +359,7 @@ def test_a_row_without_text_is_told_with_its_fields_once(tmp_path: Path, as_arra
     found, _ = one_of(tmp_path, "t.jsonl", data)
     details = [each.row.detail for each in found if isinstance(each.row, Drop)]
     assert details == [
-        "it has no `text`; its fields are id, content, n; "
-        "`jq -c '.text = .content' FILE > NEW.jsonl` renames one",
+        "it has no `text`; its fields are id, content, n; --text-field content takes that one",
         "it has no `text`",
         "it has no `text`",
     ]
@@ -416,3 +416,40 @@ def test_pairs_of_surrogates_in_utf_8_are_their_characters(tmp_path: Path) -> No
     cesu = b"Gr\xc3\xbc\xc3\x9fe \xed\xa0\xbd\xed\xb8\x80"
     for name, data in (("t.txt", cesu), ("t.jsonl", b'{"id": 1, "text": "' + cesu + b'"}\n')):
         assert the_texts(one_of(tmp_path, name, data)[0]) == ["Grüße \U0001f600"]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.txt", "t.parquet", "t"])
+def test_other_fields_may_hold_the_text_and_the_id(tmp_path: Path, name: str) -> None:
+    rows = [{"text": 5, "content": f"text {n}", "id": "no", "key": f"k{n}"} for n in range(3)]
+    rows.append({"text": 5, "content": None, "id": "no", "key": ""})
+    path = tmp_path / name
+    if name == "t.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_bytes(json.dumps(rows).encode() if name == "t.json" else lines(rows))
+    rules, odd = TextsSettings(text_field="content", id_field="key"), Odd()
+    found = list(read_texts(path, name, rules, odd))
+    assert the_texts(found) == ["text 0", "text 1", "text 2"]
+    assert [each.id for each in found] == ["k0", "k1", "k2", f"{name}:4"]
+    assert found[3].row == Drop(Reason.TEXT_MISSING, "its `content` is null") or (
+        name == "t.parquet" and found[3].row == Drop(Reason.TEXT_MISSING, "it has no `content`")
+    )
+
+
+def test_the_url_may_be_the_id_and_is_the_url_too(tmp_path: Path) -> None:
+    (tmp_path / "t").write_bytes(lines([{"text": "a", "id": "x", "url": "http://a.example/"}]))
+    (found,) = read_texts(tmp_path / "t", "t", TextsSettings(id_field="url"), Odd())
+    assert found.id == found.row.url == "http://a.example/"
+
+
+def test_a_missing_text_field_is_told_by_its_name(tmp_path: Path) -> None:
+    rules = TextsSettings(text_field="body")
+    (tmp_path / "t.jsonl").write_bytes(lines([{"text": "a"}]))
+    (found,) = read_texts(tmp_path / "t.jsonl", "t", rules, Odd())
+    assert (
+        found.row.detail
+        == "it has no `body`; its fields are text; --text-field text takes that one"
+    )
+    pq.write_table(pa.table({"text": ["a"]}), tmp_path / "p")
+    with pytest.raises(InputError, match=r"columns are text\. It needs `body`: .* by --text-field"):
+        list(read_texts(tmp_path / "p", "p", rules, Odd()))

@@ -25,7 +25,7 @@ from datasketch import MinHash, MinHashLSH
 
 from pipeline.corpus.dedup import dedup
 from pipeline.corpus.minhash import N_PERM, SHINGLE_TOKENS, SOLO_RANGES, normalise
-from pipeline.settings import CorpusSettings
+from pipeline.settings import CorpusSettings, TextsSettings
 from pipeline.texts import Odd, Row, read_texts
 
 _SOLO = "".join(f"{chr(low)}-{chr(high)}" for low, high in SOLO_RANGES)
@@ -74,7 +74,7 @@ def score(data: Path, decisions: Path, threshold: float) -> dict[str, Any]:
 def measure(data: Path, rounds: int) -> list[dict[str, Any]]:
     """One row a program and threshold; the best CPU time of all rounds, which alternate."""
     source = data / "set-a" / "documents.jsonl.zst"
-    rows_of = read_texts(source, source.name, "given", Odd())
+    rows_of = read_texts(source, source.name, TextsSettings(), Odd())
     texts = [(each.id, each.row) for each in rows_of if isinstance(each.row, Row)]
 
     def ours(threshold: float, out: Path) -> None:

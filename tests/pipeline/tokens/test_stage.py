@@ -20,7 +20,7 @@ from pipeline.engine.ledger import total
 from pipeline.engine.parts import PartStopped
 from pipeline.engine.stage import Output, PartWriter, Stage, identity
 from pipeline.errors import SettingsError, StageError
-from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
+from pipeline.settings import EngineSettings, ShardsSettings, TextsSettings, TokenizerSettings
 from pipeline.texts import Odd, read_texts
 from pipeline.tokens import stage as stages
 from pipeline.tokens.encode import Encoder
@@ -180,7 +180,7 @@ def test_held_out_documents_are_not_seen_by_the_tokenizer(made, corpus, texts, t
     rare = [f"zqj zqj xkv{number} " * 50 for number in range(300)]
     paths = write_files(tmp_path / "in", [*texts, *rare], 1)
     kept = []
-    for found in read_texts(paths[0], "in", "given", Odd()):
+    for found in read_texts(paths[0], "in", TextsSettings(), Odd()):
         text = text_of(found)
         if text.text not in rare or split_of(text.id, text.host, rules) == "val":
             kept.append(text.text)

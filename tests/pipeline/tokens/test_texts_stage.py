@@ -11,7 +11,7 @@ from pipeline.engine.digest import file_digest
 from pipeline.engine.drops import read_drops
 from pipeline.engine.stage import Output
 from pipeline.errors import InputError, StageError
-from pipeline.settings import EngineSettings
+from pipeline.settings import EngineSettings, TextsSettings
 from pipeline.tokens import texts_stage as module
 from pipeline.tokens.texts_stage import READ, texts_stage
 
@@ -32,7 +32,9 @@ def made(
     """The published stage, what it said, and the gates that failed."""
     said: list[str] = []
     with Build(folder, EngineSettings(workers=1), quiet=True) as build:
-        output = build.run(texts_stage(paths, build.files.digest, ids, said.append))
+        output = build.run(
+            texts_stage(paths, build.files.digest, TextsSettings(ids=ids), said.append)
+        )
         return output, said, build.gates
 
 
