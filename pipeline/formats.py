@@ -116,10 +116,15 @@ def format_of(path: Path, text_field: str = "text") -> Format:
 
 def named_as(path: Path) -> str:
     """What the name's ending says: "JSON", "text", "a table", or "" where it says none of these."""
+    return _NAMED.get(ending_of(path), "")
+
+
+def ending_of(path: Path) -> str:
+    """The name's ending in lower case, without those of packing: ".jsonl" of "A.JSONL.gz"."""
     endings = [ending.lower() for ending in path.suffixes]
     while endings and endings[-1] in _PACKED:
         endings.pop()
-    return _NAMED.get(endings[-1], "") if endings else ""
+    return endings[-1] if endings else ""
 
 
 def wide_codec(head: bytes) -> str:

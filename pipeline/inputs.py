@@ -1,9 +1,86 @@
-"""The names of input files: what rows are known by, wherever the files lie."""
+"""Input files: which they are where folders and patterns are named, and what rows know them by."""
 
-from collections.abc import Iterable
+import glob
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from pipeline.errors import printable
+from pipeline.errors import InputError, printable
+from pipeline.formats import ending_of
+
+STDIN = Path("-")
+# The files of a folder that are taken: of the first of these kinds that it has any of.
+_KINDS = (
+    (".parquet", ".jsonl", ".jsonlines", ".ndjson", ".jl", ".csv", ".tsv"),
+    (".json",),
+    (".txt", ".text", ".md"),
+)
+_SAVED = ("dataset_info.json", "dataset_dict.json")
+
+
+class Given(NamedTuple):
+    """The files in the order in which they were named, and those of folders that are left out."""
+
+    files: list[Path]
+    left_out: list[Path]
+
+
+def text_files(words: Iterable[Path]) -> Given:
+    """The files that these files, folders and glob patterns name, each once; STDIN stays as it is.
+
+    A folder gives the files below it, by name: Parquet, JSON lines and tables where it has any,
+    else .json, else text, else all; hidden ones never. A stage of ours gives its parts, and a build
+    those of its corpus. InputError for a name of nothing, and for a folder without such a file.
+    """
+    files: list[Path] = []
+    left_out: list[Path] = []
+    for word in words:
+        for path in [word] if word == STDIN or word.exists() else _matches(word):
+            if path.is_dir():
+                taken, others = _of_folder(path)
+                files += taken
+                left_out += others
+            else:
+                files.append(path)
+    once: dict[Path, Path] = {}
+    for path in files:
+        once.setdefault(path.resolve(), path)
+    return Given(list(once.values()), left_out)
+
+
+def _matches(pattern: Path) -> list[Path]:
+    if not glob.has_magic(str(pattern)):
+        raise InputError(pattern, "", "there is no such file or folder", "Check the name.")
+    found = sorted(map(Path, glob.glob(str(pattern), recursive=True)))  # noqa: PTH207 (absolute too)
+    if not found:
+        raise InputError(pattern, "", "no file matches this pattern", "Check the name.")
+    # Of a folder and what is in it, as ** gives them, the files alone.
+    return [path for path in found if path.is_file()] or found
+
+
+def _of_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folder's files that are texts, and those that are left out."""
+    if any((folder / name).is_file() for name in _SAVED):
+        mend = f"Name it by --dataset {printable(folder)}"
+        raise InputError(folder, "", "it is a data set that `datasets` saved", mend + ".")
+    if (folder / "corpus" / "manifest.json").is_file():
+        folder = folder / "corpus"
+    if (folder / "manifest.json").is_file():
+        parts = sorted(folder.glob("part-*.parquet"))
+        if not parts:
+            mend = "Name the files that it was made of."
+            raise InputError(folder, "", "the rows of this stage are gone", mend)
+        return parts, []
+    below = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    seen = [p for p in below if not any(n.startswith(".") for n in p.relative_to(folder).parts)]
+    if not seen:
+        raise InputError(folder, "", "no file is in this folder", "Check the name.")
+    taken = next((found for kind in _KINDS if (found := _of_kind(seen, kind))), seen)
+    return taken, [path for path in seen if path not in set(taken)]
+
+
+def _of_kind(paths: Sequence[Path], endings: tuple[str, ...]) -> list[Path]:
+    return [path for path in paths if ending_of(path) in endings]
 
 
 def input_names(paths: Iterable[Path]) -> dict[str, Path]:
