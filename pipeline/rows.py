@@ -102,30 +102,33 @@ def array_rows(path: Path, kind: type[Row], odd: Counter[str] | None = None) -> 
     A comma too many is no fault. InputError where an element is no JSON, for what follows it cannot
     be told, where the array has no end, and because of a UnicodeDecodeError.
     """
+    number = 0
+    try:
+        for number, element in enumerate(elements(path), 1):
+            yield f"element {number}", _row(element, kind, odd)
+    except UnicodeDecodeError as error:
+        place, mend = f"after element {number}", "Write it in UTF-8 (iconv does)."
+        raise InputError(path, place, f"it is not UTF-8: {error.reason}", mend) from error
+
+
+def elements(path: Path) -> Iterator[Any]:
+    """The values in a JSON array, as Python has them; strings may hold half a surrogate pair."""
     with Lines(path) as file:
-        number = 0
-        texts = codecs.iterdecode(file.chunks(), "utf-8-sig")
-        try:
-            for number, element in enumerate(_elements(path, texts), 1):
-                yield f"element {number}", _row(element, kind, odd)
-        except UnicodeDecodeError as error:
-            place, mend = f"after element {number}", "Write it in UTF-8 (iconv does)."
-            raise InputError(path, place, f"it is not UTF-8: {error.reason}", mend) from error
+        yield from _elements(path, codecs.iterdecode(file.chunks(), "utf-8-sig"))
 
 
 def fields_at(path: Path, place: str) -> dict[str, Any]:
     """The fields of the row at this place of JSON lines or of an array, read anew; {} if none."""
     kind, number = place.split()
-    with Lines(path) as file:
-        if kind == "line":
+    if kind == "element":
+        row = next(islice(elements(path), int(number) - 1, None))
+    else:
+        with Lines(path) as file:
             line = next(islice(file, int(number) - 1, None))
-            try:
-                row = line_value(line.decode("utf-8", "replace"))
-            except ValueError:
-                return {}  # not in UTF-8, and with quotation marks within characters
-        else:
-            texts = codecs.iterdecode(file.chunks(), "utf-8-sig")
-            row = next(islice(_elements(path, texts), int(number) - 1, None))
+        try:
+            row = line_value(line.decode("utf-8", "replace"))
+        except ValueError:
+            return {}  # not in UTF-8, and with quotation marks within characters
     return row if isinstance(row, dict) else {}
 
 
@@ -179,7 +182,7 @@ def parquet_rows(
             names = _columns(path, file.schema_arrow, kind, needed, mend)
             number = 0
             for batch in file.iter_batches(BATCH_ROWS, columns=names):
-                columns = [_values(column) for column in batch.columns]
+                columns = [values_of(column) for column in batch.columns]
                 for values in zip(*columns, strict=True):
                     number += 1
                     row = dict(zip(batch.schema.names, values, strict=True))
@@ -222,7 +225,7 @@ def _is_bytes(found: pa.DataType) -> bool:
     )
 
 
-def _values(column: pa.Array) -> list[Any]:
+def values_of(column: pa.Array) -> list[Any]:
     """A column's values; what Parquet calls text may be none, and what it calls binary may be."""
     try:
         values: list[Any] = column.to_pylist()

@@ -1,8 +1,9 @@
 """Anyone's texts, one rule for all commands: what a row's text is, and its id.
 
 JSON lines, JSON arrays and Parquet need `text`; `id`, `url`, `host` and `karma` are optional. The
-settings may name other fields for the text and the id. In a text file documents are separated by `<|endoftext|>`; without it the whole file is one. A file that
-is not UTF-8 is read in one charset (charsets.py). A text in which nothing is to be seen is a drop.
+settings may name other fields for the text and the id. In a text file documents are separated by
+`<|endoftext|>`; without it the whole file is one. A file that is not UTF-8 is read in one charset
+(charsets.py). A text in which nothing is to be seen is a drop.
 
 A row whose id is missing, blank, NaN or no name at all is named by its file and line, as
 `texts.jsonl:3`. What was mended or left out without a drop is counted in `odd`, and told once.
@@ -128,7 +129,8 @@ def row_kind(text_field: str, id_field: str) -> type[Row]:
         {"text": text_field} if id_field in OTHER_FIELDS else {"text": text_field, "id": id_field}
     )
     own = [(field, Any, None) for field in Row.__struct_fields__]
-    kind: type[Row] = msgspec.defstruct("_Row", own, bases=(Row,), rename=renamed)
+    made: Any = msgspec.defstruct("_Row", own, bases=(Row,), rename=renamed)
+    kind: type[Row] = made
     return kind
 
 
@@ -159,7 +161,7 @@ def _rows(
                 decode = FileDecoder(path, mended)
                 yield from json_rows(enumerate(lines, 1), kind, mended, decode)
         case "text":
-            yield from _documents(path, mended)
+            yield from documents_in(path, mended)
 
 
 def _checked(row: Row, name: str, text_field: str, odd: Odd) -> Row | Drop:
@@ -235,7 +237,11 @@ def whole_number(value: Any) -> int | None:
     return loose.whole(value, WHOLE_MAX + 1)
 
 
-def _documents(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
+def documents_in(path: Path, mended: Counter[str]) -> Iterator[tuple[str, Row | Drop]]:
+    """The documents of a text file, with their places ("document 3"); `mended` counts what was odd.
+
+    Raises InputError for one of more than DOCUMENT_BYTES_MAX, and as Lines does.
+    """
     number = 0
     decode = FileDecoder(path, mended)
     with Lines(path) as file:

@@ -11,6 +11,7 @@ from tools.commands import exit_code
 from tools.options import SettingsFrom
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
+TextsInput = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # - is stdin
 
 
 def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: SettingsFrom) -> int:
@@ -78,42 +79,64 @@ def extract(
 
 
 def dedup(
-    source: Path,
-    /,
-    *,
+    *inputs: TextsInput,
     out: Path,
+    kept: Path | None = None,
+    signatures: Path | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     settings_from: SettingsFrom,
 ) -> int:
     """Decide for each text: keep it, or name the text that it copies.
 
-    Example: webtext dedup texts.jsonl --out decisions.jsonl --near-threshold 0.7
+    Example: webtext dedup texts.jsonl --out decisions.jsonl --kept kept.jsonl --near-threshold 0.7
+
+    Example: webtext dedup crawl/ "more/*.parquet" --out decisions.parquet --kept kept.parquet
 
     Parameters
     ----------
-    source
-        JSON lines, a JSON array or Parquet with `text` and optionally `id` and `karma`, or text;
-        packed or not, known by the content.
+    inputs
+        {inputs}
     out
-        One line a row: {"id", "keep", "keeper", "jaccard", "reason"}. A row without text, or with
-        one above documents.text_chars_max, is not kept, and `reason` says so.
+        A decision a row, in the order of the rows: {{"id", "keep", "keeper", "jaccard", "reason"}},
+        as JSON lines (.jsonl, .jsonl.gz, .jsonl.zst) or .parquet. A row without text, or with one
+        above --text-chars-max, is not kept, and `reason` says so.
+    kept
+        A file for the rows that are kept, with all their fields as they came: JSON lines or
+        .parquet by its ending, to go on with. datasets reads it too:
+        load_dataset("parquet", data_files="kept.parquet").
+    signatures
+        A Parquet file for the MinHash signature of each text, `id` and 128 numbers, which
+        datasketch takes as MinHash(num_perm=128, hashvalues=signature), for a MinHashLSH of your
+        own. pipeline.corpus.minhash.signature gives that of another text.
+    dataset
+        {dataset}
+    split
+        {split}
     as_json
         Print the counts as JSON: texts is the sum of the others.
     """
+    from pipeline.corpus.dedup import Results
     from pipeline.corpus.dedup import dedup as decide
+    from tools.given import GivenTexts, check_targets
 
     def beat(text: str) -> None:
         sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
 
     settings = settings_from(None)
-    counts, said, gates = decide(
-        source,
-        out,
-        settings.corpus,
-        beat,
-        ids=settings.texts.ids,
-        text_chars_max=settings.documents.text_chars_max,
-    )
+    targets = {"--out": out, "--kept": kept, "--signatures": signatures}
+    given = GivenTexts(inputs, dataset, split)
+    with given.files(out, settings.texts, whole=kept is not None) as files:
+        check_targets(targets, files)
+        counts, said, gates = decide(
+            files,
+            Results(out, kept, signatures),
+            settings.corpus,
+            beat,
+            texts=settings.texts,
+            text_chars_max=settings.documents.text_chars_max,
+        )
     for sentence in said:
         print(sentence, file=sys.stderr)
     if as_json:
@@ -127,46 +150,85 @@ def dedup(
     return exit_code(gates)
 
 
-def tokenizer_train(*inputs: Path, out: Path, settings_from: SettingsFrom) -> int:
+def tokenizer_train(
+    *inputs: TextsInput,
+    out: Path,
+    dataset: str | None = None,
+    split: str | None = None,
+    settings_from: SettingsFrom,
+) -> int:
     """Train a byte-level BPE tokenizer on texts, in OUT/tokenizer.
 
-    Example: webtext tokenizer train texts.jsonl --out bpe --vocab-size 8192
+    Example: webtext tokenizer train kept.jsonl --out bpe --vocab-size 8192
 
     Parameters
     ----------
     inputs
-        JSON lines, JSON arrays, Parquet or text, packed or not, known by their content. Rows want
-        `text`; `id`, `url` and `host` are optional. A row without an id is named by file and line;
-        ids that repeat are refused, or left aside with --ids place.
+        {inputs}
     out
         A folder; tokenizer.json, vocab.json, merges.txt and more lie in OUT/tokenizer.
+    dataset
+        {dataset}
+    split
+        {split}
     """
+    from tools.given import GivenTexts
     from tools.stages import make_tokenizer
 
-    return _finish(out, make_tokenizer(inputs, out, settings_from(None)))
+    given = GivenTexts(inputs, dataset, split)
+    return _finish(out, make_tokenizer(given, out, settings_from(None)))
 
 
-def shards(*inputs: Path, tokenizer: Path, out: Path, settings_from: SettingsFrom) -> int:
+def shards(
+    *inputs: TextsInput,
+    tokenizer: Path,
+    out: Path,
+    dataset: str | None = None,
+    split: str | None = None,
+    settings_from: SettingsFrom,
+) -> int:
     """Encode texts and write token shards for the trainer, in OUT/shards.
 
-    Example: webtext shards texts.jsonl --tokenizer bpe --out tokens
+    Example: webtext shards kept.jsonl --tokenizer bpe --out tokens
 
     Parameters
     ----------
     inputs
-        JSON lines, JSON arrays, Parquet or text, packed or not, known by their content. Rows want
-        `text`; `id`, `url` and `host` are optional. A row without an id is named by file and line;
-        ids that repeat are refused, or left aside with --ids place.
+        {inputs}
     tokenizer
         The --out of `webtext tokenizer train`, or a tokenizer.json.
     out
         A folder; train_*.bin and val_*.bin with .idx and .urls.txt lie in OUT/shards. Of one long
         text --split-by block holds out blocks; the exit code is 3 where a split is empty.
+    dataset
+        {dataset}
+    split
+        {split}
     """
+    from tools.given import GivenTexts
     from tools.stages import make_shards, with_tokenizer
 
+    given = GivenTexts(inputs, dataset, split)
     settings = with_tokenizer(settings_from(None), tokenizer)
-    return _finish(out, make_shards(inputs, out, settings))
+    return _finish(out, make_shards(given, out, settings))
+
+
+# What the three say of their texts, in the same words.
+_ABOUT = {
+    "inputs": (
+        "Files, folders, patterns (in quotation marks), or - for stdin. JSON lines, JSON arrays, "
+        "Parquet or text, packed or not, known by their content. Rows want a text (--text-field); "
+        "`id` (--id-field), `url`, `host` and `karma` are optional. A row without an id is named "
+        "by file and line; ids that repeat are refused, or left aside with --ids place."
+    ),
+    "dataset": (
+        "A data set instead of files, or after them: a folder that datasets saved (save_to_disk), "
+        "or one that it loads, streamed: NAME or NAME:PART."
+    ),
+    "split": "Its split; train if nothing is said.",
+}
+for _command in (dedup, tokenizer_train, shards):
+    _command.__doc__ = (_command.__doc__ or "").format(**_ABOUT)
 
 
 def tokens_export(shards: Path, /, *, out: Path) -> None:

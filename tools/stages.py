@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.engine.build import Build
+from pipeline.engine.files import discard
+from pipeline.engine.publish import remove_rows, rows_are_gone
 from pipeline.errors import InputError, SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
+from tools.given import GivenTexts
 from tools.url_list import check_target, write_urls
 
 
@@ -30,28 +33,38 @@ def make_links(
         return build.gates
 
 
-def make_tokenizer(inputs: Sequence[Path], out: Path, settings: Settings) -> list[str]:
-    """OUT/tokenizer from texts, which OUT/corpus holds after; quality gates that failed."""
-    with _with_texts(inputs, out, settings) as build:
+def make_tokenizer(given: GivenTexts, out: Path, settings: Settings) -> list[str]:
+    """OUT/tokenizer from texts; quality gates that failed."""
+    with _with_texts(given, out, settings) as build:
         build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
         return build.gates
 
 
-def make_shards(inputs: Sequence[Path], out: Path, settings: Settings) -> list[str]:
+def make_shards(given: GivenTexts, out: Path, settings: Settings) -> list[str]:
     """OUT/shards from texts, with the tokenizer at `settings.tokenizer.path`; gates that failed."""
-    with _with_texts(inputs, out, settings) as build:
+    with _with_texts(given, out, settings) as build:
         build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
         build.run(shards_stage(settings.shards))
         return build.gates
 
 
 @contextmanager
-def _with_texts(inputs: Sequence[Path], out: Path, settings: Settings) -> Iterator[Build]:
-    _require_files(inputs)
-    with Build(out, settings.engine) as build:
-        stage = texts_stage(inputs, build.files.digest, settings.texts, build.progress.say)
-        build.run(stage)
+def _with_texts(given: GivenTexts, out: Path, settings: Settings) -> Iterator[Build]:
+    """A build whose corpus holds the given texts, until what is made of them is there.
+
+    Then its rows go: they are a second copy of the inputs. A stopped run goes on from them; after a
+    finished one the same command reads the inputs again, and makes nothing else again.
+    """
+    with (
+        given.files(out, settings.texts, whole=False) as files,
+        Build(out, settings.engine) as build,
+    ):
+        if rows_are_gone(out / "corpus"):
+            discard(out / "corpus")
+        say = build.progress.say
+        build.run(texts_stage(files, build.files.digest, settings.texts, say))
         yield build
+        remove_rows(out / "corpus")
 
 
 def _require_files(paths: Sequence[Path]) -> None:

@@ -1,17 +1,16 @@
-"""Texts to decisions, without a build: the rules of the `corpus` stage on anyone's file."""
+"""Texts to decisions, without a build: the rules of the `corpus` stage on anyone's files."""
 
 import json
-import os
 from array import array
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,10 +18,14 @@ import pyarrow.compute as pc
 from pipeline.characters import without_ignorable
 from pipeline.corpus.decide import decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash
+from pipeline.corpus.kept import KeptRows, write_kept
 from pipeline.corpus.near import Beat
+from pipeline.corpus.results import Decision, write_decisions, write_signatures
 from pipeline.corpus.sketches import SketchWriter
-from pipeline.errors import InputError, printable
+from pipeline.errors import InputError
+from pipeline.inputs import input_names
 from pipeline.reasons import Drop, Reason
+from pipeline.row_files import put_in_place
 from pipeline.settings import CorpusSettings, DocumentsSettings, TextsSettings
 from pipeline.texts import Found, Odd, Row, fallen, read_texts, told, whole_number
 
@@ -48,47 +51,70 @@ class Decided(NamedTuple):
     gates: list[str]
 
 
+class Results(NamedTuple):
+    """The files to write. Decisions are JSON lines, packed as the name ends, or .parquet.
+
+    `kept` gets the kept rows with all that they hold, in the same forms; `signatures` is Parquet.
+    """
+
+    decisions: Path
+    kept: Path | None = None
+    signatures: Path | None = None
+
+
 def dedup(
-    source: Path,
-    out: Path,
+    sources: Sequence[Path],
+    out: Results,
     rules: CorpusSettings,
     beat: Beat,
     *,
-    ids: Literal["given", "place"] = TextsSettings.ids,
+    texts: TextsSettings = TextsSettings(),
     text_chars_max: int = DocumentsSettings.text_chars_max,
 ) -> Decided:
-    """Decide for each row of `source` and write a JSON line each, in its order, to `out`.
+    """Decide for each row of the `sources`, and write a decision each, in their order.
 
-    A line is {"id", "keep", "keeper", "jaccard", "reason"}; the last three are null for a kept
+    A decision is {"id", "keep", "keeper", "jaccard", "reason"}; the last three are null for a kept
     text, keeper and jaccard for a row that is dropped by itself: it has no text, or one of more
-    than `text_chars_max`, the limit of a page's text. `ids` is as in `read_texts`.
+    than `text_chars_max`, the limit of a page's text.
 
     The best of several copies is kept: most karma, then longest, then smallest id. A text without a
     word is a copy only of one that is the same. Texts are not held in memory: temporary files
-    beside `out` take about 1.3 times the text's size. Raises InputError as `read_texts` does, and
-    for an id that stands twice.
+    beside the decisions take about 1.3 times the text's size. Raises InputError as `read_texts`
+    does, for an id that stands twice, and as `write_kept` does.
     """
-    name, odd = printable(source.name), Odd()
-    with TemporaryDirectory(dir=out.absolute().parent, prefix=".dedup-") as folder:
+    odd, rows = Odd(), _Rows()
+    scratch = out.decisions.absolute().parent
+    with TemporaryDirectory(dir=scratch, prefix=".dedup-") as folder:
         sketches = Path(folder) / "sketches.arrow"
-        rows = _Rows()
         entries = []
         with SketchWriter(sketches) as writer:
-            found = read_texts(source, name, ids, odd)
-            for texts in _batches(found, rows, text_chars_max):
-                entries.append(_entries(source, texts, writer))
-                beat(f"{len(rows.ids)} texts read")
-        _refuse_twins(source, rows)
+            for path in _in_order(sources, rows):
+                found = read_texts(path, rows.files[-1].name, texts, odd)
+                for batch in _batches(found, rows, text_chars_max):
+                    entries.append(_entries(path, batch, writer))
+                    beat(f"{len(rows.ids)} texts read")
+        _refuse_twins(rows)
         table = pa.concat_tables(entries or [ENTRY.empty_table()]).combine_chunks()
         table = drop_copies(table, ["text_hash"], Reason.EXACT_COPY)
         decisions = decide(table, [sketches], rules, Path(folder), beat)
-        aside = Path(folder) / "decisions.jsonl"
-        with aside.open("wb") as file:
-            for line in _lines(decisions, rows):
-                file.write(msgspec.json.encode(line) + b"\n")
-        os.replace(aside, out)  # noqa: PTH105 (over an earlier result, on every system)
-    gate = fallen(name, len(rows.ids), Counter(rows.dropped.values()), rows.first)
-    return Decided(_count(decisions, len(rows.dropped)), told(odd), [gate] if gate else [])
+        kept = write_decisions(out.decisions, _lines(decisions, rows), rows.id_type)
+        if out.signatures:
+            write_signatures(out.signatures, sketches, rows.texts(), rows.id_type)
+    if out.kept:
+        with put_in_place(out.kept) as aside:
+            write_kept(aside, out.kept, rows.kept(kept), texts)
+    return Decided(_count(decisions, len(rows.dropped)), told(odd), rows.gates())
+
+
+@dataclass
+class _File:
+    """What is known of one input file."""
+
+    path: Path
+    name: str
+    start: int  # the index of its first row
+    unit: str = ""  # what is numbered: "line", "row"
+    first: str = ""  # the first drop's place, and what is known of it
 
 
 @dataclass
@@ -98,27 +124,71 @@ class _Rows:
     ids: list[str | int] = field(default_factory=list)
     numbers: "array[int]" = field(default_factory=partial(array, "q"))
     dropped: dict[int, Reason] = field(default_factory=dict)  # by the row's index
-    first: str = ""  # the first drop's place, and what is known of it
-    unit: str = ""  # what is numbered: "line", "row"
+    files: list[_File] = field(default_factory=list)
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """Of a column of ids: whole numbers where all are such."""
+        fit = all(isinstance(id, int) and -(2**63) <= id < 2**63 for id in self.ids)
+        return pa.int64() if fit and self.ids else pa.string()
+
+    def texts(self) -> Iterator[str | int]:
+        """The ids of the rows that hold a text."""
+        return (id for at, id in enumerate(self.ids) if at not in self.dropped)
+
+    def place(self, at: int) -> tuple[_File, str]:
+        """The file of a row, by its index, and its place there."""
+        file = self.files[bisect_right(self.files, at, key=lambda each: each.start) - 1]
+        return file, f"{file.unit} {self.numbers[at]}"
+
+    def kept(self, keep: "array[int]") -> list[KeptRows]:
+        """The kept rows of each file; `keep` has a 1 for each row that is."""
+        numbers, chosen = np.array(self.numbers), np.array(keep, bool)
+        ends = [*(file.start for file in self.files[1:]), len(numbers)]
+        return [
+            KeptRows(file.path, file.name, numbers[file.start : end][chosen[file.start : end]])
+            for file, end in zip(self.files, ends, strict=True)
+        ]
+
+    def gates(self) -> list[str]:
+        """A message for each file of which most rows were dropped."""
+        drops: dict[int, Counter[str]] = {file.start: Counter() for file in self.files}
+        ends = [*(file.start for file in self.files[1:]), len(self.ids)]
+        for at, reason in self.dropped.items():
+            drops[self.place(at)[0].start][reason.value] += 1
+        found = (
+            fallen(file.name, end - file.start, drops[file.start], file.first)
+            for file, end in zip(self.files, ends, strict=True)
+        )
+        return [message for message in found if message]
+
+
+def _in_order(sources: Sequence[Path], rows: _Rows) -> Iterator[Path]:
+    """The files, each booked when its turn comes; one that is named twice comes once."""
+    names = {path.resolve(): name for name, path in input_names(sources).items()}
+    for path in sources:
+        if name := names.pop(path.resolve(), None):
+            rows.files.append(_File(path, name, len(rows.ids)))
+            yield path
 
 
 def _batches(found: Iterator[Found], rows: _Rows, chars_max: int) -> Iterator[list[Found]]:
     """The rows that hold a text, some at a time; all are booked in `rows`."""
     batch: list[Found] = []
-    chars = 0
+    chars, file = 0, rows.files[-1]
     for each in found:
         row = each.row
         if isinstance(row, Row) and len(row.text) > chars_max:
             detail = f"{len(row.text):,} characters; documents.text_chars_max is {chars_max:,}"
             row = Drop(Reason.TOO_LONG, detail)
         if isinstance(row, Drop):
-            rows.first = rows.first or f"{each.place}, {row.detail}"
+            file.first = file.first or f"{each.place}, {row.detail}"
             rows.dropped[len(rows.ids)] = row.reason
         else:
             batch.append(each)
             chars += len(row.text)
         rows.ids.append(each.id)
-        rows.unit, number = each.place.split()
+        file.unit, number = each.place.split()
         rows.numbers.append(int(number))
         if len(batch) == BATCH_ROWS or chars >= BATCH_CHARS:
             yield batch
@@ -157,25 +227,28 @@ def _karma(source: Path, place: str, given: Any) -> int:
     return karma
 
 
-def _refuse_twins(source: Path, rows: _Rows) -> None:
+def _refuse_twins(rows: _Rows) -> None:
     ids = pa.array(map(str, rows.ids), pa.large_string())
     if pc.count_distinct(ids).as_py() == len(ids):
         return
     first: dict[str, int] = {}
-    for id, number in zip(map(str, rows.ids), rows.numbers, strict=True):
+    for at, id in enumerate(map(str, rows.ids)):
         if id in first:
+            file, place = rows.place(at)
+            other, other_place = rows.place(first[id])
+            where = other_place if file is other else f"{other.name}, {other_place}"
             raise InputError(
-                source,
-                f"{rows.unit} {number}",
-                f"its id {id[:80]!r} is that of {rows.unit} {first[id]} too",
+                file.path,
+                place,
+                f"its id {id[:80]!r} is that of {where} too",
                 "Give each text an id of its own, or name all by file and line: --ids place",
             )
-        first[id] = number
+        first[id] = at
 
 
-def _lines(decisions: pa.Table, rows: _Rows) -> Iterator[dict[str, Any]]:
-    """A line for each row, in the file's order."""
-    order = [str(id) for at, id in enumerate(rows.ids) if at not in rows.dropped]
+def _lines(decisions: pa.Table, rows: _Rows) -> Iterator[Decision]:
+    """A decision for each row, in the order of the rows."""
+    order = [str(id) for id in rows.texts()]
     places = pc.index_in(pa.array(order, pa.string()), value_set=decisions["id"].combine_chunks())
     given = np.empty(len(order), np.int64)  # from a decision's row to its text's place
     given[places.to_numpy(zero_copy_only=False)] = [
@@ -186,22 +259,11 @@ def _lines(decisions: pa.Table, rows: _Rows) -> Iterator[dict[str, Any]]:
     decided = zip(*(column.take(places).to_pylist() for column in columns), strict=True)
     for at, id in enumerate(rows.ids):
         if reason := rows.dropped.get(at):
-            yield _line(id, None, None, reason.value, keep=False)
+            yield Decision(id, keep=False, keeper=None, jaccard=None, reason=reason.value)
             continue
         keeper, jaccard, why = next(decided)
         named = None if keeper is None else rows.ids[given[keeper]]
-        yield _line(id, named, jaccard, why or None, keep=keeper is None)
-
-
-def _line(
-    id: str | int,
-    keeper: str | int | None,
-    jaccard: float | None,
-    reason: str | None,
-    *,
-    keep: bool,
-) -> dict[str, Any]:
-    return {"id": id, "keep": keep, "keeper": keeper, "jaccard": jaccard, "reason": reason}
+        yield Decision(id, keep=keeper is None, keeper=named, jaccard=jaccard, reason=why or None)
 
 
 def _count(decisions: pa.Table, dropped: int) -> Counts:

@@ -121,6 +121,15 @@ def signatures(sets: ShingleSets) -> U32:
     return signed
 
 
+def signature(text: str) -> U32:
+    """The signature of one text, shape (128,): to ask signatures of other texts with.
+
+    They are compared with each other alone: in datasketch by `MinHash(128, hashvalues=...)`.
+    """
+    made: U32 = signatures(shingle_sets([text]))[0]
+    return made
+
+
 def band_keys(signed: U32, bands: int, rows: int) -> U64:
     """One 64-bit key for each band of `rows` signature values, shape (bands, texts).
 

@@ -9,11 +9,13 @@ from pipeline.engine.adopt import link
 from pipeline.engine.drops import read_drops
 from pipeline.engine.files import discard, write_durably
 from pipeline.engine.manifest import Manifest
+from pipeline.engine.parts import engine_files, read_sidecars
 from pipeline.engine.stage import Output, Stage, stage_ledger
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 
 EXAMPLES = 5
+ROWS_GONE = Path(".meta") / "rows-gone"  # says that tables are missing on purpose
 
 
 def keep_drops(made: Path, before: Path, target: Path) -> None:
@@ -62,6 +64,19 @@ def swap(folder: Path, target: Path, manifest: Manifest, work: Path) -> None:
     if target.exists():
         target.rename(work / f"old-{manifest.stage}-{time.time_ns()}")
     folder.rename(target)
+
+
+def remove_rows(stage: Path) -> None:
+    """Remove a published stage's tables; its manifest, counts and drops stay."""
+    (stage / ROWS_GONE).touch()
+    for info in read_sidecars(stage):
+        for name in engine_files(info.number)[:2]:
+            (stage / name).unlink(missing_ok=True)
+
+
+def rows_are_gone(stage: Path) -> bool:
+    """Whether `remove_rows` removed the tables, or a kill stopped it on the way."""
+    return (stage / ROWS_GONE).exists()
 
 
 def remove_old(work: Path, stage: str) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.engine.digest import file_digest
-from pipeline.engine.parts import read_sidecars
+from pipeline.engine.parts import engine_files, read_sidecars
+from pipeline.engine.publish import rows_are_gone
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,13 @@ class Written:
 
 
 def stage_files(stage: Path) -> Iterator[Written]:
-    """The files of a published stage, by its parts' sidecars."""
+    """The files of a published stage, by its parts' sidecars; not tables that went on purpose."""
+    gone = rows_are_gone(stage)
     for info in read_sidecars(stage):
+        tables = engine_files(info.number)[:2] if gone else ()
         for name, facts in info.files.items():
-            yield Written(stage / name, facts["bytes"], facts["xxh3_128"])
+            if name not in tables:
+                yield Written(stage / name, facts["bytes"], facts["xxh3_128"])
 
 
 def damaged(files: Iterable[Written]) -> Iterator[str]:

@@ -62,7 +62,7 @@ def test_of_a_folder_the_data_is_taken_and_the_rest_is_told(
     tree(tmp_path, *names)
     found = named(tmp_path, ".")
     assert found[0] == taken
-    assert sorted(sum(found, [])) == sorted(n for n in names if not n.startswith("."))
+    assert sorted([*found[0], *found[1]]) == sorted(n for n in names if not n.startswith("."))
 
 
 def test_a_build_gives_the_parts_of_its_corpus(tmp_path: Path) -> None:

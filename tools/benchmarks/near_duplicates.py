@@ -23,7 +23,7 @@ from typing import Any
 import xxhash
 from datasketch import MinHash, MinHashLSH
 
-from pipeline.corpus.dedup import dedup
+from pipeline.corpus.dedup import Results, dedup
 from pipeline.corpus.minhash import N_PERM, SHINGLE_TOKENS, SOLO_RANGES, normalise
 from pipeline.settings import CorpusSettings, TextsSettings
 from pipeline.texts import Odd, Row, read_texts
@@ -78,7 +78,8 @@ def measure(data: Path, rounds: int) -> list[dict[str, Any]]:
     texts = [(each.id, each.row) for each in rows_of if isinstance(each.row, Row)]
 
     def ours(threshold: float, out: Path) -> None:
-        dedup(source, out, CorpusSettings(near_threshold=threshold), lambda _: None)
+        rules = CorpusSettings(near_threshold=threshold)
+        dedup([source], Results(out), rules, lambda _: None)
 
     programs: dict[str, Decide] = {
         "webtext dedup, file to file": ours,

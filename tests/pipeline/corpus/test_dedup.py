@@ -13,9 +13,9 @@ import pytest
 import zstandard
 
 from pipeline.corpus import dedup as module
-from pipeline.corpus.dedup import Counts, Decided, dedup
+from pipeline.corpus.dedup import Counts, Decided, Results, dedup
 from pipeline.errors import InputError
-from pipeline.settings import CorpusSettings
+from pipeline.settings import CorpusSettings, TextsSettings
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgkl" for b in "aeiou" for c in "mnrst"]
 BASE = random.Random(1).choices(WORDS, k=100)
@@ -56,7 +56,12 @@ def decisions_of(
 ) -> tuple[list[dict[str, Any]], Decided]:
     out = source.parent / "decisions.jsonl"
     decided = dedup(
-        source, out, CorpusSettings(), lambda _: None, ids=ids, text_chars_max=text_chars_max
+        [source],
+        Results(out),
+        CorpusSettings(),
+        lambda _: None,
+        texts=TextsSettings(ids=ids),
+        text_chars_max=text_chars_max,
     )
     return [json.loads(line) for line in out.read_text().splitlines()], decided
 
@@ -303,7 +308,8 @@ def test_the_labelled_set_loses_no_text_unjustly(
     data = shared_data / "neardup"
     documents, pairs = data / "set-a" / "documents.jsonl.zst", data / "set-a" / "pairs.tsv.zst"
     out = tmp_path / "decisions.jsonl"
-    dedup(documents, out, CorpusSettings(near_threshold=threshold), lambda _: None)
+    rules = CorpusSettings(near_threshold=threshold)
+    dedup([documents], Results(out), rules, lambda _: None)
     wanted = f"unjustified<=0,bad_keepers<=0,both_kept<={BOTH_KEPT_MAX[threshold]}"
     command = [sys.executable, str(data / "score.py"), "--pairs", str(pairs)]
     command += ["--documents", str(documents), "--decisions", str(out), "--t", str(threshold)]

@@ -1,0 +1,175 @@
+"""The texts that a stage command is given: files, folders, patterns, stdin, a data set.
+
+What is no file becomes one in a folder of scratch: texts are read more than once.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.errors import InputError, SettingsError, printable
+from pipeline.inputs import STDIN, text_files
+from pipeline.row_files import TableWriter
+from pipeline.settings import OTHER_FIELDS, TextsSettings
+
+BATCH_ROWS = 256
+LEFT_OUT_TOLD = 5
+MEND = (
+    "Offline, name a folder that `datasets` saved (save_to_disk), or the data set's files. A data "
+    "set that is not open to all wants `hf auth login`, one of several parts NAME:PART"
+)
+
+
+@dataclass(frozen=True)
+class GivenTexts:
+    """What the command line names."""
+
+    words: Sequence[Path]
+    dataset: str | None = None
+    split: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.split and not self.dataset:
+            raise SettingsError("--split is of a data set; name that by --dataset")
+        if not self.words and not self.dataset:
+            raise SettingsError("name at least one file or folder, - for stdin, or a --dataset")
+
+    @contextmanager
+    def files(self, out: Path, rules: TextsSettings, *, whole: bool) -> Iterator[list[Path]]:
+        """The files to read, in the order of the words, the data set last.
+
+        stdin and the data set are files beside `out` as long as the context holds: with `whole` all
+        columns of the data set, else those that are read. stderr tells what of a folder is left
+        out. InputError for what is not there or cannot be read.
+        """
+        found, left_out = text_files(self.words)
+        parent = out.absolute().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=parent, prefix=".given-") as scratch:
+            yield self._files(found, left_out, Path(scratch), rules, whole=whole)
+
+    def _files(
+        self,
+        found: list[Path],
+        left_out: list[Path],
+        scratch: Path,
+        rules: TextsSettings,
+        *,
+        whole: bool,
+    ) -> list[Path]:
+        if left_out:
+            names = ", ".join(printable(path) for path in left_out[:LEFT_OUT_TOLD])
+            more = f" and {len(left_out) - LEFT_OUT_TOLD:,} more"
+            more = more if len(left_out) > LEFT_OUT_TOLD else ""
+            _say(f"not read, of the folders that were named: {names}{more}")
+        files = [_spooled_stdin(scratch) if path == STDIN else path for path in found]
+        if self.dataset:
+            wanted = None if whole else {rules.text_field, rules.id_field, *OTHER_FIELDS}
+            _say(f"{self.dataset}: streaming the data set into a file")
+            files.append(_spooled_data_set(self.dataset, self.split, scratch, rules, wanted))
+        return files
+
+
+def check_targets(targets: Mapping[str, Path | None], inputs: Sequence[Path]) -> None:
+    """Refuse a file to write, by its option, that is an input, or that another option names too."""
+    taken = {path.resolve(): "an input" for path in inputs}
+    for option, path in targets.items():
+        if path is None:
+            continue
+        if what := taken.get(path.resolve()):
+            raise SettingsError(f"{option} {printable(path)} is {what} too; give it another name")
+        if path.is_dir():
+            raise SettingsError(f"{option} {printable(path)} is a folder; name a file")
+        taken[path.resolve()] = option
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _spooled_stdin(scratch: Path) -> Path:
+    path = scratch / "stdin"
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return path
+
+
+def _spooled_data_set(
+    name: str, split: str | None, scratch: Path, rules: TextsSettings, wanted: set[str] | None
+) -> Path:
+    """A Parquet file of the data set's rows; not all of them are in memory at any time."""
+    with _telling(name):
+        rows = _opened(name, split)
+        columns = list(rows.features or {})
+        if columns and rules.text_field not in columns:
+            problem = f"the columns of this data set are {', '.join(columns)}"
+            mend = "Name the one that holds the text by --text-field."
+            raise InputError(name, "", problem, mend)
+        if wanted is not None and columns:
+            rows = rows.select_columns([column for column in columns if column in wanted])
+        leaf = printable(Path(name).name or name).replace(":", "-")
+        path = scratch / f"{leaf}-{split}" if split else scratch / leaf
+        schema = rows.features.arrow_schema if rows.features else None
+        _write(path, rows.with_format("arrow").iter(batch_size=BATCH_ROWS), schema)
+    return path
+
+
+def _opened(name: str, split: str | None) -> Any:
+    """The data set, saved or streamed; InputError where it has not this split."""
+    import datasets
+
+    if not Path(name).exists():
+        where, _, part = name.partition(":")
+        return datasets.load_dataset(where, part or None, split=split or "train", streaming=True)
+    if not any((Path(name) / each).is_file() for each in ("state.json", "dataset_dict.json")):
+        return datasets.load_dataset(name, split=split or "train", streaming=True)
+    found = datasets.load_from_disk(name)
+    if isinstance(found, datasets.DatasetDict):
+        wanted = split or "train"
+        if wanted not in found:
+            mend = f"Its splits are {', '.join(found)}: name one by --split."
+            raise InputError(name, "", f"it has no split {wanted!r}", mend)
+        return found[wanted]
+    if split and str(found.split) != split:
+        mend = "It holds one data set: leave --split away."
+        raise InputError(name, "", f"it has no split {split!r}", mend)
+    return found
+
+
+@contextmanager
+def _telling(name: str) -> Iterator[None]:
+    """What goes wrong with a data set is one InputError; the library's own lines are held back."""
+    import datasets
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import logging
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    logging.set_verbosity_error()
+    # Its bases are the error of the HTTP client, which was another in each large version.
+    unable = (OSError, ValueError, datasets.exceptions.DatasetsError, *HfHubHTTPError.__bases__)
+    try:
+        yield
+    except unable as error:
+        told = " ".join(str(error).split())[:400]
+        problem = f"cannot be read as a data set ({type(error).__name__}: {told})"
+        raise InputError(f"--dataset {name}", "", problem, MEND + ".") from None
+
+
+def _write(path: Path, tables: Iterator[pa.Table], schema: pa.Schema | None) -> None:
+    """Rows as Parquet; without a schema, that of the first."""
+    if schema is None:
+        first = next(tables, pa.table({}))
+        schema, tables = first.schema, chain([first], tables)
+    with TableWriter(path, schema) as writer:
+        for table in tables:
+            writer.write(table.cast(schema))
