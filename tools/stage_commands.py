@@ -108,8 +108,8 @@ def dedup(
         load_dataset("parquet", data_files="kept.parquet").
     signatures
         A Parquet file for the MinHash signature of each text, `id` and 128 numbers, which
-        datasketch takes as MinHash(num_perm=128, hashvalues=signature), for a MinHashLSH of your
-        own. pipeline.corpus.minhash.signature gives that of another text.
+        datasketch takes as MinHash(num_perm=128, hashvalues=signature, scheme="affine32"), for a
+        MinHashLSH of your own. pipeline.corpus.minhash.signature(text) is that of another text.
     dataset
         {dataset}
     split

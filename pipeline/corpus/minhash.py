@@ -124,7 +124,8 @@ def signatures(sets: ShingleSets) -> U32:
 def signature(text: str) -> U32:
     """The signature of one text, shape (128,): to ask signatures of other texts with.
 
-    They are compared with each other alone: in datasketch by `MinHash(128, hashvalues=...)`.
+    They are compared with each other alone: in datasketch by
+    `MinHash(num_perm=128, hashvalues=..., scheme="affine32")`, before its 2.0 without a scheme.
     """
     made: U32 = signatures(shingle_sets([text]))[0]
     return made

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from datasketch import MinHash, MinHashLSH
 
 from pipeline.corpus import dedup as module
 from pipeline.corpus.dedup import Counts, Decided, Results, dedup
+from pipeline.corpus.minhash import signature
 from pipeline.errors import InputError
 from pipeline.settings import CorpusSettings, TextsSettings
 
@@ -293,6 +295,104 @@ def test_parquet_without_texts_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"], "body": ["b"]}), tmp_path / "texts")
     with pytest.raises(InputError, match=r"its columns are id, body\. It needs `text`"):
         run(tmp_path / "texts")
+
+
+def decide_files(*sources: Path, **more: Any) -> tuple[list[dict[str, Any]], Decided]:
+    """The decisions of several files, and what is said."""
+    results = Results(sources[0].parent / "decisions.jsonl", **more)
+    decided = dedup(sources, results, CorpusSettings(), lambda _: None)
+    return [json.loads(line) for line in results.decisions.read_text().splitlines()], decided
+
+
+def test_several_files_are_decided_as_one_in_the_order_in_which_they_are_named(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "z").write_bytes(lines_of(ROWS[:2]))
+    (tmp_path / "empty").write_bytes(b"")
+    pq.write_table(pa.Table.from_pylist(ROWS[2:4]), tmp_path / "m")
+    (tmp_path / "a").write_text(json.dumps(ROWS[4:]))
+    paths = [tmp_path / name for name in ("z", "empty", "m", "a")]
+    decisions, decided = decide_files(*paths, tmp_path / "z")
+    assert (decisions, decided.counts) == (DECIDED, Counts(6, 3, 2, 1, 0))
+    assert decided.said == ["empty: an empty file, which gives no row (1)"]
+
+
+def test_an_id_that_repeats_names_both_files(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"\n" + lines_of(ROWS[:1]))
+    with pytest.raises(InputError, match="b, line 2: its id 'near' is that of a, line 2 too"):
+        decide_files(tmp_path / "a", tmp_path / "b")
+
+
+def test_rows_without_ids_of_two_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t").write_bytes(lines_of([{"text": SENTENCE}]))
+    decisions, _ = decide_files(tmp_path / "b" / "t", tmp_path / "a" / "t")
+    assert [(line["id"], line["keeper"]) for line in decisions] == [
+        ("b/t:1", "a/t:1"),
+        ("a/t:1", None),
+    ]
+
+
+def test_the_gate_is_of_each_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(lines_of(ROWS))
+    (tmp_path / "b").write_bytes(lines_of([{"id": 1, "text": SENTENCE}, {"id": 2}, {"id": 3}]))
+    _, decided = decide_files(tmp_path / "a", tmp_path / "b")
+    (gate,) = decided.gates
+    assert gate.startswith("b: 2 of 3 rows were dropped, 2 of them as text_missing")
+    assert "The first: line 2, it has no `text`" in gate
+
+
+@pytest.mark.parametrize("ending", [".jsonl.gz", ".jsonl.zst", ".parquet"])
+def test_decisions_are_written_as_their_name_ends(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "t").write_bytes(lines_of(ROWS))
+    out = tmp_path / f"d{ending}"
+    dedup([tmp_path / "t"], Results(out), CorpusSettings(), lambda _: None)
+    if ending != ".parquet":
+        unpacked = {".gz": gzip.open, ".zst": zstandard.open}[out.suffix](out).read()
+        assert [json.loads(line) for line in unpacked.splitlines()] == DECIDED
+        return
+    strings = [{**row, "id": str(row["id"])} for row in DECIDED]
+    for row in strings:
+        row["keeper"] = row["keeper"] and str(row["keeper"])
+    assert pq.read_table(out).to_pylist() == strings
+    (tmp_path / "t").write_bytes(lines_of(ROWS[4:]))  # whose ids are all whole numbers
+    dedup([tmp_path / "t"], Results(out), CorpusSettings(), lambda _: None)
+    assert pq.read_table(out)["keeper"].to_pylist() == [8, None]
+
+
+def signatures_of(path: Path) -> dict[Any, Any]:
+    """The signatures by id, as the help says that they are read."""
+    table = pq.read_table(path)
+    rows = table["signature"].combine_chunks().values.to_numpy().reshape(-1, 128)
+    return dict(zip(table["id"].to_pylist(), rows, strict=True))
+
+
+def minhash(signed: Any) -> MinHash:
+    return MinHash(num_perm=128, hashvalues=signed, scheme="affine32")
+
+
+def test_signatures_make_an_index_of_datasketch_that_finds_the_copies(tmp_path: Path) -> None:
+    rows = [*ROWS[:4], {"id": "none"}]
+    (tmp_path / "t").write_bytes(lines_of(rows))
+    decisions, _ = decide_files(tmp_path / "t", signatures=tmp_path / "s.parquet")
+    signed = signatures_of(tmp_path / "s.parquet")
+    assert list(signed) == ["near", "best", "other", "same"]
+    theirs = {id: minhash(row) for id, row in signed.items()}
+    index = MinHashLSH(threshold=0.7, num_perm=128)
+    for id in ("best", "other"):
+        index.insert(id, theirs[id])
+    copies = {line["id"]: line["keeper"] for line in decisions if line["keeper"]}
+    assert copies == {"near": "best", "same": "best"}
+    for id, keeper in copies.items():
+        assert index.query(theirs[id]) == [keeper]
+        ours = (signed[id] == signed[keeper]).mean()
+        assert theirs[id].jaccard(theirs[keeper]) == pytest.approx(ours)
+        assert ours == pytest.approx(86 / 96 if id == "near" else 1, abs=0.1)
+    own = minhash(signature(ROWS[0]["text"]))
+    assert index.query(own) == ["best"]
+    assert own.jaccard(theirs["near"]) == 1.0
 
 
 # Goals of the near-duplicate walk on data/neardup (score.py counts pairs of kept texts that are
