@@ -112,7 +112,12 @@ def with_settings(command: str, function: Callable[..., Any]) -> Callable[..., A
     names = {each.key.replace(".", "__"): each.key for each in about}
 
     def run(*args: Any, **given: Any) -> Any:
-        options = {names[name]: given.pop(name) for name in list(given) if name in names}
+        # str, for the text that cyclopts gives is of a type of ours (see _word).
+        options = {
+            names[name]: str(value)
+            for name in list(given)
+            if name in names and (value := given.pop(name)) is not None
+        }
         settings_from = SettingsFrom(command, options)
         return function(*args, **given, **({"settings_from": settings_from} if about else {}))
 

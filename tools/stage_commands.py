@@ -234,12 +234,12 @@ for _command in (dedup, tokenizer_train, shards):
 def tokens_export(shards: Path, /, *, out: Path) -> None:
     """Write shards as nanoGPT reads them: OUT/train.bin and OUT/val.bin, uint16 without headers.
 
-    Example: webtext tokens export build/shards --out nanoGPT/data/webtext
+    Example: webtext tokens export tokens --out nanoGPT/data/webtext
 
     Parameters
     ----------
     shards
-        A folder with shards.json, as `webtext build` and `webtext shards` make. llm.c and
+        A folder that `webtext shards` or `webtext build` made. llm.c and
         modded-nanogpt read its .bin files as they are.
     out
         The folder to write, nanoGPT's data/NAME. The end-of-text token stands before each text.
@@ -255,7 +255,7 @@ def tokens_export(shards: Path, /, *, out: Path) -> None:
 def train(*words: Words) -> int:
     """Train a GPT-2 on shards: the command line of `python -m train`.
 
-    Example: webtext train tokens/shards --out model --preset gpt2 --steps 1000
+    Example: webtext train tokens --out model --preset gpt2 --steps 1000
     """
     return _trainer(words, "webtext train")
 

@@ -13,6 +13,7 @@ from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
+from pipeline.tokens.tokenizer_json import load
 from tools.given import GivenTexts
 from tools.url_list import check_target, write_urls
 
@@ -76,9 +77,13 @@ def _require_files(paths: Sequence[Path]) -> None:
 
 
 def with_tokenizer(settings: Settings, tokenizer: Path) -> Settings:
-    """The settings with this tokenizer.json, or the one below a folder that was made by us."""
+    """The settings with this tokenizer.json, or the one below a folder that was made by us.
+
+    InputError where there is none, or none that can be used: before any text is read.
+    """
     for path in (tokenizer, tokenizer / "tokenizer.json", tokenizer / "tokenizer/tokenizer.json"):
         if path.is_file():
+            load(path)
             given = replace(settings.tokenizer, path=str(path.absolute()))
             return replace(settings, tokenizer=given)
     raise InputError(

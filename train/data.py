@@ -79,10 +79,11 @@ class Shards:
 
 
 def open_shards(folder: Path) -> Shards:
-    """The shards of a folder; DataError names the file that is missing, torn or unknown."""
-    about_path = folder / "shards.json"
+    """The shards of a folder, or of shards/ in it; DataError names what is missing or broken."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; `webtext shards` writes one")
+    folder = _holder(folder)
+    about_path = folder / "shards.json"
     if not about_path.exists():
         return _open_plain(folder)
     try:
@@ -104,6 +105,13 @@ def open_shards(folder: Path) -> Shards:
             )
         files.append(file)
     return Shards(folder, tuple(files), about["vocab_size"], eot_id, text_bytes, digest)
+
+
+def _holder(folder: Path) -> Path:
+    """The folder of the shards: this one, or shards/ in that of `webtext shards` or a build."""
+    within = folder / "shards"
+    is_within = not (folder / "shards.json").exists() and (within / "shards.json").exists()
+    return within if is_within else folder
 
 
 def _open_plain(folder: Path) -> Shards:

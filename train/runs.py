@@ -114,7 +114,8 @@ def _config(value: dict[str, Any]) -> GPTConfig:
 
 
 def read_run(folder: Path) -> Run:
-    """run.json of a run, or of the run that a checkpoint folder belongs to."""
+    """run.json of a run, of the run that a checkpoint folder belongs to, or of a build's model."""
+    folder = _holder(folder)
     for place in (folder, folder.parent.parent):
         path = place / "run.json"
         if path.exists():
@@ -126,6 +127,13 @@ def read_run(folder: Path) -> Run:
     if any((run / "checkpoints").glob("*")):
         raise CheckpointError(about_orphans(run))
     raise SettingsError(f"{folder}: no run.json there; give the --out folder of a training run")
+
+
+def _holder(folder: Path) -> Path:
+    """The folder of the run: this one, or model/ in that of a build."""
+    within = folder / "model"
+    is_within = not (folder / "run.json").exists() and (within / "run.json").exists()
+    return within if is_within else folder
 
 
 def about_orphans(folder: Path) -> str | None:
@@ -166,7 +174,7 @@ def load_model(
     folder: Path, run: Run, *, best: bool, device: str, note: Callable[[str], None]
 ) -> tuple[GPT, Checkpoint]:
     """The model of a run's newest (or best) whole checkpoint, ready to evaluate."""
-    checkpoint = load(folder, best=best, weights_only=True, note=note)
+    checkpoint = load(_holder(folder), best=best, weights_only=True, note=note)
     if checkpoint is None:
         raise SettingsError(f"{folder}: no checkpoint there yet; train it first, with --resume")
     model = GPT(run.config)

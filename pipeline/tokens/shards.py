@@ -323,9 +323,12 @@ def export_nanogpt(shards: Path, out: Path) -> dict[str, int]:
     """Write `train.bin` and `val.bin` as nanoGPT maps them; the tokens of each, EOTs included.
 
     They are the same tokens in the same order, uint16 without headers. A split without tokens has
-    no file, for nanoGPT cannot map an empty one; that of an earlier export is removed. Raises
-    InputError where `shards` holds no shards.json.
+    no file, for nanoGPT cannot map an empty one; that of an earlier export is removed. `shards` may
+    be the folder of a build or a command, which holds them in shards/. Raises InputError where
+    there is no shards.json.
     """
+    if not (shards / "shards.json").exists() and (shards / "shards" / "shards.json").exists():
+        shards = shards / "shards"
     path = shards / "shards.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

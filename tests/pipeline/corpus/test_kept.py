@@ -98,13 +98,12 @@ def _without_nulls(row: Any) -> Any:
 
 def test_a_line_is_kept_as_it_came(tmp_path: Path) -> None:
     lines = [
-        '{"text": "%s",   "n": 1.50, "big": 123456789012345678901234567890, "u": "\\u00e9"}' % A,
-        '{"id": "b", "text": "%s"}' % A,
-        '{"zone": null, "text": "%s", "list": [1, {"a": []}]}' % B,
+        '{"text": "TEXT",   "n": 1.50, "big": 123456789012345678901234567890, "u": "\\u00e9"}',
+        '{"id": "b", "text": "TEXT"}',
+        '{"zone": null, "text": "B text", "list": [1, {"a": []}]}',
     ]
     (tmp_path / "t.jsonl").write_text("\n" + "\r\n".join(lines) + "\n\n")
     decisions, kept = run(tmp_path / "t.jsonl")
-    assert [one["keep"] for one in decisions] == [True, False, True] or decisions[1]["keep"]
     wanted = [line for line, one in zip(lines, decisions, strict=True) if one["keep"]]
     assert kept.read_text() == "".join(line + "\n" for line in wanted)
     assert len(wanted) == 2
@@ -112,11 +111,11 @@ def test_a_line_is_kept_as_it_came(tmp_path: Path) -> None:
 
 def test_what_was_mended_in_a_line_is_kept_mended(tmp_path: Path) -> None:
     latin = '{"text": "Das Fahrzeug fuhr über die Brücke, später als geplant.", "n": NaN},\n'
-    half = '{"text": "%s \\ud800", "inner": ["\\ud83d\\ude00 \\udc00"]}\n' % A
+    half = '{"text": "A text \\ud800", "inner": ["\\ud83d\\ude00 \\udc00"]}\n'
     (tmp_path / "t.jsonl").write_bytes(b"\xef\xbb\xbf" + half.encode() + latin.encode("latin-1"))
     _, kept = run(tmp_path / "t.jsonl")
     first, second = read(kept)
-    assert first == {"text": f"{A} \ufffd", "inner": ["\U0001f600 \ufffd"]}
+    assert first == {"text": "A text \ufffd", "inner": ["\U0001f600 \ufffd"]}
     assert second["text"] == "Das Fahrzeug fuhr über die Brücke, später als geplant."
     assert math.isnan(second["n"])
 
