@@ -220,6 +220,7 @@ def test_no_second_copy_of_the_texts_stays_and_a_rerun_makes_nothing_again(
     assert not list(out.glob("corpus/part-*")) and not list((out / ".work").glob("corpus-*"))
     state = json.loads(run(capsys, "status", out, "--json", "--verify").out)
     assert state["stages"]["corpus"]["rows_out"] == 41
+    assert run(capsys, "report", out).out == f"{out}/report.html\n"
     made = (out / "shards" / "manifest.json").stat().st_ino
     run(capsys, *words)
     assert (out / "shards" / "manifest.json").stat().st_ino == made

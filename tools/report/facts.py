@@ -19,6 +19,7 @@ from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import read_drops
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import read_sidecars
+from pipeline.engine.publish import rows_are_gone
 from pipeline.errors import SettingsError
 from pipeline.reasons import Reason
 from tools.model import COMMIT
@@ -106,7 +107,7 @@ def collect(build: Path) -> Facts:
         for step in manifest.steps:
             facts.versions.update(step.versions)
     facts.settings = json.dumps({n: m.settings for n, m in manifests.items()}, indent=1)
-    if "corpus" in manifests:
+    if "corpus" in manifests and not rows_are_gone(build / "corpus"):
         _add_corpus(facts, build)
         facts.pairs = list(_pairs(build))
     if (build / "shards" / "shards.json").exists():
