@@ -269,3 +269,17 @@ def test_readers_find_what_they_need_a_folder_below(texts, bpe, tmp_path, capsys
     assert (tmp_path / "theirs" / "tokenizer.json").exists()
     words = ["train", out, "--out", tmp_path / "tuned", "--device", "cpu", "--init", build, *size]
     run(capsys, *words)
+
+
+def test_rows_that_a_kill_left_half_removed_are_made_again(texts, bpe, tmp_path, capsys):
+    words = ["shards", texts, "--tokenizer", bpe, "--out", tmp_path, *FEW]
+    run(capsys, *words)
+    before = digest(capsys, tmp_path)
+    (tmp_path / "corpus" / "part-00000.parquet").write_text("half")
+    shutil.rmtree(tmp_path / "shards")
+    run(capsys, *words)
+    assert digest(capsys, tmp_path) == before
+    (tmp_path / "corpus" / ".meta" / "rows-gone").unlink()
+    assert (
+        "part-00000.parquet is missing" in run(capsys, "status", tmp_path, "--verify", code=1).err
+    )
