@@ -25,19 +25,20 @@ class Given(NamedTuple):
     left_out: list[Path]
 
 
-def text_files(words: Iterable[Path]) -> Given:
+def text_files(words: Iterable[Path], but: Sequence[Path] = ()) -> Given:
     """The files that these files, folders and glob patterns name, each once; STDIN stays as it is.
 
     A folder gives the files below it, by name: Parquet, JSON lines and tables where it has any,
     else .json, else text, else all; hidden ones never. A stage of ours gives its parts, and a build
-    those of its corpus. InputError for a name of nothing, and for a folder without such a file.
+    those of its corpus. Of a folder all is left out that is in `but`, or below. InputError for a
+    name of nothing, and for a folder without such a file.
     """
     files: list[Path] = []
     left_out: list[Path] = []
     for word in words:
         for path in [word] if word == STDIN or word.exists() else _matches(word):
             if path.is_dir():
-                taken, others = _of_folder(path)
+                taken, others = _of_folder(path, {each.resolve() for each in but})
                 files += taken
                 left_out += others
             else:
@@ -58,7 +59,7 @@ def _matches(pattern: Path) -> list[Path]:
     return [path for path in found if path.is_file()] or found
 
 
-def _of_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+def _of_folder(folder: Path, but: set[Path]) -> tuple[list[Path], list[Path]]:
     """The folder's files that are texts, and those that are left out."""
     if any((folder / name).is_file() for name in _SAVED):
         mend = f"Name it by --dataset {printable(folder)}"
@@ -73,9 +74,10 @@ def _of_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         return parts, []
     below = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     seen = [p for p in below if not any(n.startswith(".") for n in p.relative_to(folder).parts)]
-    if not seen:
+    able = [path for path in seen if but.isdisjoint((path.resolve(), *path.resolve().parents))]
+    taken = next((found for kind in _KINDS if (found := _of_kind(able, kind))), able)
+    if not taken:
         raise InputError(folder, "", "no file is in this folder", "Check the name.")
-    taken = next((found for kind in _KINDS if (found := _of_kind(seen, kind))), seen)
     return taken, [path for path in seen if path not in set(taken)]
 
 

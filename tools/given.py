@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -43,47 +44,45 @@ class GivenTexts:
             raise SettingsError("name at least one file or folder, - for stdin, or a --dataset")
 
     @contextmanager
-    def files(self, out: Path, rules: TextsSettings, *, whole: bool) -> Iterator[list[Path]]:
+    def files(
+        self,
+        out: Path,
+        rules: TextsSettings,
+        *,
+        whole: bool = False,
+        results: Mapping[str, Path] = MappingProxyType({}),
+    ) -> Iterator[list[Path]]:
         """The files to read, in the order of the words, the data set last.
 
         stdin and the data set are files beside `out` as long as the context holds: with `whole` all
         columns of the data set, else those that are read. stderr tells what of a folder is left
-        out. InputError for what is not there or cannot be read.
+        out: all below `out` is, and so are the files to write, which `results` names by their
+        options. Raises InputError for what is not there or cannot be read, SettingsError for a
+        result that is an input.
         """
-        found, left_out = text_files(self.words)
-        parent = out.absolute().parent
-        parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=parent, prefix=".given-") as scratch:
-            yield self._files(found, left_out, Path(scratch), rules, whole=whole)
-
-    def _files(
-        self,
-        found: list[Path],
-        left_out: list[Path],
-        scratch: Path,
-        rules: TextsSettings,
-        *,
-        whole: bool,
-    ) -> list[Path]:
+        found, left_out = text_files(self.words, but=[out, *results.values()])
+        _check_results(results, found)
         if left_out:
             names = ", ".join(printable(path) for path in left_out[:LEFT_OUT_TOLD])
-            more = f" and {len(left_out) - LEFT_OUT_TOLD:,} more"
-            more = more if len(left_out) > LEFT_OUT_TOLD else ""
+            others = len(left_out) - LEFT_OUT_TOLD
+            more = f" and {others:,} more" if others > 0 else ""
             _say(f"not read, of the folders that were named: {names}{more}")
-        files = [_spooled_stdin(scratch) if path == STDIN else path for path in found]
-        if self.dataset:
-            wanted = None if whole else {rules.text_field, rules.id_field, *OTHER_FIELDS}
-            _say(f"{self.dataset}: streaming the data set into a file")
-            files.append(_spooled_data_set(self.dataset, self.split, scratch, rules, wanted))
-        return files
+        parent = out.absolute().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=parent, prefix=".given-") as folder:
+            scratch = Path(folder)
+            files = [_spooled_stdin(scratch) if path == STDIN else path for path in found]
+            if self.dataset:
+                wanted = None if whole else {rules.text_field, rules.id_field, *OTHER_FIELDS}
+                _say(f"{self.dataset}: streaming the data set into a file")
+                files.append(_spooled_data_set(self.dataset, self.split, scratch, rules, wanted))
+            yield files
 
 
-def check_targets(targets: Mapping[str, Path | None], inputs: Sequence[Path]) -> None:
+def _check_results(results: Mapping[str, Path], inputs: Sequence[Path]) -> None:
     """Refuse a file to write, by its option, that is an input, or that another option names too."""
     taken = {path.resolve(): "an input" for path in inputs}
-    for option, path in targets.items():
-        if path is None:
-            continue
+    for option, path in results.items():
         if what := taken.get(path.resolve()):
             raise SettingsError(f"{option} {printable(path)} is {what} too; give it another name")
         if path.is_dir():

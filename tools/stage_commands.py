@@ -119,16 +119,16 @@ def dedup(
     """
     from pipeline.corpus.dedup import Results
     from pipeline.corpus.dedup import dedup as decide
-    from tools.given import GivenTexts, check_targets
+    from tools.given import GivenTexts
 
     def beat(text: str) -> None:
         sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
 
     settings = settings_from(None)
-    targets = {"--out": out, "--kept": kept, "--signatures": signatures}
+    named = {"--out": out, "--kept": kept, "--signatures": signatures}
+    results = {option: path for option, path in named.items() if path}
     given = GivenTexts(inputs, dataset, split)
-    with given.files(out, settings.texts, whole=kept is not None) as files:
-        check_targets(targets, files)
+    with given.files(out, settings.texts, whole=bool(kept), results=results) as files:
         counts, said, gates = decide(
             files,
             Results(out, kept, signatures),

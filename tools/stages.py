@@ -57,7 +57,7 @@ def _with_texts(given: GivenTexts, out: Path, settings: Settings) -> Iterator[Bu
     finished one the same command reads the inputs again, and makes nothing else again.
     """
     with (
-        given.files(out, settings.texts, whole=False) as files,
+        given.files(out, settings.texts) as files,
         Build(out, settings.engine) as build,
     ):
         if rows_are_gone(out / "corpus"):

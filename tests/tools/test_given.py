@@ -99,6 +99,22 @@ def test_kept_parquet_is_a_data_set(tmp_path, capsys):
     assert pq.read_table(tmp_path / "d.parquet")["keep"].to_pylist() == [*[True] * 40, False]
 
 
+def test_results_in_a_folder_that_is_read_are_no_input_the_next_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.txt").write_text("<|endoftext|>".join(TEXTS))
+    dedup = ["dedup", ".", "--out", "d.jsonl", "--kept", "k.jsonl", "--signatures", "s.parquet"]
+    train = ["tokenizer", "train", ".", "--out", "bpe", *FEW, "--vocab-size", "300"]
+    first, again = (run(capsys, *dedup) for _ in range(2))
+    assert first.out == again.out
+    assert again.err == "not read, of the folders that were named: d.jsonl, k.jsonl, s.parquet\n"
+    for name in ("d.jsonl", "k.jsonl", "s.parquet"):
+        (tmp_path / name).unlink()
+    run(capsys, *train)
+    made = digest(capsys, "bpe", "tokenizer")
+    run(capsys, *train)
+    assert digest(capsys, "bpe", "tokenizer") == made
+
+
 # data sets
 
 

@@ -215,3 +215,10 @@ def test_files_that_are_all_too_short_are_refused(tmp_path, tiny, capsys):
     folder = folder_of(tmp_path / "s", [f"x_train_{i:06}.bin" for i in range(40)], tokens=32)
     assert main([str(folder), "--out", str(tmp_path / "run"), *tiny]) == 2
     assert "1280 training tokens in 40 files hold no window of 33" in capsys.readouterr().err
+
+
+def test_shards_are_found_a_folder_below(shards_folder, tmp_path):
+    shutil.copytree(shards_folder, tmp_path / "tokens" / "shards")
+    assert open_shards(tmp_path / "tokens") == open_shards(tmp_path / "tokens" / "shards")
+    with pytest.raises(DataError, match="neither shards"):
+        open_shards(tmp_path)

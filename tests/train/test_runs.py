@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -29,6 +29,16 @@ def test_what_is_written_is_read(run):
     assert read_run(checkpoint) == run
     kept = json.loads((run.folder / "run.json").read_text())
     assert kept["parameters"] == run.config.parameters() and kept["format"] == "webtext-run/1"
+
+
+def test_a_build_is_read_as_its_model(run, tmp_path):
+    build = tmp_path / "build"
+    within = replace(run, folder=build / "model")
+    within.folder.mkdir(parents=True)
+    write_run(within)
+    assert read_run(build) == read_run(build / "model") == within
+    write_run(replace(run, folder=build))  # a run whose folder has a model/ stays itself
+    assert read_run(build).folder == build
 
 
 def test_a_file_of_an_older_version_has_the_defaults_of_what_came_since(run):
