@@ -6,7 +6,7 @@ What is no file becomes one in a folder of scratch: texts are read more than onc
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -54,11 +54,11 @@ class GivenTexts:
     ) -> Iterator[list[Path]]:
         """The files to read, in the order of the words, the data set last.
 
-        stdin and the data set are files beside `out` as long as the context holds: with `whole` all
-        columns of the data set, else those that are read. stderr tells what of a folder is left
-        out: all below `out` is, and so are the files to write, which `results` names by their
-        options. Raises InputError for what is not there or cannot be read, SettingsError for a
-        result that is an input.
+        stdin, pipes and the data set are files beside `out` as long as the context holds: with
+        `whole` all columns of the data set, else those that are read. stderr tells what of a folder
+        is left out: all below `out` is, and so are the files to write, which `results` names by
+        their options. Raises InputError for what is not there or cannot be read, SettingsError for
+        a result that is an input.
         """
         found, left_out = text_files(self.words, but=[out, *results.values()])
         _check_results(results, found)
@@ -71,7 +71,7 @@ class GivenTexts:
         parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=parent, prefix=".given-") as folder:
             scratch = Path(folder)
-            files = [_spooled_stdin(scratch) if path == STDIN else path for path in found]
+            files = [path if path.is_file() else _spooled(path, scratch) for path in found]
             if self.dataset:
                 wanted = None if whole else {rules.text_field, rules.id_field, *OTHER_FIELDS}
                 _say(f"{self.dataset}: streaming the data set into a file")
@@ -95,11 +95,13 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _spooled_stdin(scratch: Path) -> Path:
-    path = scratch / "stdin"
-    with path.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-    return path
+def _spooled(path: Path, scratch: Path) -> Path:
+    """A file of what stdin, or another pipe, holds: it can be read once."""
+    target = scratch / ("stdin" if path == STDIN else path.name)
+    given = nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb")
+    with given as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    return target
 
 
 def _spooled_data_set(

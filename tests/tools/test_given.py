@@ -74,6 +74,15 @@ def test_dedup_reads_folders_patterns_and_stdin_in_the_order_given(tmp_path, mon
     assert {path.name for path in tmp_path.iterdir()} == {"f", "g1.jsonl", "d.jsonl"}
 
 
+def test_a_pipe_is_read_once_and_kept_as_a_file_is(texts, tmp_path):
+    command = f"{sys.executable} -P -m tools.cli dedup <(cat {texts}) --out d.jsonl --kept k.jsonl"
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=paths, check=False)
+    assert done.returncode == 0
+    assert lines_of(tmp_path / "k.jsonl") == ROWS[:-1]
+    assert {path.name for path in tmp_path.iterdir()} == {"d.jsonl", "k.jsonl"}
+
+
 def test_kept_texts_are_what_the_next_commands_read(texts, tmp_path, capsys):
     kept, fields = tmp_path / "kept.jsonl", ["--text-field", "body", "--id-field", "key"]
     rows = [{"key": row["id"], "body": row["text"], "n": row["n"]} for row in ROWS]
@@ -168,7 +177,7 @@ def test_what_is_wrong_with_a_data_set_is_one_message(tmp_path, capsys):
         (["--dataset", tmp_path / "empty"], "cannot be read as a data set"),
         ([tmp_path / "one"], "Name it by --dataset"),
     ):
-        told = run(capsys, "dedup", *words, "--out", tmp_path / "d.jsonl", code=1)
+        told = run(capsys, "dedup", *words, "--out", tmp_path / "d.jsonl", code=2)
         assert said in told.err
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
     for words in (["--split", "train"], []):
@@ -182,7 +191,8 @@ def test_a_download_that_fails_says_so_once(tmp_path):
         [*command, "--out", str(tmp_path / "d.jsonl")],
         capture_output=True, text=True, env=offline, check=False,
     )  # fmt: skip
-    assert done.returncode == 1
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 2, done.stderr
     first, message = done.stderr.splitlines()
     assert first == "no-one/no-set: streaming the data set into a file"
     assert message.startswith("webtext: --dataset no-one/no-set: cannot be read as a data set")
@@ -223,7 +233,7 @@ def test_a_tokenizer_that_cannot_be_read_is_refused_before_the_texts(tmp_path, c
     bad = tmp_path / "bad.json"
     bad.write_text("no json")
     words = [tmp_path / "gone.jsonl", "--tokenizer", bad, "--out", tmp_path / "o"]
-    assert f"{bad}" in run(capsys, "shards", *words, code=1).err
+    assert f"{bad}" in run(capsys, "shards", *words, code=2).err
     assert not (tmp_path / "o").exists()
 
 
@@ -234,7 +244,8 @@ def test_no_second_copy_of_the_texts_stays_and_a_rerun_makes_nothing_again(
     run(capsys, *words)
     out = tmp_path / "o"
     assert not list(out.glob("corpus/part-*")) and not list((out / ".work").glob("corpus-*"))
-    state = json.loads(run(capsys, "status", out, "--json", "--verify").out)
+    run(capsys, "status", out, "--verify")
+    state = json.loads(run(capsys, "status", out, "--json").out)
     assert state["stages"]["corpus"]["rows_out"] == 41
     assert run(capsys, "report", out).out == f"{out}/report.html\n"
     made = (out / "shards" / "manifest.json").stat().st_ino
