@@ -90,7 +90,7 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["report", "nowhere"], "nowhere: no such build folder"),
         (["why", "http://x.y/", "--build", "nowhere"], "run webtext build first"),
         (["clean", "nowhere"], "nowhere is no build folder"),
-        (["dedup", "nowhere", "--out", "o"], "nowhere: cannot be read: No such file"),
+        (["dedup", "nowhere", "--out", "o"], "nowhere: there is no such file or folder"),
         (["extract", "nowhere", "--out", "o.jsonl"], "nowhere: there is no such file"),
         (["shards", "nowhere", "--out", "o", "--tokenizer", "t"], "t: there is no tokenizer.json"),
         (["tokens", "export", "nowhere", "--out", "o"], "no such file"),
