@@ -54,7 +54,7 @@ class BusyError(WebtextError):
     """Another process holds the build folder's lock."""
 
 
-class Stopped(WebtextError):  # noqa: N818 (it is a wish that was granted, not an error)
+class Stopped(WebtextError):  # noqa: N818 (a request that was granted, not an error)
     """A signal asked to stop; the same command goes on where this one left."""
 
     def __init__(self, signum: int) -> None:

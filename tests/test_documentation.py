@@ -63,10 +63,10 @@ def examples():
 def test_blocks_are_found_with_their_marks():
     text = (
         "```console\n$ one \\\n    --more\nsays this\n$ two\n```\n"
-        "<!-- not run: dear -->\n```console\n$ three\n```\n```toml\n$ four\n```\n"
+        "<!-- not run: costly -->\n```console\n$ three\n```\n```toml\n$ four\n```\n"
     )
     assert [(c.line.split(), c.not_run) for c in commands_of(text)] == [
-        (["one", "--more"], ""), (["two"], ""), (["three"], "dear"),
+        (["one", "--more"], ""), (["two"], ""), (["three"], "costly"),
     ]  # fmt: skip
 
 

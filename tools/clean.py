@@ -2,7 +2,7 @@
 
 Scratch goes: what a build discarded or replaced, and work that was begun under other settings for a
 stage that stands published. Kept is what saves the next build work: the parts of a stage that is
-not published, those that the last build was stopped at, and the rows of dear steps, from which a
+not published, those that the last build was stopped at, and the rows of costly steps, from which a
 changed rule is applied anew. `everything` gives these up too; a build then makes them again.
 """
 

@@ -132,7 +132,7 @@ def build(
     out
         The build folder. OUT/webtext.toml records the settings; it is never read by itself.
     redo
-        A stage that is made again although it was dear, or although nothing changed; may be given
+        A stage that is made again although it was costly, or although nothing changed; may be given
         more than once.
     replay
         A stage whose drops by the limits on an item (timed_out, crashed, out_of_memory) are tried

@@ -105,10 +105,10 @@ def _told(ledger: Ledger) -> str:
 
 
 def _write(
-    path: Path, tables: Iterable[Path], columns: Sequence[str], beat: Callable[[], None]
+    path: Path, tables: Iterable[Path], columns: Sequence[str], heartbeat: Callable[[], None]
 ) -> None:
     """Rows of Parquet files as JSON lines (plain, gzip, zstd) or Parquet, by the name's ending."""
-    rows = _batches(tables, columns, beat)
+    rows = _batches(tables, columns, heartbeat)
     with path.open("wb") as file:
         if path.name.endswith(".parquet"):
             with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
@@ -132,10 +132,10 @@ def _packer(name: str, file: BinaryIO) -> AbstractContextManager[Any]:
 
 
 def _batches(
-    tables: Iterable[Path], columns: Sequence[str], beat: Callable[[], None]
+    tables: Iterable[Path], columns: Sequence[str], heartbeat: Callable[[], None]
 ) -> Iterator[pa.RecordBatch]:
     for path in tables:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH_ROWS, columns=list(columns)):
-                beat()
+                heartbeat()
                 yield batch

@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.files import discard, write_durably
-from pipeline.engine.manifest import DEAR_S
+from pipeline.engine.manifest import COSTLY_S
 from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
 from train.log import read_log
@@ -80,7 +80,7 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
         raise StageError(f"{folder} is in the way: it is no model of this build. Move it elsewhere")
     if old and "model" not in build.redo:
         build.progress.say("model: its settings or shards changed; it is trained again")
-        if old["wall_s"] > DEAR_S:
+        if old["wall_s"] > COSTLY_S:
             raise StageError(
                 f"model took {old['wall_s'] / 60:.0f} minutes to train, and its settings or shards "
                 "changed since; --redo model trains it again"

@@ -121,7 +121,7 @@ def dedup(
     from pipeline.corpus.dedup import dedup as decide
     from tools.given import GivenTexts
 
-    def beat(text: str) -> None:
+    def heartbeat(text: str) -> None:
         sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
 
     settings = settings_from(None)
@@ -133,7 +133,7 @@ def dedup(
             files,
             Results(out, kept, signatures),
             settings.corpus,
-            beat,
+            heartbeat,
             texts=settings.texts,
             text_chars_max=settings.documents.text_chars_max,
         )

@@ -46,7 +46,7 @@ def _show_stage(console: Console, manifest: Manifest) -> None:
         f"{ledger.rows_out:,} {manifest.gives}{merged}"
     )
     for name, count in ledger.drops.most_common(REASONS):
-        console.print(f"  {count:>9,}  {Reason[name.upper()].sentence} [dim]{name}[/]")
+        console.print(f"  {count:>9,}  {Reason(name).sentence} [dim]{name}[/]")
     rest = ledger.dropped - sum(count for _, count in ledger.drops.most_common(REASONS))
     if rest:
         console.print(f"  {rest:>9,}  for {len(ledger.drops) - REASONS} other reasons")

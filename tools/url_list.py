@@ -36,23 +36,23 @@ def check_target(target: Path, inputs: Sequence[Path], out: Path) -> None:
 
 
 def write_urls(
-    parts: Sequence[Path], target: Path, beat: Callable[[], None], run_rows: int = RUN_ROWS
+    parts: Sequence[Path], target: Path, heartbeat: Callable[[], None], run_rows: int = RUN_ROWS
 ) -> int:
     """Write the URLs of the kept links in these tables; how many. The file is whole or not there.
 
-    `beat` is called now and then, and may raise to stop.
+    `heartbeat` is called now and then, and may raise to stop.
     """
     scratch = target.with_name(f".{target.name}.aside")
     remove_tree(scratch)  # of a run that was killed
     scratch.mkdir()
     try:
-        runs = list(_runs(parts, scratch, beat, run_rows))
+        runs = list(_runs(parts, scratch, heartbeat, run_rows))
         count = 0
         with (scratch / "urls").open("w", encoding="utf-8", newline="\n") as file:
             for count, (_, url) in enumerate(heapq.merge(*map(_rows, runs)), 1):
                 file.write(url + "\n")
                 if count % BATCH_ROWS == 0:
-                    beat()
+                    heartbeat()
         rename_durably(scratch / "urls", target)
     finally:
         remove_tree(scratch)
@@ -60,13 +60,13 @@ def write_urls(
 
 
 def _runs(
-    parts: Sequence[Path], scratch: Path, beat: Callable[[], None], run_rows: int
+    parts: Sequence[Path], scratch: Path, heartbeat: Callable[[], None], run_rows: int
 ) -> Iterator[Path]:
     """Files of so many kept links each, sorted by id."""
     waiting: list[pa.Table] = []
     number = rows = 0
     for links in _kept(parts):
-        beat()
+        heartbeat()
         waiting.append(links)
         rows += links.num_rows
         if rows >= run_rows:

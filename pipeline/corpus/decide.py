@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.corpus.exact import WALK_ORDER, stands
 from pipeline.corpus.minhash import I64
-from pipeline.corpus.near import Beat, find_copies
+from pipeline.corpus.near import Heartbeat, find_copies
 from pipeline.corpus.sketches import read_ids
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
@@ -36,7 +36,7 @@ def decide(
     sketches: Sequence[Path],
     rules: CorpusSettings,
     scratch: Path,
-    beat: Beat,
+    heartbeat: Heartbeat,
 ) -> pa.Table:
     """One DECISION a document, by id, from the entries after the exact passes and their sketches.
 
@@ -55,7 +55,7 @@ def decide(
     places = np.full(n, -1, np.int64)
     places[order] = np.arange(len(order))
     sketched = _places(read_ids(sketches).cast(pa.string()), entries["id"])
-    found = find_copies(sketches, places[sketched], shadows[order], rules, scratch, beat)
+    found = find_copies(sketches, places[sketched], shadows[order], rules, scratch, heartbeat)
     near = order[found.keeper >= 0]
     keeper[near] = order[found.keeper[found.keeper >= 0]]
     jaccard[near] = found.jaccard[found.keeper >= 0]

@@ -19,7 +19,7 @@ from pipeline.characters import without_ignorable
 from pipeline.corpus.decide import decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash
 from pipeline.corpus.kept import KeptRows, write_kept
-from pipeline.corpus.near import Beat
+from pipeline.corpus.near import Heartbeat
 from pipeline.corpus.results import Decision, write_decisions, write_signatures
 from pipeline.corpus.sketches import SketchWriter
 from pipeline.errors import InputError
@@ -66,7 +66,7 @@ def dedup(
     sources: Sequence[Path],
     out: Results,
     rules: CorpusSettings,
-    beat: Beat,
+    heartbeat: Heartbeat,
     *,
     texts: TextsSettings = TextsSettings(),
     text_chars_max: int = DocumentsSettings.text_chars_max,
@@ -92,11 +92,11 @@ def dedup(
                 found = read_texts(path, rows.files[-1].name, texts, odd)
                 for batch in _batches(found, rows, text_chars_max):
                     entries.append(_entries(path, batch, writer))
-                    beat(f"{len(rows.ids)} texts read")
+                    heartbeat(f"{len(rows.ids)} texts read")
         _refuse_twins(rows)
         table = pa.concat_tables(entries or [ENTRY.empty_table()]).combine_chunks()
         table = drop_copies(table, ["text_hash"], Reason.EXACT_COPY)
-        decisions = decide(table, [sketches], rules, Path(folder), beat)
+        decisions = decide(table, [sketches], rules, Path(folder), heartbeat)
         kept = write_decisions(out.decisions, _lines(decisions, rows), rows.id_type)
         if out.signatures:
             write_signatures(out.signatures, sketches, rows.texts(), rows.id_type)

@@ -30,7 +30,7 @@ from pipeline.errors import StageError
 from pipeline.settings import CorpusSettings
 
 I32 = NDArray[np.int32]
-Beat = Callable[[str], None]  # told how far the work is; may raise to stop it
+Heartbeat = Callable[[str], None]  # told how far the work is; may raise to stop it
 BEAT_TEXTS = 1000
 ESTIMATE_BLOCK = 4096  # signatures compared at once: 2 MB
 VERIFY_BLOCK = 512  # sets compared at once, at most
@@ -59,14 +59,14 @@ def find_copies(
     shadows: NDArray[np.bool_],
     rules: CorpusSettings,
     scratch: Path,
-    beat: Beat,
+    heartbeat: Heartbeat,
 ) -> Copies:
     """Decide for each text that takes part; `places` says where it stands in the walk.
 
     `places` has one entry a row of the sketch files, in their order: 0 for the best text, -1 for a
     text that does not take part. `shadows` is in the walk's order. `scratch` is a folder for
     temporary arrays: 256 bytes for each text, and the sketches of those that share a bucket.
-    `beat` is called now and then.
+    `heartbeat` is called now and then.
     """
     n = len(shadows)
     copies = Copies(np.full(n, -1, np.int64), np.zeros(n))
@@ -82,7 +82,7 @@ def find_copies(
             # Texts without a word have equal signatures and are alike to nothing.
             empty = at[inside & (np.diff(sets.offsets) == 0)]
             keys[:, empty] = empty
-            beat("band keys")
+            heartbeat("band keys")
         buckets = shared_buckets(keys)
         together = np.flatnonzero(np.diff(buckets.offsets))  # only these can be copies
         if len(together):
@@ -91,7 +91,7 @@ def find_copies(
             signed, sets = _gather(Path(folder), sketches, dense[places], sizes[together])
             offsets = np.append(buckets.offsets[together], len(buckets.numbers))
             near = buckets._replace(offsets=offsets)
-            found = walk(near, signed, sets, shadows[together], rules, beat)
+            found = walk(near, signed, sets, shadows[together], rules, heartbeat)
             copied = found.keeper >= 0
             copies.keeper[together[copied]] = together[found.keeper[copied]]
             copies.jaccard[together] = found.jaccard
@@ -139,7 +139,7 @@ def walk(
     sets: ShingleSets,
     shadows: NDArray[np.bool_],
     rules: CorpusSettings,
-    beat: Beat,
+    heartbeat: Heartbeat,
 ) -> Copies:
     """Each text's keeper, in the order given (best first). All sets have a shingle or more."""
     n = len(shadows)
@@ -147,7 +147,7 @@ def walk(
     crowded = np.zeros(n, bool)
     owners = np.repeat(np.arange(n), np.diff(buckets.offsets))
     crowded[owners[buckets.sizes[buckets.numbers] >= CROWD]] = True
-    likeness = _Likeness(signed, sets, crowded, rules, beat)
+    likeness = _Likeness(signed, sets, crowded, rules, heartbeat)
     # Of each bucket the kept members, in the walk's order: slots[starts[b] : starts[b] + kept[b]].
     starts = np.cumsum(buckets.sizes) - buckets.sizes
     slots = np.empty(int(buckets.sizes.sum()), np.int32)
@@ -155,7 +155,7 @@ def walk(
     bounds = buckets.offsets.tolist()
     for text in range(n):
         if text % BEAT_TEXTS == 0:
-            beat(f"text {text} of {n}")
+            heartbeat(f"text {text} of {n}")
         mine = buckets.numbers[bounds[text] : bounds[text + 1]]
         if not shadows[text]:
             members = _members(slots, starts[mine], kept[mine])
@@ -195,11 +195,11 @@ class _Likeness:
 
     def __init__(
         self, signed: U32, sets: ShingleSets, crowded: NDArray[np.bool_], rules: CorpusSettings,
-        beat: Beat,
+        heartbeat: Heartbeat,
     ) -> None:  # fmt: skip
         self._signed, self._sets, self._crowded = signed, sets, crowded
         self._sizes = np.diff(sets.offsets)
-        self._in_common = in_common(sets, np.flatnonzero(crowded), beat)
+        self._in_common = in_common(sets, np.flatnonzero(crowded), heartbeat)
         self._bounds = sets.offsets.tolist()
         self._threshold = rules.near_threshold
         # Equal signature values that an estimate of threshold - slack takes; the small term keeps
@@ -253,7 +253,7 @@ class _Likeness:
         return jaccards
 
 
-def in_common(sets: ShingleSets, texts: I64, beat: Beat) -> I64:
+def in_common(sets: ShingleSets, texts: I64, heartbeat: Heartbeat) -> I64:
     """Of each of these sets, how many of its shingles another of them has too, or a few more.
 
     They are counted in two tables by different bits of the shingles' hashes. A shingle is no other
@@ -265,7 +265,7 @@ def in_common(sets: ShingleSets, texts: I64, beat: Beat) -> I64:
     low, high = np.zeros((2, 1 << bits), np.uint8)
     for number, text in enumerate(texts.tolist()):
         if number % BEAT_TEXTS == 0:
-            beat(f"shingles of {number} of a crowd of {len(texts)}")
+            heartbeat(f"shingles of {number} of a crowd of {len(texts)}")
         hashes = sets[text]
         for table, at in ((low, hashes & mask), (high, hashes >> half & mask)):
             table[at] = np.minimum(table[at] + 1, 2)

@@ -28,9 +28,9 @@ class _Line(msgspec.Struct):
     id: Any = None
 
 
-def warc_pages(path: Path, part: Range, *, accept_torn: bool) -> Iterator[FilePage]:
+def warc_pages(path: Path, span: Range, *, accept_torn: bool) -> Iterator[FilePage]:
     """The records of a range of a WARC file; a worker reads the pages themselves."""
-    for record in checked(records(path, part, accept_torn=accept_torn), path):
+    for record in checked(records(path, span, accept_torn=accept_torn), path):
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
         capture = capture_in(path, record, path.name)
         if drop := _no_page(capture):
@@ -44,7 +44,7 @@ def _no_page(capture: Capture | Drop) -> Drop | None:
     if isinstance(capture, Drop):
         return capture
     if capture.fault:
-        return Drop(Reason[capture.fault.upper()], capture.detail)
+        return Drop(Reason(capture.fault), capture.detail)
     if capture.kind != "response":
         to = f", to {capture.target_url}" if capture.target_url else ""
         return Drop(Reason.NOT_A_PAGE, f"a {capture.kind}, status {capture.status}{to}")

@@ -47,19 +47,19 @@ def files_stage(
     documents: DocumentsSettings,
     pages: PagesSettings,
     digest: Callable[[Path], str],
-    beat: Callable[[], None],
+    heartbeat: Callable[[], None],
 ) -> Stage:
     """The stage over pages, WARC files and JSON lines, known by what they hold, in that order.
 
-    `digest` gives a large file's digest; `beat` is called while files are read for the plan, and
-    may raise to stop.
+    `digest` gives a large file's digest; `heartbeat` is called while files are read for the plan,
+    and may raise to stop.
     """
     step = Step(
         name="extract",
         version=4,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={**versions(), "can_ada": version("can_ada")},  # it shapes the URLs
-        plan=partial(_plan, tuple(paths), pages.range_bytes, digest, beat),
+        plan=partial(_plan, tuple(paths), pages.range_bytes, digest, heartbeat),
         work=_ExtractFiles(documents, pages.accept_torn),
         schema=SCHEMA,
         runs="items",
@@ -71,16 +71,16 @@ def _plan(
     paths: Sequence[Path],
     range_bytes: int,
     digest: Callable[[Path], str],
-    beat: Callable[[], None],
+    heartbeat: Callable[[], None],
     inputs: Inputs,
 ) -> list[Part]:
     pieces: list[Piece] = []
     for kind, group in groupby(paths, kind_of):
         if kind == "html":
-            pieces += _groups(list(group), beat)
+            pieces += _groups(list(group), heartbeat)
             continue
         for path in group:
-            cuts = _line_cuts(path, beat) if kind == "lines" else _byte_cuts(path, range_bytes)
+            cuts = _line_cuts(path, heartbeat) if kind == "lines" else _byte_cuts(path, range_bytes)
             # The name is in the rows: where a line's drop says its place.
             name = printable(path.name)
             pieces += [
@@ -97,10 +97,10 @@ def _plan(
     ]
 
 
-def _groups(paths: list[Path], beat: Callable[[], None]) -> Iterator[Piece]:
+def _groups(paths: list[Path], heartbeat: Callable[[], None]) -> Iterator[Piece]:
     for first in range(0, len(paths), PAGES_PER_PART):
         group = paths[first : first + PAGES_PER_PART]
-        content = [[printable(path), file_digest(path, beat)] for path in group]
+        content = [[printable(path), file_digest(path, heartbeat)] for path in group]
         files = [[printable(path), str(path.absolute())] for path in group]
         yield f"{printable(group[0])} and on", content, {"kind": "html", "files": files}
 
@@ -109,11 +109,11 @@ def _byte_cuts(path: Path, range_bytes: int) -> list[tuple[int, int]]:
     return [(found.start, found.end) for found in ranges(path, range_bytes)]
 
 
-def _line_cuts(path: Path, beat: Callable[[], None]) -> list[tuple[int, int]]:
+def _line_cuts(path: Path, heartbeat: Callable[[], None]) -> list[tuple[int, int]]:
     lines = 0
     with Lines(path) as every:
         for _ in every:
-            beat()
+            heartbeat()
             lines += 1
     step = max(PAGES_PER_PART, -(-lines // LINE_PARTS_MAX))
     return [(start, min(start + step, lines)) for start in range(0, lines, step)]

@@ -40,7 +40,7 @@ DISK_PATIENCE_S = 2.0
 class Build:
     """A build folder with its lock, signals, log and runner. Use as a context manager.
 
-    `redo` names stages that are made anew although they were dear, or although nothing changed;
+    `redo` names stages that are made anew although they were costly, or although nothing changed;
     `replay` those whose parts with faults (items that broke their limits) are done once more.
     `keep_versions` accepts results of other library versions.
     """

@@ -1,7 +1,7 @@
 """Who may build, when to stop, and when the disk is too full.
 
 One build a folder at a time: the lock is an advisory lock of the kernel's (flock), so it goes with
-its process however that ends; the file only names the holder. A wish to stop is a file in the
+its process however that ends; the file only names the holder. A request to stop is a file in the
 build, so that every process and machine at work on it sees it.
 """
 
@@ -89,7 +89,7 @@ class StopFlag:
             self.path.write_text(why)
 
     def clear(self) -> None:
-        """Forget an earlier wish."""
+        """Forget an earlier request."""
         self.path.unlink(missing_ok=True)
 
     def is_set(self) -> bool:
@@ -98,7 +98,7 @@ class StopFlag:
 
 
 class Signals:
-    """Turns the first SIGINT or SIGTERM into a wish to stop; the second ends the process at once.
+    """Makes the first SIGINT or SIGTERM a request to stop; the second ends the process at once.
 
     Use as a context manager in the main thread; elsewhere it does nothing.
     """

@@ -47,13 +47,13 @@ def digest_of(value: Any) -> str:
     return xxhash.xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 
-def file_digest(path: Path, beat: Callable[[], None] = lambda: None) -> str:
-    """xxh3_128 of a file's bytes; `beat` is called for every MiB, and may raise to stop."""
+def file_digest(path: Path, heartbeat: Callable[[], None] = lambda: None) -> str:
+    """xxh3_128 of a file's bytes; `heartbeat` is called for every MiB, and may raise to stop."""
     hasher = xxhash.xxh3_128()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             hasher.update(chunk)
-            beat()
+            heartbeat()
     return hasher.hexdigest()
 
 
@@ -64,8 +64,8 @@ class FileDigests:
     inputs move, is still known by content.
     """
 
-    def __init__(self, cache: Path, beat: Callable[[], None] = lambda: None) -> None:
-        self._cache, self._beat = cache, beat
+    def __init__(self, cache: Path, heartbeat: Callable[[], None] = lambda: None) -> None:
+        self._cache, self._heartbeat = cache, heartbeat
         try:
             self._known: dict[str, list[Any]] = json.loads(cache.read_text())
         except (OSError, json.JSONDecodeError):
@@ -78,7 +78,7 @@ class FileDigests:
         match self._known.get(key):
             case [stat.st_size, stat.st_mtime_ns, str(digest)]:
                 return digest
-        digest = file_digest(path, self._beat)
+        digest = file_digest(path, self._heartbeat)
         self._known[key] = [stat.st_size, stat.st_mtime_ns, digest]
         self._cache.parent.mkdir(parents=True, exist_ok=True)
         aside = self._cache.with_suffix(".aside")

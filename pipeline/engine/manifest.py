@@ -12,7 +12,7 @@ from pipeline.engine.stage import Output
 from pipeline.errors import StageError
 
 FORMAT = 2  # of build folders; raised when an older one cannot be read any more
-DEAR_S = 600  # a stage that took longer is made again only with --redo
+COSTLY_S = 600  # a stage that took longer is made again only with --redo
 
 
 @dataclass(frozen=True)

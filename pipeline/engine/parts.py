@@ -39,7 +39,7 @@ STOP_CHECK_S = 0.2
 ROW_GROUP_BYTES = 16 << 20
 
 
-class PartStopped(WebtextError):  # noqa: N818 (a wish that was granted, not an error)
+class PartStopped(WebtextError):  # noqa: N818 (a request that was granted, not an error)
     """The build was asked to stop while this part was at work; nothing of it was committed."""
 
 
@@ -121,11 +121,11 @@ def heartbeat_path(folder: Path, number: int) -> Path:
 
 def read_heartbeats(folder: Path) -> list[dict[str, Any]]:
     """The parts at work in a step's folder, by number: part, item, rows."""
-    beats = []
+    heartbeats = []
     for path in sorted((folder / ".aside").glob("heartbeat-*.json")):
         with suppress(FileNotFoundError):  # a part that is finished takes its own away
-            beats.append(json.loads(path.read_text()))
-    return beats
+            heartbeats.append(json.loads(path.read_text()))
+    return heartbeats
 
 
 def read_sidecars(folder: Path) -> list[PartInfo]:
@@ -237,9 +237,9 @@ class PartWriter:
             self._check_stop()
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_S
-            beat = {"part": self._part.label, "item": item, "rows": self._rows}
+            heartbeat = {"part": self._part.label, "item": item, "rows": self._rows}
             aside = self._aside / "heartbeat.json"
-            aside.write_text(json.dumps(beat))
+            aside.write_text(json.dumps(heartbeat))
             aside.replace(heartbeat_path(self.folder, self._part.number))
 
     @property

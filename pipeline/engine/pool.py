@@ -102,23 +102,23 @@ class Pool:
         function: Callable[[T], Any],
         items: Iterable[T],
         used: Callable[[float, int], None],
-        beat: Callable[[], None] = lambda: None,
+        heartbeat: Callable[[], None] = lambda: None,
     ) -> Iterator[Any]:
         """`function` of each item, in order: its result, or a `Fault`.
 
         At most four items a worker are in flight. `used` is told the CPU seconds and the tries of
-        each. `beat` is called while items are waited for; if it raises, they are given up.
+        each. `heartbeat` is called while items are waited for; if it raises, they are given up.
         """
         calls: deque[_Call] = deque()
-        start = partial(self._start_item, function, wait=partial(self._wait, beat))
+        start = partial(self._start_item, function, wait=partial(self._wait, heartbeat))
         try:
             for item in items:
                 calls.append(_Call(item, start(item, alone=False)))
                 if len(calls) >= 4 * self.workers:
-                    yield self._result(calls[0], start, used, beat)
+                    yield self._result(calls[0], start, used, heartbeat)
                     calls.popleft()
             while calls:
-                yield self._result(calls[0], start, used, beat)
+                yield self._result(calls[0], start, used, heartbeat)
                 calls.popleft()
         finally:
             for call in calls:
@@ -197,22 +197,22 @@ class Pool:
         future.add_done_callback(lambda _: self._turns.give(alone=alone))
         return future
 
-    def _wait(self, beat: Callable[[], None] = lambda: None) -> None:
+    def _wait(self, heartbeat: Callable[[], None] = lambda: None) -> None:
         if self._closed.is_set():
             raise RuntimeError("the pool of workers was closed while items were at work")
         self._renew()
-        beat()
+        heartbeat()
 
     def _result(
         self,
         call: "_Call",
         start: Callable[..., "Future[Any]"],
         used: Callable[[float, int], None],
-        beat: Callable[[], None],
+        heartbeat: Callable[[], None],
     ) -> Any:
         for attempt in (1, 2):
             while not futures.wait([call.future], WAIT_S).done:
-                self._wait(beat)
+                self._wait(heartbeat)
             try:
                 value, cpu_s = call.future.result()
                 used(cpu_s, attempt)

@@ -101,8 +101,12 @@ class Progress:
 
 def _at_work(folder: Path) -> str:
     """The parts at work, for a line that would say the same as the one before."""
-    beats = read_heartbeats(folder)[:PARTS_NAMED]
-    named = [f"{beat['part']} at {beat['item']}" for beat in beats if beat["item"]]
+    heartbeats = read_heartbeats(folder)[:PARTS_NAMED]
+    named = [
+        f"{heartbeat['part']} at {heartbeat['item']}"
+        for heartbeat in heartbeats
+        if heartbeat["item"]
+    ]
     return f"; {', '.join(named)}" if named else ""
 
 

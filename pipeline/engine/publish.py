@@ -43,7 +43,7 @@ def refuse_empty(stage: Stage, manifest: Manifest, outputs: Iterable[Output]) ->
     none = f"no row in {labels[0]}{others}" if labels else "no input"
     reasons = ", ".join(f"{r} {n}" for r, n in ledger.drops.most_common(5)) or none
     examples = [
-        f"  {row['url'] or row['id']}: {Reason[row['reason'].upper()].sentence} {row['detail']}"
+        f"  {row['url'] or row['id']}: {Reason(row['reason']).sentence} {row['detail']}"
         for output in outputs
         for row in read_drops(output.folder).slice(0, 3).to_pylist()
     ]

@@ -76,7 +76,7 @@ class _Declared:
 
     `settings` and `versions` (of libraries) are all that shapes its rows besides its inputs.
     `exchange` partitions the rows for a ReduceStep. `keep` keeps the step's parts after the stage
-    is published, for what is dear to make. `feeds` names the inputs whose units this step
+    is published, for what is costly to make. `feeds` names the inputs whose units this step
     continues, where not all do. `sampled_drops` keeps a sample of the drops, and hashes of all.
     """
 

@@ -21,7 +21,7 @@ from pipeline.engine.digest import digest_of, sum_digests
 from pipeline.engine.files import discard, remove_tree, write_durably
 from pipeline.engine.ledger import Ledgers
 from pipeline.engine.manifest import (
-    DEAR_S,
+    COSTLY_S,
     FORMAT,
     Manifest,
     StepRecord,
@@ -182,7 +182,7 @@ class StageRun:
         self.build.progress.say(
             f"{self.stage.name}: its settings or inputs changed; it is made again"
         )
-        if self.old.wall_s > DEAR_S:
+        if self.old.wall_s > COSTLY_S:
             raise StageError(
                 f"{self.stage.name} took {self.old.wall_s / 60:.0f} minutes to make, and its "
                 f"settings or inputs changed since; --redo {self.stage.name} makes it again, "

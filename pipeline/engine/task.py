@@ -43,7 +43,7 @@ class Task:
 
     @property
     def stop(self) -> StopFlag:
-        """The build's wish to stop: beside the work folders."""
+        """The build's request to stop: beside the work folders."""
         return StopFlag(self.folder.parent / "stop")
 
     @property

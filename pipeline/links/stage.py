@@ -2,7 +2,7 @@
 
     read      dump -> copies               one reason a submission; what counts goes on by post id
     once      copies by post id -> posts   a post counts once, not at all if a copy is removed
-    group     posts by link id -> links    all three karmas; kept, since dumps are dear to read
+    group     posts by link id -> links    all three karmas; kept, since dumps are costly to read
     verdict   links -> links               the karma rule alone: another limit redoes only this
 
 Submissions are booked all the way: copies of a post are merged; a kept link stands for one of its

@@ -199,7 +199,7 @@ def _distance(
 
 def _why_nothing(capture: Capture) -> tuple[Reason, str]:
     if capture.fault:
-        return Reason[capture.fault.upper()], capture.detail
+        return Reason(capture.fault), capture.detail
     if capture.kind == "redirect":
         return Reason.REDIRECT_LOST, f"to {capture.target_url}"
     if _may_be_page(capture):

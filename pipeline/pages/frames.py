@@ -95,7 +95,7 @@ class _Decoder(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def frames(path: Path, part: Range | None = None, *, accept_torn: bool = False) -> Iterator[Frame]:
+def frames(path: Path, span: Range | None = None, *, accept_torn: bool = False) -> Iterator[Frame]:
     """The records of a WARC file, or of a range of it, in order.
 
     Raises InputError with the byte offset if the file is no WARC, or if it ends within a record
@@ -104,7 +104,7 @@ def frames(path: Path, part: Range | None = None, *, accept_torn: bool = False) 
     with path.open("rb", buffering=BUFFER_BYTES) as file:
         form = _form_of(file, path)
         _check_first(form, path)
-        offset, end = (part.start, part.end) if part else (form.start, form.size)
+        offset, end = (span.start, span.end) if span else (form.start, form.size)
         while offset < end:
             try:
                 frame = form.read(offset, HEAD_BYTES)

@@ -326,7 +326,7 @@ def _record_reason(
     row: Mapping[str, Any], used: set[tuple[str, int]], visited: set[str]
 ) -> Reason | None:
     if row["fault"]:
-        return Reason[row["fault"].upper()]
+        return Reason(row["fault"])
     if (row["warc"], row["offset"]) in used:
         return None
     return Reason.OTHER_CAPTURE if row["key"] in visited else Reason.NOT_LINKED
@@ -375,7 +375,7 @@ def pages(part: Part, out: PartWriter) -> None:
     ):
         out.heartbeat()
         for row in batch.to_pylist():
-            reason = Reason[row["outcome"].upper()]
+            reason = Reason(row["outcome"])
             out.drop("links", reason, id=row["id"], url=row["url"], detail=row["detail"] or "")
 
 

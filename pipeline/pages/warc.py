@@ -62,14 +62,14 @@ class NotHttp(ValueError):  # noqa: N818 (a verdict on a block of bytes)
 
 
 def records(
-    path: Path, part: Range | None = None, *, accept_torn: bool = False
+    path: Path, span: Range | None = None, *, accept_torn: bool = False
 ) -> Iterator[Record]:
     """The records of a WARC file, or of a range of it, in order; the damaged ones with a fault.
 
     Raises InputError naming the byte; see `frames`. A compressed file must hold one record a
     member: otherwise a single one could not be read again, so that is an InputError too.
     """
-    for frame in frames(path, part, accept_torn=accept_torn):
+    for frame in frames(path, span, accept_torn=accept_torn):
         yield _record(frame, path)
 
 

@@ -26,7 +26,7 @@ from pipeline.engine.stage import Inputs, Part, PartInfo, PartWriter, Stage, Ste
 from pipeline.errors import StageError
 from pipeline.rows import BATCH_ROWS
 from pipeline.settings import ShardsSettings, TokenizerSettings
-from pipeline.tokens import tokenizer as tokenizers
+from pipeline.tokens import tokenizer as bpe
 from pipeline.tokens.encode import Encoder
 from pipeline.tokens.layout import SHARD, Shard, lay_out
 from pipeline.tokens.shards import (
@@ -154,7 +154,7 @@ class _Train:
                 "tokenizer.path to an existing tokenizer.json"
             )
         limit = order_limit(orders, sizes, self.rules.sample_bytes_max)
-        made = tokenizers.train(
+        made = bpe.train(
             self._texts(paths, limit, out), self.rules.vocab_size, self.rules.min_frequency
         )
         out.note("vocab_size_wanted", self.rules.vocab_size)
@@ -185,11 +185,11 @@ class _Train:
                     yield piece
 
 
-def _write_tokenizer(made: tokenizers.Tokenizer, out: PartWriter) -> None:
-    first = out.file(tokenizers.FILES[0])
-    for name in tokenizers.FILES:
+def _write_tokenizer(made: bpe.Tokenizer, out: PartWriter) -> None:
+    first = out.file(bpe.FILES[0])
+    for name in bpe.FILES:
         out.file(name)
-    tokenizers.save(made, first.parent)
+    bpe.save(made, first.parent)
     out.write_rows({"id": i, "token": token} for i, token in enumerate(made.tokens))
     out.book("tokens", rows_in=made.vocab_size, rows_out=made.vocab_size)
     out.note("vocab_size", made.vocab_size)

@@ -211,7 +211,7 @@ def test_a_run_that_was_killed_as_it_put_the_one_before_away_can_still_go_on(fol
 def test_settings_that_changed_between_the_work_and_the_result_need_no_leave(
     folder, done, monkeypatch
 ):
-    monkeypatch.setattr("pipeline.engine.stage_run.DEAR_S", 0)
+    monkeypatch.setattr("pipeline.engine.stage_run.COSTLY_S", 0)
     with monkeypatch.context() as broken:
         broken.setattr("tools.extract._write", interrupted)
         assert main(WORDS) == 130

@@ -122,7 +122,7 @@ def _funnel_stage(folder: Path, manifest: Manifest) -> FunnelStage:
     unit_in, unit_out = UNITS[manifest.stage]
     examples = _examples(folder, manifest.unit)
     drops = [
-        DroppedReason(Reason[name.upper()], count, examples.get(name, []))
+        DroppedReason(Reason(name), count, examples.get(name, []))
         for name, count in ledger.drops.most_common()
     ]
     return FunnelStage(

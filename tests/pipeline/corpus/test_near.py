@@ -35,7 +35,7 @@ WORDS = [f"{a}{b}{c}" for a in "bdfgkl" for b in "aeiou" for c in "mnrst"]
 
 
 def quiet(_: str) -> None:
-    """Hears the beat and says nothing."""
+    """Hears the heartbeat and says nothing."""
 
 
 def jaccard(one: str, other: str) -> float:

@@ -98,7 +98,9 @@ def test_a_file_is_read_again_only_when_it_changed(tmp_path, monkeypatch):
     first = FileDigests(cache).digest(path)
     reads = []
     file_digest = module.file_digest
-    monkeypatch.setattr(module, "file_digest", lambda p, beat: reads.append(p) or file_digest(p))
+    monkeypatch.setattr(
+        module, "file_digest", lambda p, heartbeat: reads.append(p) or file_digest(p)
+    )
     assert FileDigests(cache).digest(path) == first
     assert reads == []
     path.write_bytes(b"two")

@@ -110,12 +110,12 @@ def test_items_are_given_up_when_nobody_waits_for_them_any_more(pool):
     class Enough(Exception):  # noqa: N818
         pass
 
-    def beat() -> None:
+    def heartbeat() -> None:
         raise Enough
 
     started = time.monotonic()
     with pytest.raises(Enough):
-        list(pool.map(time.sleep, [60.0] * 4, lambda *_: None, beat))
+        list(pool.map(time.sleep, [60.0] * 4, lambda *_: None, heartbeat))
     # The workers are free again: those that slept were ended.
     assert list(pool.map(abs, [-1, -2], lambda *_: None)) == [1, 2]
     assert time.monotonic() - started < LIMITS.wall_s * 2
