@@ -1,9 +1,12 @@
 """Which way imports go (STYLE.md): read from every file, so nothing creeps in."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -136,3 +139,17 @@ def test_tests_are_no_package():
 def test_every_normal_form_is_made_where_long_runs_of_marks_are_broken():
     makers = [path for path in FILES if "unicodedata.normalize" in path.read_text("utf-8")]
     assert [path.relative_to(ROOT).as_posix() for path in makers] == ["pipeline/characters.py"]
+
+
+# Needed by a library that we import, which does not ask for them itself everywhere.
+OF_LIBRARIES = {"lxml-html-clean"}
+
+
+def test_every_dependency_is_imported_by_the_product():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split("[<>=]", each)[0] for each in project["dependencies"]}
+    files = [path for path in FILES if "benchmarks" not in path.parts]
+    imported = {module.partition(".")[0] for path in files for module in imports_of(path)}
+    of_module = packages_distributions()
+    names = {name for top in imported for name in (top, *of_module.get(top, ()))}
+    assert wanted - {name.replace("_", "-").lower() for name in names} == OF_LIBRARIES
