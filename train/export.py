@@ -1,16 +1,19 @@
 """Writes Hugging Face folders: what they hold loads with `transformers` and no code of ours.
 
-Each is read back and compared before it counts as written.
+Each is read back and compared before it stands under its names: an export that is refused leaves
+nothing.
 """
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from train.config import GPTConfig
@@ -21,6 +24,11 @@ from train.model import GPT
 from train.runs import TOKENIZER, load_model, read_run
 from train.settings import ExportSettings
 
+FILES = {SINGLE, "config.json", "generation_config.json"}
+TOKENIZER_FILES = {TOKENIZER, "tokenizer_config.json"}
+ASIDE = ".export.tmp"  # in the folder, for what is not compared yet
+# In the head of the weights' file, where transformers reads only "format".
+METADATA = {"format": "pt", "written_by": "webtext export"}
 # Logits of the reloaded export may differ from the model's by so much of their largest value.
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
@@ -31,7 +39,7 @@ def export_folder(
     """Write the folder and read it back; the largest difference of logits, as a share of them.
 
     Raises CheckpointError if weights are not finite or logits differ by more than rounding: then
-    nothing should use it.
+    nothing is left of it, and what was in the folder stands.
     """
     about = to_their_config(model.config, eot_id, dtype)
     about_tokenizer = _tokenizer_config(model.config, tokenizer, eot_id) if tokenizer else None
@@ -45,20 +53,78 @@ def export_folder(
             raise CheckpointError(
                 f"{name} is not finite: the run diverged; nothing was written to {folder}"
             )
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
     ends = {"bos_token_id": eot_id, "eos_token_id": eot_id, "pad_token_id": eot_id}
-    _write_json(folder / "config.json", about)
-    _write_json(folder / "generation_config.json", ends)
-    if tokenizer:
-        shutil.copyfile(tokenizer, folder / TOKENIZER)
-        _write_json(folder / "tokenizer_config.json", about_tokenizer)
-    difference = _difference(model, folder)
-    if not difference <= TOLERANCE[dtype]:  # NaN is no difference that passes
-        raise CheckpointError(
-            f"{folder}: the exported model's logits differ by {difference:.1e} of them"
-        )
+    with _published(folder) as aside:
+        save_file(tensors, aside / SINGLE, metadata=METADATA)
+        _write_json(aside / "config.json", about)
+        _write_json(aside / "generation_config.json", ends)
+        if tokenizer:
+            shutil.copyfile(tokenizer, aside / TOKENIZER)
+            _write_json(aside / "tokenizer_config.json", about_tokenizer)
+        difference = _difference(model, aside)
+        if not difference <= TOLERANCE[dtype]:  # NaN is no difference that passes
+            raise CheckpointError(
+                f"{folder}: the exported model's logits differ by {difference:.1e} of them; "
+                "nothing was written"
+            )
     return difference
+
+
+@contextmanager
+def _published(folder: Path) -> Iterator[Path]:
+    """A folder whose files come into `folder` when the block ends, and go when it fails.
+
+    It is within `folder`, which may be the root of a disk: nothing is moved between two.
+    """
+    is_new, aside = not folder.exists(), folder / ASIDE
+    shutil.rmtree(aside, ignore_errors=True)  # of an export that was killed
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        # The weights come first: by their head an export that was killed here is known as ours.
+        for path in sorted(aside.iterdir(), key=lambda path: path.name != SINGLE):
+            path.replace(folder / path.name)
+        aside.rmdir()
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+def check_out(folder: Path, *, tokenizer: bool) -> None:
+    """Refuse to write where an export would mix with what is there, or take its place.
+
+    What may be there is nothing, or an earlier export of ours with no file that this one does not
+    write anew: transformers would read the others too. Raises SettingsError with what is there.
+    """
+    whole = folder.resolve()
+    run = next((place for place in (whole, *whole.parents) if (place / "run.json").exists()), None)
+    if run == whole:
+        raise SettingsError(f"--out {folder} is the folder of a run; give one of its own")
+    if run:
+        raise SettingsError(f"--out {folder} is within the run {run}; give a folder outside of it")
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"--out {folder} is a file; give a folder")
+    held = {path.name for path in folder.iterdir()} - {ASIDE} if folder.exists() else set()
+    if foreign := sorted(held - FILES - (TOKENIZER_FILES if tokenizer else set())):
+        raise SettingsError(
+            f"--out {folder} holds {foreign[0]}, which this export does not write; give a new "
+            "folder, or an empty one"
+        )
+    if held and not _is_ours(folder / SINGLE):
+        raise SettingsError(
+            f"--out {folder} holds {min(held)} of a model that was not exported by this version of "
+            "webtext; give a new folder, or an empty one"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {}) == METADATA
+    except (OSError, SafetensorError):
+        return False
 
 
 def _tokenizer_config(config: GPTConfig, tokenizer: Path, eot_id: int | None) -> dict[str, Any]:
@@ -109,11 +175,10 @@ def _difference(model: GPT, folder: Path) -> float:
 def export(settings: ExportSettings, note: Callable[[str], None]) -> dict[str, Any]:
     """What `python -m train export` prints."""
     source = Path(settings.run)
-    if (Path(settings.out) / "run.json").exists():
-        raise SettingsError(f"--out {settings.out} is the folder of a run; give one of its own")
     run = read_run(source)
-    model, checkpoint = load_model(source, run, best=settings.best, device="cpu", note=note)
     tokenizer = Path(settings.tokenizer or run.folder / TOKENIZER)
+    check_out(Path(settings.out), tokenizer=tokenizer.is_file())
+    model, checkpoint = load_model(source, run, best=settings.best, device="cpu", note=note)
     if not tokenizer.is_file():
         note(f"{tokenizer}: no tokenizer there; the folder gets none")
     dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32

@@ -52,6 +52,9 @@ class RunLog:
         after = b"".join(_after_undoing(line, step) for line in before.split(b"\n"))
         if after == before:
             return
+        whole = [line for line in before.split(b"\n")[:-1] if line]  # the last one may be torn
+        if damaged := sum(_entry(line) is None for line in whole):
+            self.note(f"{self.path}: {damaged:,} damaged lines are left out")
         self._file.close()
         aside = self.path.with_suffix(".tmp")
         aside.write_bytes(after)
@@ -78,13 +81,23 @@ class RunLog:
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """The entries of a run's log.jsonl, if there is one; a line that is not whole is left out."""
+    """The entries of a run's log.jsonl, if there is one; what is no whole entry is left out."""
     path = run / "log.jsonl"
     if not path.is_file():
         return []
     # Not splitlines(): JSON leaves U+2028 and its like as they are, and a model may say them.
     whole = path.read_bytes().split(b"\n")[:-1]
-    return [json.loads(line) for line in whole]
+    return [entry for line in whole if (entry := _entry(line))]
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None for one that is torn, or says neither a kind nor a step."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(entry, dict) and isinstance(entry.get("kind"), str)
+    return entry if whole and type(entry.get("step")) is int else None
 
 
 def _line(entry: dict[str, Any]) -> str:
@@ -93,9 +106,8 @@ def _line(entry: dict[str, Any]) -> str:
 
 def _after_undoing(line: bytes, resumed_step: int) -> bytes:
     """A line of the log of a run that goes on from an earlier step; b"" if it does not stand."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
+    entry = _entry(line)
+    if entry is None:
         return b""
     if entry["kind"] == "run" or entry["step"] <= resumed_step or "problem" in entry:
         return line + b"\n"

@@ -7,7 +7,9 @@ from typing import Any
 
 from train.config import Recipe
 from train.errors import SettingsError
+from train.given import is_hugging_face
 from train.hardware import BF16_MASTER, Choices, choose, cores, device_of, has_compiler
+from train.log import read_log
 from train.options import flag
 from train.runs import Run, about_orphans, read_run
 from train.schedule import learning_rate
@@ -16,22 +18,60 @@ from train.settings import TrainSettings, checked
 AS_BEFORE = "as the run began"
 
 
+def check_out(folder: Path, settings: TrainSettings) -> None:
+    """Refuse a folder that no run may begin in, before anything is written there."""
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"--out {folder} is a file; give a folder")
+    if (folder / "checkpoints").exists() and not (folder / "checkpoints").is_dir():
+        raise SettingsError(f"{folder / 'checkpoints'} is a file, where a run has a folder")
+    if settings.init and not settings.resume and folder.resolve() == Path(settings.init).resolve():
+        raise SettingsError(f"--out {folder} is the folder of --init; give one of its own")
+    if is_hugging_face(folder):
+        raise SettingsError(
+            f"--out {folder} holds config.json of a Hugging Face model; give a folder of its own"
+        )
+    if (folder / "state.json").exists() and (folder / "manifest.json").exists():
+        raise SettingsError(f"--out {folder} is a checkpoint of a run; give the folder of a run")
+
+
 def run_before(folder: Path, settings: TrainSettings) -> Run | None:
     """The run that is gone on with, or None for a new one.
 
-    Raises SettingsError where --resume is missing, or run.json beside what a run left.
+    Raises SettingsError where --resume is missing, run.json beside what a run left, or every
+    checkpoint of a run that had some: begun anew, it would be another one under the same name.
     """
     if wrong := about_orphans(folder):
         raise SettingsError(f"{wrong}, or give another --out for a new run")
     if not (folder / "run.json").exists():
         return None
-    if settings.resume:
-        return read_run(folder)
-    if any((folder / "checkpoints").glob("step-*")):
+    if not settings.resume and (any(folder.glob("checkpoints/*")) or read_log(folder)):
         raise SettingsError(
             f"{folder} holds a run; give --resume to go on with it, or another --out"
         )
-    return None
+    if not settings.resume:
+        return None
+    if step := _lost_step(folder):
+        raise SettingsError(
+            f"{folder} holds run.json and log.jsonl, which knows step {step:,}, but no checkpoint; "
+            "put checkpoints/ back, or give another --out for a new run"
+        )
+    return read_run(folder)
+
+
+def _lost_step(folder: Path) -> int:
+    """The last step of which a run says that it was made, where its checkpoints are gone; else 0.
+
+    The folder stands before the log has a line. A save waits for the one before, so of two the
+    first was on the disk, unless a fault says otherwise; with one alone a kill may have come.
+    """
+    place, log = folder / "checkpoints", read_log(folder)
+    if place.is_dir() and any(place.glob("*")):
+        return 0
+    saved = {entry["step"] for entry in log if entry["kind"] == "save"}
+    failed = any("problem" in entry for entry in log)
+    if place.is_dir() and (len(saved) < 2 or failed):
+        return 0
+    return max((entry["step"] for entry in log), default=0)
 
 
 def resumed(old: TrainSettings, given: Mapping[str, Any]) -> tuple[TrainSettings, list[str]]:

@@ -27,7 +27,7 @@ from train.log import LiveLine
 from train.loop import Loop
 from train.model import GPT
 from train.openai_losses import released_loss
-from train.resume import about_new_rate, choose_again, resumed, run_before
+from train.resume import about_new_rate, check_out, choose_again, resumed, run_before
 from train.runs import (
     Run,
     TokenizerFile,
@@ -53,6 +53,7 @@ def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Res
     if not settings.out:
         raise SettingsError("--out is missing: the folder of the run")
     folder = Path(settings.out)
+    check_out(folder, settings)
     device, sharded = _needed_to_join(folder, settings, given)
     with joined(device, sharded=sharded) as world, ExitStack() as stack:
         world.share(lambda: stack.enter_context(locked(folder)))

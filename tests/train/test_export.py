@@ -226,3 +226,70 @@ def test_training_goes_on_from_an_export_and_from_a_run(shards_folder, tiny, tmp
     assert ends[0]["first_val_loss"] < 3.5
     assert ends[0]["val_loss"] == pytest.approx(ends[1]["val_loss"], abs=1e-6)
     assert main([*command[:3], "--init", str(run), "--n-embd", "64"]) == 2
+
+
+@pytest.fixture(scope="module")
+def trained(shards_folder, tiny, tmp_path_factory):
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert main([str(shards_folder), "--out", str(run), *tiny, "--steps", "2"]) == 0
+    return run
+
+
+def files_of(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("place", [".", "checkpoints/step-000000002", "checkpoints", "exports/a"])
+def test_an_export_into_a_run_is_refused_and_the_run_stands(trained, place, capsys):
+    before = files_of(trained)
+    assert main(["export", str(trained), "--out", str(trained / place)]) == 2
+    error = capsys.readouterr().err
+    assert "is the folder of a run" in error or f"is within the run {trained}" in error
+    assert files_of(trained) == before and not (trained / "exports").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors", "config.json", "model.safetensors.index.json", "pytorch_model.bin",
+        "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "manifest.json",
+    ],
+)  # fmt: skip
+def test_an_export_over_files_of_others_is_refused_and_they_stand(trained, tmp_path, name, capsys):
+    (tmp_path / name).write_text("{}")
+    assert main(["export", str(trained), "--out", str(tmp_path)]) == 2
+    assert f"--out {tmp_path} holds {name}" in capsys.readouterr().err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["{}"]
+
+
+def test_an_export_takes_the_place_of_an_earlier_one_of_ours_alone(trained, drawn, tmp_path):
+    words = ["export", str(trained), "--out", str(tmp_path)]
+    (tmp_path / ".export.tmp").mkdir()  # of one that was killed
+    assert main(words) == main(words) == 0
+    names = {"config.json", "generation_config.json", "model.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)  # changed since: no more ours
+    assert main(words) == 2
+
+
+def test_a_refused_export_leaves_the_one_before(drawn, tmp_path, monkeypatch):
+    exported(drawn(TINY), tmp_path / "out")
+    before = files_of(tmp_path)
+    monkeypatch.setattr("train.export._difference", lambda *_: 0.5)
+    for folder in ("out", "new"):
+        with pytest.raises(CheckpointError, match="logits differ by 5.0e-01"):
+            exported(drawn(TINY), tmp_path / folder)
+    assert files_of(tmp_path) == before and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("init", [True, False])
+def test_no_run_begins_in_a_folder_of_hugging_face(
+    shards_folder, tiny, drawn, tmp_path, init, capsys
+):
+    folder = str(exported(drawn(replace(TINY, n_ctx=32)), tmp_path))
+    before = files_of(tmp_path)
+    more = ["--init", folder] if init else []
+    assert main([str(shards_folder), "--out", folder, *tiny, *more]) == 2
+    assert ("the folder of --init" if init else "holds config.json") in capsys.readouterr().err
+    assert files_of(tmp_path) == before

@@ -40,3 +40,13 @@ def test_a_line_torn_within_a_character_is_left_out(tmp_path):
     again.cut(1)
     again.close()
     assert log.path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("damage", ["null", "{}", '{"kind": "step"}', "[1]", "\0\0", "[" * 9**5])
+def test_a_damaged_line_is_left_out_and_told(tmp_path, damage):
+    notes, line = [], '{"kind": "step", "step": 1}\n'
+    (tmp_path / "log.jsonl").write_text(f"{line}{damage}\n{line}")
+    assert len(read_log(tmp_path)) == 2
+    RunLog(tmp_path / "log.jsonl", notes.append).cut(1)
+    assert (tmp_path / "log.jsonl").read_text() == 2 * line
+    assert notes == [f"{tmp_path / 'log.jsonl'}: 1 damaged lines are left out"]

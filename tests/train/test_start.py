@@ -255,3 +255,43 @@ def test_an_error_of_the_program_itself_keeps_its_traceback(monkeypatch, tmp_pat
     monkeypatch.setattr(start, "train", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main([str(tmp_path), "--out", str(tmp_path / "run")])
+
+
+@pytest.mark.parametrize("gone", ["folder", "content"])
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(finished, tmp_path, gone, capsys):
+    run = shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    if gone == "content":
+        (run / "checkpoints").mkdir()
+    before = contents(run)
+    assert main(["--out", str(run), "--resume"]) == 2
+    assert "which knows step 40, but no checkpoint; put checkpoints/ back" in capsys.readouterr().err
+    assert contents(run) == before
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_again(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").mkdir()
+    lines = (run / "log.jsonl").read_text().splitlines(keepends=True)
+    first = next(i for i, line in enumerate(lines) if '"save"' in line)
+    (run / "log.jsonl").write_text("".join(lines[: first + 1]))
+    assert main(["--out", str(run), "--resume"]) == 0
+
+
+def test_a_new_run_does_not_take_the_place_of_one_without_checkpoints(
+    shards_folder, finished, tiny, tmp_path, capsys
+):
+    run = shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    before = contents(run)
+    assert main([str(shards_folder), "--out", str(run), *tiny, "--n-embd", "16"]) == 2
+    assert f"{run} holds a run; give --resume" in capsys.readouterr().err
+    assert contents(run) == before
+
+
+def test_checkpoints_that_are_a_file_are_named(shards_folder, tiny, tmp_path, capsys):
+    (tmp_path / "checkpoints").touch()
+    assert main([str(shards_folder), "--out", str(tmp_path), *tiny]) == 2
+    assert f"{tmp_path / 'checkpoints'} is a file" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
