@@ -18,11 +18,12 @@ from safetensors.torch import save_file
 
 from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
-from train.given import SINGLE, check_size, read_folder
+from train.given import SINGLE, read_folder
 from train.hugging_face import ARCHITECTURES, kind_of, to_their_config, to_theirs
 from train.model import GPT
-from train.runs import TOKENIZER, load_model, read_run
+from train.runs import TOKENIZER, TokenizerFile, load_model, read_run
 from train.settings import ExportSettings
+from train.text import check_tokenizer, for_text, tokens_of
 
 FILES = {SINGLE, "config.json", "generation_config.json"}
 TOKENIZER_FILES = {TOKENIZER, "tokenizer_config.json"}
@@ -42,7 +43,8 @@ def export_folder(
     nothing is left of it, and what was in the folder stands.
     """
     about = to_their_config(model.config, eot_id, dtype)
-    about_tokenizer = _tokenizer_config(model.config, tokenizer, eot_id) if tokenizer else None
+    held = TokenizerFile(tokenizer, tokenizer.read_bytes()) if tokenizer else None
+    about_tokenizer = _tokenizer_config(model.config, held, eot_id) if held else None
     weights = {name: p.detach().cpu() for name, p in model.named_parameters()}
     tensors = {
         name: tensor.to(dtype).contiguous()
@@ -58,8 +60,8 @@ def export_folder(
         save_file(tensors, aside / SINGLE, metadata=METADATA)
         _write_json(aside / "config.json", about)
         _write_json(aside / "generation_config.json", ends)
-        if tokenizer:
-            shutil.copyfile(tokenizer, aside / TOKENIZER)
+        if held:
+            (aside / TOKENIZER).write_bytes(for_text(held))
             _write_json(aside / "tokenizer_config.json", about_tokenizer)
         difference = _difference(model, aside)
         if not difference <= TOLERANCE[dtype]:  # NaN is no difference that passes
@@ -127,16 +129,18 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _tokenizer_config(config: GPTConfig, tokenizer: Path, eot_id: int | None) -> dict[str, Any]:
+def _tokenizer_config(
+    config: GPTConfig, tokenizer: TokenizerFile, eot_id: int | None
+) -> dict[str, Any]:
     """tokenizer_config.json, for `AutoTokenizer` of transformers 4 and 5.
 
     Without the names of the inputs, transformers 4 gives token_type_ids, whose embedding GPT-2's
     class adds to each token.
     """
-    known = check_size(tokenizer, config.vocab_size)
-    end = next((token for token, at in known.items() if at == eot_id), None)
+    check_tokenizer(tokenizer, config.vocab_size)
+    end = next((token for token, at in tokens_of(tokenizer).items() if at == eot_id), None)
     if end is None and eot_id is not None:
-        raise SettingsError(f"{tokenizer} has no token of the id {eot_id}, which ends texts")
+        raise SettingsError(f"{tokenizer.path} has no token of the id {eot_id}, which ends texts")
     return {
         "tokenizer_class": _tokenizer_class(tokenizer),
         "model_input_names": ["input_ids", "attention_mask"],
@@ -147,9 +151,9 @@ def _tokenizer_config(config: GPTConfig, tokenizer: Path, eot_id: int | None) ->
     }
 
 
-def _tokenizer_class(tokenizer: Path) -> str:
+def _tokenizer_class(tokenizer: TokenizerFile) -> str:
     """GPT-2's class where it splits texts as this file says: transformers 5 makes it anew."""
-    about = json.loads(tokenizer.read_text(encoding="utf-8"))
+    about = json.loads(for_text(tokenizer))
     model, split = about["model"], about.get("pre_tokenizer") or {}
     form = (split.get("type"), split.get("add_prefix_space"), split.get("use_regex", True))
     more = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")

@@ -21,6 +21,7 @@ from train.errors import CheckpointError, SettingsError
 from train.hugging_face import CONSTANTS, HEAD, fold_layer_scale, from_their_config, from_theirs
 from train.model import GPT
 from train.runs import TOKENIZER, TokenizerFile, load_model, load_weights, read_run
+from train.text import check_size, tokens_of
 
 FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 SINGLE, PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -179,8 +180,8 @@ def with_given(own: TokenizerFile | None, place: Path, config: GPTConfig) -> Tok
     theirs = folder / TOKENIZER
     if not theirs.is_file():
         return own
-    check_size(theirs, config.vocab_size)
     found = TokenizerFile(theirs, theirs.read_bytes())
+    check_size(found, config.vocab_size)
     if own is None:
         return found
     ids, known = tokens_of(own), tokens_of(found)
@@ -192,29 +193,6 @@ def with_given(own: TokenizerFile | None, place: Path, config: GPTConfig) -> Tok
                 "PATH if you know better"
             )
     return own
-
-
-def check_size(tokenizer: Path, vocab_size: int) -> dict[str, int]:
-    """Its tokens and their ids; SettingsError if there are more or fewer ids than a model has."""
-    held = tokens_of(TokenizerFile(tokenizer, tokenizer.read_bytes()))
-    if (found := 1 + max(held.values(), default=-1)) != vocab_size:
-        raise SettingsError(
-            f"{tokenizer} has {found:,} ids, the model {vocab_size:,}: it belongs to another; "
-            "give --tokenizer PATH of its own"
-        )
-    return held
-
-
-def tokens_of(tokenizer: TokenizerFile) -> dict[str, int]:
-    """Every token of a tokenizer.json and its id, added ones too; SettingsError if it is none."""
-    try:
-        about = json.loads(tokenizer.content)
-        added = {str(one["content"]): int(one["id"]) for one in about.get("added_tokens") or []}
-        return {str(token): int(at) for token, at in about["model"]["vocab"].items()} | added
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise SettingsError(
-            f"{tokenizer.path}: not a tokenizer.json of the tokenizers library ({error!r})"
-        ) from None
 
 
 @dataclass(frozen=True)

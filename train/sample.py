@@ -1,6 +1,5 @@
 """Sampling with a key-value cache: seeded, streamed, uneven prompts in one batch."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from train.given import is_hugging_face, opened
 from train.hardware import device_of
 from train.model import GPT, LayerCache
 from train.packed import for_sampling
-from train.runs import TOKENIZER
+from train.runs import TOKENIZER, TokenizerFile
 from train.settings import SampleSettings, checked_sampling
+from train.text import Text, text_for
 
 # More samples come in several batches: rows beyond these gain little, and each needs memory for its
 # keys and values (75 MB at GPT-2 small and a full context).
@@ -106,58 +106,6 @@ def _draw(p_BK: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     return torch.stack([torch.multinomial(p_K, 1, generator=one) for p_K, one in rows])
 
 
-class Text:
-    """Text to ids and back by a tokenizer.json (the `tokenizers` library, needed for text only)."""
-
-    def __init__(self, path: Path, content: bytes | None = None) -> None:
-        """`content` is what `path` holds, or would hold; None reads it."""
-        try:
-            from tokenizers import Tokenizer
-        except ImportError:
-            raise SettingsError(
-                "text needs the tokenizers library: pip install tokenizers"
-            ) from None
-        try:
-            about = json.loads(path.read_bytes() if content is None else content)
-            # What is for batches and for training would cut, fill up or garble a prompt.
-            about |= {"truncation": None, "padding": None}
-            about["model"] |= {"dropout": None} if "dropout" in about["model"] else {}
-            self._tokenizer: Any = Tokenizer.from_str(json.dumps(about))
-        # The library knows no other exception of its own than Exception.
-        except Exception as error:  # noqa: BLE001
-            raise SettingsError(
-                f"{path}: not a tokenizer.json of the tokenizers library ({error}); copy it anew"
-            ) from None
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, added tokens included."""
-        size: int = self._tokenizer.get_vocab_size(with_added_tokens=True)
-        return size
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids; a literal end-of-text mark in the text is ordinary text."""
-        self._tokenizer.encode_special_tokens = True
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of ids; an unfinished UTF-8 sequence reads as U+FFFD."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
-        return text
-
-
-def text_for(path: Path, vocab_size: int, content: bytes | None = None) -> Text:
-    """The tokenizer of a model of so many ids; SettingsError if it has another number of them."""
-    text = Text(path, content)
-    if text.vocab_size != vocab_size:
-        raise SettingsError(
-            f"{path} has {text.vocab_size:,} ids and the model {vocab_size:,}; give the "
-            "tokenizer.json that its shards were written with: --tokenizer PATH"
-        )
-    return text
-
-
 def beginning(text: Text, prompt: str, eot_id: int | None) -> list[int]:
     """The ids that a sample goes on from: a document's start and the prompt.
 
@@ -210,7 +158,7 @@ def sample(
     if not path.is_file():
         raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
     model, eot_id = given.model, given.eot_id
-    text = text_for(path, model.config.vocab_size)
+    text = text_for(TokenizerFile(path, path.read_bytes()), model.config.vocab_size)
     if eot_id is None and is_hugging_face(given.folder):
         raise SettingsError(
             f"{given.folder / 'config.json'}: no eos_token_id of the vocabulary there; it begins "

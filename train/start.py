@@ -38,9 +38,10 @@ from train.runs import (
     tokenizer_for,
     write_run,
 )
-from train.sample import beginning, generate, text_for
+from train.sample import beginning, generate
 from train.settings import TrainSettings, recipe_for, with_recipe
 from train.state import Result
+from train.text import check_tokenizer, text_for
 
 SAMPLE_TOKENS = 100  # of a sample in the log
 
@@ -107,6 +108,8 @@ def _train(
     )
     if settings.init and not checkpoint and not given.get("tokenizer"):
         tokenizer = world.share(lambda: with_given(tokenizer, Path(settings.init), recipe.config))
+    if tokenizer:
+        world.share(lambda: check_tokenizer(tokenizer, recipe.config.vocab_size))
     run = _run(folder, settings, recipe, choices, shards, world)
     for line in header(settings, recipe, choices, shards, world):
         live.note(line)
@@ -260,7 +263,7 @@ def _sampler(
         )
     if not tokenizer:
         raise SettingsError("--sample-every needs --tokenizer PATH: none lies beside the shards")
-    text = text_for(tokenizer.path, shards.vocab_size, tokenizer.content)
+    text = text_for(tokenizer, shards.vocab_size)
     end = shards.eot_id
     start = beginning(text, "", end)
 

@@ -15,6 +15,7 @@ have of their own), truncation, padding, `unk_token` and `byte_fallback` (no byt
 `ignore_merges` (it takes a token whole, which is what its merges come to).
 """
 
+import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -98,10 +99,14 @@ def load(path: Path) -> Tokenizer:
 
 def _decoded(path: Path, content: bytes | msgspec.Raw, kind: type[T]) -> T:
     place = "model" if isinstance(content, msgspec.Raw) else ""
+    if bytes(content).startswith(codecs.BOM_UTF8):
+        raise InputError(path, place, "begins with a byte order mark (BOM); save it without", MEND)
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
         raise InputError(path, place, f"not a tokenizer.json: {error}", MEND) from None
+    except RecursionError:
+        raise InputError(path, place, "is nested too deeply", MEND) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(path, place, f"not valid JSON: {error}", MEND) from None
 

@@ -303,7 +303,7 @@ def test_a_tokenizer_that_is_none_is_named(text_run, tmp_path, capsys, content):
 def test_a_tokenizer_of_another_size_is_refused(run, shards_folder, tokenizer_path, tiny, capsys):
     own = ["--tokenizer", str(tokenizer_path)]
     assert main(["sample", str(run), *own]) == 2
-    said = f"has {Text(tokenizer_path).vocab_size} ids and the model 97; give the tokenizer.json"
+    said = f"has {Text(tokenizer_path).vocab_size} ids, the model 97: it belongs to another; give"
     assert said in capsys.readouterr().err
     words = [str(shards_folder), "--out", str(run.parent / "sized"), *tiny, "--sample-every", "3"]
     assert main([*words, *own]) == 2
