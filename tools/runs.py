@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.engine.verify import Written
 from pipeline.errors import StageError
 from train.log import read_log
+from train.settings import STEPS
 
 
 def is_run(folder: Path) -> bool:
@@ -34,7 +35,7 @@ def run_status(folder: Path) -> dict[str, Any]:
     step = last.get("step", {})
     # Faults of steps that a kill undid stay in the log, and say nothing of how far the run is.
     at = max((entry["step"] for kind, entry in last.items() if kind != "fault"), default=0)
-    saved = [int(path.name[5:]) for path in folder.glob("checkpoints/step-*[0-9]")]
+    saved = [int(path.name[5:]) for path in folder.glob(f"checkpoints/{STEPS}")]
     found = {
         "state": "training" if _is_held(folder / "lock") else "done" if at >= steps else "stopped",
         "step": at,
@@ -50,7 +51,7 @@ def run_status(folder: Path) -> dict[str, Any]:
 
 def checkpoint_files(folder: Path) -> Iterator[Written]:
     """The files of a run's checkpoints, by the manifest that each has."""
-    for path in sorted(folder.glob("checkpoints/step-*[0-9]/manifest.json")):
+    for path in sorted(folder.glob(f"checkpoints/{STEPS}/manifest.json")):
         try:
             files = json.loads(path.read_text(encoding="utf-8")).items()
             found = [

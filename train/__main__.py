@@ -26,7 +26,15 @@ from typing import Any
 from train.errors import Diverged, SettingsError, TrainError
 from train.options import parse
 from train.packages import require_packages
-from train.settings import EvaluateSettings, ExportSettings, SampleSettings, TrainSettings, checked
+from train.settings import (
+    STEPS,
+    EvaluateSettings,
+    ExportSettings,
+    SampleSettings,
+    TrainSettings,
+    checked,
+    checked_evaluation,
+)
 from train.stop import ending_at_once
 
 NO_MEMORY = "out of memory|can't allocate memory"  # as torch says it, of a GPU and of a CPU
@@ -88,7 +96,7 @@ def _left(words: list[str]) -> str:
     out = ""
     for word, following in pairwise([*words, ""]):
         out = following if word == "--out" else word[6:] if word.startswith("--out=") else out
-    saved = sorted(Path(out, "checkpoints").glob("step-*[0-9]")) if out else []
+    saved = sorted(Path(out, "checkpoints").glob(STEPS)) if out else []
     if not saved:
         return "no checkpoint was written yet; run it again, with --resume"
     return f"the checkpoint of step {int(saved[-1].name[5:]):,} stands; --resume goes on from it"
@@ -123,6 +131,7 @@ def _train(argv: list[str], prog: str) -> int:
 
 def _evaluate(argv: list[str], prog: str) -> int:
     settings, _, as_json = parse(EvaluateSettings, argv, prog)
+    checked_evaluation(settings)
     _require_run(settings.run)
     from train.evaluate import evaluate
 

@@ -29,9 +29,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from train.errors import CheckpointError
+from train.settings import STEPS
 
 Tensors = dict[str, Tensor]
 FILES = {"model.safetensors", "optimizer.safetensors", "state.json"}
+COUNTS = {"tokens", "seconds", "left_out", "faults_in_a_row"}
+LOSSES = {"val_loss", "first_val_loss", "best_val_loss"}  # None where none was measured
 REPLACED = ".replaced"  # ends the name of a checkpoint while another of the same step is put there
 
 
@@ -61,7 +64,7 @@ class Checkpointer:
         self.folder.mkdir(parents=True, exist_ok=True)
         for torn in self.folder.glob(".tmp-*"):
             shutil.rmtree(torn, ignore_errors=True)
-        for before in self.folder.glob(f"step-*{REPLACED}"):
+        for before in self.folder.glob(f"{STEPS}{REPLACED}"):
             after = before.with_suffix("")
             shutil.rmtree(before, ignore_errors=True) if after.exists() else before.rename(after)
         self._buffers: Tensors = {}
@@ -188,12 +191,16 @@ def load(
         folders = [run]
     else:
         folders = _folders(run / "checkpoints")[::-1]
+        known = {folder.name.removesuffix(REPLACED) for folder in folders}
+        for path in sorted((run / "checkpoints").glob("step-*")):
+            if path.name.removesuffix(REPLACED) not in known:
+                note(f"{path} is no checkpoint by its name, and is left alone")
     chosen = _best(folders) if best else None
-    for folder in sorted(folders, key=lambda f: f != chosen):
+    for left, folder in enumerate(sorted(folders, key=lambda f: f != chosen), 1 - len(folders)):
         try:
             return _read(folder, weights_only=weights_only)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            note(f"{folder} is damaged ({error}); the one before it is taken")
+            note(f"{folder} is damaged ({error}){'; the one before it is taken' if left else ''}")
     if folders:
         raise CheckpointError(
             f"{run}: all {len(folders)} checkpoints are damaged; the run cannot go on"
@@ -211,19 +218,37 @@ def not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def _read(folder: Path, *, weights_only: bool) -> Checkpoint:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = _object(folder / "manifest.json")
     if manifest.keys() != FILES:
         raise ValueError(f"manifest.json names {', '.join(manifest) or 'no file'}")
     moments = folder / "optimizer.safetensors"
     for name, expected in manifest.items():
+        if not isinstance(expected, dict):
+            raise ValueError(f"manifest.json says {expected!r} of {name}")
         path = folder / name
         if weights_only and path == moments:
             continue
         if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
             raise ValueError(f"{name} does not match its manifest")
-    state = json.loads((folder / "state.json").read_text())
+    state = _object(folder / "state.json")
+    for name in COUNTS & state.keys() | {"step"}:
+        if type(state.get(name)) not in (int, float):
+            raise ValueError(f"state.json says {state.get(name)!r} of {name}")
+    for name in LOSSES & state.keys():
+        if state[name] is not None and type(state[name]) not in (int, float):
+            raise ValueError(f"state.json says {state[name]!r} of {name}")
     model = load_file(folder / "model.safetensors")
     return Checkpoint(folder, model, {} if weights_only else load_file(moments), state)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path.name} is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no JSON object")
+    return found
 
 
 def _best(folders: list[Path]) -> Path | None:
@@ -231,10 +256,12 @@ def _best(folders: list[Path]) -> Path | None:
     losses = {}
     for folder in folders:
         try:
-            loss = json.loads((folder / "state.json").read_text()).get("val_loss")
+            loss = _object(folder / "state.json").get("val_loss")
         except (OSError, ValueError):
             continue
-        if loss is not None and math.isfinite(loss):  # older versions kept one that was not
+        if isinstance(loss, int | float) and math.isfinite(
+            loss
+        ):  # older versions kept one that was not
             losses[folder] = loss
     return min(losses, key=losses.__getitem__, default=None)
 
@@ -253,8 +280,8 @@ def _name(step: int) -> str:
 
 def _folders(folder: Path) -> list[Path]:
     """The checkpoints there, oldest first; of one that was being replaced, the newer."""
-    found = sorted(folder.glob("step-*"))
-    return [p for p in found if p.suffix != REPLACED or not p.with_suffix("").exists()]
+    replaced = [p for p in folder.glob(STEPS + REPLACED) if not p.with_suffix("").exists()]
+    return sorted([*folder.glob(STEPS), *replaced])
 
 
 def _sha256(path: Path) -> str:

@@ -45,18 +45,19 @@ class Diverged(TrainError):  # noqa: N818 (a state of the run, not a fault of th
 
 
 class RankLost(TrainError):  # noqa: N818 (a state of the run, not a fault of the program)
-    """Ranks train together or not at all; the last checkpoint stands."""
+    """Ranks train together or not at all; a last checkpoint stands."""
 
     def __init__(self, rank: int, ranks: int, error: Exception) -> None:
         told = str(error).partition("\n")[0]
         super().__init__(
             f"rank {rank} of {ranks}: another rank has ended or cannot be reached ({told}). Its "
-            "own messages say why; the newest checkpoint stands: start all ranks with --resume"
+            "own messages say why; the newest checkpoint, if one was written, stands: start all "
+            "ranks with --resume"
         )
 
 
 class OutOfMemory(TrainError):  # noqa: N818 (torch's own has this name as well)
-    """A step did not fit; the last checkpoint stands."""
+    """A step did not fit; a last checkpoint stands."""
 
     def __init__(self, step: int, smaller: int, error: Exception) -> None:
         way = (

@@ -20,7 +20,7 @@ from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
 from train.hugging_face import CONSTANTS, HEAD, fold_layer_scale, from_their_config, from_theirs
 from train.model import GPT
-from train.runs import TOKENIZER, TokenizerFile, load_model, load_weights, read_run
+from train.runs import TOKENIZER, Run, TokenizerFile, load_model, load_weights, read_run
 from train.text import check_size, tokens_of
 
 FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -61,7 +61,7 @@ def read_folder(folder: Path) -> tuple[GPTConfig, dict[str, Tensor]]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: holds no JSON object")
@@ -147,9 +147,16 @@ def read_weights(place: Path, note: Callable[[str], None]) -> tuple[GPTConfig, d
     """The configuration and weights of a run of ours, or of a Hugging Face folder."""
     if is_hugging_face(place):
         return read_folder(place)
-    model, checkpoint = load_model(place, read_run(place), best=False, device="cpu", note=note)
+    model, checkpoint = load_model(place, _read_run(place), best=False, device="cpu", note=note)
     weights = {name: p.detach() for name, p in model.named_parameters()}
     return model.config, {n: _checked(checkpoint.path, n, t) for n, t in weights.items()}
+
+
+def _read_run(place: Path) -> Run:
+    try:
+        return read_run(place)
+    except SettingsError as error:
+        raise SettingsError(f"{error}, or a Hugging Face folder with config.json") from None
 
 
 def cropped(
@@ -213,7 +220,7 @@ class Opened:
 def opened(place: Path, *, best: bool, device: str, note: Callable[[str], None]) -> Opened:
     """The newest (or best) checkpoint of a run, or the model of a Hugging Face folder."""
     if not is_hugging_face(place):
-        run = read_run(place)
+        run = _read_run(place)
         model, checkpoint = load_model(place, run, best=best, device=device, note=note)
         about = run.folder, run.data, run.data_digest, run.eot_id
         return Opened(model, checkpoint.path.name, *about)

@@ -258,8 +258,14 @@ def _json(*values: Any) -> str:
 
 
 def _size(theirs: dict[str, Any], keys: tuple[str, ...], default: int) -> int:
-    key = next((key for key in keys if key in theirs), keys[0])
-    value = theirs.get(key, default)
+    given = [key for key in keys if key in theirs] or [keys[0]]
+    key, value = given[0], theirs.get(given[0], default)
+    for other in given[1:]:
+        if theirs[other] != value:
+            raise SettingsError(
+                f"{key} is {_json(value)} and {other} is {_json(theirs[other])}, which name one "
+                "size; take out the wrong one"
+            )
     if type(value) is not int or value < 1:
         raise SettingsError(f"{key} is {_json(value)}; it must be a whole number from 1")
     return value

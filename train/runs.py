@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from torch import Tensor
 
@@ -23,6 +23,7 @@ from train.settings import TrainSettings
 TOKENIZER = "tokenizer.json"
 FORMAT = "webtext-run/1"
 SHAPE = ("n_layer", "n_head", "n_embd", "n_ctx", "vocab_size")  # every version wrote them
+T = TypeVar("T")
 MEND = "; put back the run.json that the trainer wrote there"
 
 
@@ -94,12 +95,12 @@ class Run:
                 folder=path.parent,
                 settings=from_options(TrainSettings, settings),
                 config=_config(value["config"]),
-                choices=Choices(**value["choices"]),
-                data=str(value["data"]),
-                data_digest=str(value["data_digest"]),
-                eot_id=None if value["eot_id"] is None else int(value["eot_id"]),
-                versions=dict(value["versions"]),
-                ranks=int(value["ranks"]),
+                choices=_choices(value["choices"]),
+                data=_typed("data", value["data"], str),
+                data_digest=_typed("data_digest", value["data_digest"], str),
+                eot_id=_eot_id(value["eot_id"], _config(value["config"]).vocab_size),
+                versions=_typed("versions", value["versions"], dict),
+                ranks=_typed("ranks", value["ranks"], int),
             )
         except KeyError as error:
             raise CheckpointError(f"{path}: {error} is missing{MEND}") from None
@@ -109,8 +110,28 @@ class Run:
 
 def _config(value: dict[str, Any]) -> GPTConfig:
     for name in SHAPE:
-        value[name]
+        if type(value[name]) is int and value[name] < 1:
+            raise ValueError(f"{name} is {value[name]}; it must be 1 or more")
     return from_options(GPTConfig, value)
+
+
+def _choices(value: Any) -> Choices:
+    found = Choices(**_typed("choices", value, dict))
+    for name, kind in get_type_hints(Choices).items():
+        _typed(name, getattr(found, name), get_origin(kind) or kind)
+    return found
+
+
+def _eot_id(value: Any, vocab_size: int) -> int | None:
+    if value is None or 0 <= _typed("eot_id", value, int) < vocab_size:
+        return value
+    raise ValueError(f"eot_id is {value}; the vocabulary has {vocab_size:,}")
+
+
+def _typed(name: str, value: Any, kind: type[T]) -> T:
+    if type(value) is not kind:
+        raise ValueError(f"{name} is {value!r}; it must be {kind.__name__}")
+    return value
 
 
 def read_run(folder: Path) -> Run:
@@ -121,7 +142,7 @@ def read_run(folder: Path) -> Run:
         if path.exists():
             try:
                 return Run.from_json(json.loads(path.read_text(encoding="utf-8")), path)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise CheckpointError(f"{path}: not valid JSON ({error}){MEND}") from None
     run = folder.parent.parent if (folder / "state.json").exists() else folder
     if any((run / "checkpoints").glob("*")):

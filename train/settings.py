@@ -18,6 +18,9 @@ SAMPLE_SEEDS = "0 or more, and that of each sample < 2^64"
 THREADS_MAX = 1024  # more than a machine has; where the system refuses them torch dies at once
 EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is below 0.01
 
+# The folders of checkpoints, as a pattern: nothing else that stands beside them is one of them.
+STEPS = "step-" + 9 * "[0-9]"
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -193,6 +196,12 @@ def checked_sampling(settings: SampleSettings) -> SampleSettings:
         ],
     )
     return s
+
+
+def checked_evaluation(settings: EvaluateSettings) -> EvaluateSettings:
+    """The same settings, seen to make sense; SettingsError names one that does not."""
+    _refuse(settings, [("tokens", settings.tokens >= 0, "0 or more; 0: all")])
+    return settings
 
 
 def _is_text(text: str) -> bool:

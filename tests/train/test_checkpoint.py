@@ -1,5 +1,7 @@
 import errno
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,51 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, file, 
     notes = []
     assert load(tmp_path, note=notes.append).step == 1
     assert len(notes) == 1 and "step-000000002" in notes[0]
+
+
+STATES = ["null", "[]", "{}", '{"step": "2"}', '{"step": 2, "val_loss": "x"}', "[" * 90_000]
+
+
+@pytest.mark.parametrize("state", STATES, ids=range(len(STATES)))
+def test_a_state_of_another_shape_is_named_and_the_one_before_taken(tmp_path, state):
+    for step in (1, 2):
+        save(tmp_path, step, 3.0)
+    folder = tmp_path / "checkpoints" / "step-000000002"
+    (folder / "state.json").write_text(state)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    digest = hashlib.sha256(state.encode()).hexdigest()
+    manifest["state.json"] = {"bytes": len(state), "sha256": digest}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    notes = []
+    assert load(tmp_path, note=notes.append).step == 1
+    assert "step-000000002 is damaged (state.json" in notes[0] and "before it is taken" in notes[0]
+    assert load(tmp_path, best=True, note=notes.append).step == 1
+
+
+@pytest.mark.parametrize("content", ["null", '["a"]', "7"])
+@pytest.mark.parametrize("inner", [True, False])
+def test_a_manifest_of_another_shape_is_damage(tmp_path, content, inner):
+    save(tmp_path, 1)
+    path, notes = tmp_path / "checkpoints" / "step-000000001" / "manifest.json", []
+    names = dict.fromkeys(json.loads(path.read_text()), json.loads(content))
+    path.write_text(json.dumps(names) if inner else content)
+    with pytest.raises(CheckpointError, match="all 1 checkpoints are damaged"):
+        load(tmp_path, note=notes.append)
+    assert len(notes) == 1 and "is damaged (manifest.json" in notes[0] and "taken" not in notes[0]
+
+
+def test_a_copy_of_a_checkpoint_under_another_name_is_left_alone_and_named_once(tmp_path):
+    for step in (1, 2):
+        save(tmp_path, step)
+    copy = tmp_path / "checkpoints" / "step-000000001-backup"
+    shutil.copytree(copy.with_name("step-000000001"), copy)
+    notes = []
+    assert load(tmp_path, note=notes.append).step == 2
+    assert notes == [f"{copy} is no checkpoint by its name, and is left alone"]
+    saver = Checkpointer(tmp_path / "checkpoints", 1, pytest.fail)
+    assert saver.set_aside(1, "damaged") == ["damaged-step-000000002"]
+    save(tmp_path, 3, keep=1)
+    assert names(tmp_path) == ["damaged-step-000000002", "step-000000001-backup", "step-000000003"]
 
 
 def test_weights_alone_are_read_without_the_moments(tmp_path):

@@ -278,7 +278,7 @@ def test_a_refused_export_leaves_the_one_before(drawn, tmp_path, monkeypatch):
     before = files_of(tmp_path)
     monkeypatch.setattr("train.export._difference", lambda *_: 0.5)
     for folder in ("out", "new"):
-        with pytest.raises(CheckpointError, match="logits differ by 5.0e-01"):
+        with pytest.raises(CheckpointError, match=r"logits differ by 5\.0e-01"):
             exported(drawn(TINY), tmp_path / folder)
     assert files_of(tmp_path) == before and not (tmp_path / "new").exists()
 

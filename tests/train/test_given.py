@@ -312,6 +312,16 @@ def test_what_a_hugging_face_folder_lacks_is_asked_for(
     assert main(["export", str(folder), "--out", str(tmp_path / "x")]) == 2
 
 
+def test_an_empty_folder_of_weights_names_what_was_looked_for(shards_folder, tmp_path, capsys):
+    (tmp_path / "nix").mkdir()
+    words = [str(shards_folder), "--out", str(tmp_path / "run"), "--init", str(tmp_path / "nix")]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert (
+        "nix: no run.json there; give" in error and "Face folder with config.json" in error
+    )
+
+
 def test_data_of_another_size_than_given_weights_are_refused(folder, make_shards, tmp_path, capsys):
     shards = make_shards(tmp_path / "shards", vocab=50)
     assert main([str(shards), "--out", str(tmp_path / "run"), "--init", str(folder)]) == 2

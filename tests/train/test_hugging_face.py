@@ -193,3 +193,23 @@ def test_a_head_of_another_task_is_refused_by_its_name(tmp_path):
     theirs.save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match=r"score.weight has no place .* GPT2LMHeadModel"):
         read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "alias"),
+    [
+        ("gpt2", "n_layer", "num_hidden_layers"), ("gpt2", "n_head", "num_attention_heads"),
+        ("gpt2", "n_embd", "hidden_size"), ("gpt2", "n_positions", "max_position_embeddings"),
+        ("openai-gpt", "n_layer", "num_hidden_layers"),
+        ("gpt_neo", "num_layers", "num_hidden_layers"),
+        ("gpt_neo", "num_heads", "num_attention_heads"),
+    ],
+)  # fmt: skip
+def test_two_keys_of_one_size_that_differ_are_refused_by_both(kind, key, alias):
+    with pytest.raises(SettingsError, match=f"{key} is 8 and {alias} is 4, which name one size"):
+        from_their_config({"model_type": kind, key: 8, alias: 4})
+
+
+def test_two_keys_of_one_size_that_agree_are_taken():
+    sizes = {"n_layer": 2, "num_hidden_layers": 2, "n_head": 2, "n_embd": 8, "hidden_size": 8}
+    assert from_their_config({"model_type": "gpt2", **sizes}).n_layer == 2

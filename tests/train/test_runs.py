@@ -61,14 +61,27 @@ def test_a_file_of_an_older_version_has_the_defaults_of_what_came_since(run):
         ({"choices": {"device": "cpu"}}, "missing"),
         ({"settings": []}, "run.json: .*list"),
         ({"settings": {"steps": "many"}}, "--steps is 'many'; it must be a whole number"),
-        ({"eot_id": "x"}, "invalid literal"),
-        ({"versions": 3}, "int"),
+        ({"eot_id": "x"}, "eot_id is 'x'; it must be int"),
+        ({"eot_id": 97}, "eot_id is 97; the vocabulary has 97"),
+        ({"eot_id": -1}, "eot_id is -1; the vocabulary has 97"),
+        ({"versions": 3}, "versions is 3; it must be dict"),
+        ({"ranks": "1"}, "ranks is '1'; it must be int"),
+        ({"data": None}, "data is None; it must be str"),
+        ({"choices": None}, "choices is None; it must be dict"),
+        ({"config": {**SHAPE, "n_head": 0}}, "n_head is 0; it must be 1 or more"),
     ],
 )
 def test_what_is_wrong_with_the_file_is_named(run, change, message):
     with pytest.raises(CheckpointError, match=message) as caught:
         Run.from_json({**run.to_json(), **change}, run.folder / "run.json")
     assert str(run.folder / "run.json") in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("threads", "2"), ("compile", 1), ("reasons", [])])
+def test_a_choice_of_another_type_is_named(run, name, value):
+    choices = {**asdict(run.choices), name: value}
+    with pytest.raises(CheckpointError, match=f"run.json: {name} is .*; it must be"):
+        Run.from_json({**run.to_json(), "choices": choices}, run.folder / "run.json")
 
 
 @pytest.mark.parametrize("key", ["settings", "config", "choices", "data_digest", "ranks"])

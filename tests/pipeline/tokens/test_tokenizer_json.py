@@ -241,10 +241,16 @@ def test_a_file_of_another_shape_is_refused_by_its_place(tmp_path, changes, plac
     assert str(path) in str(error.value) and "Copy it anew" in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"\xff{", b'{"model": {"type": "BPE"', b"[" * 90_000])
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"\xff{", b'{"model": {"type": "BPE"'])
 def test_a_cut_file_is_named(tmp_path, content):
     (tmp_path / "tokenizer.json").write_bytes(content)
     with pytest.raises(InputError, match=r"tokenizer\.json: not .*Copy it anew"):
+        load(tmp_path)
+
+
+def test_deep_nesting_is_named(tmp_path):
+    (tmp_path / "tokenizer.json").write_bytes(b'{"model":' * 90_000)
+    with pytest.raises(InputError, match="nested too deeply"):
         load(tmp_path)
 
 
