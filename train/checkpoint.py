@@ -259,9 +259,8 @@ def _best(folders: list[Path]) -> Path | None:
             loss = _object(folder / "state.json").get("val_loss")
         except (OSError, ValueError):
             continue
-        if isinstance(loss, int | float) and math.isfinite(
-            loss
-        ):  # older versions kept one that was not
+        # Older versions kept one that was not finite.
+        if isinstance(loss, int | float) and math.isfinite(loss):
             losses[folder] = loss
     return min(losses, key=losses.__getitem__, default=None)
 

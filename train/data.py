@@ -7,16 +7,25 @@ and val.bin, with the meta.pkl of characters. Of the last two the name says the 
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from train.errors import DataError
-from train.plain import HEADER_BYTES, LOOKED_AT_BYTES, characters, not_16_bit, split_of, told
+from train.plain import (
+    HEADER_BYTES,
+    LOOKED_AT_BYTES,
+    characters,
+    not_16_bit,
+    split_of,
+    told,
+    width_of,
+)
 
 MAGIC, VERSION = 20240520, 1  # llm.c's .bin: 256 int32, then uint16 tokens
 INDEX_MAGIC, INDEX_HEADER_BYTES = b"WTIDX\0\0\1", 64
@@ -88,13 +97,14 @@ def open_shards(folder: Path) -> Shards:
         return _open_plain(folder)
     try:
         about: dict[str, Any] = json.loads(about_path.read_text(encoding="utf-8"))
+        _check_types(about)
         listed = [(folder / f["name"], f["split"], f["tokens"]) for f in about["files"]]
         digest = _digest(
             about["vocab_size"], about["eot_id"], [f["xxh3_128"] for f in about["files"]]
         )
-        eot_id = int(about["eot_id"])
+        eot_id = about["eot_id"]
         text_bytes = {name: s["text_bytes"] for name, s in about["splits"].items()}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{about_path}: not a list of shards ({error!r}); write it anew") from None
     files = []
     for path, split, tokens in listed:
@@ -114,6 +124,25 @@ def _holder(folder: Path) -> Path:
     return within if is_within else folder
 
 
+def _check_types(about: dict[str, Any]) -> None:
+    """ValueError by the first value of shards.json that is not of its type or range."""
+    size = about["vocab_size"]
+    rules = [
+        ("vocab_size", size, type(size) is int and 0 < size <= 1 << 16),
+        ("eot_id", end := about["eot_id"], type(end) is type(size) is int and 0 <= end < size),
+    ]
+    for f in about["files"]:
+        rules.append(("name", f["name"], type(f["name"]) is str))
+        rules.append(("split", f["split"], f["split"] in ("train", "val")))
+        rules.append(("tokens", f["tokens"], type(f["tokens"]) is int))
+    for name, split in about["splits"].items():
+        held = split["text_bytes"]
+        rules.append((f"text_bytes of {name}", held, type(held) is int and held >= 0))
+    for name, value, holds in rules:
+        if not holds:
+            raise ValueError(f"{name} is {value!r}")
+
+
 def _open_plain(folder: Path) -> Shards:
     """Files that only have names: llm.c's or nanoGPT's, of GPT-2's vocabulary or of characters."""
     meta = characters(folder)
@@ -126,12 +155,18 @@ def _open_plain(folder: Path) -> Shards:
         if its_split == split
     )
     unread = [path for path, split in split_by_path.items() if split not in ("train", "val")]
-    notes = (told(unread),) if unread else ()
+    unread += sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix != ".bin"
+        and path.suffix.lower() in (".bin", ".npy")  # of nanoGPT's lectures
+    )
+    notes = [*told(unread), *(note for file in files for note in _doubts(file))]
     if not files:
-        unread += sorted(folder.glob("*.npy"))  # as of nanoGPT's lectures
+        told_of = f" ({'; '.join(notes)})" if notes else ""
         raise DataError(
             f"{folder}: neither shards.json nor a .bin file with train in its name is there; is it "
-            f"a folder of shards?{f' ({told(unread)})' if unread else ''}"
+            f"a folder of shards?{told_of}"
         )
     # Known by sizes and the edges of each file: reading gigabytes would hold up a start.
     edges = [
@@ -142,23 +177,46 @@ def _open_plain(folder: Path) -> Shards:
         f"{f.path.name} {f.tokens} {edge.hexdigest()}" for f, edge in zip(files, edges, strict=True)
     ]
     digest = _digest(vocab_size, eot_id, content)
-    return Shards(folder, files, vocab_size, eot_id, {}, digest, notes)
+    return Shards(folder, files, vocab_size, eot_id, {}, digest, tuple(notes))
 
 
 def _digest(*content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
+def _doubts(file: TokenFile) -> Iterator[str]:
+    """What of a file that is read looks wrong, but may be so."""
+    if not file.tokens:
+        yield f"{file.path.name} holds no token"
+    with file.path.open("rb") as opened:
+        if width := width_of(_places(opened, file.offset)):
+            yield (
+                f"{file.path.name} has a header of 16-bit tokens, but looks as if it held "
+                f"{width}-bit ones: every second is next to nothing"
+            )
+
+
+def _places(file: BinaryIO, offset: int) -> list[bytes]:
+    """Bytes of the beginning, the middle and the end, each from a multiple of 8 after offset."""
+    whole = file.seek(0, os.SEEK_END) - offset
+    starts = sorted({share * max(0, whole - LOOKED_AT_BYTES) // 16 * 8 for share in (0, 1, 2)})
+    places = []
+    for start in starts:
+        file.seek(offset + start)
+        places.append(file.read(LOOKED_AT_BYTES))
+    return places
+
+
 def _token_file(path: Path, split: str, vocab_size: int) -> TokenFile:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            raw = file.read(LOOKED_AT_BYTES)
+            raw, *later = _places(file, 0)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; write it anew") from None
     head = np.frombuffer(raw[:HEADER_BYTES].ljust(HEADER_BYTES, b"\0"), "<i4")
     if head[0] != MAGIC:
-        if problem := not_16_bit(raw, size):
+        if problem := not_16_bit(raw, size, later):
             raise DataError(f"{path}: holds {problem}")
         return TokenFile(path, split, 0, size // 2, vocab_size)
     if head[1] != VERSION:
@@ -244,7 +302,7 @@ def _lines(path: Path, numbers: set[int]) -> dict[int, str]:
     """Lines of a text file by their number (a line ends at "\\n" alone); none without it."""
     if not path.exists():
         return {}
-    with path.open(encoding="utf-8", newline="\n") as lines:
+    with path.open(encoding="utf-8", errors="backslashreplace", newline="\n") as lines:
         return {n: line.removesuffix("\n") for n, line in enumerate(lines) if n in numbers}
 
 

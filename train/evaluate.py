@@ -190,7 +190,7 @@ def hosts_of(file: TokenFile) -> list[str]:
         return []
     # A line at a time, and each host once: a file has hundreds of thousands of URLs. Lines end by
     # "\n" alone: a URL may hold U+2028 and its like.
-    with path.open(encoding="utf-8", newline="\n") as lines:
+    with path.open(encoding="utf-8", errors="backslashreplace", newline="\n") as lines:
         hosts = [sys.intern(_host(line.removesuffix("\n"))) for line in lines]
     index = documents_of(file)
     if index is not None and len(hosts) != len(index.starts) - 1:

@@ -2,11 +2,12 @@
 characters that nanoGPT's meta.pkl lists beside them.
 """
 
+import codecs
 import io
 import json
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ OTHER_HEADERS = {
 # 16-bit tokens every second one being so low, and the others not, is no text.
 UPPER_HALF_MAX = 16
 WORDS_MIN = 32  # fewer tell nothing
+TEXT_BYTES_MIN = 64  # fewer may be tokens by chance
+CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r")
 META = "meta.pkl"
 
 
@@ -49,20 +52,28 @@ def split_of(path: Path) -> str | None:
     return found.pop() if found else None
 
 
-def told(unread: list[Path]) -> str:
-    """A sentence on files whose names say no split that is read."""
-    names = ", ".join(path.name for path in unread[:3])
-    more = f" and {len(unread) - 3:,} more" if len(unread) > 3 else ""
-    return (
-        "not read, for neither train nor val (valid, validation, dev) is a word of the name: "
-        f"{names}{more}"
-    )
+def told(unread: list[Path]) -> list[str]:
+    """A sentence on files whose names say no split that is read, one on those of another ending."""
+    reasons = {
+        "neither train nor val (valid, validation, dev) is a word of the name": [
+            path for path in unread if path.suffix == ".bin"
+        ],
+        "the name does not end in .bin": [path for path in unread if path.suffix != ".bin"],
+    }
+    return [f"not read, for {why}: {_listed(paths)}" for why, paths in reasons.items() if paths]
 
 
-def not_16_bit(head: bytes, size: int) -> str:
+def _listed(paths: list[Path]) -> str:
+    more = f" and {len(paths) - 3:,} more" if len(paths) > 3 else ""
+    return ", ".join(path.name for path in paths[:3]) + more
+
+
+def not_16_bit(head: bytes, size: int, later: Sequence[bytes] = ()) -> str:
     """What a file holds instead of 16-bit tokens without a header, and the mend; "" if nothing.
 
-    `head` is its first LOOKED_AT_BYTES, `size` the bytes of the whole.
+    `head` is its first LOOKED_AT_BYTES, `later` are others from a multiple of 8 on, `size` the
+    bytes of the whole. 16-bit tokens of which every second one is 0 are the same bytes as 32-bit
+    ones. They are taken for these, since no text has them; llm.c's header says that they are not.
     """
     if head.startswith(np.lib.format.MAGIC_PREFIX):
         kind = _npy_dtype(head)
@@ -74,12 +85,35 @@ def not_16_bit(head: bytes, size: int) -> str:
             f"{known} (magic {header[0]}, version {header[1]}); write 16-bit tokens, of a "
             "vocabulary of at most 65,536"
         )
+    if _is_text(head):
+        return "text, not tokens: `webtext tokenizer train` and `webtext shards` make them of it"
     if size % 2:
         return f"an odd number of bytes, {size:,}, so no 16-bit tokens; copy it anew"
-    if width := _width(np.frombuffer(head[: len(head) // 8 * 8], "<u2")):
+    if width := width_of([head, *later]):
         rewrite = _rewrite(f"numpy.fromfile(F, '<u{width // 8}')")
-        return f"{width}-bit tokens, by its first {len(head):,} bytes; write 16-bit ones: {rewrite}"
+        return (
+            f"{width}-bit tokens, for in {1 + len(later)} places every second 16 bits are next to "
+            f"nothing; write 16-bit ones: {rewrite}. If they are 16-bit ones, say so by a header "
+            "as llm.c writes it"
+        )
     return ""
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether these are letters in UTF-8; tokens have control characters among their bytes."""
+    if len(head) < TEXT_BYTES_MIN or CONTROL.intersection(head):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last letter may be cut
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def width_of(places: Sequence[bytes]) -> int:
+    """32 or 64 bits, where all places of a file look like such integers; else 0."""
+    widths = {_width(np.frombuffer(raw[: len(raw) // 8 * 8], "<u2")) for raw in places}
+    return min(widths) if 0 not in widths else 0
 
 
 def _npy_dtype(head: bytes) -> str:

@@ -38,7 +38,7 @@ def check_size(tokenizer: TokenizerFile, vocab_size: int) -> dict[str, int]:
 
 
 def check_tokenizer(tokenizer: TokenizerFile, vocab_size: int) -> None:
-    """SettingsError unless text can be had of it: its size always, its form where the library is."""
+    """SettingsError unless its size fits, and its form too where the library is there."""
     check_size(tokenizer, vocab_size)
     if find_spec("tokenizers"):
         Text(tokenizer.path, tokenizer.content)

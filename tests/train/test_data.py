@@ -222,3 +222,35 @@ def test_shards_are_found_a_folder_below(shards_folder, tmp_path):
     assert open_shards(tmp_path / "tokens") == open_shards(tmp_path / "tokens" / "shards")
     with pytest.raises(DataError, match="neither shards"):
         open_shards(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"vocab_size": "97"}, "vocab_size is '97'"), ({"vocab_size": 0}, "vocab_size is 0"),
+        ({"eot_id": 97}, "eot_id is 97"), ({"eot_id": "96"}, "eot_id is '96'"),
+        ({"eot_id": -1}, "eot_id is -1"), ({"files": None}, "NoneType"), ({"files": [1]}, "int"),
+        ({"splits": []}, "list"), ({"splits": {"val": {"text_bytes": "x"}}}, "text_bytes of val"),
+    ],
+)  # fmt: skip
+def test_a_list_of_shards_with_other_types_is_refused_by_its_value(
+    make_shards, tmp_path, change, named
+):
+    path = make_shards(tmp_path) / "shards.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DataError, match=rf"shards\.json: not a list of shards .*{named}"):
+        open_shards(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["null", "[" * 90_000, "7"], ids=["null", "deep", "number"])
+def test_a_list_of_shards_that_is_none_is_refused(tmp_path, content):
+    (tmp_path / "shards.json").write_text(content)
+    with pytest.raises(DataError, match="not a list of shards"):
+        open_shards(tmp_path)
+
+
+def test_urls_that_are_not_utf_8_are_read(copy):
+    path = copy / "train_000000.urls.txt"
+    path.write_bytes(path.read_bytes().replace(b"few.example", b"few.example/\xff"))
+    (found,) = documents_in([Window(open_shards(copy).split("train")[0], 0)], 1)
+    assert found[1] == "https://few.example/\\xff/0"

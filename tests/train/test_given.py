@@ -317,9 +317,7 @@ def test_an_empty_folder_of_weights_names_what_was_looked_for(shards_folder, tmp
     words = [str(shards_folder), "--out", str(tmp_path / "run"), "--init", str(tmp_path / "nix")]
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert (
-        "nix: no run.json there; give" in error and "Face folder with config.json" in error
-    )
+    assert "nix: no run.json there; give" in error and "Face folder with config.json" in error
 
 
 def test_data_of_another_size_than_given_weights_are_refused(folder, make_shards, tmp_path, capsys):

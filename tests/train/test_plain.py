@@ -162,3 +162,47 @@ def test_any_damage_to_the_list_is_a_refusal_or_a_list(tmp_path_factory, data):
         json.dumps(characters(folder).ids)
     except DataError as error:
         assert "meta.pkl" in str(error)
+
+
+def words_of(kind):
+    return (IDS * 7 % 50_000).astype(kind).tobytes()
+
+
+@pytest.mark.parametrize("text", ["The city and the sea.\n" * 9, "\u6d77\u2019s caf\u00e9 " * 40])
+@pytest.mark.parametrize("odd", [0, 1])
+def test_text_is_refused_as_text(tmp_path, text, odd):
+    raw = text.encode()
+    (tmp_path / "train.bin").write_bytes(raw[: len(raw) // 2 * 2 - odd])
+    with pytest.raises(DataError, match=r"train\.bin: holds text, not tokens: `webtext"):
+        open_shards(tmp_path)
+
+
+def test_a_beginning_with_zeros_between_is_not_taken_for_wide_tokens(tmp_path):
+    beginning = np.array([300, 0] * 40_000, "<u2").tobytes()
+    (tmp_path / "train.bin").write_bytes(beginning + 9 * words_of("<u2"))
+    assert open_shards(tmp_path).notes == ()
+
+
+def test_zeros_between_in_every_place_are_taken_with_a_header_and_told(tmp_path):
+    raw = np.array([300, 0] * 90_000, "<u2").tobytes()
+    (tmp_path / "train.bin").write_bytes(raw)
+    with pytest.raises(DataError, match=r"32-bit tokens, for in 3 places .* by a header as llm\.c"):
+        open_shards(tmp_path)
+    header = np.zeros(256, "<i4")
+    header[:3] = 20240520, 1, len(raw) // 2
+    (tmp_path / "train.bin").write_bytes(header.tobytes() + raw)
+    shards = open_shards(tmp_path)
+    assert shards.tokens("train") == 180_000
+    assert "train.bin has a header of 16-bit tokens, but looks as if" in shards.notes[0]
+
+
+def test_files_that_are_not_read_or_empty_are_named(tmp_path):
+    (tmp_path / "train.bin").write_bytes(words_of("<u2"))
+    for name in ("val.BIN", "val.npy", "val.bin", "test.bin"):
+        (tmp_path / name).touch()
+    assert open_shards(tmp_path).notes == (
+        "not read, for neither train nor val (valid, validation, dev) is a word of the name: "
+        "test.bin",
+        "not read, for the name does not end in .bin: val.BIN, val.npy",
+        "val.bin holds no token",
+    )

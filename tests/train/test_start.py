@@ -265,9 +265,7 @@ def test_a_run_whose_checkpoints_are_gone_is_not_begun_anew(finished, tmp_path, 
         (run / "checkpoints").mkdir()
     before = contents(run)
     assert main(["--out", str(run), "--resume"]) == 2
-    assert (
-        "knows step 40, but no checkpoint; put checkpoints/ back" in capsys.readouterr().err
-    )
+    assert "knows step 40, but no checkpoint; put checkpoints/ back" in capsys.readouterr().err
     assert contents(run) == before
 
 
