@@ -75,7 +75,9 @@ def _check_weights(place: Path) -> None:
     """A run's newest checkpoint or a Hugging Face folder: there, and whole by its own header."""
     from safetensors import SafetensorError, safe_open
 
-    files = sorted(place.glob("checkpoints/step-*/model.safetensors"))[-1:]
+    from train.settings import STEPS
+
+    files = sorted(place.glob(f"checkpoints/{STEPS}/model.safetensors"))[-1:]
     files = files or sorted((*place.glob("model*.safetensors"), *place.glob("pytorch_model*.bin")))
     if not files:
         raise SettingsError(

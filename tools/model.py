@@ -24,7 +24,7 @@ from train.errors import TrainError
 from train.log import read_log
 from train.options import from_options
 from train.packages import require_packages
-from train.settings import TrainSettings, checked
+from train.settings import STEPS, TrainSettings, checked
 
 COMMIT = "webtext.json"
 VERSION = 3  # of what is done here with a trained model: evaluation, prompts, samples
@@ -97,7 +97,7 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
     samples = [_sample_words(work, seed, prompt) for seed, prompt in enumerate(PROMPTS, 1)]
     found = _json_lines(_trainer(build, *evaluate, *samples))
     evaluation, sampled = (found[0], found[1:]) if held_out else (None, found)
-    weights = sorted((work / "checkpoints").glob("step-*/model.safetensors"))[-1]
+    weights = sorted((work / "checkpoints").glob(f"{STEPS}/model.safetensors"))[-1]
     commit = {
         "fingerprint": fingerprint,
         "digest": file_digest(weights),
@@ -119,7 +119,7 @@ def model_status(folder: Path) -> dict[str, Any] | None:
     """The model's row in `webtext status`; its unit is optimizer steps."""
     commit = _read_commit(folder / "model")
     if commit is None:
-        at_work = len(list((folder / ".work").glob("model-*/checkpoints/step-*")))
+        at_work = len(list((folder / ".work").glob(f"model-*/checkpoints/{STEPS}")))
         return _row("partial", 0, at_work, "") if at_work else None
     steps = [entry for entry in read_log(folder / "model") if entry["kind"] == "step"]
     return _row("done", steps[-1]["step"] if steps else 0, 1, commit["digest"])

@@ -487,8 +487,9 @@ def test_a_folder_that_cannot_be_written_is_an_error_without_a_traceback(
     shards_folder, tiny, tmp_path, capsys
 ):
     (tmp_path / "file").write_text("")
-    assert train(shards_folder, tmp_path / "file", *tiny) == 1
-    assert "train: " in (error := capsys.readouterr().err) and "Traceback" not in error
+    for place, code in (("file", 2), ("file/run", 1)):
+        assert train(shards_folder, tmp_path / place, *tiny) == code
+        assert "train: " in (error := capsys.readouterr().err) and "Traceback" not in error
 
 
 def test_a_run_of_another_format_is_refused(whole_run, tmp_path, capsys):
