@@ -44,7 +44,8 @@ def run_before(folder: Path, settings: TrainSettings) -> Run | None:
         raise SettingsError(f"{wrong}, or give another --out for a new run")
     if not (folder / "run.json").exists():
         return None
-    if not settings.resume and (any(folder.glob("checkpoints/*")) or read_log(folder)):
+    made_steps = any(entry["step"] for entry in read_log(folder))
+    if not settings.resume and (made_steps or any(folder.glob("checkpoints/*"))):
         raise SettingsError(
             f"{folder} holds a run; give --resume to go on with it, or another --out"
         )
