@@ -21,6 +21,7 @@ from pipeline.engine.limits import (
 )
 
 READ_BYTES = 1 << 20
+ASKING = {signal.SIGINT, signal.SIGTERM}
 
 
 def run_forked(function: Callable[[], Any], limits: Limits) -> Any:
@@ -30,12 +31,15 @@ def run_forked(function: Callable[[], Any], limits: Limits) -> Any:
     lost. It ends with the call, also where that is left by an exception.
     """
     read_end, write_end = os.pipe()
+    # Libraries have callbacks around a fork, and what a handler raises in these is swallowed.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
     pid = os.fork()
     if pid == 0:
-        _work(function, limits, write_end)
+        _work(function, limits, write_end, mask)
     os.close(write_end)
     sent = None
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         sent = _received(read_end, limits.wall_s)
     finally:
         os.close(read_end)
@@ -49,9 +53,12 @@ def run_forked(function: Callable[[], Any], limits: Limits) -> Any:
     return pickle.loads(sent)
 
 
-def _work(function: Callable[[], Any], limits: Limits, write_end: int) -> NoReturn:
+def _work(
+    function: Callable[[], Any], limits: Limits, write_end: int, mask: set[int | signal.Signals]
+) -> NoReturn:
     try:
         leave_signals_to_parent()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         value, _ = under_limits(function, limits)
         with open(write_end, "wb") as file:
             pickle.dump(value, file)

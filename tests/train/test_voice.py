@@ -64,8 +64,8 @@ def test_an_interrupt_names_the_checkpoint_that_stands_and_none_where_there_is_n
 
 
 def test_no_traceback_when_ctrl_c_comes_while_torch_is_imported(tmp_path, shards_folder, tiny):
-    words = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny]
     for number in range(6):
+        words = [str(shards_folder), "--out", str(tmp_path / f"run-{number}"), *tiny]
         trainer = subprocess.Popen(
             [sys.executable, "-P", "-m", "train", *words],
             cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, text=True,
@@ -76,6 +76,7 @@ def test_no_traceback_when_ctrl_c_comes_while_torch_is_imported(tmp_path, shards
         trainer.send_signal(signal.SIGINT)
         _, told = trainer.communicate(timeout=120)
         assert "Traceback" not in told, told
-        assert trainer.returncode in (130, 0)
-        if trainer.returncode:
+        # By the signal itself where it comes when all is done.
+        assert trainer.returncode in (130, 0, -signal.SIGINT)
+        if trainer.returncode == 130:
             assert "train: stopped by Ctrl-C" in told
