@@ -41,16 +41,20 @@ def option(default: Any, text: str, *, valid: Valid | None = None, paper: str = 
 class InputSettings:
     """Where a build reads from: files or glob patterns, relative to the settings file."""
 
-    dumps: tuple[str, ...] = option((), "Reddit dumps of submissions (RS_*), packed or plain")
+    dumps: tuple[str, ...] = option(
+        (),
+        "Reddit dumps of submissions (RS_*): JSON lines, JSON arrays, Parquet or CSV",
+    )
     warcs: tuple[str, ...] = option((), "WARC files that hold the pages")
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How the work runs. Nothing here changes a row of the result."""
+    """How the work runs. Only the limits on a page (item_*, worker_memory_bytes) can drop a row."""
 
     runner: str = option(
-        "local", "local, portable (Beam's job service), or the class path of a Beam runner"
+        "local",
+        "what runs the work: local, portable (Beam's job service), or the class path of a runner",
     )
     runner_options: tuple[str, ...] = option((), "options for the Beam runner, passed as they are")
     workers: int = option(0, "worker processes; 0: one a core")
@@ -60,7 +64,9 @@ class EngineSettings:
     )
     buckets: int = option(16, "buckets of every exchange; fixed for a build", valid=POWER_OF_TWO)
     bucket_bytes_max: int = option(
-        512 << 20, "bytes of a bucket that are reduced at once; more are cut", valid=POSITIVE
+        512 << 20,
+        "largest bucket in bytes that is processed in one pass; a larger one is split",
+        valid=POSITIVE,
     )
     free_disk_min_bytes: int = option(1 << 30, "bytes of free disk below which the work stops")
     item_cpu_s: int = option(
@@ -71,11 +77,13 @@ class EngineSettings:
         360, "seconds by the clock after which a page is dropped as timed_out", valid=POSITIVE
     )
     worker_memory_bytes: int = option(
-        2 << 30, "memory of a worker; a page that takes more is dropped", valid=POSITIVE
+        2 << 30,
+        "memory limit of a worker process; a page that needs more is dropped",
+        valid=POSITIVE,
     )
     worker_items: int = option(
         # lxml grows.
-        2000, "pages after which a worker process is replaced", valid=POSITIVE
+        2000, "items after which a worker process is replaced", valid=POSITIVE
     )  # fmt: skip
 
 
@@ -83,7 +91,9 @@ class EngineSettings:
 class LinksSettings:
     """Which submissions count, and which links are kept (stage links)."""
 
-    karma_min: int = option(3, "least karma of a link", paper="at least 3 karma (GPT-2 paper, 2.1)")
+    karma_min: int = option(
+        3, "minimum karma of a link", paper="at least 3 karma (GPT-2 paper, 2.1)"
+    )
     karma_rule: Literal["max", "sum", "first"] = option(
         "max",
         "how the karma of several submissions of one link is taken together",
@@ -101,9 +111,10 @@ class LinksSettings:
     )
     accept_torn: bool = option(False, "whether a dump is used up to the place where it is cut")
     accept_immature_scores: bool = option(
-        False, "whether a dump is used whose scores were taken soon after posting"
+        False,
+        "if false, a dump whose scores were read soon after posting fails a quality gate (exit 3)",
     )
-    url_chars_max: int = option(2048, "most characters of a URL", valid=POSITIVE)
+    url_chars_max: int = option(2048, "maximum length of a URL in characters", valid=POSITIVE)
     blocked_domains: tuple[str, ...] = option((), "hosts whose links are dropped, subdomains too")
     blocked_subreddits: tuple[str, ...] = option((), "subreddits that do not count")
     removed: tuple[str, ...] = option((), "URLs, hosts or link ids that are removed on request")
@@ -131,34 +142,38 @@ class DocumentsSettings:
         "what finds the main text of a page",
         paper="Dragnet and Newspaper (2.1); neither is maintained",
     )
-    body_bytes_max: int = option(8 << 20, "most bytes of a page, unpacked", valid=POSITIVE)
+    body_bytes_max: int = option(
+        8 << 20, "maximum size of a page in bytes, decompressed", valid=POSITIVE
+    )
     depth_max: int = option(
         # libxml2 reads no deeper than 256 and leaves out the rest in silence.
-        240, "most elements inside each other", valid=POSITIVE
+        240, "maximum nesting depth of HTML elements", valid=POSITIVE
     )  # fmt: skip
-    tag_attributes_max: int = option(500, "most attributes of a tag", valid=POSITIVE)
-    attributes_max: int = option(200_000, "most attributes of a page", valid=POSITIVE)
+    tag_attributes_max: int = option(500, "maximum attributes of a tag", valid=POSITIVE)
+    attributes_max: int = option(200_000, "maximum attributes of a page", valid=POSITIVE)
     tags_max: int = option(
         # Every "<" counts; of 4,229 real pages the most are 112,660.
-        120_000, "most tags of a page", valid=POSITIVE
+        120_000, "maximum tags of a page", valid=POSITIVE
     )  # fmt: skip
     class_chars_max: int = option(
-        1_000_000, "most characters of a page's class and id attributes", valid=POSITIVE
+        1_000_000, "maximum characters of a page's class and id attributes", valid=POSITIVE
     )
     page_chars_max: int = option(
-        2_000_000, "most characters between tags, scripts and comments left out", valid=POSITIVE
+        2_000_000, "maximum characters between tags, without scripts and comments", valid=POSITIVE
     )
-    cells_max: int = option(100_000, "most cells of a page's tables", valid=POSITIVE)
-    row_cells_max: int = option(1_000, "most cells of a table row", valid=POSITIVE)
-    text_chars_min: int = option(200, "least characters of a text")
-    text_chars_max: int = option(1_000_000, "most characters of a text", valid=POSITIVE)
+    cells_max: int = option(100_000, "maximum cells of a page's tables", valid=POSITIVE)
+    row_cells_max: int = option(1_000, "maximum cells of a table row", valid=POSITIVE)
+    text_chars_min: int = option(200, "minimum length of a text in characters")
+    text_chars_max: int = option(
+        1_000_000, "maximum length of a text in characters", valid=POSITIVE
+    )
     languages: tuple[str, ...] = option(
         ("en",),
         "languages that are kept, by ISO 639 code; empty: all",
         paper="English (3.7)",
     )
     language_score_min: float = option(
-        0.5, "least probability of the language; below, a text counts as no language", valid=SHARE
+        0.5, "minimum probability of the language; below it the language is not known", valid=SHARE
     )
 
 
@@ -189,7 +204,8 @@ class TextsSettings:
     """How anyone's texts are read (commands dedup, tokenizer train, shards; not of a build)."""
 
     ids: Literal["given", "place"] = option(
-        "given", "place: each text is named by its file and line, whatever its id"
+        "given",
+        "how a text is named: given (by its id, which must not repeat), place (by file and line)",
     )
     text_field: str = option(
         "text",
@@ -217,7 +233,7 @@ class TokenizerSettings:
         valid=Valid("from 257 to 65,536 (shards hold 16-bit ids)", lambda n: 257 <= n <= 65_536),
         paper="50,257 (2.2)",
     )
-    min_frequency: int = option(2, "least count of a pair that is merged")
+    min_frequency: int = option(2, "minimum frequency of a pair that is merged")
     sample_bytes_max: int = option(
         1 << 30, "bytes of documents, drawn by hash, that it is trained on; 0: all"
     )
@@ -239,7 +255,7 @@ class ShardsSettings:
         "document",
         "what is held out whole: documents, all of a host, or blocks of about 4,096 characters",
     )
-    shard_tokens_max: int = option(100_000_000, "most tokens of a shard", valid=POSITIVE)
+    shard_tokens_max: int = option(100_000_000, "maximum tokens of a shard", valid=POSITIVE)
 
 
 @dataclass(frozen=True)

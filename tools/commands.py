@@ -130,15 +130,15 @@ def build(
     settings
         The settings file; paths in it are relative to it.
     out
-        The build folder. OUT/webtext.toml records the settings; it is never read by itself.
+        The build folder. A copy of the settings is saved as OUT/webtext.toml; it is not read.
     redo
-        A stage that is made again although it was costly, or although nothing changed; may be given
-        more than once.
+        A stage that is made again, although it took long or nothing changed; may be given more than
+        once.
     replay
         A stage whose drops by the limits on an item (timed_out, crashed, out_of_memory) are tried
         again; may be given more than once.
     keep_versions
-        Go on with results that other versions of libraries made.
+        Reuse results that were made with other versions of libraries.
     force
         Begin although the disk is too small by `webtext plan`.
     """
@@ -293,7 +293,8 @@ def clean(
     folder
         The build folder, or the --out of a stage command.
     everything
-        Also what saves the next build work: unfinished stages, and rows that rules are applied to.
+        Also delete what makes the next build faster: unfinished stages, and rows that are kept so that
+        a rule can be changed.
     dry_run
         Remove nothing, only tell.
     """

@@ -39,14 +39,16 @@ class TrainSettings:
     resume: bool = option(False, "go on from the newest good checkpoint in --out, if there is one")
     init: str = option("", "start from the weights of this run or Hugging Face folder", "locked")
     preset: str | None = option(
-        None, f"{', '.join(PRESETS)}; default: gpt2 on a GPU, else demo", "locked"
+        None, f"recipe: {', '.join(PRESETS)}; default: gpt2 on a GPU, else demo", "locked"
     )
     n_layer: int | None = option(None, "number of blocks", "locked")
     n_head: int | None = option(None, "attention heads a block", "locked")
     n_embd: int | None = option(None, "width", "locked")
     n_ctx: int | None = option(None, "context in tokens", "locked")
     dropout: float | None = option(None, "dropout while training", "locked")
-    attention: Pattern | None = option(None, "pattern of every second layer", "locked")
+    attention: Pattern | None = option(
+        None, "attention of every second layer: dense, banded or strided", "locked"
+    )
     band: int | None = option(None, "positions that banded and strided layers see", "locked")
     qkv_bias: bool | None = option(None, "biases of query, key and value", "locked")
     steps: int | None = option(None, "optimizer steps; more may be given on resume")
@@ -62,11 +64,13 @@ class TrainSettings:
         "cosine", "how the rate falls after warm-up", "locked"
     )
     warmup_steps: int | None = option(None, "steps of linear warm-up", "locked")
-    weight_decay: float = option(0.1, "of matrices; vectors have none (GPT-3: 0.1)", "locked")
-    beta1: float = option(0.9, "AdamW", "locked")
-    beta2: float = option(0.95, "AdamW", "locked")
+    weight_decay: float = option(
+        0.1, "weight decay of matrices; vectors have none (GPT-3: 0.1)", "locked"
+    )
+    beta1: float = option(0.9, "beta1 of AdamW", "locked")
+    beta2: float = option(0.95, "beta2 of AdamW", "locked")
     clip: float = option(1.0, "largest gradient norm", "locked")
-    seed: int = option(1, "of the weights, the order and dropout", "locked")
+    seed: int = option(1, "random seed of weights, order and dropout", "locked")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "where to train", "bits")
     dtype: Literal["auto", "float32", "bfloat16", "bfloat16-master"] = option(
         "auto", "of matrix products: bfloat16 by autocast, or of bf16 parameters with fp32 masters",
@@ -84,13 +88,13 @@ class TrainSettings:
         None, "held-out tokens of each look; default: 4 batches' worth, at most 1,048,576"
     )
     sample_every: int = option(0, "steps between samples in the log; 0: none")
-    save_every_s: float = option(600.0, "time between checkpoints, such as 10m")
+    save_every_s: float = option(600.0, "seconds between checkpoints, or text such as 10m")
     save_steps: int = option(0, "also save every so many steps; 0: by time only")
     keep: int = option(2, "newest checkpoints that are kept, besides the best")
     stop_after_s: float | None = option(None, "save and leave after this time, such as 2h")
     log_every: int = option(1, "steps between lines of log.jsonl")
     profile: int = option(0, "trace so many steps into OUT/profile.json.gz; 0: none")
-    tokenizer: str = option("", "tokenizer.json for samples; default: the one beside the shards")
+    tokenizer: str = option("", "a tokenizer.json for samples; default: the one beside the shards")
 
 
 @dataclass(frozen=True)
