@@ -293,8 +293,8 @@ def clean(
     folder
         The build folder, or the --out of a stage command.
     everything
-        Also delete what makes the next build faster: unfinished stages, and rows that are kept so that
-        a rule can be changed.
+        Also delete what makes the next build faster: unfinished stages, and rows that are kept so
+        that a rule can be changed.
     dry_run
         Remove nothing, only tell.
     """

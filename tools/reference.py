@@ -14,7 +14,8 @@ HEAD = """\
 
 <!-- Made by `python -m tools.reference > docs/settings.md`; do not edit. -->
 
-`webtext init` writes a file with all of them but `[texts]`, which is for commands on texts of your own.
+`webtext init` writes a file with all of them but `[texts]`, which is for commands on texts of
+your own.
 `webtext build`, `plan` and `demo` take each as an option too, which wins over the file:
 `--links.karma-min 5`.
 A command of its own takes those of its stage by their short names:
