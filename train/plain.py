@@ -182,7 +182,7 @@ def characters(folder: Path) -> Characters | None:
     # What damaged bytes raise, by the manual of pickle; all else is the wrong shape.
     except (pickle.UnpicklingError, EOFError, ImportError, LookupError, ValueError) as error:
         raise _refusal(path, repr(error)) from None
-    except (AttributeError, TypeError, OverflowError) as error:
+    except (AttributeError, TypeError, OverflowError, MemoryError) as error:
         raise _refusal(path, repr(error)) from None
     if type(vocab_size) is not int or not 0 < vocab_size <= 1 << 16 or strange:
         raise _refusal(path, f"vocab_size {vocab_size!r}, {len(strange)} entries of another kind")
