@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +52,9 @@ def test_other_parts_workers_and_transports_give_the_same_rows(finished, webtext
     count, words = OTHERWISE[how]
     cut_dumps(finished.input.dumps, tmp_path / "input", count)
     settings = finished.input.settings_path.read_text(encoding="utf-8")
-    settings = settings.replace('["*.warc.gz"]', json.dumps(list(map(str, finished.input.warcs))))
+    named = {"dumps": ["RS_*.jsonl"], "warcs": list(map(str, finished.input.warcs))}
+    for name, paths in named.items():
+        settings = re.sub(rf"(?m)^{name} = .*", f"{name} = {json.dumps(paths)}", settings)
     (tmp_path / "input" / "webtext.toml").write_text(settings, encoding="utf-8")
     out = tmp_path / "build"
     webtext("build", tmp_path / "input" / "webtext.toml", "--out", out, "--to", "shards", *words)
