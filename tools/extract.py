@@ -6,21 +6,18 @@ counts on stdout add up. by_hand.py is the same command without --out. The work 
 folder goes.
 """
 
-import gzip
 import json
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
 
 from pipeline.documents.files_stage import SCHEMA, UNIT, files_stage
 from pipeline.documents.kinds import files_of
@@ -29,6 +26,7 @@ from pipeline.engine.files import discard
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.parts import engine_files
 from pipeline.errors import InputError, SettingsError
+from pipeline.row_files import is_parquet, packed
 from pipeline.settings import Settings
 
 BATCH_ROWS = 500
@@ -109,26 +107,16 @@ def _write(
 ) -> None:
     """Rows of Parquet files as JSON lines (plain, gzip, zstd) or Parquet, by the name's ending."""
     rows = _batches(tables, columns, heartbeat)
-    with path.open("wb") as file:
-        if path.name.endswith(".parquet"):
-            with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-                for batch in rows:
-                    writer.write_batch(batch)
-        else:
-            with _packer(path.name, file) as lines:
-                for row in (row for batch in rows for row in batch.to_pylist()):
-                    lines.write(msgspec.json.encode(row) + b"\n")
-        file.flush()
+    if is_parquet(path):
+        with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+            for batch in rows:
+                writer.write_batch(batch)
+    else:
+        with packed(path, path.name) as lines:
+            for row in (row for batch in rows for row in batch.to_pylist()):
+                lines.write(msgspec.json.encode(row) + b"\n")
+    with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _packer(name: str, file: BinaryIO) -> AbstractContextManager[Any]:
-    """Where JSON lines are written; the same lines give the same bytes at any time."""
-    if name.endswith(".gz"):
-        return gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
-    if name.endswith(".zst"):
-        return zstandard.ZstdCompressor().stream_writer(file, closefd=False)
-    return nullcontext(file)
 
 
 def _batches(

@@ -40,7 +40,7 @@ from train.log import read_log
 from train.loss import LanguageModelLoss
 from train.options import parse
 from train.runs import load_model, read_run
-from train.settings import TrainSettings, recipe_for
+from train.settings import STEPS, TrainSettings, recipe_for
 
 ROOT = Path(__file__).resolve().parents[2]
 POINTS = 10  # of each curve
@@ -96,7 +96,7 @@ def train_ours(on: Comparison, folder: Path, *words: str, code: int = 0) -> None
 
 def our_points(on: Comparison, folder: Path, seed: int) -> Iterator[Point]:
     """The points of a finished run of ours."""
-    for path in sorted((folder / "checkpoints").glob("step-*")):
+    for path in sorted((folder / "checkpoints").glob(STEPS)):
         model, checkpoint = load_model(path, read_run(path), best=False, device="cpu", note=_note)
         found, state = score(LanguageModelLoss(model), on.windows), checkpoint.state
         yield Point(
