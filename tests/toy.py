@@ -16,9 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine import parts as engine_parts
-from pipeline.engine.parts import Part, PartWriter
-from pipeline.engine.stage import Exchange, Inputs, ReduceStep, Stage, Step
+from pipeline.engine.stage import Exchange, Inputs, Part, PartWriter, ReduceStep, Stage, Step
 from pipeline.errors import InputError
 from pipeline.reasons import Reason
 
@@ -99,8 +97,8 @@ class Group:
 def plan_items(inputs: Inputs) -> list[Part]:
     """A part for each bucket."""
     return [
-        Part(info.number, info.label, f"{info.number} {info.digest}", {"path": str(info.path)})
-        for info in inputs["group"].parts
+        Part(part.number, part.label, f"{part.number} {part.digest}", part.table)
+        for part in inputs["group"].parts
     ]
 
 
@@ -113,7 +111,7 @@ class Items:
     def __call__(self, part: Part, out: PartWriter) -> None:
         say(self.options.log, f"items {part.label}")
         misbehave(self.options.do.get(part.label, ""), out, self.options.log)
-        table = engine_parts.pq.read_table(part.source["path"])
+        table = out.store.table(part.source)
         rows = list(out.pool.map(double, table.to_pylist()))
         out.write_rows(rows)
         out.book("posts", rows_in=table.num_rows, rows_out=len(rows))
@@ -180,12 +178,13 @@ def hold_interpreter_lock() -> None:
     re.match(r"(a+)+$", "a" * 50 + "b")
 
 
-def _kill_driver_before_sidecar(out: PartWriter, log: str) -> None:
-    # In the worker: the part's data is renamed into place, its sidecar is never written.
-    def write_durably(path: Path, text: str) -> None:
-        _kill_driver(out, log)
+def _kill_driver_before_record(out: PartWriter, log: str) -> None:
+    # In the worker: the part's files are in the store, its record is never written.
+    def write_json(name: str, value: Any, **more: Any) -> None:
+        if name.startswith("parts/"):
+            _kill_driver(out, log)
 
-    engine_parts.write_durably = write_durably
+    out.store.write_json = write_json  # type: ignore[method-assign]
 
 
 def _sleep(out: PartWriter, log: str) -> None:
@@ -234,7 +233,7 @@ def _hang_in_pool(out: PartWriter, log: str) -> None:
 MISDEEDS: dict[str, Callable[[PartWriter, str], None]] = {
     "kill the driver": _kill_driver,
     "kill the driver, hold the lock": _kill_driver_and_hold_the_lock,
-    "kill the driver before the sidecar": _kill_driver_before_sidecar,
+    "kill the driver before the record": _kill_driver_before_record,
     "sleep": _sleep,
     "finish slowly": _finish_slowly,
     "raise InputError": _raise_input_error,

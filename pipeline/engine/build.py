@@ -1,32 +1,28 @@
-"""A build: a folder in which stages are made, resumed and published.
+"""A build: a place in which stages are made, resumed and published.
 
-    build/links/           part-*.parquet  manifest.json  .meta/            a published stage
-    build/.work/links-read-1f3c…/                                           a step at work, or kept
-    build/.work/inputs.json                                                 digests of input files
-    build/.work/build.json                                                  what a build is fixed to
-    build/lock  build/log.jsonl  build/webtext.toml
-
-`Build` is the folder with all that a run needs: its lock, signals, log and runner. How a stage is
-made in it is stage_run.py's business.
+`Build` is that place with all that a run needs: its store, lock, signals, log and runner. What lies
+where is told in names.py; how a stage is made is stage_run.py's business.
 """
 
 import logging
 import os
 import platform
+import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.engine.control import Signals, StopFlag, check_disk, check_fixed, locked
+from pipeline.engine import failures, names
+from pipeline.engine.control import Run, Signals, check_disk, check_fixed, locked
 from pipeline.engine.digest import FileDigests
-from pipeline.engine.files import sweep
 from pipeline.engine.manifest import FORMAT, published, read_manifest
 from pipeline.engine.progress import Log, Progress
-from pipeline.engine.stage import Output, Part, Stage
+from pipeline.engine.stage import Output, Part, Record, Stage
 from pipeline.engine.stage_run import StageRun
+from pipeline.engine.store import Disk
 from pipeline.engine.task import Task, pool_of
 from pipeline.errors import SettingsError, StageError, printable
 from pipeline.settings import EngineSettings
@@ -66,10 +62,13 @@ class Build:
         self.replay = frozenset(replay)
         self.keep_versions = keep_versions
         self.gates: list[str] = []  # quality gates that fail in the stages of this run
-        self.work = self.folder / ".work"
+        self.store = Disk(self.folder)
+        self.id = names.new_attempt()
         self.progress = Progress(quiet=quiet)
         self.log = Log(self.folder / "log.jsonl")
-        self.files = FileDigests(self.work / "inputs.json", self.check_signals)
+        self.files = FileDigests(self.store, names.INPUTS, self.check_signals)
+        self._run = Run(self.store, self.id)
+        self._signals = Signals()
         self._runner: Runner | None = None
 
     def __enter__(self) -> "Build":
@@ -83,13 +82,14 @@ class Build:
     def _opened(self) -> ExitStack:
         with ExitStack() as stack:
             stack.enter_context(locked(self.folder))
-            self.work.mkdir(exist_ok=True)
-            check_fixed(self.work / "build.json", FORMAT, self.engine.buckets)
-            sweep(self.folder)
-            sweep(self.work)
+            check_fixed(self.store, FORMAT, self.engine.buckets)
+            self.store.sweep()
+            stack.callback(self.store.sweep)
             check_disk(self.folder, self.engine.free_disk_min_bytes)
-            self._stop = StopFlag(self.work / "stop")
-            self._signals = stack.enter_context(Signals(self._stop))
+            stack.enter_context(self._signals)
+            stack.callback(self.files.save)
+            self._run.begin(**_whereabouts())
+            stack.callback(self._run.end)
             stack.callback(self.progress.close)
             return stack.pop_all()
 
@@ -117,25 +117,36 @@ class Build:
 
     def output(self, name: str) -> Output:
         """A published stage as an input of the next."""
-        manifest = read_manifest(self.folder / name)
+        manifest = read_manifest(self.store, name)
         if manifest is None:
             raise StageError(f"{self.folder} has no stage {name}; run webtext build first")
-        return published(self.folder / name, manifest)
+        return published(self.store, manifest)
 
-    def run_parts(self, task: Task, parts: list[Part]) -> None:
-        """Do a step's missing parts; raises what the first failed part raised, or Stopped."""
+    def run_parts(
+        self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]
+    ) -> None:
+        """Do a step's missing parts; raises what the first failed part raised, or Stopped.
+
+        `sources` are the map parts that a ReduceStep reads, for a runner that shuffles them.
+        """
         check_disk(self.folder, self.engine.free_disk_min_bytes, DISK_PATIENCE_S)
-        crash = self._drive(task, parts)
-        failures = task.take_failures()
-        for label, error, stack in failures:
-            self.log.write("fault", step=task.label, part=label, error=str(error), stack=stack)
+        self._run.begin(**_whereabouts(), stage=task.stage, step=task.step.name, parts=len(parts))
+        task.stop.withdraw()
+        crash = self._drive(task, parts, sources)
+        failed = failures.take(self.store, self.id)
+        for each in failed:
+            self.log.write(
+                "fault", step=task.label, part=each.part, error=str(each.error), stack=each.stack
+            )
         self.check_signals()
-        for label, error, _ in failures:
-            raise _told(task, label, error)
+        for each in failed:
+            raise _told(task, each.part, each.error)
         if crash:
             raise StageError(f"{task.label}: the runner failed: {crash}") from crash
 
-    def _drive(self, task: Task, parts: list[Part]) -> BaseException | None:
+    def _drive(
+        self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]
+    ) -> BaseException | None:
         """Beam runs in a thread of its own, so that the main thread hears signals.
 
         Whatever happens here, that thread is joined before the lock is let go.
@@ -144,7 +155,7 @@ class Build:
 
         def drive() -> None:
             try:
-                runner.run(task, parts)
+                runner.run(task, parts, sources)
             except BaseException as error:  # noqa: BLE001 (raised in the main thread)
                 crash.append(error)
 
@@ -153,9 +164,11 @@ class Build:
         try:
             while thread.is_alive():
                 thread.join(0.1)
-                self.progress.update(task.folder)
+                if self.signal_received is not None and not task.stop.is_made():
+                    task.stop.make("a signal")
+                self.progress.update(self.store, self.id)
         except BaseException:
-            self._stop.set("the driver failed")
+            task.stop.make("the driver failed")
             raise
         finally:
             thread.join()
@@ -184,6 +197,11 @@ def _told(task: Task, label: str, error: Exception) -> Exception:
 
 def _unable(where: str, error: OSError) -> StageError:
     return StageError(f"{where}: {error}. What is done is kept; run the same command to go on")
+
+
+def _whereabouts() -> dict[str, Any]:
+    """Who is at work, for a status that is asked elsewhere."""
+    return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def _versions() -> dict[str, str]:

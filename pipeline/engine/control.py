@@ -2,7 +2,7 @@
 
 One build a folder at a time: the lock is an advisory lock of the kernel's (flock), so it goes with
 its process however that ends; the file only names the holder. A request to stop is a file in the
-build, so that every process and machine at work on it sees it.
+store, so that every process and machine at work on the build sees it.
 """
 
 import fcntl
@@ -16,10 +16,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from pipeline.engine.files import write_durably
+from pipeline.engine import names
+from pipeline.engine.store import Store
 from pipeline.errors import BusyError, SettingsError, StageError, Stopped
 
 
@@ -44,22 +47,28 @@ def locked(build: Path) -> Iterator[None]:
             file.truncate(0)
 
 
-def check_fixed(path: Path, form: int, buckets: int) -> None:
+def check_fixed(store: Store, form: int, buckets: int) -> None:
     """Keep what is fixed for a build; StageError or SettingsError for a build of another kind.
 
     `form` is that of the build's files. A part of an exchange is cut into so many `buckets`, and
     another number would miss some of them.
     """
-    if not path.exists():
-        write_durably(path, json.dumps({"format": form, "buckets": buckets}))
-        return
+    place = f"{store.place}/{names.FIXED}"
+    if store.stat(f".work/{names.FIXED}"):
+        raise StageError(
+            f"{store.place} was made by an earlier webtext, in another form; "
+            "use the version that made it, or build in another folder"
+        )
     try:
-        fixed = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise StageError(f"{path} is damaged ({error}); remove {path.parent} to go on") from None
+        fixed = store.read_json(names.FIXED)
+    except ValueError as error:
+        raise StageError(f"{place} is damaged ({error}); build in another folder") from None
+    if fixed is None:
+        store.write_json(names.FIXED, {"format": form, "buckets": buckets})
+        return
     if fixed["format"] != form:
         raise StageError(
-            f"{path.parent.parent} was made in format {fixed['format']}, this webtext reads format "
+            f"{store.place} was made in format {fixed['format']}, this webtext reads format "
             f"{form}; use the version that made it, or build in another folder"
         )
     if fixed["buckets"] != buckets:
@@ -77,38 +86,57 @@ def _holder(text: str) -> str:
     return f"process {holder['pid']} on {holder['host']} ({holder['command']})"
 
 
-class StopFlag:
-    """A file that asks every part of a build to stop: before it starts, or on its way."""
+@dataclass(frozen=True)
+class Run:
+    """One run of a build in its store, from its beginning to its end."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    store: Store
+    id: str
 
-    def set(self, why: str) -> None:
+    def begin(self, **facts: Any) -> None:
+        """Say that this run is at work and at what; what earlier runs left goes."""
+        if not self.store.stat(names.run(self.id)):
+            self.store.remove_folder(names.RUNS)
+        self.store.write_json(names.run(self.id), facts, durably=False)
+
+    def end(self) -> None:
+        """Leave nothing of the run."""
+        self.store.remove_folder(names.RUNS)
+
+
+@dataclass(frozen=True)
+class StopRequest:
+    """Asks every part of a run to stop: before it starts, or on its way."""
+
+    store: Store
+    run: str
+
+    def make(self, why: str) -> None:
         """Ask all parts to stop."""
         with suppress(OSError):  # a full or read-only disk stops the parts by itself
-            self.path.write_text(why)
+            self.store.write(names.stop(self.run), why.encode(), durably=False)
 
-    def clear(self) -> None:
+    def withdraw(self) -> None:
         """Forget an earlier request."""
-        self.path.unlink(missing_ok=True)
+        self.store.remove([names.stop(self.run)])
 
-    def is_set(self) -> bool:
-        """Whether parts should stop."""
-        return self.path.exists()
+    def is_made(self) -> bool:
+        """Whether parts should stop: so those of a run that is over, whose files are gone."""
+        if self.store.stat(names.stop(self.run)):
+            return True
+        return bool(self.run) and not self.store.stat(names.run(self.run))
 
 
 class Signals:
-    """Makes the first SIGINT or SIGTERM a request to stop; the second ends the process at once.
+    """Remembers the first SIGINT or SIGTERM; the second ends the process at once.
 
     Use as a context manager in the main thread; elsewhere it does nothing.
     """
 
-    def __init__(self, flag: StopFlag) -> None:
-        self.flag = flag
+    def __init__(self) -> None:
         self.received: int | None = None
 
     def __enter__(self) -> "Signals":
-        self.flag.clear()
         self._old = {}
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
@@ -118,13 +146,11 @@ class Signals:
     def __exit__(self, *_: object) -> None:
         for signum, handler in self._old.items():
             signal.signal(signum, handler)
-        self.flag.clear()
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.received is not None:
             os._exit(Stopped(self.received).exit_code)
         self.received = signum
-        self.flag.set(signal.Signals(signum).name)
         # Not sys.stderr: it cannot be entered again where the signal came in the middle of a write.
         os.write(2, b"\nstopping; what is done is kept. Once more to stop at once\n")
 

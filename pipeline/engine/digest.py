@@ -6,6 +6,7 @@ format's version, and two halves add up to the whole.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, is_dataclass
 from datetime import date
@@ -16,7 +17,10 @@ import msgspec
 import pyarrow as pa
 import xxhash
 
+from pipeline.engine.store import Store
+
 MODULUS = 1 << 128
+SAVE_EVERY_S = 5.0
 BATCH_ROWS = 8192  # a row is some ten times larger as Python objects than in Arrow
 encode = msgspec.msgpack.Encoder().encode  # one value as bytes that depend on nothing else
 
@@ -61,14 +65,18 @@ class FileDigests:
     """Digests of input files, remembered by path, size and time in a JSON file of the build.
 
     So an unchanged dump of 20 GB is read for its digest once, and a build that moves, or whose
-    inputs move, is still known by content.
+    inputs move, is still known by content. What is new is written every few seconds, and by `save`.
     """
 
-    def __init__(self, cache: Path, heartbeat: Callable[[], None] = lambda: None) -> None:
-        self._cache, self._heartbeat = cache, heartbeat
+    def __init__(
+        self, store: Store, name: str, heartbeat: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store, self._name, self._heartbeat = store, name, heartbeat
+        self._saved = time.monotonic()
+        self._changed = False
         try:
-            self._known: dict[str, list[Any]] = json.loads(cache.read_text())
-        except (OSError, json.JSONDecodeError):
+            self._known: dict[str, list[Any]] = store.read_json(name) or {}
+        except ValueError:
             self._known = {}
 
     def digest(self, path: Path) -> str:
@@ -80,11 +88,16 @@ class FileDigests:
                 return digest
         digest = file_digest(path, self._heartbeat)
         self._known[key] = [stat.st_size, stat.st_mtime_ns, digest]
-        self._cache.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._cache.with_suffix(".aside")
-        aside.write_text(json.dumps(self._known, indent=1))
-        aside.replace(self._cache)
+        self._changed = True
+        if time.monotonic() > self._saved + SAVE_EVERY_S:
+            self.save()
         return digest
+
+    def save(self) -> None:
+        """Write what is new."""
+        if self._changed:
+            self._store.write_json(self._name, self._known, durably=False)
+        self._saved, self._changed = time.monotonic(), False
 
 
 def _plain(value: Any) -> Any:

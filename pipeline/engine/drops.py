@@ -1,4 +1,4 @@
-"""Drops are rows too: `.meta/drops-*.parquet` tells for each what it was and why it left.
+"""Drops are rows too: a file of each part tells for each what it was and why it left.
 
 Submissions come in hundreds of millions; for those a sample is kept whole (the lowest hashes of
 each reason, so it does not depend on order), and for all of them the 8-byte hash of the id with
@@ -8,6 +8,7 @@ the reason, so that `webtext why` can still answer for each.
 import heapq
 from array import array
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from pipeline.engine.parts import DROPS, HASHES, Record
+from pipeline.engine.store import Store
 from pipeline.records import DROP
 
 SAMPLE = 100  # rows kept whole for each reason of each part
@@ -79,17 +82,18 @@ class DropWriter:
         pq.write_table(table, path, compression="zstd")
 
 
-def read_drops(folder: Path) -> pa.Table:
-    """All dropped rows that a step's or stage's folder holds whole, its earlier steps' first."""
-    paths = sorted((folder / ".meta").rglob("drops-*.parquet"))
-    return pa.concat_tables([pq.read_table(path) for path in paths] or [DROP.empty_table()])
+def read_drops(store: Store, records: Iterable[Record]) -> pa.Table:
+    """All dropped rows of these parts that are kept whole."""
+    tables = [store.table(r.file(DROPS)) for r in records if DROPS in r.files]
+    return pa.concat_tables(tables or [DROP.empty_table()])
 
 
-def reasons_of(folder: Path, id: str) -> Counter[str]:
+def reasons_of(store: Store, records: Iterable[Record], id: str) -> Counter[str]:
     """The reasons for which rows with this id were dropped, from the hashes of a sampled step."""
     hashed = int(np.uint64(xxhash.xxh3_64_intdigest(id.encode())).view(np.int64))
     found: Counter[str] = Counter()
-    for path in sorted((folder / ".meta").rglob("hashes-*.parquet")):
-        table = pq.read_table(path, filters=[("hash", "==", hashed)])
-        found.update(table["reason"].to_pylist())
+    for record in records:
+        if HASHES in record.files:
+            table = store.table(record.file(HASHES), filters=[("hash", "==", hashed)])
+            found.update(table["reason"].to_pylist())
     return found

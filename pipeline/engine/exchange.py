@@ -3,7 +3,7 @@
     rows -> bucket = xxh3_64(key) mod a power of two -> reduce(table sorted by key) -> table
 
 The map side of an exchange writes one Arrow file a part in which each record batch holds the rows
-of one bucket, and the sidecar says which batch is whose. That file is durable, so a kill loses no
+of one bucket, and the record says which batch is whose. That file is durable, so a kill loses no
 map part. Two transports bring a bucket's batches to its reducer: `files` reads them where they lie
 (the embedded runner, whose own GroupByKey lives in memory), `shuffle` sends them as Arrow IPC
 bytes through the runner's GroupByKey (a distributed engine; see runner.py). Partition, sort and
@@ -22,12 +22,16 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline.engine.digest import BATCH_ROWS, encode
+from pipeline.engine.store import Store
 
 # Rows are gathered until so many bytes before they are cut into buckets: one batch a bucket then.
 FLUSH_BYTES = 16 << 20
 IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 Batches = Iterable[tuple[str, pa.RecordBatch]]  # the input's name, rows of one bucket
+# Where a map part's rows of one bucket lie: batches as [number in the file, rows, bytes].
+Where = list[list[int]]
+Index = dict[str, Where]  # by bucket
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class BucketWriter:
         self._waiting: list[pa.Table] = []
         self._bytes = 0
         self._batches = 0
-        self._index: dict[str, list[list[int]]] = {}
+        self._index: Index = {}
         self._open = True
 
     def write(self, table: pa.Table) -> None:
@@ -57,13 +61,13 @@ class BucketWriter:
         if self._bytes >= FLUSH_BYTES:
             self._flush()
 
-    def close(self) -> dict[str, list[list[int]]]:
-        """The index: for each bucket its batches as [number in the file, rows, bytes]."""
+    def close(self) -> tuple[Index, list[list[int]]]:
+        """The index, and no row groups: the other kind of table has those."""
         if self._open:
             self._flush()
             self._writer.close()
             self._open = False
-        return self._index
+        return self._index, []
 
     def _flush(self) -> None:
         if not self._waiting:
@@ -144,14 +148,12 @@ def _sorted(table: pa.Table, key: str) -> pa.Table:
     return table.take(indices).combine_chunks()
 
 
-def read_batches(
-    path: Path, index: dict[str, list[list[int]]], bucket: int
-) -> Iterator[pa.RecordBatch]:
-    """The batches of one bucket in a map part's file."""
-    if entries := index.get(str(bucket)):
-        with pa.memory_map(str(path)) as source:
+def read_batches(store: Store, name: str, where: Where) -> Iterator[pa.RecordBatch]:
+    """Batches of a map part's file."""
+    if where:
+        with store.map(name) as source:
             reader = pa.ipc.open_file(source)
-            for number, _, _ in entries:
+            for number, _, _ in where:
                 yield reader.get_batch(number)
 
 

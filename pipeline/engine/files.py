@@ -1,7 +1,6 @@
-"""Files that are there whole or not at all, and folders that go without a trace."""
+"""Files that are there whole or not at all."""
 
 import os
-import time
 from pathlib import Path
 
 
@@ -21,32 +20,18 @@ def write_durably(path: Path, text: str) -> None:
 def rename_durably(source: Path, target: Path) -> None:
     """Put a written file in its place so that after a crash it is there whole, or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    for path, action in ((source, None), (target.parent, source.replace)):
-        if action:
-            action(target)
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync(source)
+    source.replace(target)
+    sync(target.parent)
 
 
-def discard(folder: Path) -> None:
-    """Remove a folder so that a kill on the way leaves nothing that looks like one.
-
-    Whole, it goes by one rename; what a kill leaves of it then is `sweep`'s.
-    """
-    if not folder.exists():
-        return
-    gone = folder.with_name(f".gone-{time.time_ns()}")
-    folder.rename(gone)
-    remove_tree(gone)
-
-
-def sweep(place: Path) -> None:
-    """Remove what killed runs left of folders here that they discarded."""
-    for gone in place.glob(".gone-*"):
-        remove_tree(gone)
+def sync(path: Path) -> None:
+    """Have a file, or the names of a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_tree(folder: Path) -> None:
@@ -54,5 +39,8 @@ def remove_tree(folder: Path) -> None:
     if not folder.exists():
         return
     for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
     folder.rmdir()

@@ -1,17 +1,17 @@
-"""What is kept of finished steps and stages: `step.json` in a work folder, `manifest.json`."""
+"""What is kept of finished steps and stages: journals and manifests."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any
 
+from pipeline.engine import names
 from pipeline.engine.ledger import Ledger, Ledgers
-from pipeline.engine.parts import PartInfo, read_sidecars
+from pipeline.engine.parts import DROPS, HASHES, File, Record
 from pipeline.engine.stage import Output
+from pipeline.engine.store import Store
 from pipeline.errors import StageError
 
-FORMAT = 2  # of build folders; raised when an older one cannot be read any more
+FORMAT = 3  # of builds; raised when an older one cannot be read any more
 COSTLY_S = 600  # a stage that took longer is made again only with --redo
 
 
@@ -24,40 +24,44 @@ class StepRecord:
     digest: str
     ledgers: Ledgers
     versions: dict[str, str]
-    parts: list[PartInfo]
+    parts: list[Record]
     rows: int
     cpu_s: float
     retries: int
 
-    def output(self, folder: Path) -> Output:
-        """The step as an input; where its folder is gone, its parts cannot be read."""
-        parts = [replace(info, folder=folder) for info in self.parts]
-        return Output(self.name, folder, self.digest, self.ledgers, parts)
+    def output(self, store: Store) -> Output:
+        """The step as an input."""
+        return Output(self.name, store, self.digest, self.ledgers, self.parts)
+
+    def drops_alone(self) -> "StepRecord":
+        """The step as a manifest keeps it whose rows go: of its files, those of the drops."""
+        kept = (DROPS, HASHES)
+        parts = [
+            replace(part, files={r: file for r, file in part.files.items() if r in kept})
+            for part in self.parts
+        ]
+        return replace(self, parts=parts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain form."""
-        parts = [info.to_json() for info in self.parts]
+        parts = [part.to_json() for part in self.parts]
         return {**vars(self), "ledgers": _ledgers_to_json(self.ledgers), "parts": parts}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "StepRecord":
         """The reverse of `to_json`."""
-        parts = [PartInfo.from_json(part, Path()) for part in data["parts"]]
+        parts = [Record.from_json(part) for part in data["parts"]]
         ledgers = _ledgers_from_json(data["ledgers"])
         return StepRecord(**{**data, "ledgers": ledgers, "parts": parts})
-
-    @staticmethod
-    def read(path: Path) -> "StepRecord | None":
-        """The record in a work folder, None if the step is not finished."""
-        try:
-            return StepRecord.from_json(json.loads(path.read_text()))
-        except FileNotFoundError:
-            return None
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A published stage: its ledgers, its digest, and all that it was made with."""
+    """A published stage: its ledgers, its digest, its files, and all that it was made with.
+
+    `files` are those that belong to no part, by the name that people see. `rows_gone` says that the
+    tables were removed on purpose.
+    """
 
     format: int
     stage: str
@@ -71,6 +75,18 @@ class Manifest:
     gates: list[str]
     wall_s: float
     cpu_s: float
+    files: dict[str, File] = field(default_factory=dict)
+    rows_gone: bool = False
+
+    @property
+    def parts(self) -> list[Record]:
+        """The parts of the last step: the stage's tables."""
+        return self.steps[-1].parts
+
+    @property
+    def all_parts(self) -> list[Record]:
+        """The parts of all steps, in the order of the flow."""
+        return [part for step in self.steps for part in step.parts]
 
     def step(self, name: str, fingerprint: str) -> StepRecord | None:
         """The record of a step, if it has this fingerprint."""
@@ -85,12 +101,29 @@ class Manifest:
         """The notes of a step's parts, each with the part's label."""
         record = self.record_of(step)
         parts = record.parts if record else []
-        return [{"part": info.label, **info.notes} for info in parts if info.notes]
+        return [{"part": part.label, **part.notes} for part in parts if part.notes]
 
     @property
     def faults(self) -> list[dict[str, str]]:
         """The rows that were dropped by the limits on an item; `--replay` tries them again."""
-        return [fault for record in self.steps for info in record.parts for fault in info.faults]
+        return [fault for part in self.all_parts for fault in part.faults]
+
+    def all_files(self) -> list[File]:
+        """Every file that the publication names."""
+        of_parts = [file for part in self.all_parts for file in part.files.values()]
+        return [*of_parts, *self.files.values()]
+
+    def view(self) -> dict[str, str]:
+        """What people see in the stage's folder: names there, and the files that they stand for."""
+        shown: dict[str, str] = {}
+        for part in self.parts:
+            if part.has_rows:
+                shown[names.view(self.stage, self.fingerprint, part.number)] = part.table
+            for name, file in part.own_files().items():
+                shown[f"{self.stage}/{name}"] = file.name
+        for name, file in self.files.items():
+            shown[f"{self.stage}/{name}"] = file.name
+        return shown
 
     def to_json(self) -> dict[str, Any]:
         """Plain form; steps in the order of the flow."""
@@ -98,38 +131,61 @@ class Manifest:
             **vars(self),
             "ledgers": _ledgers_to_json(self.ledgers),
             "steps": [record.to_json() for record in self.steps],
+            "files": {name: asdict(file) for name, file in self.files.items()},
         }
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def read_journal(store: Store, name: str) -> StepRecord | None:
+    """The record of a finished step whose rows are there, None if there is none."""
+    try:
+        found = store.read_json(name)
+        return None if found is None else StepRecord.from_json(found)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StageError(
+            f"{store.place}: {name} is damaged ({error!r}); remove it, and run the same command"
+        ) from None
+
+
+def read_manifest(store: Store, stage: str) -> Manifest | None:
     """The manifest of a published stage, None if there is none.
 
-    Raises StageError for a folder that another version of webtext made.
+    Raises StageError for a stage that another version of webtext made.
     """
-    path = folder / "manifest.json"
+    place = f"{store.place}/{names.manifest(stage)}"
     try:
-        data = json.loads(path.read_text())
-    except FileNotFoundError:
+        data = store.read_json(names.manifest(stage))
+    except ValueError as error:
+        raise StageError(f"{place} is damaged ({error}); remove it to make it again") from None
+    if data is None:
         return None
-    except json.JSONDecodeError as error:
-        raise StageError(f"{path} is damaged ({error}); remove {folder} to make it again") from None
     if data.get("format") != FORMAT:
-        raise StageError(
-            f"{path} has format {data.get('format')}, this webtext reads format {FORMAT}; "
-            "use the version that made it, or build in another folder"
-        )
+        raise StageError(other_format(place, data.get("format")))
     data["ledgers"] = _ledgers_from_json(data["ledgers"])
     data["steps"] = [StepRecord.from_json(step) for step in data["steps"]]
+    data["files"] = {name: File(**file) for name, file in data["files"].items()}
     return Manifest(**data)
 
 
-def published(folder: Path, manifest: Manifest) -> Output:
+def write_manifest(store: Store, manifest: Manifest) -> None:
+    """Publish a stage: one small write."""
+    store.write_json(names.manifest(manifest.stage), manifest.to_json())
+
+
+def other_format(place: str, form: object) -> str:
+    """What to tell of a build that another version of webtext made."""
+    return (
+        f"{place} has format {form}, this webtext reads format {FORMAT}; "
+        "use the version that made it, or build in another folder"
+    )
+
+
+def published(store: Store, manifest: Manifest) -> Output:
     """A published stage's output; its ledger also under the name its rows have for the next."""
     by_unit = dict(manifest.ledgers)
     if manifest.gives != manifest.unit:
         kept = by_unit.pop(manifest.unit, Ledger())
         by_unit[manifest.gives] = Ledger(kept.rows_out, kept.rows_out)
-    return Output(manifest.stage, folder, manifest.digest, by_unit, read_sidecars(folder))
+    return Output(manifest.stage, store, manifest.digest, by_unit, manifest.parts)
 
 
 def plain_settings(settings: Any) -> Any:

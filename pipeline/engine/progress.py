@@ -1,19 +1,22 @@
 """How far a build is: a live line on a terminal, else a plain line every 30 seconds; and its log.
 
-Parts are counted by their sidecars, so this sees the same on every runner.
+Parts are counted by their records, so this sees the same on every runner.
 """
 
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
+from pipeline.engine import names
 from pipeline.engine.ledger import Ledger, Ledgers, total
-from pipeline.engine.parts import read_heartbeats, read_sidecar
+from pipeline.engine.parts import Committed, Part
+from pipeline.engine.store import Store
 
 PLAIN_EVERY_S = 30.0
 LIVE_EVERY_S = 0.5
@@ -32,28 +35,28 @@ class Progress:
         """A line that stays."""
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def begin(self, label: str, parts: int, folder: Path) -> None:
-        """A step starts (or goes on) in its folder, with so many parts in all."""
+    def begin(self, label: str, parts: Sequence[Part], committed: Committed) -> None:
+        """A step starts (or goes on), with these parts in all."""
         self.close()
-        self._label, self._parts = label, parts
+        self._label, self._parts = label, len({part.fingerprint for part in parts})
         self._started = self._shown = time.monotonic()
-        self._seen: set[Path] = set()
+        self._committed = committed
         self._sums: Ledgers = {}
-        ledger = self._look(folder)[1]
-        self._before = len(self._seen), ledger.rows_in  # parts and rows that were there already
+        ledger = self._look()[1]
+        self._before = len(committed), ledger.rows_in  # parts and rows that were there already
         if self._console.is_terminal:
             self._live = self._console.status(label)
             self._live.start()
 
-    def update(self, folder: Path) -> None:
-        """Look for new sidecars and show the line when its time has come."""
+    def update(self, store: Store, run: str) -> None:
+        """Look for new records and show the line when its time has come."""
         now = time.monotonic()
         if now - self._shown < (LIVE_EVERY_S if self._live else PLAIN_EVERY_S):
             return
-        self._shown, before = now, len(self._seen)
-        line = self._line(now, *self._look(folder))
-        if len(self._seen) == before:
-            line += _at_work(folder)
+        self._shown, before = now, len(self._committed)
+        line = self._line(now, *self._look())
+        if len(self._committed) == before:
+            line += _at_work(store, run)
         if self._live:
             self._live.update(line)
         else:
@@ -77,15 +80,14 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def _look(self, folder: Path) -> tuple[str, Ledger]:
-        """Read the sidecars that are new; the step's first unit and its rows so far."""
-        fresh = set((folder / ".meta").glob("part-*.json")) - self._seen
-        self._seen |= fresh
-        self._sums = total([self._sums, *(read_sidecar(path).ledgers for path in fresh)])
+    def _look(self) -> tuple[str, Ledger]:
+        """Read the records that are new; the step's first unit and its rows so far."""
+        fresh = self._committed.refresh()
+        self._sums = total([self._sums, *(record.ledgers for record in fresh)])
         return next(iter(self._sums.items()), ("rows", Ledger()))
 
     def _line(self, now: float, unit: str, ledger: Ledger) -> str:
-        done, seconds = len(self._seen), now - self._started
+        done, seconds = len(self._committed), now - self._started
         line = f"{self._label}: {done} of {self._parts} parts"
         if ledger.rows_in:
             kept = (ledger.rows_out + ledger.merged) / ledger.rows_in
@@ -99,14 +101,19 @@ class Progress:
         return line
 
 
-def _at_work(folder: Path) -> str:
+def heartbeats(store: Store, run: str) -> list[dict[str, Any]]:
+    """The parts at work in a run: part, item, rows, and when each was last heard of."""
+    found = []
+    for entry in store.entries(names.heartbeats(run)):
+        if told := store.read_json(entry.name):  # a part that is finished takes its own away
+            found.append({**told, "time_s": entry.time_s})
+    return found
+
+
+def _at_work(store: Store, run: str) -> str:
     """The parts at work, for a line that would say the same as the one before."""
-    heartbeats = read_heartbeats(folder)[:PARTS_NAMED]
-    named = [
-        f"{heartbeat['part']} at {heartbeat['item']}"
-        for heartbeat in heartbeats
-        if heartbeat["item"]
-    ]
+    at_work = heartbeats(store, run)[:PARTS_NAMED]
+    named = [f"{part['part']} at {part['item'] or 'its start'}" for part in at_work]
     return f"; {', '.join(named)}" if named else ""
 
 

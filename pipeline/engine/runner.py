@@ -5,15 +5,14 @@ shuffle costs 46 us and 535 B). `local` is Beam's own FnApiRunner in memory: its
 parts on, the work happens in the worker pool. A distributed engine runs the same transforms in its
 own processes.
 
-A part that fails writes its exception into the step's folder and the others are asked to stop; so
-an error keeps its type on every runner, and no runner retries what can only fail again.
+A part that fails says so in the store (failures.py), and the others are asked to stop.
 """
 
 import importlib
 import logging
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import apache_beam as beam
@@ -22,7 +21,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.engine.exchange import Batches, from_bytes, read_batches, to_bytes
 from pipeline.engine.pool import Pool
-from pipeline.engine.stage import Part, PartInfo
+from pipeline.engine.stage import Part, Record
+from pipeline.engine.store import Store
 from pipeline.engine.task import Task, pool_of, run_part
 from pipeline.errors import SettingsError
 from pipeline.settings import EngineSettings
@@ -37,7 +37,7 @@ logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
 
 class RunParts(beam.PTransform):  # type: ignore[misc]
-    """Parts, as planned, to the numbers of those that were done."""
+    """Parts, as planned, to the fingerprints of those that were done."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ShuffleReduce(beam.PTransform):  # type: ignore[misc]
         return (
             sources
             | "Spread map parts" >> beam.Reshuffle()
-            | "Cut into buckets" >> beam.ParDo(_SendBuckets(set(self._parts)))
+            | "Cut into buckets" >> beam.ParDo(_SendBuckets(self._task.store, set(self._parts)))
             | "Bring equal keys together" >> beam.GroupByKey()
             | f"Reduce {self._task.label}" >> beam.ParDo(_ReduceBucket(self._task, self._parts))
         )
@@ -72,18 +72,19 @@ class _DoPart(beam.DoFn):  # type: ignore[misc]
     def __init__(self, task: Task) -> None:
         self._task = task
 
-    def process(self, part: Part) -> Iterator[int]:
+    def process(self, part: Part) -> Iterator[str]:
         yield from _guarded(self._task, part, None)
 
 
 class _SendBuckets(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, wanted: set[int]) -> None:
-        self._wanted = wanted
+    def __init__(self, store: Store, wanted: set[int]) -> None:
+        self._store, self._wanted = store, wanted
 
-    def process(self, source: tuple[str, PartInfo]) -> Iterator[tuple[int, tuple[str, bytes]]]:
-        name, info = source
+    def process(self, source: tuple[str, Record]) -> Iterator[tuple[int, tuple[str, bytes]]]:
+        name, record = source
         for bucket in sorted(self._wanted):
-            for batch in read_batches(info.path, info.buckets, bucket):
+            where = record.buckets.get(str(bucket), [])
+            for batch in read_batches(self._store, record.table, where):
                 yield bucket, (name, to_bytes(batch))
 
 
@@ -91,7 +92,7 @@ class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
     def __init__(self, task: Task, parts: dict[int, Part]) -> None:
         self._task, self._parts = task, parts
 
-    def process(self, bucket: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[int]:
+    def process(self, bucket: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[str]:
         number, values = bucket
         batches = _ShuffledBatches(list(values))
         yield from _guarded(self._task, self._parts[number], batches)
@@ -113,7 +114,7 @@ _pool: Pool | None = None
 _pool_lock = threading.Lock()
 
 
-def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterator[int]:
+def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterator[str]:
     if task.stopping():
         return
     try:
@@ -124,7 +125,7 @@ def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterat
     except BaseException as error:  # noqa: BLE001 (raised again by the driver, with its type)
         task.fail(part, error, traceback.format_exc())
     else:
-        yield part.number
+        yield part.fingerprint
 
 
 def _pool_of(task: Task) -> Pool | None:
@@ -162,20 +163,23 @@ class Runner:
         global _pool
         _pool = None
 
-    def run(self, task: Task, parts: list[Part]) -> None:
-        """Do these parts; those that fail have told the task, those that stop have done nothing."""
+    def run(self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]) -> None:
+        """Do these parts; those that fail have told the task, those that stop have done nothing.
+
+        `sources` are the map parts of an exchange, by input.
+        """
         shuffle = self.engine.exchange == "shuffle" or (
             self.engine.exchange == "auto" and self.engine.runner != "local"
         )
-        shuffle = shuffle and bool(task.sources)
+        shuffle = shuffle and bool(sources)
         with beam.Pipeline(
             runner=_runner_class(self.engine.runner)(),
             options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
         ) as pipeline:
             if shuffle:
-                sources = [(n, info) for n, infos in task.sources.items() for info in infos]
+                named = [(name, record) for name, found in sources.items() for record in found]
                 numbered = {part.number: part for part in parts}
-                done = pipeline | "Map parts" >> beam.Create(sources)
+                done = pipeline | "Map parts" >> beam.Create(named)
                 done | "Exchange" >> ShuffleReduce(task, numbered)
             else:
                 done = pipeline | "Missing parts" >> beam.Create(parts)
@@ -183,7 +187,7 @@ class Runner:
         if shuffle:
             # A bucket that got no row never came out of the shuffle; it is a part all the same.
             for part in parts:
-                if not task.stopping() and not task.committed(part):
+                if not part.source.tables and not task.stopping():
                     list(_guarded(task, part, _ShuffledBatches([])))
 
     def _in_flight(self, task: Task, parts: list[Part], shuffle: bool) -> list[str]:

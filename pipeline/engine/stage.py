@@ -1,6 +1,6 @@
 """What a stage declares: steps that turn parts into parts.
 
-    Stage  links                                   what people see: a folder, a manifest, a ledger
+    Stage  links                                   what people see: a manifest, a ledger, a folder
       Step        read     dump -> posts           map: one part in, one part out
       ReduceStep  group    posts by key -> links   equal keys meet: one part out a hash bucket
       Step        verdict  links -> links          the last step's parts are what is published
@@ -13,7 +13,6 @@ libraries) and nothing else, so a rerun reuses what matches and does only what i
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -21,15 +20,17 @@ import pyarrow as pa
 from pipeline.engine.digest import digest_of
 from pipeline.engine.exchange import Exchange
 from pipeline.engine.ledger import Ledger, Ledgers
-from pipeline.engine.parts import Part, PartInfo, PartWriter
+from pipeline.engine.parts import Part, Record
+from pipeline.engine.store import Store
+from pipeline.engine.writer import PartWriter
 
 __all__ = [
     "Exchange",
     "Inputs",
     "Output",
     "Part",
-    "PartInfo",
     "PartWriter",
+    "Record",
     "ReduceStep",
     "Stage",
     "Step",
@@ -41,15 +42,15 @@ __all__ = [
 class Output:
     """What a finished step, or a published stage, offers to those that read it.
 
-    `parts` can be read only while their folder is there (scratch goes when its stage is
-    published); digests, ledgers and notes are kept in the manifest.
+    The tables of `parts` are in `store` as long as they are needed; digests, ledgers and notes are
+    kept in the manifest for good.
     """
 
     name: str
-    folder: Path
+    store: Store
     digest: str
     ledgers: Ledgers
-    parts: Sequence[PartInfo]
+    parts: Sequence[Record]
 
 
 Inputs = Mapping[str, Output]
@@ -59,14 +60,14 @@ Reduce = Callable[[dict[str, pa.Table], PartWriter], None]
 
 
 def one_part_each(name: str) -> Plan:
-    """A plan: a part for each of the input `name`, whose table is at `source["path"]`."""
+    """A plan: a part for each of the input `name`; its source is the name of that table."""
     return partial(_one_part_each, name)
 
 
 def _one_part_each(name: str, inputs: Inputs) -> list[Part]:
     return [
-        Part(info.number, info.label, info.digest, {"path": str(info.path)})
-        for info in inputs[name].parts
+        Part(record.number, record.label, record.digest, record.table)
+        for record in inputs[name].parts
     ]
 
 
@@ -138,15 +139,15 @@ class Stage:
     """A named result of the build and the steps that make it.
 
     `unit` is what its ledger counts; `gives` what its rows out are called by the next stage.
-    `finish(folder, outputs)` writes further files (a dataset card) before the stage is published;
-    `check(outputs)` gives back messages of quality gates that failed (exit code 3).
+    `finish(outputs)` gives further small files to publish, by name (a dataset card);
+    `check(outputs)` messages of quality gates that failed (exit code 3).
     """
 
     name: str
     unit: str
     steps: tuple[AnyStep, ...]
     gives: str = ""
-    finish: Callable[[Path, Inputs], None] | None = None
+    finish: Callable[[Inputs], dict[str, bytes]] | None = None
     check: Callable[[Inputs], list[str]] | None = None
     empty_is_fine: bool = False
 

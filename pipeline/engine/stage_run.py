@@ -1,24 +1,20 @@
 """One stage in one run: what is there, what is missing, in which order it is made and published.
 
-A step is done in its own work folder, named by its fingerprint; the last step's folder becomes the
-stage's by one rename, when its manifest is written. So no stale part of another plan can stand
-beside the new ones, and a kill at any instant loses at most the parts at work.
+A step is done part by part; its records are found by fingerprint, whichever plan or run they come
+from. When all planned parts have one, a journal says so, and only then is anything planned from it.
+A kill at any instant loses at most the parts at work.
 """
 
-import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.engine import ledger as ledgers_of
-from pipeline.engine import publish
-from pipeline.engine.adopt import adopt, forget_strangers
+from pipeline.engine import names
 from pipeline.engine.digest import digest_of, sum_digests
-from pipeline.engine.files import discard, remove_tree, write_durably
 from pipeline.engine.ledger import Ledgers
 from pipeline.engine.manifest import (
     COSTLY_S,
@@ -27,13 +23,15 @@ from pipeline.engine.manifest import (
     StepRecord,
     plain_settings,
     published,
+    read_journal,
     read_manifest,
     versions_mixed,
     versions_only,
 )
-from pipeline.engine.parts import read_sidecars
+from pipeline.engine.parts import Committed, Record
+from pipeline.engine.publish import hide, publish, refuse_empty, remove_records, tidy, write_files
 from pipeline.engine.stage import AnyStep, Output, Part, ReduceStep, Stage, Step, identity
-from pipeline.engine.task import Task
+from pipeline.engine.task import Bucket, Task
 from pipeline.errors import StageError
 
 if TYPE_CHECKING:
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Planned:
     parts: list[Part]
-    fingerprints: dict[int, str]
     fingerprint: str
     versions: dict[str, str]  # the step's own, or those of a result that is kept
 
@@ -53,17 +50,19 @@ class StageRun:
 
     def __init__(self, build: "Build", stage: Stage) -> None:
         self.build, self.stage = build, stage
-        self.folder = build.folder / stage.name
+        self.store = build.store
         self.steps = {step.name: step for step in stage.steps}
         self.last = stage.steps[-1]
-        self.old = read_manifest(self.folder)
-        if self.old is None and self.folder.exists():
+        self._forget()
+        self.old = read_manifest(self.store, stage.name)
+        if self.old is None and self.store.entries(stage.name):
             raise StageError(
-                f"{self.folder} is in the way: it is not a stage that webtext made (it has no "
-                "manifest.json). Move it, or build in another folder"
+                f"{self.store.place}/{stage.name} is in the way: it is not a stage that webtext "
+                "made (it has no manifest.json). Move it, or build in another folder"
             )
         self._plans: dict[str, _Planned] = {}
         self._records: dict[str, StepRecord] = {}
+        self._has_rows: set[str] = set()  # steps whose rows are known to be there
 
     def output(self) -> Output:
         """The published stage, made first where it is missing or out of date."""
@@ -71,9 +70,10 @@ class StageRun:
         if self.old and record and self.old.fingerprint == record.fingerprint:
             if not self._wanted_again(self.old):
                 self.build.gates += self.old.gates
-                self._clean(self._work_folder(step) for step in self.stage.steps)
-                return published(self.folder, self.old)
-            self._take_back()
+                self.store.show(self.old.view())  # a killed run may have left it half made
+                tidy(self.store, self.stage, self.old)
+                return published(self.store, self.old)
+            self._take_back(self.old)
         elif self.old is None and self.stage.name in self.build.replay:
             say = self.build.progress.say
             say(f"{self.stage.name}: it is not finished yet, and goes on; replay it when it is")
@@ -91,8 +91,10 @@ class StageRun:
             before = [self.steps[name] for name in step.inputs if name in self.steps]
             if any(self._known(earlier) is None for earlier in before):
                 return None
-            record = StepRecord.read(self._work_folder(step) / "step.json")
-            if record is None and self.old:
+            record = read_journal(self.store, self._journal(step))
+            if record:
+                self._has_rows.add(step.name)
+            elif self.old:
                 record = self.old.step(step.name, self._plan(step).fingerprint)
             if record is None:
                 return None
@@ -105,11 +107,14 @@ class StageRun:
             return self.build.output(name)
         record = self._known(self.steps[name])
         assert record is not None, f"{name} is not made yet"
-        return record.output(self._work_folder(self.steps[name]))
+        return record.output(self.store)
+
+    def _inputs(self, step: AnyStep) -> dict[str, Output]:
+        return {name: self._input(name) for name in step.inputs}
 
     def _plan(self, step: AnyStep) -> _Planned:
         if step.name not in self._plans:
-            inputs = {name: self._input(name) for name in step.inputs}
+            inputs = self._inputs(step)
             if isinstance(step, ReduceStep):
                 parts = step.plan_buckets(inputs, self.build.engine.buckets)
             else:
@@ -122,17 +127,16 @@ class StageRun:
             self._stop_if_only_versions_differ(step, parts)
         return self._plans[step.name]
 
-    def _work_folder(self, step: AnyStep) -> Path:
-        fingerprint = self._plan(step).fingerprint[:16]
-        return self.build.work / f"{self.stage.name}-{step.name}-{fingerprint}"
+    def _journal(self, step: AnyStep) -> str:
+        return names.journal(self.stage.name, step.name, self._plan(step).fingerprint)
 
     def _fingerprinted(
         self, step: AnyStep, parts: list[Part], versions: Mapping[str, str]
     ) -> _Planned:
         own = identity(self.stage, step, versions)
-        prints = {part.number: digest_of([own, part.digest]) for part in parts}
-        fingerprint = digest_of([own, sorted(prints.values())])
-        return _Planned(parts, prints, fingerprint, dict(versions))
+        known = [replace(part, fingerprint=digest_of([own, part.digest])) for part in parts]
+        fingerprint = digest_of([own, sorted(part.fingerprint for part in known)])
+        return _Planned(known, fingerprint, dict(versions))
 
     # What may be made anew
 
@@ -161,20 +165,41 @@ class StageRun:
             return bool(manifest.faults)
         return False
 
-    def _take_back(self) -> None:
-        """Make a published stage one that was interrupted; a rerun goes on from there."""
-        work, name = self.build.work, self.stage.name
-        if name in self.build.redo:
-            # All of which parts could be taken over; the stage last, so that a kill leaves it.
-            for folder in (*work.glob(f"{name}-*"), *work.glob(f"old-{name}-*"), self.folder):
-                discard(folder)
+    def _take_back(self, manifest: Manifest) -> None:
+        """Make a published stage one that was interrupted, without the parts to be done again.
+
+        Those are listed first, so that a kill on the way leaves none of them to be taken over.
+        """
+        stage = self.stage.name
+        if stage in self.build.redo:
+            folders = [f for f in self.store.folders(names.RECORDS) if names.is_of(stage, f)]
+            stale = [entry.name for folder in folders for entry in self.store.entries(folder)]
         else:
-            for folder in (self.folder, *(self._work_folder(step) for step in self.stage.steps)):
-                if folder.exists():
-                    folder.rename(work / f"old-{name}-{time.time_ns()}")
+            stale = [
+                names.record(stage, step.name, part.fingerprint)
+                for step in manifest.steps
+                for part in step.parts
+                if part.faults
+            ]
+        self.store.write_json(names.forget(stage), stale)
+        self._forget()
         self.old = None
         self._plans.clear()
         self._records.clear()
+        self._has_rows.clear()
+
+    def _forget(self) -> None:
+        """Do, or go on with, what `_take_back` listed."""
+        stage = self.stage.name
+        stale = self.store.read_json(names.forget(stage))
+        if stale is None:
+            return
+        hide(self.store, read_manifest(self.store, stage))
+        self.store.remove([names.manifest(stage)])
+        journals = self.store.entries(names.JOURNALS)
+        self.store.remove(entry.name for entry in journals if names.is_of(stage, entry.name))
+        remove_records(self.store, stale)
+        self.store.remove([names.forget(stage)])
 
     def _allow_redo(self) -> None:
         if self.old is None or self.stage.name in self.build.redo:
@@ -192,81 +217,88 @@ class StageRun:
     # Making
 
     def _make(self, step: AnyStep) -> None:
-        """Make a step's missing parts, after those of the earlier steps whose rows are gone."""
-        for name in step.inputs:
-            if name in self.steps and not self._readable(self.steps[name]):
-                self._make(self.steps[name])
+        """Make a step's missing parts; earlier steps are made only where these need their rows."""
+        before = [self.steps[name] for name in step.inputs if name in self.steps]
+        for earlier in before:
+            if self._known(earlier) is None:
+                self._make(earlier)
         self.build.check_signals()
-        planned = self._plan(step)
-        inputs = {name: self._input(name) for name in step.inputs}
-        folder = self._work_folder(step)
-        self._prepare(planned, folder)
-        task = self._task(step, planned, folder, inputs)
-        missing = [part for part in planned.parts if not task.committed(part)]
-        self.build.progress.begin(task.label, len(planned.parts), folder)
+        task, planned = self._task(step), self._plan(step)
+        committed = Committed(self.store, self.stage.name, step.name, planned.parts)
+        done = committed.names()
+        if any(part.fingerprint not in done for part in planned.parts):
+            for earlier in before:
+                if not self._readable(earlier):
+                    self._make(earlier)
+                    self._plans.pop(step.name, None)  # its sources are other files now
+                    planned = self._plan(step)
+        inputs = self._inputs(step)
+        missing = self._missing(step, planned, done, inputs)
+        self.build.progress.begin(task.label, planned.parts, committed)
         if missing:
-            self.build.run_parts(task, missing)
-        record = self._finish_step(step, planned, folder, inputs)
+            self.build.run_parts(task, missing, self._sources(step, inputs))
+        record = self._finish_step(step, planned, committed, inputs)
         self._records[step.name] = record
+        self._has_rows.add(step.name)
         self.build.progress.end(record.ledgers)
 
     def _readable(self, step: AnyStep) -> bool:
-        return self._known(step) is not None and (self._work_folder(step) / "step.json").exists()
+        return self._known(step) is not None and step.name in self._has_rows
 
-    def _prepare(self, planned: _Planned, folder: Path) -> None:
-        """The step's folder, with all parts in it that are there already under any name."""
-        remove_tree(folder / ".aside")
-        (folder / ".aside").mkdir(parents=True)
-        forget_strangers(folder, planned.fingerprints)
-        work, name = self.build.work, self.stage.name
-        places = (self.folder, *work.glob(f"{name}-*"), *work.glob(f"old-{name}-*"))
-        infos = (info for place in places if place != folder for info in read_sidecars(place))
-        replayed = name in self.build.replay
-        usable = (info for info in infos if not (replayed and info.faults))
-        adopt(planned.parts, planned.fingerprints, folder, usable)
-
-    def _task(
-        self, step: AnyStep, planned: _Planned, folder: Path, inputs: Mapping[str, Output]
-    ) -> Task:
-        sources, schemas = {}, {}
+    def _missing(
+        self,
+        step: AnyStep,
+        planned: _Planned,
+        done: Container[str],
+        inputs: Mapping[str, Output],
+    ) -> list[Part]:
+        """The parts to do; of several with the same content one. Buckets say where rows lie."""
+        first = {part.fingerprint: part for part in reversed(planned.parts)}
+        missing = [part for part in first.values() if part.fingerprint not in done]
+        missing.sort(key=lambda part: part.number)
         if isinstance(step, ReduceStep):
-            for name in step.inputs:
-                sources[name] = tuple(inputs[name].parts)
-                schemas[name] = self.steps[name].schema
+            missing = [replace(p, source=_bucket(step, p.number, inputs)) for p in missing]
+        return missing
+
+    def _task(self, step: AnyStep) -> Task:
         travelling = replace(step, plan=_planned_before) if isinstance(step, Step) else step
-        return Task(
-            f"{self.stage.name}: {step.name}",
-            travelling,
-            folder,
-            self.build.engine,
-            planned.fingerprints,
-            sources,
-            schemas,
-        )
+        schemas = {}
+        if isinstance(step, ReduceStep):
+            schemas = {name: self.steps[name].schema for name in step.inputs}
+        build = self.build
+        return Task(self.stage.name, travelling, self.store, build.engine, build.id, schemas)
+
+    def _sources(self, step: AnyStep, inputs: Mapping[str, Output]) -> dict[str, list[Record]]:
+        """The map parts that a ReduceStep reads, by input."""
+        if not isinstance(step, ReduceStep):
+            return {}
+        return {name: list(inputs[name].parts) for name in step.inputs}
 
     def _finish_step(
-        self, step: AnyStep, planned: _Planned, folder: Path, inputs: Mapping[str, Output]
+        self,
+        step: AnyStep,
+        planned: _Planned,
+        committed: Committed,
+        inputs: Mapping[str, Output],
     ) -> StepRecord:
-        infos = read_sidecars(folder)
-        if {info.number for info in infos} != set(planned.fingerprints):
-            missing = len(planned.fingerprints) - len(infos)
+        parts = committed.in_order()
+        if missing := len(planned.parts) - len(parts):
             raise StageError(f"{self.stage.name}: {step.name}: {missing} parts are missing")
-        sums = ledgers_of.total(info.ledgers for info in infos)
+        sums = ledgers_of.total(part.ledgers for part in parts)
         self._check_boundary(step, sums, inputs)
         record = StepRecord(
             name=step.name,
             fingerprint=planned.fingerprint,
-            digest=sum_digests(info.digest for info in infos),
+            digest=sum_digests(part.digest for part in parts),
             ledgers=sums,
             versions=planned.versions,
-            parts=infos,
-            rows=sum(info.rows for info in infos),
-            cpu_s=round(sum(info.cpu_s for info in infos), 3),
-            retries=sum(info.retries for info in infos),
+            parts=parts,
+            rows=sum(part.rows for part in parts),
+            cpu_s=round(sum(part.cpu_s for part in parts), 3),
+            retries=sum(part.retries for part in parts),
         )
         self._check_same_as_before(record)
-        remove_tree(folder / ".aside")
-        write_durably(folder / "step.json", json.dumps(record.to_json(), indent=1))
+        self.store.write_json(self._journal(step), record.to_json())
         return record
 
     def _check_same_as_before(self, record: StepRecord) -> None:
@@ -294,23 +326,20 @@ class StageRun:
     # Publishing
 
     def _publish(self, wall_s: float) -> Output:
-        folder = self._work_folder(self.last)
         outputs = {name: self._input(name) for name in self.steps}
         manifest = self._manifest(wall_s)
-        publish.refuse_empty(self.stage, manifest, outputs.values())
-        for step in self.stage.steps[:-1]:
-            place = Path(".meta") / step.name
-            made = self._work_folder(step) / ".meta"
-            publish.keep_drops(made, self.folder / place, folder / place)
+        refuse_empty(self.stage, manifest, outputs.values())
         if self.stage.finish:
-            self.stage.finish(folder, outputs)
+            files = self.stage.finish(outputs)
+            files_written = write_files(self.store, manifest.fingerprint, files)
+            manifest = replace(manifest, files=files_written)
         if self.stage.check:
             manifest = replace(manifest, gates=self.stage.check(outputs))
             self.build.gates += manifest.gates
-        publish.swap(folder, self.folder, manifest, self.build.work)
-        self._clean(self.build.work.glob(f"{self.stage.name}-*"))
+        publish(self.store, manifest, self.old)
+        tidy(self.store, self.stage, manifest)
         self.build.log.write("published", stage=self.stage.name, digest=manifest.digest)
-        return published(self.folder, manifest)
+        return published(self.store, manifest)
 
     def _manifest(self, wall_s: float) -> Manifest:
         known = [self._records[step.name] for step in self.stage.steps]
@@ -320,8 +349,12 @@ class StageRun:
                 "this is a defect of webtext, nothing was published"
             )
         # A stage made in several runs, or by a taken-over part, cost more than this run.
-        parts_s = sum(info.wall_s for record in known for info in record.parts)
+        parts_s = sum(part.wall_s for record in known for part in record.parts)
         workers = self.build.engine.workers or os.cpu_count() or 1
+        kept = [
+            record if step.keep or step is self.last else record.drops_alone()
+            for step, record in zip(self.stage.steps, known, strict=True)
+        ]
         return Manifest(
             format=FORMAT,
             stage=self.stage.name,
@@ -331,18 +364,23 @@ class StageRun:
             digest=known[-1].digest,
             ledgers=ledgers_of.chain((r.ledgers for r in known), self.stage.name),
             settings={step.name: plain_settings(step.settings) for step in self.stage.steps},
-            steps=known,
+            steps=kept,
             gates=[],
             wall_s=round(max(wall_s, parts_s / workers), 3),
             cpu_s=round(sum(record.cpu_s for record in known), 3),
         )
 
-    def _clean(self, scratch: Iterable[Path]) -> None:
-        """Remove work folders, but the kept steps' present ones."""
-        kept = {self._work_folder(step) for step in self.stage.steps if step.keep}
-        for path in set(scratch) - kept:
-            discard(path)
-        publish.remove_old(self.build.work, self.stage.name)
+
+def _bucket(step: ReduceStep, number: int, inputs: Mapping[str, Output]) -> Bucket:
+    """Where a bucket's rows lie in the map parts of all inputs."""
+    key = str(number)
+    found = (
+        (name, part.table, part.buckets[key])
+        for name in step.inputs
+        for part in inputs[name].parts
+        if key in part.buckets
+    )
+    return Bucket(tuple(found))
 
 
 def _planned_before(inputs: object) -> list[Part]:

@@ -1,40 +1,37 @@
 """One step at work: all that doing a part needs, in a form that travels to other processes."""
 
-import pickle
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.engine import exchange
-from pipeline.engine.control import StopFlag, check_disk
-from pipeline.engine.exchange import Batches, read_batches
+from pipeline.engine import exchange, failures, names
+from pipeline.engine.control import StopRequest, check_disk
+from pipeline.engine.exchange import Batches, Where, read_batches
+from pipeline.engine.failures import Failure
 from pipeline.engine.limits import Limits
-from pipeline.engine.parts import PartInfo, PartStopped, PartWriter, sidecar_path
 from pipeline.engine.pool import Pool
 from pipeline.engine.stage import AnyStep, Part, ReduceStep
-from pipeline.errors import WebtextError
+from pipeline.engine.store import Store
+from pipeline.engine.writer import PartStopped, PartWriter
 from pipeline.settings import EngineSettings
-
-Failure = tuple[str, Exception, str]  # the part's label, what it raised, the stack
-
-# Failures of this process that the disk was too full to take, by step's folder.
-_unwritten: dict[Path, list[Failure]] = defaultdict(list)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A step in its work folder. `sources` are the map parts that a ReduceStep reads, by input."""
+    """A step of a stage, in one run. `schemas` are those of a ReduceStep's inputs."""
 
-    label: str
+    stage: str
     step: AnyStep
-    folder: Path
+    store: Store
     engine: EngineSettings
-    fingerprints: dict[int, str]  # by part number
-    sources: dict[str, tuple[PartInfo, ...]] = field(default_factory=dict)
+    run: str
     schemas: dict[str, pa.Schema] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The step as people know it."""
+        return f"{self.stage}: {self.step.name}"
 
     @property
     def runs_in_worker(self) -> bool:
@@ -42,42 +39,40 @@ class Task:
         return self.step.runs == "worker"
 
     @property
-    def stop(self) -> StopFlag:
-        """The build's request to stop: beside the work folders."""
-        return StopFlag(self.folder.parent / "stop")
-
-    @property
-    def _failures(self) -> Path:
-        return self.folder / ".aside" / "failures"
+    def stop(self) -> StopRequest:
+        """The run's request to stop."""
+        return StopRequest(self.store, self.run)
 
     def stopping(self) -> bool:
         """Whether no new part should start: asked to stop, or a part has failed."""
-        failed = self.folder in _unwritten or any(self._failures.glob("*.pickle"))
-        return failed or self.stop.is_set()
-
-    def committed(self, part: Part) -> bool:
-        """Whether the part exists. (Sidecars of another plan are removed before a step starts.)"""
-        return sidecar_path(self.folder, part.number).exists()
+        return failures.any_unwritten(self.run) or self.stop.is_made()
 
     def fail(self, part: Part, error: BaseException, stack: str) -> None:
         """Tell the driver of a part's failure; the other parts see it and stop."""
         if isinstance(error, PartStopped):
             return
-        if not isinstance(error, WebtextError | OSError):
-            error = RuntimeError(f"{type(error).__name__}: {error}")
-        failure = (part.label, error, stack)
-        aside = self._failures / f"{part.number:05d}.aside"
-        try:
-            self._failures.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(pickle.dumps(failure))
-            aside.replace(aside.with_suffix(".pickle"))
-        except OSError:
-            _unwritten[self.folder].append(failure)
+        told = error if isinstance(error, Exception) else RuntimeError(repr(error))
+        name = f"{part.fingerprint}-{names.new_attempt()}"
+        failures.tell(self.store, self.run, name, Failure(part.label, told, stack))
+        self.stop.make("a part failed")
 
-    def take_failures(self) -> list[Failure]:
-        """Failures so far; those that are kept in memory are told once."""
-        written = [pickle.loads(p.read_bytes()) for p in sorted(self._failures.glob("*.pickle"))]
-        return written + _unwritten.pop(self.folder, [])
+
+@dataclass(frozen=True)
+class Bucket:
+    """What a part of a ReduceStep reads: for each input, where its map parts keep this bucket."""
+
+    tables: tuple[tuple[str, str, Where], ...]  # input, name of the table, where in it
+
+    @property
+    def bytes(self) -> int:
+        """The size of all rows, in memory."""
+        return sum(size for _, _, where in self.tables for _, _, size in where)
+
+    def batches(self, store: Store) -> Batches:
+        """The rows, by input."""
+        for name, table, where in self.tables:
+            for batch in read_batches(store, table, where):
+                yield name, batch
 
 
 def pool_of(engine: EngineSettings) -> Pool:
@@ -94,13 +89,16 @@ def run_part(
     pool: Pool | None = None,
 ) -> None:
     """Do one part and commit it. `batches`: a bucket's rows, if a shuffle brought them here."""
-    check_disk(task.folder, task.engine.free_disk_min_bytes)
+    task.store.scratch.mkdir(parents=True, exist_ok=True)
+    check_disk(task.store.scratch, task.engine.free_disk_min_bytes)
     step = task.step
     writer = PartWriter(
-        task.folder,
+        task.store,
+        task.stage,
+        step.name,
         part,
         step.schema,
-        fingerprint=task.fingerprints[part.number],
+        run=task.run,
         exchange=step.exchange,
         buckets=task.engine.buckets,
         sampled_drops=step.sampled_drops,
@@ -110,7 +108,7 @@ def run_part(
     try:
         writer.heartbeat()
         if isinstance(step, ReduceStep):
-            _reduce(task, step, part, writer, batches or _FileBatches(task, part.number))
+            _reduce(task, step, part, writer, batches)
         else:
             step.work(part, writer)
         writer.commit()
@@ -120,28 +118,20 @@ def run_part(
 
 
 def _reduce(
-    task: Task, step: ReduceStep, part: Part, writer: PartWriter, batches: Callable[[], Batches]
+    task: Task,
+    step: ReduceStep,
+    part: Part,
+    writer: PartWriter,
+    batches: Callable[[], Batches] | None,
 ) -> None:
-    size = sum(
-        entry[2]
-        for infos in task.sources.values()
-        for info in infos
-        for entry in info.buckets.get(str(part.number), [])
-    )
+    bucket: Bucket = part.source
+
+    def stored() -> Batches:
+        return bucket.batches(task.store)
+
+    bytes_max = task.engine.bucket_bytes_max
     for tables in exchange.slices(
-        batches, task.schemas, step.key, size, task.engine.bucket_bytes_max
+        batches or stored, task.schemas, step.key, bucket.bytes, bytes_max
     ):
         writer.heartbeat()
         step.reduce(tables, writer)
-
-
-@dataclass(frozen=True)
-class _FileBatches:
-    task: Task
-    bucket: int
-
-    def __call__(self) -> Batches:
-        for name, infos in self.task.sources.items():
-            for info in infos:
-                for batch in read_batches(info.path, info.buckets, self.bucket):
-                    yield name, batch

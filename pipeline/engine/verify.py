@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.engine.digest import file_digest
-from pipeline.engine.parts import engine_files, read_sidecars
-from pipeline.engine.publish import rows_are_gone
+from pipeline.engine.manifest import Manifest
+from pipeline.engine.store import Store
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,12 @@ class Written:
     digest_of: Callable[[Path], str] = file_digest
 
 
-def stage_files(stage: Path) -> Iterator[Written]:
-    """The files of a published stage, by its parts' sidecars; not tables that went on purpose."""
-    gone = rows_are_gone(stage)
-    for info in read_sidecars(stage):
-        tables = engine_files(info.number)[:2] if gone else ()
-        for name, facts in info.files.items():
-            if name not in tables:
-                yield Written(stage / name, facts["bytes"], facts["xxh3_128"])
+def stage_files(store: Store, manifest: Manifest) -> Iterator[Written]:
+    """The files that a publication names, those that people see under the names they see."""
+    seen = {source: name for name, source in manifest.view().items()}
+    for file in manifest.all_files():
+        path = store.local(seen.get(file.name, file.name))
+        yield Written(path, file.bytes, file.xxh3_128)
 
 
 def damaged(files: Iterable[Written]) -> Iterator[str]:

@@ -17,8 +17,9 @@ import toy
 
 from pipeline.engine import build, runner
 from pipeline.engine.build import Build
-from pipeline.engine.parts import read_sidecars
+from pipeline.engine.parts import read_record
 from pipeline.engine.stage import Output, Stage
+from pipeline.engine.store import Disk
 from pipeline.settings import EngineSettings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,7 +33,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     For tests of what the engine keeps, not of where parts run.
     """
 
-    def run(self: runner.Runner, task: Any, parts: list[Any]) -> None:
+    def run(self: runner.Runner, task: Any, parts: list[Any], sources: Any) -> None:
         for part in parts:
             list(runner._guarded(task, part, None))
 
@@ -88,8 +89,13 @@ class Toys:
 
     def committed(self) -> set[str]:
         """The labels of the parts of the step `read` that are committed."""
-        folders = (self.folder / ".work").glob("toy-read-*")
-        return {info.label for folder in folders for info in read_sidecars(folder)}
+        records = [read_record(self.store, e.name) for e in self.store.entries("parts/toy-read")]
+        return {record.label for record in records if record}
+
+    @property
+    def store(self) -> Disk:
+        """The build's store."""
+        return Disk(self.folder)
 
     @property
     def stderr(self) -> Path:

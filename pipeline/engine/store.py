@@ -1,0 +1,222 @@
+"""Where a build is kept: files by name, in a folder here, in a bucket by bucket.py.
+
+A file comes to be whole or not at all, and is never changed. Small files are written by `write`;
+large ones are made in `scratch` and put in the store by `add`. Nobody else opens or names a path of
+a build.
+"""
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.engine.files import remove_tree, sync
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the store: its name, its bytes, and when the store says that it was written."""
+
+    name: str
+    bytes: int
+    time_s: float
+
+
+class Store(ABC):
+    """Files by name; `place` is what people call the store, `scratch` a folder of this machine.
+
+    `patience_s` is how often it may be asked for what changes as work goes on.
+    """
+
+    place: str
+    scratch: Path
+    patience_s: float
+
+    @abstractmethod
+    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:
+        """Write a small file, over another of that name; it is there whole or not at all."""
+
+    @abstractmethod
+    def add(self, path: Path, name: str) -> None:
+        """Put a finished file of `scratch` in the store; `path` may be gone after it."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes | None:
+        """A small file, None if it is not there."""
+
+    @abstractmethod
+    def open(self, name: str) -> pa.NativeFile:
+        """A file to read at any place. FileNotFoundError if it is not there."""
+
+    @abstractmethod
+    def map(self, name: str) -> pa.NativeFile:
+        """As `open`, for what is read in place: mapped into memory where that can be."""
+
+    @abstractmethod
+    def local(self, name: str) -> Path:
+        """A path at which this machine reads the file: itself, or a copy."""
+
+    @abstractmethod
+    def stat(self, name: str) -> Entry | None:
+        """A file's size and time, None if it is not there."""
+
+    @abstractmethod
+    def entries(self, folder: str, *, below: bool = False) -> list[Entry]:
+        """The files of a folder by name, with `below` also those of its folders."""
+
+    @abstractmethod
+    def folders(self, folder: str) -> list[str]:
+        """The folders of a folder, by name."""
+
+    @abstractmethod
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files; one that is gone already is fine."""
+
+    @abstractmethod
+    def remove_folder(self, folder: str) -> None:
+        """Remove all files of a folder and below it."""
+
+    @abstractmethod
+    def show(self, files: Mapping[str, str]) -> None:
+        """Give files of the store further names, for people; in a bucket nothing is done."""
+
+    def parquet(self, name: str) -> pq.ParquetFile:
+        """A Parquet file; a context manager."""
+        return pq.ParquetFile(self.open(name))
+
+    def table(self, name: str, columns: list[str] | None = None, **more: Any) -> pa.Table:
+        """The rows of a Parquet file; `more` goes to pyarrow's read_table (`filters`)."""
+        with self.open(name) as file:
+            return pq.read_table(file, columns=columns, **more)
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file's value, None if it is not there. ValueError if it is damaged."""
+        data = self.read(name)
+        return None if data is None else json.loads(data)
+
+    def write_json(self, name: str, value: Any, *, durably: bool = True) -> None:
+        """Write a value as JSON."""
+        self.write(name, json.dumps(value, indent=1, default=str).encode(), durably=durably)
+
+
+class Disk(Store):
+    """A folder of this machine, or one that machines share."""
+
+    patience_s = 0.2
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.place = str(self.folder)
+        self.scratch = self.folder / "scratch"
+
+    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:  # noqa: D102
+        aside = self._aside()
+        try:
+            aside.write_bytes(data)
+            if durably:
+                self.add(aside, name)
+            else:
+                self._put(aside, name)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def add(self, path: Path, name: str) -> None:  # noqa: D102
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync(path)
+        self._put(path, name)
+        sync(target.parent)
+
+    def _put(self, path: Path, name: str) -> None:
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            beside = target.with_name(f".{uuid.uuid4().hex}.aside")  # a folder of another disk
+            shutil.copy2(path, beside)
+            sync(beside)
+            beside.replace(target)
+            path.unlink()
+
+    def _aside(self) -> Path:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        return self.scratch / uuid.uuid4().hex
+
+    def read(self, name: str) -> bytes | None:  # noqa: D102
+        try:
+            return (self.folder / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def open(self, name: str) -> pa.NativeFile:  # noqa: D102
+        return pa.OSFile(str(self.folder / name))
+
+    def map(self, name: str) -> pa.NativeFile:  # noqa: D102
+        return pa.memory_map(str(self.folder / name))
+
+    def local(self, name: str) -> Path:  # noqa: D102
+        return self.folder / name
+
+    def stat(self, name: str) -> Entry | None:  # noqa: D102
+        try:
+            found = (self.folder / name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Entry(name, found.st_size, found.st_mtime)
+
+    def entries(self, folder: str, *, below: bool = False) -> list[Entry]:  # noqa: D102
+        found: list[Entry] = []
+        try:
+            with os.scandir(self.folder / folder) as entries:
+                for entry in entries:
+                    name = f"{folder}/{entry.name}" if folder else entry.name
+                    if not entry.is_dir():
+                        stat = entry.stat(follow_symlinks=False)
+                        found.append(Entry(name, stat.st_size, stat.st_mtime))
+                    elif below:
+                        found += self.entries(name, below=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(found, key=lambda entry: entry.name)
+
+    def folders(self, folder: str) -> list[str]:  # noqa: D102
+        try:
+            with os.scandir(self.folder / folder) as entries:
+                return sorted(f"{folder}/{entry.name}" for entry in entries if entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def remove(self, names: Iterable[str]) -> None:  # noqa: D102
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def remove_folder(self, folder: str) -> None:  # noqa: D102
+        remove_tree(self.folder / folder)
+
+    def show(self, files: Mapping[str, str]) -> None:  # noqa: D102
+        for name, source in files.items():
+            path, target = self.folder / source, self.folder / name
+            if target.exists() and target.samefile(path):
+                continue
+            aside = self._aside()
+            try:
+                os.link(path, aside)
+            except OSError:  # no hard links here
+                shutil.copy2(path, aside)
+            self._put(aside, name)
+
+    def sweep(self) -> None:
+        """Remove what killed runs left in scratch."""
+        remove_tree(self.scratch)
