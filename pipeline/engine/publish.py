@@ -83,6 +83,8 @@ def hide(store: Store, old: Manifest | None, new: Manifest | None = None) -> Non
 
 def remove_rows(store: Store, manifest: Manifest) -> None:
     """Remove a published stage's tables; its manifest, counts and drops stay."""
+    last = manifest.steps[-1].name
+    store.remove(names.record(manifest.stage, last, part.fingerprint) for part in manifest.parts)
     steps = _without_tables(manifest.steps)
     publish(store, replace(manifest, rows_gone=True, steps=steps), manifest)
 

@@ -68,7 +68,7 @@ class StageRun:
         """The published stage, made first where it is missing or out of date."""
         record = self._known(self.last)
         if self.old and record and self.old.fingerprint == record.fingerprint:
-            if not self._wanted_again(self.old):
+            if not self.old.rows_gone and not self._wanted_again(self.old):
                 self.build.gates += self.old.gates
                 self.store.show(self.old.view())  # a killed run may have left it half made
                 tidy(self.store, self.stage, self.old)
@@ -171,7 +171,7 @@ class StageRun:
         Those are listed first, so that a kill on the way leaves none of them to be taken over.
         """
         stage = self.stage.name
-        if stage in self.build.redo:
+        if stage in self.build.redo or manifest.rows_gone:
             folders = [f for f in self.store.folders(names.RECORDS) if names.is_of(stage, f)]
             stale = [entry.name for folder in folders for entry in self.store.entries(folder)]
         else:
@@ -202,7 +202,7 @@ class StageRun:
         self.store.remove([names.forget(stage)])
 
     def _allow_redo(self) -> None:
-        if self.old is None or self.stage.name in self.build.redo:
+        if self.old is None or self.old.rows_gone or self.stage.name in self.build.redo:
             return
         self.build.progress.say(
             f"{self.stage.name}: its settings or inputs changed; it is made again"
