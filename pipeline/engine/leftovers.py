@@ -1,8 +1,8 @@
 """What a build may do without: files that nothing names, and what only makes a next build faster.
 
-unnamed    files in data/ that no manifest, record or journal names: of attempts that were killed
-open       records of a stage that is not published, or was begun anew since
-kept       a published stage's steps whose rows are kept, so that a rule can be changed
+Unnamed are files in data/ that no manifest, record or journal names: killed attempts left them.
+Open are records of a stage that is not published, or that was begun anew since. Kept are the rows
+of a published stage's steps from which a changed rule starts.
 """
 
 from collections.abc import Iterator
