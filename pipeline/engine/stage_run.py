@@ -162,9 +162,7 @@ class StageRun:
             return True
         if name in self.build.replay:
             faults = len(manifest.faults)
-            say(
-                f"{name}: {faults} faults are tried again" if faults else f"{name}: no fault to try"
-            )
+            say(f"{name}: {faults or 'no'} faults to try again")
             return bool(manifest.faults)
         return False
 
@@ -218,11 +216,11 @@ class StageRun:
             self.build.progress.say(f"{name}: settings or inputs changed; {reused}")
         workers = self.build.engine.workers or os.cpu_count() or 1
         each_s = sum(part.wall_s for part in before.parts) / workers / max(1, len(before.parts))
-        if each_s * len(missing) > COSTLY_S:
+        if (cost_s := each_s * len(missing)) > COSTLY_S:
             raise StageError(
-                f"{name} would take about {each_s * len(missing) / 60:.0f} minutes again, since its "
-                f"settings or inputs changed ({reused}); --redo {self.stage.name} makes it again, "
-                "another folder leaves it as it is"
+                f"{name} would take about {cost_s / 60:.0f} minutes again: its settings or inputs "
+                f"changed ({reused}). --redo {self.stage.name} makes it again, another folder "
+                "leaves it as it is"
             )
 
     # Making
