@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import records
 from pipeline.settings_file import from_tables
 from tools.cli import NAMES, command_of, make_app
 from tools.reference import settings_page
@@ -115,6 +116,23 @@ def test_every_settings_file_that_a_document_shows_is_valid(name):
 
 def test_the_reference_of_settings_is_the_one_that_the_program_makes():
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
+
+
+@pytest.mark.parametrize(
+    ("stage", "schema"),
+    [
+        ("links", records.LINK),
+        ("pages", records.PAGE),
+        ("documents", records.DOCUMENT),
+        ("corpus", records.CORPUS),
+    ],
+)
+def test_the_columns_of_a_stage_are_described_with_their_types_in_order(stage, schema):
+    text = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    head = f"| column of `{stage}` | type | what it is |\n|---|---|---|\n"
+    table = text.partition(head)[2].partition("\n\n")[0]
+    described = re.findall(r"^\| `(\w+)` \| (\w+) \| .+ \|$", table, re.MULTILINE)
+    assert described == [(column.name, str(column.type)) for column in schema]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
