@@ -146,6 +146,20 @@ def test_every_file_that_a_document_names_is_there(name):
     assert not missing
 
 
+def anchors_of(text):
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_heading_that_a_document_links_to_is_there(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text):
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert anchor in anchors_of(target.read_text(encoding="utf-8")), f"{path}#{anchor}"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_command_of_the_readme_works_in_the_order_in_which_it_is_shown(tmp_path, demo_build):
