@@ -17,6 +17,7 @@ import pytest
 
 from pipeline import records
 from pipeline.settings_file import from_tables
+from tools import rates
 from tools.cli import NAMES, command_of, make_app
 from tools.reference import settings_page
 
@@ -133,6 +134,20 @@ def test_the_columns_of_a_stage_are_described_with_their_types_in_order(stage, s
     table = text.partition(head)[2].partition("\n\n")[0]
     described = re.findall(r"^\| `(\w+)` \| (\w+) \| .+ \|$", table, re.MULTILINE)
     assert described == [(column.name, str(column.type)) for column in schema]
+
+
+def test_the_page_about_the_papers_scale_reckons_with_the_rates_of_the_plan():
+    text = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| (\w+) \| .+? \| ([\d.]+) \| .+ \| .+ \|$", text, re.MULTILINE))
+    rows = {"submissions": 430_648_127, "records": 10e6, "links": 45e6, "pages": 10e6}
+    rows |= {"documents": 8.2e6, "text bytes": 40e9, "sampled bytes": 1 << 30}
+    hours = {
+        stage: sum(rate.cpu_s * rows[rate.unit] for rate in found) / 3600
+        for stage, found in rates.RATES.items()
+    }
+    assert {stage: float(number) for stage, number in shown.items()} == pytest.approx(
+        hours, abs=0.051
+    )
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

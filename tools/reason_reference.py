@@ -15,10 +15,9 @@ HEAD = """\
 
 <!-- Made by `python -m tools.reason_reference > docs/reasons.md`; do not edit. -->
 
-Every row that a stage drops has one reason; where several hold, it is the first that the stage
-tests.
-`webtext status --json` counts them, the report shows real examples of each, and
-`webtext why REASON --build build` lists rows that were dropped for it.
+Every row that a stage drops has one reason: the first that holds, as the stage tests them.
+`webtext status build --json` counts them, and the report shows real examples of each.
+`webtext why REASON --build build` tells rows that were dropped for one.
 """
 
 FAULTS_TEXT = """\
@@ -30,8 +29,8 @@ GATES_HEAD = """\
 ## Quality gates
 
 A quality gate looks at what a stage or a command has made.
-Where it fails, the results are there and can be used, a message says what is wrong, and the exit
-code is 3.
+If it fails, the results are there all the same.
+A message says what is wrong, and the exit code is 3.
 
 | where | it fails when | what to do |
 |---|---|---|
