@@ -30,7 +30,7 @@ class Reason(StrEnum):
     )
     OTHER_OBJECT = "other_object", "No submission: an account, a message, a subreddit or an award."
     URL_MISSING = "url_missing", "The submission has no URL."
-    TIME_INVALID = "time_invalid", "The submission's time is missing or no sure time."
+    TIME_INVALID = "time_invalid", "The submission's time is missing or cannot be read as a time."
     OUTSIDE_DATES = "outside_dates", "The submission is outside the dates that were asked for."
     FLAG_INVALID = "flag_invalid", "A mark such as over_18 is neither true nor false."
     SELF_POST = "self_post", "A text post: it links to nothing but itself."

@@ -44,7 +44,7 @@ from pipeline.settings import LinksSettings
 
 BATCH_LINES = 10_000
 # A month whose scores were mostly read within a day of posting says nothing about karma: that was
-# seconds in 2023-08, -09, -10 and 2024-03, at least 19 days to the end of 2017.
+# seconds in 2023-08, -09, -10 and 2024-03, at least 15 days to the end of 2017 where it is known.
 YOUNG_SHARE_MAX = 0.5
 # Drops that say nothing of the post and much of the file: most lines of a JSON array, of a table
 # that lost a column, of a dump of comments. Of a sound dump they are below 1 %.
