@@ -6,9 +6,11 @@ the build's own files hold, and leaves out sections whose stage is not there.
 """
 
 import os
+import re
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from tools.report import charts, verdict
 from tools.report.facts import collect
@@ -25,6 +27,7 @@ def write_report(build: Path) -> Path:
     )
     environment.filters["n"] = "{:,}".format
     environment.filters["percent"] = percent
+    environment.filters["breakable"] = breakable
     template = environment.get_template("page.html")
     page = template.render(facts=collect(build), charts=charts, verdict=verdict)
     path = build / "report.html"
@@ -37,3 +40,8 @@ def write_report(build: Path) -> Path:
 def percent(share: float) -> str:
     """A share for people; one that is above nothing is not shown as 0.0 %."""
     return "< 0.1\u00a0%" if 0 < share < 0.0005 else f"{100 * share:.1f}\u00a0%"
+
+
+def breakable(name: str) -> Markup:
+    """A name, which a narrow column may break at a dot or underscore before a letter."""
+    return Markup(re.sub(r"([._])(?=[^\W\d])", r"\1<wbr>", str(escape(name))))

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import tldextract
 import xxhash
 
+from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import read_drops
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import read_sidecars
@@ -25,7 +26,7 @@ from pipeline.reasons import Reason
 from tools.flow import ENGINE_STAGES
 from tools.model import COMMIT
 from tools.report.rules import Bin, Histogram, histograms
-from tools.report.texts import near_copies, random_documents
+from tools.report.texts import near_copies, random_documents, urls_of
 from tools.status import status
 from train.log import read_log
 
@@ -33,6 +34,7 @@ EXAMPLES = 4  # of each reason
 HOSTS = 12
 LANGUAGES_SHOWN = 8
 RECORDS = ("records", "records that a kept link leads to")
+_EMPTY_LINES = re.compile(r"\n\s*\n")
 _PASSWORD = re.compile(r"//[^/?#@]*@")
 UNITS = {  # what each stage of the funnel takes in, and what its rows out are
     "links": ("submissions", "links"),
@@ -144,6 +146,7 @@ def collect(build: Path) -> Facts:
     if "corpus" in through and not rows_are_gone(build / "corpus"):
         _add_corpus(facts, build)
         facts.pairs = list(near_copies(build))
+        _name_keepers(facts.funnel[-1], build / "documents")
     if (build / "shards" / "shards.json").exists():
         facts.tokens = _tokens(build)
     if (build / "model" / COMMIT).exists():
@@ -203,6 +206,21 @@ def _examples(folder: Path, unit: str) -> dict[str, list[dict[str, str]]]:
         if len(examples) < EXAMPLES:
             examples.append({**row, "url": _PASSWORD.sub("//…@", row["url"])})
     return found
+
+
+def _name_keepers(corpus: FunnelStage, documents: Path) -> None:
+    """Tell in the examples of copies the URL of what was kept, where the drop has its id."""
+    copies = [
+        (example, copy)
+        for drop in corpus.drops
+        for example in drop.examples
+        if (copy := read_detail(example["detail"]))
+    ]
+    urls = urls_of(documents, {copy.keeper for _, copy in copies})
+    for example, copy in copies:
+        if copy.keeper in urls:
+            told = f"kept is {urls[copy.keeper]}"
+            example["detail"] = told + (f", Jaccard {copy.jaccard:.3f}" if copy.jaccard else "")
 
 
 def _add_corpus(facts: Facts, build: Path) -> None:
@@ -324,11 +342,24 @@ def _model(folder: Path) -> dict[str, Any]:
     ]
     return {
         **commit,
+        "samples": [
+            {"prompt": asked["prompt"], "text": _text_of(asked["prompt"], one["text"])}
+            for asked in commit["samples"]
+            for one in asked["samples"]
+        ],
         "train": [(e["step"], e["loss"]) for e in log if e["kind"] == "step" and e["loss"]],
         "held_out": [(e["step"], e["val_loss"]) for e in log if e["kind"] == "eval"],
         "parameters": began["parameters"],
         "unigram_loss": began["unigram_loss"],
-        "while_training": [e for e in log if e["kind"] == "sample"],
+        "while_training": [
+            {**e, "text": _text_of("", e["text"])} for e in log if e["kind"] == "sample"
+        ],
         "marks": [(name, loss) for name, loss in marks if loss is not None],
         "run": json.loads((folder / "run.json").read_text()),
     }
+
+
+def _text_of(prompt: str, sample: str) -> str:
+    """A sample without its empty lines, of which a young model makes pages."""
+    text = _EMPTY_LINES.sub("\n", sample)
+    return text if prompt else text.lstrip("\n")

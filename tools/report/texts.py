@@ -43,8 +43,7 @@ def near_copies(build: Path) -> Iterator[dict[str, Any]]:
     for jaccard, id, keeper in chosen:
         if id in rows and keeper in rows:
             kept, dropped = rows[keeper], rows[id]
-            equal_chars = _equal_chars(kept["text"], dropped["text"])
-            texts = kept["text"][equal_chars:], dropped["text"][equal_chars:]
+            equal_chars, *texts = differing(kept["text"], dropped["text"])
             yield {
                 "jaccard": jaccard,
                 "equal_chars": equal_chars,
@@ -69,13 +68,15 @@ def marked(text: str, other: str) -> Markup:
     return Markup(out.replace("</mark> <mark>", " "))
 
 
-def _equal_chars(text: str, other: str) -> int:
-    """How much of two texts is left out, so that the place is shown where they first differ."""
+def differing(text: str, other: str) -> tuple[int, str, str]:
+    """Two texts from shortly before their first difference, and how many characters are left out.
+
+    Texts that differ within their excerpts are given whole.
+    """
     pairs = enumerate(zip(text, other, strict=False))
     equal = next((i for i, (one, two) in pairs if one != two), min(len(text), len(other)))
-    if equal <= EXCERPT_CHARS // 2:
-        return 0
-    return text.rfind(" ", 0, equal - BEFORE_CHARS) + 1
+    start = text.rfind(" ", 0, equal - BEFORE_CHARS) + 1 if equal > EXCERPT_CHARS // 2 else 0
+    return start, text[start:], other[start:]
 
 
 def excerpt(text: str) -> str:
@@ -83,9 +84,19 @@ def excerpt(text: str) -> str:
     return text if len(text) <= EXCERPT_CHARS else text[:EXCERPT_CHARS].rsplit(" ", 1)[0] + " …"
 
 
-def _rows(folder: Path, ids: list[str]) -> dict[str, dict[str, Any]]:
-    wanted: dict[str, dict[str, Any]] = {}
+def urls_of(documents: Path, ids: Iterable[str]) -> dict[str, str]:
+    """The URLs of these documents."""
+    return {id: row["url"] for id, row in _rows(documents, ids, ["id", "url"]).items()}
+
+
+def _rows(
+    folder: Path, ids: Iterable[str], columns: list[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    wanted = list(ids)
+    if not wanted:  # Arrow has no filter by nothing
+        return {}
+    found = {}
     for info in read_sidecars(folder):
-        for row in pq.read_table(info.path, filters=[("id", "in", ids)]).to_pylist() if ids else []:
-            wanted[row["id"]] = row
-    return wanted
+        table = pq.read_table(info.path, columns=columns, filters=[("id", "in", wanted)])
+        found.update({row["id"]: row for row in table.to_pylist()})
+    return found

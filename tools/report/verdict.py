@@ -12,9 +12,8 @@ def came_out(facts: Facts) -> str:
     last = facts.funnel[-1]
     told = f"{last.rows_out:,} {last.unit_out}"
     if facts.corpus:
-        told += (
-            f": {facts.corpus['chars']:,} characters from {facts.corpus['hosts_in_all']:,} hosts"
-        )
+        hosts = facts.corpus["hosts_in_all"]
+        told += f": {facts.corpus['chars']:,} characters from {hosts:,} host{'s' * (hosts != 1)}"
         years = [year.name for year in facts.corpus["years"]]
         if years:
             span = f"in {years[0]}" if years[0] == years[-1] else f"from {years[0]} to {years[-1]}"
@@ -32,7 +31,7 @@ def quality(facts: Facts) -> list[str]:
     told = ["Every row is accounted for."]
     if not facts.gates:
         told.append("No quality gate failed.")
-    if not facts.failed:
+    if not facts.failed and any(stage.name == "documents" for stage in facts.funnel):
         told.append("No page failed, crashed or timed out in extraction.")
     if facts.likeness:
         share = facts.likeness["documents_share"]
@@ -54,12 +53,12 @@ def problems(facts: Facts) -> list[str]:
     if facts.failed:
         told.append(
             f"{facts.failed:,} pages failed, crashed or timed out in extraction; "
-            "the stage documents lists them below."
+            "their reasons stand below, in documents."
         )
     if facts.partial:
         told.append(
-            f"The build was stopped in {' and '.join(facts.partial)}; "
-            "the same webtext build command goes on."
+            f"The build is not finished: {' and '.join(facts.partial)} was begun. "
+            "The same webtext build command goes on."
         )
     for before, after in zip(facts.funnel, facts.funnel[1:], strict=False):
         if before.rows_out != after.rows_in:
@@ -83,11 +82,14 @@ def lost(facts: Facts) -> list[str]:
         reasons: Counter[str] = Counter()
         for stage in others:
             reasons.update({drop.reason.value: drop.count for drop in stage.drops})
-        by_stage = ", ".join(f"{count:,} in {name}" for name, count in dropped.items())
         told = (
             f"Of {others[0].rows_in:,} {others[0].unit_in} {_dropped(sum(dropped.values()))} later"
         )
-        sentences.append(f"{told}: {by_stage}{_most(dict(reasons))}.")
+        if len(dropped) > 1:
+            told += ": " + ", ".join(f"{count:,} in {name}" for name, count in dropped.items())
+        else:
+            told += f", in {next(iter(dropped))}"
+        sentences.append(f"{told}{_most(dict(reasons))}.")
     return sentences
 
 
