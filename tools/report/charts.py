@@ -36,9 +36,7 @@ def lines(
     for tick in range(low, high + 1, max(1, (high - low) // 5)):
         parts.append(_across(down(tick), "grid"))
         parts.append(_text(-8, down(tick) + 4, str(tick), "end"))
-    for tick in range(0, int(x_max) + 1, _unit(x_max)):
-        anchor = "start" if tick == 0 else "end" if tick == x_max else "middle"
-        parts.append(_text(f"{across(tick):.2f}%", HEIGHT - 8, f"{tick:,}", anchor))
+    parts += _steps(x_max)
     drawn = []
     for i, (_, line) in enumerate(series):
         path = " ".join(f"{10 * across(x):.1f},{down(y):.1f}" for x, y in line)
@@ -66,12 +64,21 @@ def _legend(series: Sequence[tuple[str, Points]], marks: Sequence[tuple[str, flo
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _unit(x_max: float) -> int:
-    """A round number of steps of which three to eight fit into `x_max`."""
-    power: int = 10 ** max(0, math.floor(math.log10(x_max)) - 1)
-    return next(
-        power * times for times in (1, 2, 5, 10, 20) if x_max / (power * times) <= 5 or times == 20
+def _steps(x_max: float) -> list[str]:
+    """Round numbers of steps below the drawing, at most five beside 0."""
+    power = 10 ** max(0, math.floor(math.log10(x_max)) - 1)
+    unit = next(
+        (power * times for times in (1, 2, 5, 10) if x_max <= 5 * power * times), 20 * power
     )
+    return [
+        _text(
+            f"{100 * tick / x_max:.2f}%",
+            HEIGHT - 8,
+            f"{tick:,}",
+            "start" if tick == 0 else "end" if tick == x_max else "middle",
+        )
+        for tick in range(0, int(x_max) + 1, unit)
+    ]
 
 
 def _across(y: float, kind: str) -> str:
