@@ -54,7 +54,7 @@ class Reason(StrEnum):
     DOMAIN_BLOCKED = "domain_blocked", "The domain is on the blocklist."
     WIKIPEDIA = "wikipedia", "Wikipedia: WebText leaves it out, since much else is tested on it."
     REMOVED_BY_REQUEST = "removed_by_request", "Removed on request."
-    KARMA_LOW = "karma_low", "No submission of this link reached the karma that was asked for."
+    KARMA_LOW = "karma_low", "The link's karma is below karma_min."
 
     # pages: one link each
     NOT_CAPTURED = "not_captured", "No capture of this URL is in the sources."
