@@ -110,6 +110,14 @@ def test_a_model_that_is_made_does_not_need_again_what_it_was_started_from(place
     checks.check_build(settings, place, place / "out", "model", force=True)
 
 
+@pytest.mark.parametrize("option", ["--redo", "--replay"])
+def test_a_stage_after_the_last_one_is_not_asked_for_in_vain(place, capsys, option):
+    assert main(["build", "--out", "out", "--to", "pages", option, "shards"]) == 2
+    told = capsys.readouterr().err
+    assert f"{option} shards: the build ends before that stage, with --to pages" in told
+    assert not (place / "out").exists()
+
+
 @pytest.fixture
 def full_disk(monkeypatch):
     monkeypatch.setattr(checks, "free_bytes", lambda out: 1_000_000)
