@@ -21,6 +21,7 @@ from pipeline.settings import Settings
 from pipeline.settings_file import to_toml
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from tools import model
+from tools.card import write_card
 from tools.checks import check_build, known_stages, reached
 from tools.flow import STAGES
 from tools.inputs import find_inputs
@@ -81,6 +82,8 @@ def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | No
             output = build.run(makers[name]())
             if name == "links" and urls:
                 list_urls(build, output, urls)
+            if name == "corpus":
+                write_card(build.folder, settings)
             for message in build.gates[gates_before:]:  # now, not after the last stage
                 say(f"quality gate failed: {message}; the build goes on, and will end with 3")
     moment, took = time.strftime("%Y-%m-%d %H:%M:%S"), duration(time.monotonic() - started)

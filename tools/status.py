@@ -95,8 +95,11 @@ def show(folder: Path) -> None:
     if "run" in found:
         console.print(_run_table(found["run"]))
         return
-    console.print(_stages_table(found["stages"]))
-    console.print(f"digest {found['digest']}")
+    if found["stages"]:
+        console.print(_stages_table(found["stages"]))
+        console.print(f"digest {found['digest']}")
+    else:
+        console.print("no part of a stage is done yet")
     for line in watch.lines(folder, time.time()):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -65,6 +65,8 @@ def test_a_build_that_has_committed_nothing_is_one(tmp_path, capsys):
     (tmp_path / ".work").mkdir()
     assert main(["status", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["stages"] == {}
+    assert main(["status", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "no part of a stage is done yet\n"
 
 
 def test_the_process_at_work_is_named_with_its_parts(tmp_path):
