@@ -123,6 +123,13 @@ def full_disk(monkeypatch):
     monkeypatch.setattr(checks, "free_bytes", lambda out: 1_000_000)
 
 
+def test_a_disk_that_is_too_small_for_the_links_alone_is_refused(place, monkeypatch, capsys):
+    monkeypatch.setattr(checks, "free_bytes", lambda out: 10)
+    assert main(["build", "--out", "out", "--to", "links", "--input.warcs="]) == 2
+    assert "the disk of out has 10 bytes free, and this build takes" in capsys.readouterr().err
+    assert not (place / "out").exists()
+
+
 def test_a_disk_that_is_too_small_by_the_plan_is_refused_with_what_to_do(place, full_disk, capsys):
     assert main(["build", "--out", "out"]) == 2
     told = capsys.readouterr().err
