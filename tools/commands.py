@@ -84,12 +84,15 @@ def plan(
     /,
     *,
     out: Path = Path("build"),
+    to: LastStage = "report",
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     settings_from: SettingsFrom,
 ) -> None:
     """Estimate what a build takes before it starts: rows, time, disk and memory of each stage.
 
     Example: webtext plan webtext.toml --out build --engine.workers 16
+
+    Example: webtext plan webtext.toml --to links
 
     Parameters
     ----------
@@ -101,8 +104,10 @@ def plan(
         Print one JSON object, with the source of every rate.
     """
     from tools import plan as planning
+    from tools.checks import known_stages
 
-    found = planning.plan(settings_from(settings), settings.parent, out)
+    known_stages({"to": [to]})
+    found = planning.plan(settings_from(settings), settings.parent, out, to)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
@@ -119,11 +124,17 @@ def build(
     replay: tuple[str, ...] = (),
     keep_versions: bool = False,
     force: bool = False,
+    urls: Path | None = None,
     settings_from: SettingsFrom,
 ) -> int:
     """Make a corpus, shards, a trained model and a report; resumed where it stopped.
 
     Example: webtext build webtext.toml --out build --links.karma-min 5
+
+    Example: webtext build webtext.toml --to links --urls urls.txt
+
+    Ctrl-C and SIGTERM stop it within seconds (exit codes 130 and 75). The same command
+    goes on, after a kill or a power cut too. `webtext status` tells how far it is.
 
     Parameters
     ----------
@@ -141,8 +152,16 @@ def build(
         Reuse results that were made with other versions of libraries.
     force
         Begin although the disk is too small by `webtext plan`.
+    urls
+        A file for crawlers, written when the links are made: the URL of each kept link on a line of
+        its own.
     """
-    reuse: dict[str, Any] = {"redo": redo, "replay": replay, "keep_versions": keep_versions}
+    reuse: dict[str, Any] = {
+        "redo": redo,
+        "replay": replay,
+        "keep_versions": keep_versions,
+        "urls": urls,
+    }
     return _build(out, settings, settings_from, to=to, force=force, **reuse)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.engine.build import Build
 from pipeline.engine.files import discard
 from pipeline.engine.publish import remove_rows, rows_are_gone
+from pipeline.engine.stage import Output
 from pipeline.errors import InputError, SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
@@ -29,9 +30,14 @@ def make_links(
         stage = links_stage(settings.links, dumps, build.files.digest, build.progress.say)
         links = build.run(stage)
         if urls:
-            count = write_urls([part.path for part in links.parts], urls, build.check_signals)
-            build.progress.say(f"{urls}: {count:,} URLs")
+            list_urls(build, links, urls)
         return build.gates
+
+
+def list_urls(build: Build, links: Output, urls: Path) -> None:
+    """Write the URLs of the kept links, and say how many."""
+    count = write_urls([part.path for part in links.parts], urls, build.check_signals)
+    build.progress.say(f"{urls}: {count:,} URLs")
 
 
 def make_tokenizer(given: GivenTexts, out: Path, settings: Settings) -> list[str]:

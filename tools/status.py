@@ -8,9 +8,13 @@ The JSON form is a promise that tests and scripts rely on:
 `state` is "done" or "partial" (parts are committed, the stage is not published). A digest depends
 on the stage's content alone; that of the build leaves out the model, whose sums may differ in their
 last bits between machines. Of a folder that `webtext train` made, runs.py tells another object.
+Three keys more are there only where they say something: "building", the process at work in the
+folder ({"pid", "host", "command", "since_s"}), "outdated", the stages that were made of an earlier
+result of another, and "gates", the quality gates that failed.
 """
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +24,10 @@ from rich.table import Table
 
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.manifest import read_manifest
+from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.verify import damaged, stage_files
 from pipeline.errors import SettingsError
+from tools import watch
 from tools.flow import ENGINE_STAGES
 from tools.model import model_status
 from tools.runs import checkpoint_files, is_run, run_status
@@ -37,13 +42,31 @@ def status(folder: Path) -> dict[str, Any]:
         raise SettingsError(f"{folder}: no such build folder")
     if is_run(folder):
         return run_status(folder)
+    stages = _stages(folder)
+    if not stages and not (folder / ".work").is_dir():
+        raise SettingsError(f"{folder} holds no stage of a build, and no training run")
+    content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
+    more = {
+        "building": watch.building(folder),
+        "outdated": watch.outdated(folder),
+        "gates": watch.gates(folder),
+    }
+    told = {name: value for name, value in more.items() if value}
+    return {"stages": stages, "digest": digest_of(content), **told}
+
+
+def _stages(folder: Path) -> dict[str, dict[str, Any]]:
+    """The rows of a build's stages, or of a published stage's own folder, such as a copy of it."""
+    if _is_stage(folder) and (manifest := read_manifest(folder)):
+        return {manifest.stage: _published(manifest)}
     stages = {name: found for name in ENGINE_STAGES if (found := _stage(folder, name))}
     if found := model_status(folder):
         stages["model"] = found
-    if not stages:
-        raise SettingsError(f"{folder} holds no stage of a build, and no training run")
-    content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
-    return {"stages": stages, "digest": digest_of(content)}
+    return stages
+
+
+def _is_stage(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file() and (folder / ".meta").is_dir()
 
 
 @dataclass(frozen=True)
@@ -57,7 +80,8 @@ class Verified:
 
 def verify(folder: Path) -> Verified:
     """Read all files of the published stages and of a run's (or the model's) checkpoints again."""
-    stages = [folder / name for name in ENGINE_STAGES if read_manifest(folder / name)]
+    places = [folder] if _is_stage(folder) else [folder / name for name in ENGINE_STAGES]
+    stages = [place for place in places if read_manifest(place)]
     runs = [run for run in (folder, folder / "model") if is_run(run)]
     files = [file for stage in stages for file in stage_files(stage)]
     files += [file for run in runs for file in checkpoint_files(run)]
@@ -71,8 +95,13 @@ def show(folder: Path) -> None:
     if "run" in found:
         console.print(_run_table(found["run"]))
         return
-    console.print(_stages_table(found["stages"]))
-    console.print(f"digest {found['digest']}")
+    if found["stages"]:
+        console.print(_stages_table(found["stages"]))
+        console.print(f"digest {found['digest']}")
+    else:
+        console.print("no part of a stage is done yet")
+    for line in watch.lines(folder, time.time()):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def console_for_tables() -> Console:
@@ -125,6 +154,10 @@ def _stage(folder: Path, name: str) -> dict[str, Any] | None:
         if not at_work:
             return None
         return _row("partial", Ledger(), at_work, "")
+    return _published(manifest)
+
+
+def _published(manifest: Manifest) -> dict[str, Any]:
     ledger = manifest.ledgers.get(manifest.unit, Ledger())
     return _row("done", ledger, len(manifest.steps[-1].parts), manifest.digest)
 

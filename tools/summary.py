@@ -14,6 +14,9 @@ from train.log import read_log, told_perplexity
 FUNNEL = ("links", "pages", "documents", "corpus")
 REASONS = 6  # of each stage
 PLACES = {
+    "links": "`webtext look` shows the rows; `build --to links --urls FILE` lists the URLs",
+    "pages": "the capture of each link",
+    "documents": "texts, with their copies",
     "corpus": "load_dataset reads it",
     "tokenizer": "tokenizer.json, vocab.json, merges.txt and more",
     "shards": "tokens for the trainer",
@@ -33,8 +36,9 @@ def show_build(folder: Path) -> None:
     if (folder / "model" / COMMIT).exists():
         _show_model(console, folder / "model")
     console.print("\n[bold]Where it lies[/]")
+    ended_before = not (folder / "corpus").exists()  # then what leads to it is what there is
     for name, what in PLACES.items():
-        if (folder / name).exists():
+        if (folder / name).exists() and (ended_before or name not in FUNNEL[:-1]):
             console.print(f"  {folder / name}  [dim]{what}[/]")
 
 

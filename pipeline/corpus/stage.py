@@ -239,4 +239,5 @@ def _publish(part: Part, out: PartWriter) -> None:
 
 def _write_card(rules: CorpusSettings, folder: Path, outputs: Inputs) -> None:
     rows = outputs["publish"].ledgers[UNIT].rows_out
-    (folder / "README.md").write_text(card(rows, asdict(rules)), encoding="utf-8")
+    settings = {f"corpus.{name}": value for name, value in asdict(rules).items()}
+    (folder / "README.md").write_text(card(rows, settings), encoding="utf-8")

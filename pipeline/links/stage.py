@@ -61,6 +61,7 @@ UNREAD = (
     Reason.SCORE_MISSING,
 )
 UNREAD_SHARE_MAX = 0.5
+OUTSIDE_SHARE_MAX = 0.5  # a dump of another year, beside months that hold a day of the next
 
 
 def links_stage(
@@ -265,6 +266,12 @@ def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) ->
     if empty := [part.label for part in parts if not part.ledgers["submissions"].rows_in]:
         names = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
         say(f"links: {len(empty):,} of {len(parts):,} dumps hold nothing: {names}")
+    if outside := [part.label for part in parts if _is_outside(part)]:
+        names = ", ".join(outside[:3]) + (", ..." if len(outside) > 3 else "")
+        say(
+            f"links: most submissions of {len(outside):,} of {len(parts):,} dumps are not of "
+            f"links.date_min {rules.date_min} to links.date_max {rules.date_max}: {names}"
+        )
     notes = [(info.label, info.notes) for info in outputs["read"].parts]
     messages = [
         f"links: {label} is torn ({note['torn']}); what comes before was used"
@@ -275,6 +282,12 @@ def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) ->
     if not rules.accept_immature_scores:
         messages += immature_months([note["score_ages"] for _, note in notes])
     return messages
+
+
+def _is_outside(part: PartInfo) -> bool:
+    """Whether most submissions of a dump were dropped for their date."""
+    ledger = part.ledgers["submissions"]
+    return ledger.drops[Reason.OUTSIDE_DATES] > OUTSIDE_SHARE_MAX * ledger.rows_in
 
 
 def _mostly_unread(part: PartInfo) -> str:

@@ -306,6 +306,16 @@ def test_an_empty_dump_stops_no_other_and_is_said_once(
         run(tmp_path / "packed", [nothing, packed])
 
 
+def test_a_dump_of_another_year_is_said(tmp_path: Path) -> None:
+    late = [post(f"z{number}", score=9, created_utc=1_700_000_000) for number in range(3)]
+    late.append(post("zz", score=9))
+    paths = [*dumps(tmp_path / "dumps", 2), write_dump(tmp_path / "RS_2023-11", late)]
+    said: list[str] = []
+    run(tmp_path / "build", paths, said)
+    told = "links: most submissions of 1 of 3 dumps are not of links.date_min 2005-01-01 to"
+    assert said == [f"{told} links.date_max 2017-12-31: RS_2023-11"]
+
+
 def test_comments_that_are_named_like_submissions_are_refused_as_what_they_are(
     tmp_path: Path,
 ) -> None:
