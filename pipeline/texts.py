@@ -198,7 +198,18 @@ def _without_text(path: Path, place: str, text_field: str) -> str:
     )
     mend = f"; --text-field {longest} takes that one" if longest else ""
     names = f"; its fields are {', '.join(fields)[:200]}" if fields else ""
-    return f"it has no `{text_field}`{names}{mend if longest.isidentifier() else ''}"
+    mend = mend if longest.isidentifier() else _mend_of_nested(fields, text_field)
+    return f"it has no `{text_field}`{names}{mend}"
+
+
+def _mend_of_nested(fields: dict[str, Any], text_field: str) -> str:
+    """How to lift a text out of an object within the row; "" where there is none."""
+    name = text_field.rpartition(".")[2]
+    for outer, value in fields.items():
+        within = isinstance(value, dict) and isinstance(value.get(name), str)
+        if within and name.isidentifier() and outer.isidentifier():
+            return f"; `jq -c '.{name} = .{outer}.{name}' FILE > NEW.jsonl` lifts that of `{outer}`"
+    return ""
 
 
 def given_id(value: Any) -> str | int | None:

@@ -442,6 +442,17 @@ def test_the_url_may_be_the_id_and_is_the_url_too(tmp_path: Path) -> None:
     assert found.id == found.row.url == "http://a.example/"
 
 
+@pytest.mark.parametrize("text_field", ["text", "doc.text"])
+def test_of_a_text_within_an_object_it_is_told_how_to_lift_it(
+    tmp_path: Path, text_field: str
+) -> None:
+    (tmp_path / "t.jsonl").write_bytes(lines([{"id": 1, "doc": {"text": "within"}}]))
+    rules = TextsSettings(text_field=text_field)
+    (found,) = read_texts(tmp_path / "t.jsonl", "t", rules, Odd())
+    mend = "; `jq -c '.text = .doc.text' FILE > NEW.jsonl` lifts that of `doc`"
+    assert found.row.detail == f"it has no `{text_field}`; its fields are id, doc{mend}"
+
+
 def test_a_missing_text_field_is_told_by_its_name(tmp_path: Path) -> None:
     rules = TextsSettings(text_field="body")
     (tmp_path / "t.jsonl").write_bytes(lines([{"text": "a"}]))
