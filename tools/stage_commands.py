@@ -218,9 +218,10 @@ def shards(
 _ABOUT = {
     "inputs": (
         "Files, folders, patterns (in quotation marks), or - for stdin. JSON lines, JSON arrays, "
-        "Parquet or text, packed or not, known by their content. Rows want a text (--text-field); "
-        "`id` (--id-field), `url`, `host` and `karma` are optional. A row without an id is named "
-        "by file and line; ids that repeat are refused, or left aside with --ids place."
+        "Parquet, CSV or text, packed or not, known by their content. Rows want a text "
+        "(--text-field); `id` (--id-field), `url`, `host` and `karma` are optional. A row without "
+        "an id is named by file and line; ids that repeat are refused, or left aside with --ids "
+        "place."
     ),
     "dataset": (
         "A data set instead of files, or after them: a folder that datasets saved (save_to_disk), "

@@ -408,7 +408,7 @@ def test_broken_rows_of_json_lines_called_text_are_drops(tmp_path: Path) -> None
 def test_a_table_that_is_taken_for_text_is_said(tmp_path: Path, text: str, is_said: bool) -> None:
     _, said = one_of(tmp_path, "t.txt", text.encode())
     assert said == is_said * [
-        "t.txt: lines of separated values, like a table's; they are taken for text as they are (1)"
+        "t.txt: lines like a table's, taken for one text; a file named .csv gives rows (1)"
     ]
 
 
