@@ -35,7 +35,8 @@ GROUPS = {
     "tokenizer": ("Make a tokenizer.", ("train",)),
     "tokens": ("Hand token shards to other trainers.", ("export",)),
 }
-READ_STDIN = ("extract",)  # where - is a file, not an option as cyclopts takes it
+# Where - is a file, not an option as cyclopts takes it: what stands for it (./- is the path "-").
+READ_STDIN = {"extract": str(STDIN), **dict.fromkeys(("dedup", "tokenizer", "shards"), "./-")}
 # What a signal leaves of a command, and how to go on. Of the others: nothing was changed.
 GOES_ON = "what is done is kept; the same command goes on"
 LEFT = {
@@ -153,7 +154,7 @@ def _stopped(stopped: Stopped, words: Sequence[str]) -> int:
 
 def _run(tokens: Sequence[str]) -> int:
     if tokens and tokens[0] in READ_STDIN:
-        tokens = [str(STDIN) if token == "-" else token for token in tokens]
+        tokens = [READ_STDIN[tokens[0]] if token == "-" else token for token in tokens]
     app = make_app(only=tokens[0] if tokens else "")
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     result = command(*bound.args, **bound.kwargs)

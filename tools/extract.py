@@ -26,7 +26,7 @@ from pipeline.engine.files import discard
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.parts import engine_files
 from pipeline.errors import InputError, SettingsError
-from pipeline.row_files import is_parquet, packed
+from pipeline.row_files import check_name, is_parquet, packed
 from pipeline.settings import Settings
 
 BATCH_ROWS = 500
@@ -76,8 +76,7 @@ def _checked(inputs: Sequence[Path], out: Path, drops_path: Path) -> list[Path]:
     """The files to read; raises for a name that is not as needed."""
     if not inputs:
         raise SettingsError("webtext extract wants at least one file or folder")
-    if not out.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")):
-        raise SettingsError(f"--out {out}: use .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+    check_name("--out", out)
     # Results of an earlier run in one of the folders are no input.
     files = [path for given in inputs for path in files_of(given, but=(out, drops_path))]
     for path in files:

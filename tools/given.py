@@ -10,7 +10,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +17,8 @@ import pyarrow as pa
 
 from pipeline.errors import InputError, SettingsError, printable
 from pipeline.inputs import STDIN, text_files
-from pipeline.row_files import TableWriter
+from pipeline.row_files import LINES, TABLE, TableWriter, check_name
+from pipeline.scratch import scratch_in
 from pipeline.settings import OTHER_FIELDS, TextsSettings
 
 BATCH_ROWS = 256
@@ -69,8 +69,7 @@ class GivenTexts:
             _say(f"not read, of the folders that were named: {names}{more}")
         parent = out.absolute().parent
         parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=parent, prefix=".given-") as folder:
-            scratch = Path(folder)
+        with scratch_in(parent) as scratch:
             files = [path if path.is_file() else _spooled(path, scratch) for path in found]
             if self.dataset:
                 wanted = None if whole else {rules.text_field, rules.id_field, *OTHER_FIELDS}
@@ -85,8 +84,7 @@ def _check_results(results: Mapping[str, Path], inputs: Sequence[Path]) -> None:
     for option, path in results.items():
         if what := taken.get(path.resolve()):
             raise SettingsError(f"{option} {printable(path)} is {what} too; give it another name")
-        if path.is_dir():
-            raise SettingsError(f"{option} {printable(path)} is a folder; name a file")
+        check_name(option, path, (TABLE,) if option == "--signatures" else (*LINES, TABLE))
         taken[path.resolve()] = option
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
 

@@ -59,8 +59,14 @@ def _of_folder(folder: Path, drops: bool) -> list[Table]:
         return [_of_file(folder / name) for name in ("run.json", "log.jsonl")]
     stages = [folder / name for name in ENGINE_STAGES if (folder / name).is_dir()]
     if stages:
-        return [table for stage in stages for table in _of_stage(stage, drops)]
+        shown = stages if drops else list(filter(_holds_rows, stages))
+        return [table for stage in shown for table in _of_stage(stage, drops)]
     return _of_stage(folder, drops)
+
+
+def _holds_rows(stage: Path) -> bool:
+    """Whether more than manifests is there: `webtext shards` copies no texts into its corpus."""
+    return any(path.is_file() and path.suffix != ".json" for path in stage.iterdir())
 
 
 def _of_stage(folder: Path, drops: bool) -> list[Table]:

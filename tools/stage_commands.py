@@ -11,7 +11,6 @@ from tools.commands import exit_code
 from tools.options import SettingsFrom
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
-TextsInput = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # - is stdin
 
 
 def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: SettingsFrom) -> int:
@@ -79,7 +78,7 @@ def extract(
 
 
 def dedup(
-    *inputs: TextsInput,
+    *inputs: Path,
     out: Path,
     kept: Path | None = None,
     signatures: Path | None = None,
@@ -100,11 +99,14 @@ def dedup(
         {inputs}
     out
         A decision a row, in the order of the rows: {{"id", "keep", "keeper", "jaccard", "reason"}},
-        as JSON lines (.jsonl, .jsonl.gz, .jsonl.zst) or .parquet. A row without text, or with one
-        above --text-chars-max, is not kept, and `reason` says so.
+        as JSON lines (.jsonl, .jsonl.gz, .jsonl.zst) or .parquet. The keeper is a kept row. The
+        reason is exact_copy (the keeper's text but for case and white space), near_copy (so is what
+        equals a near copy), or why a row is dropped by itself: it has no text, or one above
+        --text-chars-max. --near-threshold 1 drops nothing but exact copies and texts with the same
+        shingles.
     kept
         A file for the rows that are kept, with all their fields as they came: JSON lines or
-        .parquet by its ending, to go on with. datasets reads it too:
+        .parquet by its ending, as with --out. datasets reads it too:
         load_dataset("parquet", data_files="kept.parquet").
     signatures
         A Parquet file for the MinHash signature of each text, `id` and 128 numbers, which
@@ -120,20 +122,21 @@ def dedup(
     from pipeline.corpus.dedup import Results
     from pipeline.corpus.dedup import dedup as decide
     from tools.given import GivenTexts
-
-    def heartbeat(text: str) -> None:
-        sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
+    from tools.progress import Progress
 
     settings = settings_from(None)
     named = {"--out": out, "--kept": kept, "--signatures": signatures}
     results = {option: path for option, path in named.items() if path}
     given = GivenTexts(inputs, dataset, split)
-    with given.files(out, settings.texts, whole=bool(kept), results=results) as files:
-        counts, said, gates = decide(
+    with (
+        given.files(out, settings.texts, whole=bool(kept), results=results) as files,
+        Progress() as progress,
+    ):
+        counts, drops, said, gates = decide(
             files,
             Results(out, kept, signatures),
             settings.corpus,
-            heartbeat,
+            progress,
             texts=settings.texts,
             text_chars_max=settings.documents.text_chars_max,
         )
@@ -142,16 +145,14 @@ def dedup(
     if as_json:
         print(json.dumps(counts._asdict()))
     else:
-        print(
-            ", ".join(
-                f"{number:,} {name.replace('_', ' ')}" for name, number in counts._asdict().items()
-            )
-        )
+        found = (f"{n:,} {name.replace('_', ' ')}" for name, n in counts._asdict().items())
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in drops.most_common())
+        print(", ".join(found) + (f" ({reasons})" if reasons else ""))
     return exit_code(gates)
 
 
 def tokenizer_train(
-    *inputs: TextsInput,
+    *inputs: Path,
     out: Path,
     dataset: str | None = None,
     split: str | None = None,
@@ -180,7 +181,7 @@ def tokenizer_train(
 
 
 def shards(
-    *inputs: TextsInput,
+    *inputs: Path,
     tokenizer: Path,
     out: Path,
     dataset: str | None = None,
@@ -217,9 +218,10 @@ def shards(
 _ABOUT = {
     "inputs": (
         "Files, folders, patterns (in quotation marks), or - for stdin. JSON lines, JSON arrays, "
-        "Parquet or text, packed or not, known by their content. Rows want a text (--text-field); "
-        "`id` (--id-field), `url`, `host` and `karma` are optional. A row without an id is named "
-        "by file and line; ids that repeat are refused, or left aside with --ids place."
+        "Parquet, CSV or text, packed or not, known by their content. Rows want a text "
+        "(--text-field); `id` (--id-field), `url`, `host` and `karma` are optional. A row without "
+        "an id is named by file and line; ids that repeat are refused, or left aside with --ids "
+        "place."
     ),
     "dataset": (
         "A data set instead of files, or after them: a folder that datasets saved (save_to_disk), "

@@ -56,6 +56,8 @@ def why(build: Path, url: str) -> list[Chapter]:
 
     Of a reason's name: a chapter of each stage that dropped rows for it, with examples.
     """
+    if build.is_file():
+        raise SettingsError(f"{build} is a file; --build takes the folder of a build")
     links = read_manifest(build / "links")
     if links is None:
         raise SettingsError(f"{build} has no stage links yet; run webtext build first")

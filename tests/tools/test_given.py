@@ -217,16 +217,26 @@ def test_datasets_is_imported_for_a_data_set_alone(texts, tmp_path):
         (["--kept", "t.jsonl"], "--kept t.jsonl is an input too"),
         (["--kept", "d.jsonl"], "--kept d.jsonl is --out too"),
         (["--signatures", "folder"], "--signatures folder is a folder"),
+        (["--signatures", "s.npy"], "--signatures s.npy: its name must end in .parquet"),
+        (["--kept", "pipe.jsonl"], "--kept pipe.jsonl is no regular file"),
+        (
+            ["--kept", "new/"],
+            "--kept new: its name must end in .jsonl, .jsonl.gz, .jsonl.zst or .p",
+        ),
+        (["--kept", "k.csv"], "--kept k.csv: its name must end in"),
+        (["--kept", "k.jsonl.xz"], "--kept k.jsonl.xz: its name must end in"),
+        (["--kept", "-"], "--kept -: its name must end in"),
     ],
 )
 def test_dedup_writes_over_nothing_that_it_needs(tmp_path, monkeypatch, capsys, option, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.jsonl")
     source = write(tmp_path / "t.jsonl", ROWS[:2])
     told = run(capsys, "dedup", "t.jsonl", "--out", "d.jsonl", *option, code=2)
     assert said in told.err
     assert lines_of(source) == ROWS[:2]
-    assert not (tmp_path / "d.jsonl").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "pipe.jsonl", "t.jsonl"}
 
 
 def test_a_tokenizer_that_cannot_be_read_is_refused_before_the_texts(tmp_path, capsys):

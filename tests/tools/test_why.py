@@ -216,3 +216,9 @@ def test_the_command_prints_lines_for_people_and_json_for_programs(finished, fat
 def test_a_folder_without_links_is_an_error(tmp_path, capsys):
     assert main(["why", "http://a.example", "--build", str(tmp_path)]) == 2
     assert "run webtext build first" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_a_build_is_told(tmp_path, capsys):
+    (tmp_path / "decisions.jsonl").write_text("{}\n")
+    assert main(["why", "a", "--build", str(tmp_path / "decisions.jsonl")]) == 2
+    assert "decisions.jsonl is a file; --build takes" in capsys.readouterr().err
