@@ -22,9 +22,9 @@ from pipeline.engine.manifest import COSTLY_S
 from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
 from train.log import read_log
-from train.options import from_options
+from train.options import from_options, refuse_senseless
 from train.packages import require_packages
-from train.settings import STEPS, TrainSettings, checked
+from train.settings import STEPS, TrainSettings
 
 COMMIT = "webtext.json"
 VERSION = 3  # of what is done here with a trained model: evaluation, prompts, samples
@@ -39,7 +39,7 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
         if name in options:
             raise SettingsError(f"train.{name} is set by the build; leave it away")
     try:
-        checked(from_options(TrainSettings, options))
+        refuse_senseless(from_options(TrainSettings, options))
     except TrainError as error:
         raise SettingsError(f"[train]: {error}") from None
     return dict(options)

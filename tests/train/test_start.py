@@ -122,7 +122,7 @@ def finished(shards_folder, tiny, tmp_path_factory):
         (["--steps", "50", "--micro-batch", "3"], "--micro-batch is 3"),
         (["--steps", "50", "--sample-every", "5"], "--sample-every needs --tokenizer"),
         (["--steps", "50", "--tokenizer", "none.json"], "--tokenizer: no file"),
-        (["--steps", "50", "--shard"], "--shard needs several processes"),
+        (["--steps", "50", "--fsdp"], "--fsdp splits the model over several processes"),
         (["--steps", "50", "--keep", "0"], "--keep is 0"),
         (["--steps", "50", "--seed", "2"], "--seed is 2"),
     ],
