@@ -66,13 +66,13 @@ def test_weights_stay_split_on_resume_unless_told_otherwise(
 ):
     assert main([str(shards_folder), "--out", str(tmp_path), *tiny, "--steps", "1"]) == 0
     run = json.loads((tmp_path / "run.json").read_text())
-    run["settings"]["shard"] = True
+    run["settings"]["fsdp"] = True
     (tmp_path / "run.json").write_text(json.dumps(run))
     wanted = TrainSettings(resume=True)
     assert start._needed_to_join(tmp_path, wanted, {}) == ("cpu", False)
     monkeypatch.setattr(start, "ranks_started", lambda: 2)
     assert start._needed_to_join(tmp_path, wanted, {}) == ("cpu", True)
-    assert start._needed_to_join(tmp_path, wanted, {"shard": False}) == ("cpu", False)
+    assert start._needed_to_join(tmp_path, wanted, {"fsdp": False}) == ("cpu", False)
 
 
 def test_ranks_of_one_machine_share_its_cores(monkeypatch):
