@@ -123,7 +123,7 @@ def to_toml(settings: Settings | None = None, *, explained: bool = False) -> str
     lines = [f"profile = {toml_value(tables.pop('profile'))}"]
     if explained:
         names = ", ".join(PROFILES)
-        lines = [f"# A named set of defaults: {names}.", *lines]
+        lines = [f"# A named set of defaults. Values: one of {names}.", *lines]
     for section, values in tables.items():
         if not values or section in NOT_IN_A_BUILD:  # [train] is empty until something is set
             continue
@@ -141,7 +141,7 @@ def to_toml(settings: Settings | None = None, *, explained: bool = False) -> str
 
 def comment(about: Described) -> list[str]:
     """Lines of a settings file that explain a setting."""
-    lines = [f"# {about.text[0].upper()}{about.text[1:]}. Values: {about.values}."]
+    lines = [f"# {about.text}. Values: {about.values}."]
     return [*lines, f"# WebText: {about.paper}."] if about.paper else lines
 
 

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from pipeline.errors import SettingsError
 from tools.flow import STAGES
-from tools.options import SettingsFrom
+from tools.options import SettingsFrom, spelled
 
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
@@ -46,6 +46,10 @@ def demo(
 
     if fast and to == "model":
         raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast away")
+    for key in settings_from.options:
+        if fast and key.startswith("train."):
+            told = f"{spelled('demo', key)} does nothing with --fast, which leaves the model out"
+            raise SettingsError(f"{told}; take one of the two")
     out = out or Path("build/demo-fast" if fast else "build/demo")
     files = write_demo(out / "input", fast=fast)
     without_model = fast and to == "report"

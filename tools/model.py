@@ -6,6 +6,7 @@ renamed to `model/` when it is trained, evaluated and sampled. `webtext.json` in
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -39,9 +40,17 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
         if name in options:
             raise SettingsError(f"train.{name} is set by the build; leave it away")
     try:
-        refuse_senseless(from_options(TrainSettings, options))
+        settings = from_options(TrainSettings, options)
+        refuse_senseless(settings)
     except TrainError as error:
-        raise SettingsError(f"[train]: {error}") from None
+        # The trainer names its options as it spells them itself.
+        told = re.sub(
+            r"--([a-z][a-z0-9-]+)", lambda m: f"train.{m[1].replace('-', '_')}", str(error)
+        )
+        raise SettingsError(told) from None
+    if settings.fsdp:
+        mend = "end the build by --to shards, and train on them by torchrun -m train --fsdp"
+        raise SettingsError(f"train.fsdp needs several processes, a build trains in one; {mend}")
     return dict(options)
 
 

@@ -103,7 +103,7 @@ def from_options(kind: type[S], options: Mapping[str, Any]) -> S:
         name = known.get(key.replace("-", "_"))
         if name is None:
             near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            hint = f"did you mean train.{near[0]}?" if near else f"known: {', '.join(known)}"
             raise SettingsError(f"unknown setting train.{key}; {hint}")
         values[name] = _convert(name, value, hints[name])
     return replace(kind(), **values)

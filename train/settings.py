@@ -80,7 +80,8 @@ class TrainSettings:
         valid=POSITIVE,
     )  # fmt: skip
     lr: float | None = option(
-        None, "Peak learning rate; with --init a tenth of the preset's if not given", "locked",
+        None, "Peak learning rate; if not given, the preset's, or a tenth of it with --init",
+        "locked",
         valid=Valid("above 0", lambda rate: rate > 0),
     )  # fmt: skip
     lr_min_share: float = option(
@@ -97,7 +98,7 @@ class TrainSettings:
     beta1: float = option(0.9, "AdamW's beta1", "locked", valid=BELOW_ONE)
     beta2: float = option(0.95, "AdamW's beta2", "locked", valid=BELOW_ONE)
     clip: float = option(
-        1.0, "Gradient norm above which gradients are scaled down to it", "locked",
+        1.0, "Gradients of a larger norm are scaled down to this norm", "locked",
         valid=Valid("above 0", lambda norm: norm > 0),
     )  # fmt: skip
     seed: int = option(

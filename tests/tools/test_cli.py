@@ -108,8 +108,8 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["links", "d", "--out", "o", "--karma-min", "few"], "--karma-min is 'few'; it must be a"),
         (["links", "d", "--out", "o", "--karma-min=-3"], "--karma-min is -3; it must be 0 or more"),
         (["links", "d", "--out", "o", "--hops-max", "3"], "Unknown option: --hops-max"),
-        (["links", "d", "--out", "o", "--profile", "clean"], "Unknown option: --profile"),
-        (["dedup", "d", "--out", "o", "--profile", "cleen"], "one of paper, clean"),
+        (["links", "d", "--out", "o", "--profile", "modern"], "Unknown option: --profile"),
+        (["dedup", "d", "--out", "o", "--profile", "modren"], "one of paper, modern"),
         (["extract", "d", "--out", "o", "--buckets", "3"], "Unknown option: --buckets"),
         (["links", "--out", "o"], "name at least one file"),
         (["build", "nowhere.toml"], "`webtext init` writes one"),
@@ -117,6 +117,9 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["build", "--train.preset", "gtp2"], "preset"),
         (["build", "--train.layers", "3"], "Did you mean --train.n-layer?"),
         (["build", "--train.out", "here"], "Unknown option: --train.out"),
+        (["demo", "--input.dumps", "x"], "Unknown option: --input.dumps"),
+        (["demo", "--fast", "--train.steps", "3"], "--train.steps does nothing with --fast"),
+        (["build", "--train.fsdp", "true"], "Unknown option: --train.fsdp"),
     ],
 )
 def test_usage_and_settings_errors_end_with_2_and_say_what_is_known(

@@ -46,7 +46,7 @@ def test_options_are_read_from_text_and_from_toml(options, wanted):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stepz": 3}, r"unknown setting train\.stepz; did you mean steps\?"),
+        ({"stepz": 3}, r"unknown setting train\.stepz; did you mean train\.steps\?"),
         ({"steps": "many"}, "--steps is 'many'; it must be a whole number"),
         ({"steps": 1.5}, "--steps is 1.5; it must be a whole number"),
         ({"steps": True}, "--steps is True; it must be a whole number"),

@@ -153,7 +153,7 @@ def _examples(folder: Path, unit: str) -> dict[str, list[dict[str, str]]]:
 
 def _add_corpus(facts: Facts, build: Path) -> None:
     infos = read_sidecars(build / "corpus")
-    columns = ["id", "host", "language", "text_chars", "first_post_s", "engine"]
+    columns = ["id", "host", "language", "text_chars", "first_post_s", "extractor"]
     table = pa.concat_tables([info.read(columns) for info in infos])
     years = Counter(
         datetime.fromtimestamp(s, UTC).year for s in table["first_post_s"].to_pylist() if s
@@ -165,7 +165,7 @@ def _add_corpus(facts: Facts, build: Path) -> None:
         "chars": sum(lengths),
         "years": sorted((str(year), count) for year, count in years.items()),
         "languages": _languages(build / "documents"),
-        "engines": Counter(table["engine"].to_pylist()).most_common(),
+        "engines": Counter(table["extractor"].to_pylist()).most_common(),
         "lengths": lengths,
         "length_edges": LENGTH_EDGES,
         "hosts": hosts.most_common(20),
