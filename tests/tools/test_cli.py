@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.settings import Settings
 from pipeline.settings_file import load
-from tools.cli import COMMANDS, GROUPS, NAMES, command_of, main
+from tools.cli import COMMANDS, GROUPS, NAMES, PANELS, command_of, main
 from tools.flow import STAGES
 from tools.inputs import find_inputs
 
@@ -71,6 +71,7 @@ def test_an_example_is_a_command_line_that_is_understood(words):
 
 def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
     listed = re.findall(r"^│ (\w+) {2,}(\S.*?) *│$", helps[()], re.MULTILINE)
+    assert [name for name, _ in listed] == [name for names in PANELS.values() for name in names]
     assert {name for name, _ in listed} == {*COMMANDS, *GROUPS}
     for name in COMMANDS:
         first = command_of(name).__doc__.splitlines()[0]
