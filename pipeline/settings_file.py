@@ -49,8 +49,8 @@ def load(
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     for name in NOT_IN_A_BUILD:
         if name in tables:
-            problem = f"[{name}] is of the commands dedup, tokenizer train and shards"
-            raise SettingsError(f"{path}: {problem}; a build does not read it. Leave it away")
+            problem = f"[{name}] is for the commands dedup, tokenizer train and shards"
+            raise SettingsError(f"{path}: {problem}; a build does not read it. Remove it")
     given = dict(options or {})
     for key, value in given.items():
         _set(tables, key, value)

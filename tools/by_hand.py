@@ -38,7 +38,7 @@ def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json:
     explains each.
     """
     if not inputs:
-        raise SettingsError("webtext extract wants a file, a folder, or - for stdin")
+        raise SettingsError("name a file or a folder, or - for stdin")
     asked = settings_from.options.keys()
     for key in asked:
         if not BY_HAND & {key, key.partition(".")[0]}:

@@ -157,7 +157,8 @@ def _with_mend(error: CycloptsError, command: str) -> str:
     """A usage error that ends with what to do."""
     told = str(error).rstrip(".")
     if isinstance(error, UnusedCliTokensError):
-        told = f"{', '.join(error.unused_tokens or ())}: more than the command takes"
+        words = error.unused_tokens or []
+        told = f"unexpected argument{'s' if len(words) > 1 else ''}: {', '.join(words)}"
     if "Did you mean" in told:
         return str(error)
     return f"{told}; `{' '.join(('webtext', command)).strip()} --help` tells what there is"

@@ -45,7 +45,7 @@ def demo(
     from tools.demo import differences, write_demo
 
     if fast and to == "model":
-        raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast away")
+        raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast out")
     for key in settings_from.options:
         if fast and key.startswith("train."):
             told = f"{spelled('demo', key)} does nothing with --fast, which leaves the model out"

@@ -38,7 +38,7 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """The `[train]` table, checked by the trainer's own parser before any work starts."""
     for name in ("data", "out", "resume"):
         if name in options:
-            raise SettingsError(f"train.{name} is set by the build; leave it away")
+            raise SettingsError(f"train.{name} is set by the build; leave it out")
     try:
         settings = from_options(TrainSettings, options)
         refuse_senseless(settings)
@@ -86,7 +86,9 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
         _sweep(build)
         return
     if old is None and folder.exists():
-        raise StageError(f"{folder} is in the way: it is no model of this build. Move it elsewhere")
+        raise StageError(
+            f"{folder} is not a model of this build, but stands in its place; move it elsewhere"
+        )
     if old and "model" not in build.redo:
         build.progress.say("model: its settings or shards changed; it is trained again")
         if old["wall_s"] > COSTLY_S:

@@ -74,7 +74,7 @@ def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
 def device_of(wanted: str) -> str:
     """ "cuda" or "cpu"; SettingsError if a GPU is asked for and none is there."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("--device cuda: torch finds no GPU here; leave it away to use the CPU")
+        raise SettingsError("--device cuda: torch finds no GPU here; leave it out to use the CPU")
     return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
 
 

@@ -91,7 +91,7 @@ def resumed(old: TrainSettings, given: Mapping[str, Any]) -> tuple[TrainSettings
             if change == "locked":
                 raise SettingsError(
                     f"{flag(name)} is {value}, but the run in --out has {before or 'none'}; a "
-                    "resumed run cannot change it. Leave it away, or give another --out."
+                    "resumed run cannot change it. Leave it out, or give another --out."
                 )
             bits = "; sums in another order: equal to rounding, not bit for bit"
             notes.append(f"{flag(name)} {before} -> {value}{bits if change == 'bits' else ''}")

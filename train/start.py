@@ -258,9 +258,7 @@ def _sampler(
     if not settings.sample_every:
         return None
     if world.sharded:
-        raise SettingsError(
-            "--sample-every: a model that is split cannot be sampled; leave it away"
-        )
+        raise SettingsError("--sample-every: a model that is split cannot be sampled; leave it out")
     if not tokenizer:
         raise SettingsError("--sample-every needs --tokenizer PATH: none lies beside the shards")
     text = text_for(tokenizer, shards.vocab_size)

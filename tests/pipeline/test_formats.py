@@ -168,9 +168,13 @@ DATA = {"version": 1, "data": ROWS}
         (
             "a.txt.zst",
             zstandard.compress(gzip.compress(PROSE, mtime=0)),
-            "packed twice .gzip within.",
+            "compressed twice .gzip within.",
         ),
-        ("a.gz", gzip.compress(zstandard.compress(PROSE), mtime=0), "packed twice .zstd within."),
+        (
+            "a.gz",
+            gzip.compress(zstandard.compress(PROSE), mtime=0),
+            "compressed twice .zstd within.",
+        ),
         ("a.csv", b"x,y\n1,2\n", "table of separated values.*Parquet or JSON lines"),
         ("a.TSV.gz", gzip.compress(b"text\nabc\n", mtime=0), "table of separated values"),
         ("a.csv", "id,text\n1,a\n".encode("utf-16"), "table of separated values"),
