@@ -335,6 +335,12 @@ class Described:
     kind: Any
 
 
+PROFILE = Described(
+    "profile", "A named set of defaults; modern has corpus.near_threshold 0.7", "paper",
+    values=f"one of {', '.join(PROFILES)}", paper="", kind=str,
+)  # fmt: skip
+
+
 def described(section: str) -> list[Described]:
     """The settings of a section, in their order."""
     owner = type(getattr(Settings(), section))

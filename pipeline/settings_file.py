@@ -18,6 +18,7 @@ import msgspec
 
 from pipeline.errors import SettingsError
 from pipeline.settings import (
+    PROFILE,
     PROFILES,
     SECTIONS,
     Described,
@@ -122,8 +123,7 @@ def to_toml(settings: Settings | None = None, *, explained: bool = False) -> str
     tables = as_tables(settings or Settings())
     lines = [f"profile = {toml_value(tables.pop('profile'))}"]
     if explained:
-        names = ", ".join(PROFILES)
-        lines = [f"# A named set of defaults. Values: one of {names}.", *lines]
+        lines = [*comment(PROFILE), "# A setting below wins over the profile.", *lines]
     for section, values in tables.items():
         if not values or section in NOT_IN_A_BUILD:  # [train] is empty until something is set
             continue

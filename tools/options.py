@@ -20,7 +20,7 @@ from cyclopts import Group, Parameter
 from pipeline.settings import (
     COUNT,
     POSITIVE,
-    PROFILES,
+    PROFILE,
     SECTIONS,
     VALUES_OF,
     Described,
@@ -71,15 +71,6 @@ MADE_BY_THE_DEMO = "input"  # the section that names files: the demo makes its o
 EXPECTED = (COUNT.wanted, POSITIVE.wanted, *VALUES_OF.values(), "")
 TRAIN = "The trainer's. What is not set is decided by the preset, or by the device and the size."
 NOT_OF_A_BUILD = ("data", "out", "resume", "fsdp")  # of the trainer's: a build is one process
-
-PROFILE = Described(
-    "profile",
-    "A named set of defaults; modern has corpus.near_threshold 0.7",
-    "paper",
-    f"one of {', '.join(PROFILES)}",
-    "",
-    str,
-)
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,19 @@ def test_init_writes_a_file_that_gives_the_defaults_and_overwrites_none(tmp_path
     assert path.read_text() == before
 
 
+def test_init_tells_the_trainers_settings_and_their_values_without_torch(tmp_path):
+    path = tmp_path / "webtext.toml"
+    program = (
+        "import sys; sys.modules['torch'] = None; from tools.cli import main; main(sys.argv[1:])"
+    )
+    subprocess.run([sys.executable, "-c", program, "init", str(path)], check=True, cwd=REPO)
+    _, found, trainer = path.read_text().partition("[train]\n")
+    assert found
+    assert "# AdamW's beta1. Values: from 0 to below 1.\n# beta1 = 0.9\n" in trainer
+    assert 'Values: one of cosine, linear.\n# schedule = "cosine"\n' in trainer
+    assert "Values: 1 or more.\n# n_layer =\n" in trainer
+
+
 def test_another_distributions_pipeline_is_refused(tmp_path):
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "pipeline" / "__init__.py").write_text("")
