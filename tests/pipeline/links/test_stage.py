@@ -197,6 +197,19 @@ def drops_of(folder: Path, reason: str) -> list[str]:
     return [r["url"] for r in read_drops(folder / "links").to_pylist() if r["reason"] == reason]
 
 
+def test_a_password_in_a_url_is_kept_nowhere(tmp_path: Path) -> None:
+    rows = [
+        post("kept", url="http://medium.example.com/@ann"),
+        post("told", url="ftp://ann:secret@a.example.com/"),
+        post("drop", url="http://ann:secret@a.example.com/x@y"),
+    ]
+    run(tmp_path / "build", [write_dump(tmp_path / "RS", rows)])
+    assert drops_of(tmp_path / "build", "url_credentials") == ["http://…@a.example.com/x@y"]
+    assert drops_of(tmp_path / "build", "scheme_not_http") == ["ftp://…@a.example.com/"]
+    files = list((tmp_path / "build").rglob("*.parquet"))
+    assert not [path for path in files if "secret" in str(pq.read_table(path).to_pylist())]
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_mark_in_any_copy_of_a_post_drops_them_all_and_the_ledger_adds_up(
     tmp_path: Path, order: int
