@@ -36,7 +36,7 @@ FOREIGN = (
     (0, b"7z\xbc\xaf", "a 7z archive", "Unpack it"),
     (257, b"ustar", "a tar archive", "Unpack it"),
     (0, b"PAR1", "a Parquet file within another container", "Unpack it"),
-    (0, b"\x04\x22\x4d\x18", "packed by lz4", "Unpack it"),
+    (0, b"\x04\x22\x4d\x18", "compressed by lz4", "Decompress it"),
     (0, b"ARROW1", "an Arrow file", "Write it as Parquet"),
     (
         0,
@@ -55,7 +55,7 @@ FOREIGN = (
     (0, b"{\\rtf", "rich text (RTF)", "Save it as plain text in UTF-8"),
     (0, b"\xd0\xcf\x11\xe0", "a document of Word 97", "Save it as plain text in UTF-8"),
     *(
-        (0, magic, f"packed twice ({kind} within)", "Unpack it once")
+        (0, magic, f"compressed twice ({kind} within)", "Decompress it once")
         for magic, kind in (
             (b"\x1f\x8b\x08", "gzip"),
             (b"\x28\xb5\x2f\xfd", "zstd"),

@@ -31,7 +31,7 @@ from tools.url_list import check_target
 from train.log import duration
 
 RECORD = "webtext.toml"  # in the build folder: what it was made with
-RECORD_HEAD = "# What this folder was last built with: a record, which no build reads by itself."
+RECORD_HEAD = "# The settings of the last build in this folder: a record, which no build reads."
 
 
 def run_build(
@@ -104,8 +104,8 @@ def check_record(folder: Path, settings_path: Path) -> None:
         )
     if settings_path.resolve() == record.resolve():
         raise SettingsError(
-            f"{record} is this build's record of its settings, not a settings file; copy it "
-            "elsewhere to build by it"
+            f"{record} is this build's record of its settings, not a settings file; to build with "
+            "these settings again, copy it elsewhere"
         )
 
 

@@ -104,7 +104,7 @@ def _check_disk(settings: Settings, base: Path, out: Path, to: str, input_bytes:
     needed = needed_bytes(settings, base, to) + settings.engine.free_disk_min_bytes
     if needed > free:
         raise SettingsError(
-            f"the disk of {out} has {decimal(free)} free, and this build takes about "
-            f"{decimal(needed)} by `webtext plan`, with engine.free_disk_min_bytes kept free; "
-            "build elsewhere by --out, free some, or go on in spite of it with --force"
+            f"the disk of {out} has {decimal(free)} free, but by `webtext plan` this build needs "
+            f"about {decimal(needed)}, engine.free_disk_min_bytes included; build on another disk "
+            "with --out, free some space, or start all the same with --force"
         )

@@ -41,7 +41,9 @@ def clean(folder: Path, *, everything: bool = False, dry_run: bool = False) -> l
     Raises SettingsError for a folder that is no build, BusyError while one is made in it.
     """
     if not (folder / ".work").is_dir():
-        raise SettingsError(f"{folder} is no build folder")
+        raise SettingsError(
+            f"{folder} is not a build folder; name the --out folder of a build or of a stage"
+        )
     with locked(folder):
         found = list(_survey(folder, everything))
         for entry in found:
@@ -102,7 +104,7 @@ def _purpose(path: Path) -> str:
 def _verdict(path: Path, folder: Path, last_run: float) -> tuple[bool, str]:
     """Whether a thing in .work is kept, and why."""
     if not path.is_dir():
-        return True, "what the build is fixed to, and digests of inputs"
+        return True, "the settings that this build keeps, and digests of its inputs"
     if path.name.startswith(".gone-"):
         return False, "discarded by a build that was killed"
     stage = path.name.removeprefix("old-").split("-")[0]

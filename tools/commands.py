@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from pipeline.errors import SettingsError
 from tools.flow import STAGES
-from tools.options import SettingsFrom
+from tools.options import SettingsFrom, spelled
 
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
@@ -36,16 +36,20 @@ def demo(
     Parameters
     ----------
     out
-        The build folder: build/demo, or with --fast build/demo-fast. The web and the submissions
-        are made in OUT/input.
+        The build folder; if not given, build/demo, or build/demo-fast with --fast. The web and the
+        submissions are written to OUT/input.
     fast
-        A quarter of the ordinary pages, and no model: well under a minute. Everything that goes
-        wrong is in it too.
+        Make only a quarter of the ordinary pages and no model, in less than a minute. All that goes
+        wrong in the whole demo is still in it.
     """
     from tools.demo import differences, write_demo
 
     if fast and to == "model":
-        raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast away")
+        raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast out")
+    for key in settings_from.options:
+        if fast and key.startswith("train."):
+            told = f"{spelled('demo', key)} does nothing with --fast, which leaves the model out"
+            raise SettingsError(f"{told}; take one of the two")
     out = out or Path("build/demo-fast" if fast else "build/demo")
     files = write_demo(out / "input", fast=fast)
     without_model = fast and to == "report"
@@ -97,9 +101,9 @@ def plan(
     Parameters
     ----------
     settings
-        The settings file; its inputs are sampled.
+        The settings file. Samples of the inputs it names are read.
     out
-        Where the build would be made: the disk whose free space is told.
+        The build folder that would be made; the free space of its disk is shown.
     as_json
         Print one JSON object, with the source of every rate.
     """
@@ -127,7 +131,7 @@ def build(
     urls: Path | None = None,
     settings_from: SettingsFrom,
 ) -> int:
-    """Make a corpus, shards, a trained model and a report; resumed where it stopped.
+    """Make a corpus, a tokenizer, shards, a model and a report; the same command resumes it.
 
     Example: webtext build webtext.toml --out build --links.karma-min 5
 
@@ -139,19 +143,20 @@ def build(
     Parameters
     ----------
     settings
-        The settings file; paths in it are relative to it.
+        The settings file. Paths in it are relative to its folder.
     out
-        The build folder. A copy of the settings is saved as OUT/webtext.toml; it is not read.
+        The build folder. A copy of the settings is saved as OUT/webtext.toml for the record; no
+        build reads it.
     redo
-        A stage that is made again, although it took long or nothing changed; may be given more than
+        Make this stage again, even if nothing changed or it takes long; may be given more than
         once.
     replay
-        A stage whose drops by the limits on an item (timed_out, crashed, out_of_memory) are tried
-        again; may be given more than once.
+        Try the pages again that this stage dropped for a limit on time or memory (timed_out,
+        crashed, out_of_memory); may be given more than once.
     keep_versions
-        Reuse results that were made with other versions of libraries.
+        Reuse results that other versions of the libraries made.
     force
-        Begin although the disk is too small by `webtext plan`.
+        Start even if the disk is too small by `webtext plan`.
     urls
         A file for crawlers, written when the links are made: the URL of each kept link on a line of
         its own.
@@ -172,20 +177,21 @@ def status(
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     verify: bool = False,
 ) -> int:
-    """Show what a build (or the --out folder of a command) holds, or how far a training run is.
+    """Show what a build or a stage's folder holds, or how far a training run is.
 
     Example: webtext status build --json
 
     Parameters
     ----------
     folder
-        The build folder, or the --out of `webtext links`, `tokenizer train`, `shards` or `train`.
+        A build folder, or the --out folder of `webtext links`, `tokenizer train`, `shards` or
+        `train`.
     as_json
-        Print one JSON object: stages with their rows, drops and digests, and the build's digest;
-        or of a run its state, step, steps, loss and held-out loss.
+        Print one JSON object. Of a build: the rows, drops and digest of each stage, and the digest
+        of all. Of a training run: its state, step, steps, loss and held-out loss.
     verify
-        Read every file of the stages and of checkpoints again, tell how many these are, and name
-        those that are missing or damaged; the exit code is then 1.
+        Read every file of the stages and checkpoints again, and name those that are missing or
+        damaged; the exit code is 1 if there are any.
     """
     from rich.filesize import decimal
 
@@ -225,14 +231,14 @@ def look(
     Parameters
     ----------
     path
-        A build or a stage's folder; a file: Parquet, JSON or JSON lines (packed or not), token
+        A build, a stage's folder, or a file: Parquet, JSON or JSON lines (compressed or not), token
         files and their indexes, tokenizer.json, logs, manifests, weights, WARC.
     rows
-        So many rows of each table, 0: all. Without it 5, and of a build's stages one each.
+        Rows to show of each table; 0: all. If not given, 5, or 1 of each stage of a build.
     drops
-        The rows that a build or a stage dropped, with their reasons, instead of those it kept.
+        Show the rows that were dropped, with their reasons, instead of those that were kept.
     as_json
-        Print each row as a line of JSON, with whole values.
+        Print each row as a line of JSON, with its values in full.
     """
     from tools.look import first, tables, titled
     from tools.show_rows import show_rows
@@ -267,12 +273,13 @@ def why(
     Parameters
     ----------
     url
-        A URL as it was posted, or a link's id; or a reason, for the rows that were dropped for it.
-        The exit code is 1 for what the build does not know; it then tells the nearest URLs.
+        A URL as it was posted, or a link's id; or a reason, to see the rows that were dropped for
+        it. For a URL that the build does not know the nearest known ones are shown, and the exit
+        code is 1.
     build
         The build folder.
     as_json
-        Print the chapters as JSON.
+        Print what each stage says as JSON.
     """
     from tools.why import why as tell
 
@@ -287,9 +294,14 @@ def why(
 
 
 def report(build: Path = Path("build"), /) -> None:
-    """Write BUILD/report.html: one self-contained page.
+    """Write the report of a build again: BUILD/report.html, one self-contained page.
 
     Example: webtext report build/demo
+
+    Parameters
+    ----------
+    build
+        The build folder.
     """
     from tools.report import write_report
 
@@ -303,19 +315,19 @@ def clean(
     everything: Annotated[bool, Parameter(name="--all")] = False,
     dry_run: bool = False,
 ) -> None:
-    """Remove a build's scratch, and tell what is kept and why.
+    """Delete the temporary files of a build, and list what is kept and why.
 
     Example: webtext clean build --dry-run
 
     Parameters
     ----------
     folder
-        The build folder, or the --out of a stage command.
+        A build folder, or the --out folder of a stage's command.
     everything
-        Also delete what makes the next build faster: unfinished stages, and rows that are kept so
-        that a rule can be changed.
+        Also delete what makes the next build faster: unfinished stages, and intermediate rows, from
+        which a changed rule would start.
     dry_run
-        Remove nothing, only tell.
+        Delete nothing; only list.
     """
     from tools import clean as cleaning
 

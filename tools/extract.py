@@ -75,14 +75,14 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_j
 def _checked(inputs: Sequence[Path], out: Path, drops_path: Path) -> list[Path]:
     """The files to read; raises for a name that is not as needed."""
     if not inputs:
-        raise SettingsError("webtext extract wants at least one file or folder")
+        raise SettingsError("name at least one file or folder")
     check_name("--out", out)
     # Results of an earlier run in one of the folders are no input.
     files = [path for given in inputs for path in files_of(given, but=(out, drops_path))]
     for path in files:
         if not path.is_file():
-            mend = "With --out files are read more than once: save it as one first."
-            raise InputError(path, "", "it is no regular file", mend)
+            mend = "With --out files are read more than once: save it to a file first."
+            raise InputError(path, "", "it is not a regular file", mend)
         if out.exists() and out.samefile(path):
             raise SettingsError(f"--out {out} is an input too; give it another name")
     return files

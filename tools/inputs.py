@@ -72,5 +72,7 @@ def _check(paths: Sequence[Path], key: str, look: Callable[[Path], object]) -> N
         except InputError as error:
             raise SettingsError(f"{key}: {error}") from None
         except OSError as error:
-            told = f"{key}: {printable(path)} cannot be read: {error.strerror}. Check its rights."
+            told = (
+                f"{key}: {printable(path)} cannot be read: {error.strerror}. Check its permissions."
+            )
             raise SettingsError(told) from None

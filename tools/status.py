@@ -39,12 +39,14 @@ PLAIN_WIDTH = 120  # of the table where there is no terminal
 def status(folder: Path) -> dict[str, Any]:
     """The state of every stage that the folder knows of, in the order of the flow; or of a run."""
     if not folder.is_dir():
-        raise SettingsError(f"{folder}: no such build folder")
+        raise SettingsError(f"{folder}: no such build folder; name the --out folder of a build")
     if is_run(folder):
         return run_status(folder)
     stages = _stages(folder)
     if not stages and not (folder / ".work").is_dir():
-        raise SettingsError(f"{folder} holds no stage of a build, and no training run")
+        raise SettingsError(
+            f"{folder} holds no stage of a build and no training run; name the --out folder of one"
+        )
     content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
     more = {
         "building": watch.building(folder),

@@ -186,7 +186,7 @@ def _document(build: Path, id: str) -> Chapter | None:
     def text(row: dict[str, Any]) -> str:
         return (
             f"{row['text_chars']:,} characters of {row['language'] or 'unknown language'}, by "
-            f"{row['engine']}: {row['title'] or 'no title'}"
+            f"{row['extractor']}: {row['title'] or 'no title'}"
         )
 
     return _kept_or_dropped(build / "documents", id, text)

@@ -171,7 +171,7 @@ def cropped(
     if n_ctx > config.n_ctx:
         raise SettingsError(
             f"--n-ctx is {n_ctx}; the given weights have {config.n_ctx} learned positions, and no "
-            f"more can be made of them: give {config.n_ctx} or less, or leave it away"
+            f"more can be made of them: give {config.n_ctx} or less, or leave it out"
         )
     note(f"positions: the first {n_ctx} of the {config.n_ctx} that were given")
     name = "transformer.wpe.weight"

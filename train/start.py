@@ -67,12 +67,12 @@ def _needed_to_join(
     folder: Path, settings: TrainSettings, given: dict[str, Any]
 ) -> tuple[str, bool]:
     """The device and whether weights are split, before the ranks can talk: each reads run.json."""
-    wanted, sharded = settings.device, settings.shard
+    wanted, sharded = settings.device, settings.fsdp
     if settings.resume and (folder / "run.json").exists():
         kept = read_run(folder).settings
         wanted = given.get("device", kept.device)
         # One process goes on alone with what several had split.
-        sharded = given.get("shard", kept.shard and ranks_started() > 1)
+        sharded = given.get("fsdp", kept.fsdp and ranks_started() > 1)
     return device_of(wanted), sharded
 
 
@@ -258,9 +258,7 @@ def _sampler(
     if not settings.sample_every:
         return None
     if world.sharded:
-        raise SettingsError(
-            "--sample-every: a model that is split cannot be sampled; leave it away"
-        )
+        raise SettingsError("--sample-every: a model that is split cannot be sampled; leave it out")
     if not tokenizer:
         raise SettingsError("--sample-every needs --tokenizer PATH: none lies beside the shards")
     text = text_for(tokenizer, shards.vocab_size)

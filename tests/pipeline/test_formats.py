@@ -168,9 +168,13 @@ DATA = {"version": 1, "data": ROWS}
         (
             "a.txt.zst",
             zstandard.compress(gzip.compress(PROSE, mtime=0)),
-            "packed twice .gzip within.",
+            "compressed twice .gzip within.",
         ),
-        ("a.gz", gzip.compress(zstandard.compress(PROSE), mtime=0), "packed twice .zstd within."),
+        (
+            "a.gz",
+            gzip.compress(zstandard.compress(PROSE), mtime=0),
+            "compressed twice .zstd within.",
+        ),
         ("a.csv", "id,text\n1,a\n".encode("utf-16"), "table in UTF-16-LE.*iconv -f UTF-16-LE"),
         ("a.zip", zipped("a.jsonl", LINES), "a zip archive. Unpack it"),
         ("a.tar.gz", gzip.compress(tar("a.jsonl", LINES), mtime=0), "a tar archive. Unpack it"),

@@ -187,6 +187,6 @@ def test_the_fast_demo_leaves_the_model_out_and_says_so(webtext, tmp_path):
 def test_the_fast_demo_has_no_model_to_stop_at(webtext, tmp_path):
     told = webtext("demo", "--fast", "--to", "model", "--out", tmp_path / "none", code=2)
     assert told.stderr == (
-        "webtext: --fast leaves the model out; take --to shards, or leave --fast away\n"
+        "webtext: --fast leaves the model out; take --to shards, or leave --fast out\n"
     )
     assert not (tmp_path / "none").exists()

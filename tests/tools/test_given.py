@@ -70,7 +70,7 @@ def test_dedup_reads_folders_patterns_and_stdin_in_the_order_given(tmp_path, mon
     out = tmp_path / "d.jsonl"
     told = run(capsys, "dedup", tmp_path / "g?.jsonl", "-", tmp_path / "f", "--out", out)
     assert [line["id"] for line in lines_of(out)] == ["t2", "stdin:1", "t1", "t0"]
-    assert f"not read, of the folders that were named: {tmp_path}/f/README.md" in told.err
+    assert f"left out of the folders that were named: {tmp_path}/f/README.md" in told.err
     assert {path.name for path in tmp_path.iterdir()} == {"f", "g1.jsonl", "d.jsonl"}
 
 
@@ -115,7 +115,7 @@ def test_results_in_a_folder_that_is_read_are_no_input_the_next_time(tmp_path, m
     train = ["tokenizer", "train", ".", "--out", "bpe", *FEW, "--vocab-size", "300"]
     first, again = (run(capsys, *dedup) for _ in range(2))
     assert first.out == again.out
-    assert again.err == "not read, of the folders that were named: d.jsonl, k.jsonl, s.parquet\n"
+    assert again.err == "left out of the folders that were named: d.jsonl, k.jsonl, s.parquet\n"
     for name in ("d.jsonl", "k.jsonl", "s.parquet"):
         (tmp_path / name).unlink()
     run(capsys, *train)
@@ -173,7 +173,7 @@ def test_what_is_wrong_with_a_data_set_is_one_message(tmp_path, capsys):
             "are content. Name the one that holds the text by --text",
         ),
         (["--dataset", tmp_path / "dict"], "no split 'train'. Its splits are a, b: name one by"),
-        (["--dataset", tmp_path / "one", "--split", "b"], "holds one data set: leave --split away"),
+        (["--dataset", tmp_path / "one", "--split", "b"], "holds one data set: leave --split out"),
         (["--dataset", tmp_path / "empty"], "cannot be read as a data set"),
         ([tmp_path / "one"], "Name it by --dataset"),
     ):
