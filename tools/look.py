@@ -21,6 +21,7 @@ from pipeline.pages.warc import records
 from tools.flow import ENGINE_STAGES
 from tools.look_tokens import documents_of, index_rows, is_tokens, tokenizer_rows
 from tools.runs import is_run
+from tools.status import builds_below
 
 HEAD_BYTES = 1 << 12
 JSON_BYTES_MAX = 64 << 20  # of a file that is read whole: manifests, a tokenizer.json
@@ -48,7 +49,8 @@ def tables(path: Path, *, drops: bool = False) -> list[Table]:
     found = _of_folder(path, drops) if path.is_dir() else [_of_file(path)]
     if not found:
         what = "no dropped rows" if drops else "nothing that look knows"
-        raise SettingsError(f"{path} holds {what}; name a build, a stage's folder, or a file")
+        mend = builds_below(path) or "; name a build, a stage's folder, or a file"
+        raise SettingsError(f"{path} holds {what}{mend}")
     if drops and path.is_file():
         raise SettingsError(f"{path} is a file; --drops takes a build, or a stage's folder")
     return found

@@ -28,6 +28,7 @@ from tools.model import model_status
 from tools.runs import checkpoint_files, is_run, run_status
 
 DIGEST_DIGITS = 8  # shown in the table, which then fits a terminal
+BUILDS_NAMED = 5
 PLAIN_WIDTH = 120  # of the table where there is no terminal
 
 
@@ -41,9 +42,19 @@ def status(folder: Path) -> dict[str, Any]:
     if found := model_status(folder):
         stages["model"] = found
     if not stages:
-        raise SettingsError(f"{folder} holds no stage of a build, and no training run")
+        told = f"{folder} holds no stage of a build, and no training run"
+        raise SettingsError(f"{told}{builds_below(folder)}")
     content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
     return {"stages": stages, "digest": digest_of(content)}
+
+
+def builds_below(folder: Path) -> str:
+    """The end of a message about a folder that is no build: the builds in it, "" without any.
+
+    `build` is the default of most commands, and the demo is made in build/demo.
+    """
+    found = sorted(str(work.parent) for work in folder.glob("*/.work"))
+    return f"; name one of the builds in it: {', '.join(found[:BUILDS_NAMED])}" if found else ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ def show(folder: Path) -> None:
         console.print(_run_table(found["run"]))
         return
     console.print(_stages_table(found["stages"]))
-    console.print(f"digest {found['digest']}")
+    if any(stage["digest"] for stage in found["stages"].values()):
+        console.print(f"digest {found['digest']}")
 
 
 def console_for_tables() -> Console:
