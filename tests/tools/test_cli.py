@@ -95,7 +95,7 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["extract", "nowhere", "--out", "o.jsonl"], "nowhere: there is no such file"),
         (["shards", "nowhere", "--out", "o", "--tokenizer", "t"], "t: there is no tokenizer.json"),
         (["tokens", "export", "nowhere", "--out", "o"], "no such file"),
-        (["evaluate", "nowhere"], "nowhere: no run.json there"),
+        (["evaluate", "nowhere"], "nowhere: there is no such folder"),
         (["links", "dump.zst"], "webtext: --out is missing; `webtext links --help` tells"),
         (
             ["links", "dump.zst", "--otu", "o"],
