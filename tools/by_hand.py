@@ -41,7 +41,7 @@ def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json:
     explains each.
     """
     if not inputs:
-        raise SettingsError("webtext extract wants a file, a folder, or - for stdin")
+        raise SettingsError("extract wants a file, a folder, or - for stdin")
     asked = settings_from.options.keys()
     for key in asked:
         if not OF_USE & {key, key.partition(".")[0]}:
