@@ -20,7 +20,7 @@ from pipeline.engine.files import discard, remove_tree
 from pipeline.engine.manifest import read_manifest
 from pipeline.errors import SettingsError
 from tools.flow import ENGINE_STAGES
-from tools.status import console_for_tables
+from tools.status import builds_below, console_for_tables
 
 WORKING = (*ENGINE_STAGES, "model")  # stages that work in folders of .work
 
@@ -41,9 +41,8 @@ def clean(folder: Path, *, everything: bool = False, dry_run: bool = False) -> l
     Raises SettingsError for a folder that is no build, BusyError while one is made in it.
     """
     if not (folder / ".work").is_dir():
-        raise SettingsError(
-            f"{folder} is not a build folder; name the --out folder of a build or of a stage"
-        )
+        mend = builds_below(folder) or "; name the --out folder of a build or of a stage"
+        raise SettingsError(f"{folder} is not a build folder{mend}")
     with locked(folder):
         found = list(_survey(folder, everything))
         for entry in found:

@@ -20,7 +20,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-from cyclopts import App, CycloptsError, Group, Parameter, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    UnusedCliTokensError,
+)
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
 from tools import commands, stage_commands
@@ -156,13 +163,25 @@ def _command_in(words: Sequence[str]) -> str:
 
 def _with_mend(error: CycloptsError, command: str) -> str:
     """A usage error that ends with what to do."""
-    told = str(error).rstrip(".")
+    # Of the commands that there are cyclopts tells the first eight.
+    whole = str(error).partition(" Available commands:")[0]
+    told, _, near = whole.partition(" Did you mean ")
+    told = told.rstrip(".")
     if isinstance(error, UnusedCliTokensError):
         words = error.unused_tokens or []
         told = f"unexpected argument{'s' if len(words) > 1 else ''}: {', '.join(words)}"
-    if "Did you mean" in told:
-        return str(error)
+    elif isinstance(error, MissingArgumentError):
+        told = _missing(error)
+    if near:
+        return f"{told}. Did you mean {near}"
     return f"{told}; `{' '.join(('webtext', command)).strip()} --help` tells what there is"
+
+
+def _missing(error: MissingArgumentError) -> str:
+    """What a command line lacks: an option's value, or a whole argument."""
+    if error.keyword:
+        return f"{error.keyword}: its value is missing"
+    return f"{error.argument.name if error.argument else 'an argument'} is missing"
 
 
 def _stopped(stopped: Stopped, words: Sequence[str]) -> int:

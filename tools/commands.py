@@ -17,6 +17,9 @@ from tools.options import SettingsFrom, spelled
 
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
+AS_PLANNED = (
+    "\nChecked: each page and submission was kept, or dropped for a reason, as the demo planned it."
+)
 FAST_LEAVES_OUT = (
     "Left out by --fast: the model, and three of four ordinary pages; webtext demo makes them too."
 )
@@ -51,6 +54,9 @@ def demo(
             told = f"{spelled('demo', key)} does nothing with --fast, which leaves the model out"
             raise SettingsError(f"{told}; take one of the two")
     out = out or Path("build/demo-fast" if fast else "build/demo")
+    if not (out / "report.html").exists():
+        takes = "less than a minute" if fast else "one to three minutes"
+        print(f"demo: the whole flow in {out}, {takes} on two cores", file=sys.stderr)
     files = write_demo(out / "input", fast=fast)
     without_model = fast and to == "report"
     last = "shards" if without_model else to
@@ -64,7 +70,7 @@ def demo(
             print(f"webtext: {difference}", file=sys.stderr)
         if found:
             return 1
-        print("\nEvery planted page and submission met the end that was planned for it.")
+        print(AS_PLANNED)
     if fast:
         print(FAST_LEAVES_OUT)
     return code
@@ -74,13 +80,22 @@ def init(path: Path = Path(SETTINGS_FILE), /) -> None:
     """Write a settings file: each setting with its default, what it does and what WebText did.
 
     Example: webtext init webtext.toml
+
+    Parameters
+    ----------
+    path
+        The file to write; one that is there already is not overwritten.
     """
     from tools.reference import settings_file
 
     if path.exists():
         raise SettingsError(f"{path} is there already; remove it first")
+    if not path.parent.is_dir():
+        raise SettingsError(f"{path.parent}: there is no such folder. Make it first.")
     path.write_text(settings_file(), encoding="utf-8")
     print(path)
+    told = f"Name your dumps and WARC files there, under [input]; then: webtext plan {path}"
+    print(told, file=sys.stderr)
 
 
 def plan(
@@ -289,7 +304,8 @@ def why(
         print(json.dumps(told, indent=1, default=str))
     else:
         for chapter in chapters:
-            print(f"{chapter.stage:<10} {chapter.verdict}  {chapter.text}")
+            text = chapter.text.replace("\n", f"\n{'':<11}")
+            print(f"{chapter.stage:<10} {chapter.verdict}  {text}")
     return 1 if chapters[0].verdict == "unknown" else 0
 
 

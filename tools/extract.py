@@ -25,7 +25,7 @@ from pipeline.engine.build import Build
 from pipeline.engine.files import discard
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.parts import engine_files
-from pipeline.errors import InputError, SettingsError
+from pipeline.errors import InputError, SettingsError, printable
 from pipeline.row_files import check_name, is_parquet, packed
 from pipeline.settings import Settings
 
@@ -66,7 +66,7 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_j
         discard(made.folder)
         shutil.rmtree(work, ignore_errors=True)
     ledger = made.ledgers.get(UNIT, Ledger())
-    print(json.dumps(_counts(ledger)) if as_json else _told(ledger))
+    print(json.dumps(_counts(ledger)) if as_json else _told(ledger, drops_path))
     if not ledger.rows_out:
         print(f"webtext: no page gave a text; {drops_path} says why", file=sys.stderr)
     return 0 if ledger.rows_out else 1
@@ -92,13 +92,14 @@ def _counts(ledger: Ledger) -> dict[str, Any]:
     return {"rows_in": ledger.rows_in, "rows_out": ledger.rows_out, "drops": dict(ledger.drops)}
 
 
-def _told(ledger: Ledger) -> str:
-    """1,204 records: 1,003 documents, 201 dropped (120 too_short, 81 other_language)."""
+def _told(ledger: Ledger, drops_path: Path) -> str:
+    """1,204 records: 1,003 documents, 201 dropped (120 too_short, 81 other_language), in FILE."""
     dropped = sum(ledger.drops.values())
     most_first = sorted(ledger.drops.items(), key=lambda drop: (-drop[1], drop[0]))
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in most_first)
     told = f"{ledger.rows_in:,} records: {ledger.rows_out:,} documents, {dropped:,} dropped"
-    return f"{told} ({reasons})" if reasons else told
+    where = f", in {printable(drops_path)}" if ledger.rows_out else ""  # else stderr tells it
+    return f"{told} ({reasons}){where}" if reasons else told
 
 
 def _write(

@@ -7,7 +7,7 @@ Parquet file, the first documents of a token file.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.engine.manifest import read_manifest
 from pipeline.errors import InputError, SettingsError
 from pipeline.lines import Lines
 from pipeline.pages.warc import records
 from tools.flow import ENGINE_STAGES
 from tools.look_tokens import documents_of, index_rows, is_tokens, tokenizer_rows
 from tools.runs import is_run
+from tools.status import builds_below
 
 HEAD_BYTES = 1 << 12
 JSON_BYTES_MAX = 64 << 20  # of a file that is read whole: manifests, a tokenizer.json
@@ -30,11 +32,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a name; `count` is how many there are in all, None where that is not known."""
+    """Rows under a name; `count` is how many there are in all, None where that is not known.
+
+    `note` says what else one should know of them, such as how many a stage kept.
+    """
 
     name: str
     rows: Iterable[Row]
     count: int | None = None
+    note: str = ""
 
 
 def tables(path: Path, *, drops: bool = False) -> list[Table]:
@@ -48,7 +54,8 @@ def tables(path: Path, *, drops: bool = False) -> list[Table]:
     found = _of_folder(path, drops) if path.is_dir() else [_of_file(path)]
     if not found:
         what = "no dropped rows" if drops else "nothing that look knows"
-        raise SettingsError(f"{path} holds {what}; name a build, a stage's folder, or a file")
+        mend = builds_below(path) or "; name a build, a stage's folder, or a file"
+        raise SettingsError(f"{path} holds {what}{mend}")
     if drops and path.is_file():
         raise SettingsError(f"{path} is a file; --drops takes a build, or a stage's folder")
     return found
@@ -72,7 +79,10 @@ def _holds_rows(stage: Path) -> bool:
 def _of_stage(folder: Path, drops: bool) -> list[Table]:
     if drops:
         files = sorted((folder / ".meta").rglob("drops-*.parquet"))
-        return [_of_parquet(f"drops of {folder.name}", files)] if files else []
+        if not files:
+            return []
+        table = _of_parquet(f"drops of {folder.name}", files)
+        return [replace(table, note=_about_drops(folder, table.count))]
     if (folder / "shards.json").exists():
         files = sorted(folder.glob("*_*.bin"))
         rows = (row for file in files for row in documents_of(file))
@@ -81,9 +91,28 @@ def _of_stage(folder: Path, drops: bool) -> list[Table]:
         return [_of_file(folder / "tokenizer.json")]
     files = sorted(folder.glob("*.parquet"))
     if files:
-        return [_of_parquet(folder.name, files)]
+        table = _of_parquet(folder.name, files)
+        return [replace(table, note=_about_kept(folder, table.count))]
     names = ("*.bin", "*.jsonl", "*.safetensors", "*.json")
     return [_of_file(path) for name in names for path in sorted(folder.glob(name))]
+
+
+def _about_kept(folder: Path, rows: int | None) -> str:
+    """Links and pages have rows of those that were dropped too, which a column tells."""
+    manifest = read_manifest(folder)
+    ledger = manifest.ledgers.get(manifest.unit) if manifest else None
+    return f"{ledger.rows_out:,} of them kept" if ledger and ledger.rows_out != rows else ""
+
+
+def _about_drops(folder: Path, rows: int | None) -> str:
+    """What was dropped, by unit, where that is not the number of rows."""
+    manifest = read_manifest(folder)
+    ledgers = manifest.ledgers if manifest else {}
+    counts = {unit: ledger.dropped for unit, ledger in ledgers.items() if ledger.dropped}
+    if len(counts) < 2 and sum(counts.values()) == rows:
+        return ""
+    told = ", ".join(f"{count:,} {unit}" for unit, count in counts.items())
+    return f"examples of {told}" if sum(counts.values()) != rows else told
 
 
 def _documents(about: Path) -> int:
@@ -210,6 +239,9 @@ def first(table: Table, rows: int) -> Iterator[Row]:
 
 def titled(table: Table, shown: int) -> str:
     """What stands above the rows of a table."""
+    if table.count == 0:
+        return f"{table.name}: none"
+    note = f", {table.note}" if table.note else ""
     if table.count is None or table.count == shown:
-        return table.name
-    return f"{table.name}: {shown:,} of {table.count:,} rows"
+        return f"{table.name}{note}"
+    return f"{table.name}: {shown:,} of {table.count:,} rows{note}"

@@ -34,7 +34,7 @@ def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: Sett
     """
     from tools.stages import make_links
 
-    return _finish(out, make_links(dumps, out, settings_from(None), urls))
+    return _finish(out / "links", make_links(dumps, out, settings_from(None), urls))
 
 
 def extract(
@@ -183,7 +183,7 @@ def tokenizer_train(
     from tools.stages import make_tokenizer
 
     given = GivenTexts(inputs, dataset, split)
-    return _finish(out, make_tokenizer(given, out, settings_from(None)))
+    return _finish(out / "tokenizer", make_tokenizer(given, out, settings_from(None)))
 
 
 def shards(
@@ -217,7 +217,7 @@ def shards(
 
     given = GivenTexts(inputs, dataset, split)
     settings = with_tokenizer(settings_from(None), tokenizer)
-    return _finish(out, make_shards(given, out, settings))
+    return _finish(out / "shards", make_shards(given, out, settings))
 
 
 # What the three say of their texts, in the same words.
@@ -292,10 +292,11 @@ def export(*words: Words) -> int:
     return _trainer(("export", *words), "webtext")
 
 
-def _finish(out: Path, gates: list[str]) -> int:
+def _finish(made: Path, gates: list[str]) -> int:
     from tools.status import show
 
-    show(out)
+    show(made.parent)
+    print(f"{made.name}: {made}")
     return exit_code(gates)
 
 

@@ -33,6 +33,7 @@ from tools.model import model_status
 from tools.runs import checkpoint_files, is_run, run_status
 
 DIGEST_DIGITS = 8  # shown in the table, which then fits a terminal
+BUILDS_NAMED = 5
 PLAIN_WIDTH = 120  # of the table where there is no terminal
 
 
@@ -44,9 +45,8 @@ def status(folder: Path) -> dict[str, Any]:
         return run_status(folder)
     stages = _stages(folder)
     if not stages and not (folder / ".work").is_dir():
-        raise SettingsError(
-            f"{folder} holds no stage of a build and no training run; name the --out folder of one"
-        )
+        mend = builds_below(folder) or "; name the --out folder of one"
+        raise SettingsError(f"{folder} holds no stage of a build and no training run{mend}")
     content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
     more = {
         "building": watch.building(folder),
@@ -69,6 +69,15 @@ def _stages(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _is_stage(folder: Path) -> bool:
     return (folder / "manifest.json").is_file() and (folder / ".meta").is_dir()
+
+
+def builds_below(folder: Path) -> str:
+    """The end of a message about a folder that is no build: the builds in it, "" without any.
+
+    `build` is the default of most commands, and the demo is made in build/demo.
+    """
+    found = sorted(str(work.parent) for work in folder.glob("*/.work"))
+    return f"; name one of the builds in it: {', '.join(found[:BUILDS_NAMED])}" if found else ""
 
 
 @dataclass(frozen=True)
@@ -99,9 +108,10 @@ def show(folder: Path) -> None:
         return
     if found["stages"]:
         console.print(_stages_table(found["stages"]))
-        console.print(f"digest {found['digest']}")
     else:
         console.print("no part of a stage is done yet")
+    if any(stage["digest"] for stage in found["stages"].values()):
+        console.print(f"digest {found['digest']}")
     for line in watch.lines(folder, time.time()):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -6,10 +6,12 @@ is asked for by its reason: `webtext why line_invalid`.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +28,7 @@ from pipeline.reasons import Reason
 from pipeline.tokens.shards import read_index
 from tools.flow import ENGINE_STAGES
 from tools.nearest import nearest_urls
+from tools.status import builds_below
 
 EXAMPLES = 5  # of the rows that a reason dropped, or of the places of one URL
 Verdict = Literal["kept", "dropped", "unknown"]
@@ -60,9 +63,12 @@ def why(build: Path, url: str) -> list[Chapter]:
         raise SettingsError(f"{build} is a file; --build takes the folder of a build")
     links = read_manifest(build / "links")
     if links is None:
-        raise SettingsError(f"{build} has no stage links yet; run webtext build first")
+        mend = builds_below(build) or "; run webtext build first"
+        raise SettingsError(f"{build} has no stage links yet{mend}")
     if url in set(Reason):
         return _of_reason(build, Reason(url))
+    if not re.search(r"[./:]", url) and not _is_id(url):
+        return [_of_no_url(url)]
     id, opening = _opening(build, url, links)
     chapters = [opening]
     if opening.kept:
@@ -76,6 +82,16 @@ def why(build: Path, url: str) -> list[Chapter]:
     return chapters
 
 
+def _is_id(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
+
+
+def _of_no_url(word: str) -> Chapter:
+    near = get_close_matches(word, list(Reason), n=1)
+    told = f"{word} is no URL, no id of a link and no reason."
+    return Chapter("links", "unknown", told + (f" Did you mean {near[0]}?" if near else ""), {})
+
+
 def _of_reason(build: Path, reason: Reason) -> list[Chapter]:
     chapters = []
     for stage in ENGINE_STAGES:
@@ -83,11 +99,11 @@ def _of_reason(build: Path, reason: Reason) -> list[Chapter]:
         ledger = manifest.ledgers.get(manifest.unit) if manifest else None
         if manifest and ledger and (count := ledger.drops.get(reason, 0)):
             rows = _dropped_rows(build / stage, manifest, lambda row: row["reason"] == reason)
-            places = "; ".join(filter(None, map(_place_told, rows)))
+            places = "".join(f"\n{place}" for place in map(_place_told, rows) if place)
             told = (
                 f"{_counted(count, manifest.unit.removesuffix('s'))}: {reason.sentence} [{reason}]"
             )
-            such = f" Such as {places}" if places else ""
+            such = f" Such as:{places}" if places else ""
             chapters.append(Chapter(stage, "dropped", told + such, {"rows": rows}))
     return chapters or [Chapter("links", "unknown", f"No row was dropped as [{reason}].", {})]
 
@@ -99,8 +115,9 @@ def _dropped_rows(folder: Path, manifest: Manifest, wanted: Callable[[Row], bool
     """
     found: list[Row] = []
     for step in manifest.steps:
-        # A dump is what people know; other stages' parts are ours.
-        labels = {info.number: info.label for info in step.parts if folder.name == "links"}
+        # A dump is what people know; other parts are ours.
+        is_dump = (folder.name, step.name) == ("links", "read")
+        labels = {info.number: info.label for info in step.parts if is_dump}
         own = folder / ".meta" / step.name
         for path in sorted((own if own.is_dir() else folder / ".meta").glob("drops-*.parquet")):
             label = labels.get(int(path.stem.rpartition("-")[2]), "")
@@ -112,14 +129,15 @@ def _dropped_rows(folder: Path, manifest: Manifest, wanted: Callable[[Row], bool
 
 
 def _place_told(row: Row) -> str:
-    """Where a row stood: a dump's name and line, with what is known besides."""
-    name = row["url"] or row["id"]
-    return " ".join(part for part in (name, row["part"], row["detail"]) if part)
+    """A dropped row on a line: its URL, what is known besides, and the dump that it stood in."""
+    detail = row["detail"] or ""
+    stood = " of ".join(part for part in (detail, row["part"]) if part)
+    return ": ".join(part for part in (row["url"] or row["id"], stood) if part)
 
 
 def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
     folder = build / "links"
-    if len(url) == 32 and all(digit in "0123456789abcdef" for digit in url):
+    if _is_id(url):
         explained = Explained("", url, "", None)
     else:
         rules = msgspec.convert(links.settings["read"], ReadRules)

@@ -164,12 +164,10 @@ def _sample(argv: list[str], prog: str) -> int:
     _require_run(settings.run)
     from train.sample import sample
 
-    shown = ""  # the last piece: the prompt comes with the first, when nothing refuses it any more
+    shown = ""  # the last piece
 
     def show(piece: str) -> None:
         nonlocal shown
-        if not shown:
-            piece = settings.prompt + piece
         print(piece, end="", flush=True)
         shown = piece or shown
 

@@ -55,6 +55,8 @@ def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Res
         raise SettingsError("--out is missing: the folder of the run")
     folder = Path(settings.out)
     check_out(folder, settings)
+    if not (folder / "run.json").exists():
+        _shards(settings, None)  # refused before a folder is made
     device, sharded = _needed_to_join(folder, settings, given)
     with joined(device, sharded=sharded) as world, ExitStack() as stack:
         world.share(lambda: stack.enter_context(locked(folder)))

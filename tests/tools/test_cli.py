@@ -81,9 +81,10 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["bild"], 'Did you mean "build"?'),
+        (["bild"], 'Unknown command "bild". Did you mean "build"?'),
+        (["help"], 'Unknown command "help"; `webtext --help` tells what there is'),
         (["status", "x", "--jsn"], "Did you mean --json?"),
-        (["status"], "FOLDER requires an argument; `webtext status --help` tells what there is"),
+        (["status"], "webtext: FOLDER is missing; `webtext status --help` tells what there is"),
         (["look", "x", "y"], "unexpected argument: y; `webtext look --help` tells"),
         (["look", "x", "--rows", "few"], "int; `webtext look --help` tells what there is"),
         (["tokens", "exprt"], 'Did you mean "export"?'),
@@ -98,10 +99,14 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["extract", "nowhere", "--out", "o.jsonl"], "nowhere: there is no such file"),
         (["shards", "nowhere", "--out", "o", "--tokenizer", "t"], "t: there is no tokenizer.json"),
         (["tokens", "export", "nowhere", "--out", "o"], "no such file"),
-        (["evaluate", "nowhere"], "nowhere: no run.json there"),
-        (["links", "dump.zst"], "--out"),
+        (["evaluate", "nowhere"], "nowhere: there is no such folder"),
+        (["links", "dump.zst"], "webtext: --out is missing; `webtext links --help` tells"),
+        (
+            ["links", "dump.zst", "--otu", "o"],
+            "Unknown option: --otu. Did you mean --out?",
+        ),
         (["status", ".", "--links.karma-min", "3"], "Unknown option: --links.karma-min"),
-        (["build", "--links.karma-min"], "--links.karma-min requires an argument"),
+        (["build", "--links.karma-min"], "--links.karma-min: its value is missing"),
         (["build", "--karma-min", "3"], "Did you mean --links.karma-min?"),
         (["build", "--texts.ids", "place"], "Unknown option: --texts.ids"),
         (["build", "--to", "shard"], "known: links, pages"),
@@ -191,6 +196,15 @@ def test_init_tells_the_trainers_settings_and_their_values_without_torch(tmp_pat
     assert "# AdamW's beta1. Values: from 0 to below 1.\n# beta1 = 0.9\n" in trainer
     assert 'Values: one of cosine, linear.\n# schedule = "cosine"\n' in trainer
     assert "Values: 1 or more.\n# n_layer =\n" in trainer
+
+
+def test_init_says_what_comes_next_and_refuses_a_folder_that_is_not_there(tmp_path, capsys):
+    path = tmp_path / "webtext.toml"
+    assert main(["init", str(path)]) == 0
+    assert f"then: webtext plan {path}" in capsys.readouterr().err
+    assert main(["init", str(tmp_path / "absent" / "webtext.toml")]) == 2
+    told = capsys.readouterr().err
+    assert told == f"webtext: {tmp_path}/absent: there is no such folder. Make it first.\n"
 
 
 def test_another_distributions_pipeline_is_refused(tmp_path):

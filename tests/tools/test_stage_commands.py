@@ -71,7 +71,7 @@ def dump(tmp_path):
 def test_links_makes_a_folder_that_status_understands(dump, tmp_path, capsys):
     out = tmp_path / "links"
     told = run(capsys, "links", dump, "--out", out, *FEW)
-    assert "links" in told.out
+    assert told.out.endswith(f"\nlinks: {out / 'links'}\n")
     table = pa.concat_tables(pq.read_table(p) for p in sorted((out / "links").glob("part-*")))
     rows = {row["key"]: row for row in table.to_pylist()}
     story = rows["a.example/story"]
@@ -379,7 +379,8 @@ def test_extract_takes_folders_and_pages_of_any_name_and_never_its_own_results(t
     words = ["extract", site, "--out", out, *FEW[:2]]
     for _ in range(2):
         told = run(capsys, *words)
-        assert told.out == "5 records: 4 documents, 1 dropped (1 not_html)\n"
+        counts = "5 records: 4 documents, 1 dropped (1 not_html)"
+        assert told.out == f"{counts}, in {out}.drops.jsonl\n"
         ids = [row["id"] for row in lines_of(out)]
         assert ids == [f"{site}/a.php", f"{site}/b.htm.gz", "row", f"{site}/deep/c"]
     assert lines_of(site / "o.jsonl.drops.jsonl")[0]["detail"] == "PDF"
