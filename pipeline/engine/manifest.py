@@ -152,9 +152,14 @@ def read_manifest(store: Store, stage: str) -> Manifest | None:
 
     Raises StageError for a stage that another version of webtext made.
     """
-    place = f"{store.place}/{names.manifest(stage)}"
+    return read_manifest_at(store, names.manifest(stage))
+
+
+def read_manifest_at(store: Store, name: str) -> Manifest | None:
+    """As `read_manifest`, by the file's name: of a stage's folder outside of a build."""
+    place = f"{store.place}/{name}"
     try:
-        data = store.read_json(names.manifest(stage))
+        data = store.read_json(name)
     except ValueError as error:
         raise StageError(f"{place} is damaged ({error}); remove it to make it again") from None
     if data is None:

@@ -63,6 +63,15 @@ def write_files(store: Store, fingerprint: str, files: dict[str, bytes]) -> dict
     return written
 
 
+def add_file(store: Store, manifest: Manifest, name: str, content: bytes) -> None:
+    """Publish a further file of a stage, over one of that name with another content."""
+    before = manifest.files.get(name)
+    if before and before.xxh3_128 == xxhash.xxh3_128_hexdigest(content):
+        return
+    files = {**manifest.files, **write_files(store, manifest.fingerprint, {name: content})}
+    publish(store, replace(manifest, files=files), manifest)
+
+
 def publish(store: Store, manifest: Manifest, old: Manifest | None) -> None:
     """Write the manifest and make the view; what the one before alone had goes."""
     hide(store, old, manifest)
