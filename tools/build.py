@@ -69,8 +69,7 @@ def run_build(
 def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | None) -> None:
     """Make the stages; what a person reads in the log of a build without a terminal begins here."""
     say, started = build.progress.say, time.monotonic()
-    moment = time.strftime("%Y-%m-%d %H:%M:%S")
-    say(f"build: {build.folder}, to {to}, by process {os.getpid()}, {moment}")
+    say(f"build: {build.folder}, to {to}, by process {os.getpid()}")
     makers = _stage_makers(build, settings, base)
     for name in STAGES[: STAGES.index(to) + 1]:
         if name == "model":
@@ -86,8 +85,7 @@ def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | No
                 write_card(build, settings)
             for message in build.gates[gates_before:]:  # now, not after the last stage
                 say(f"quality gate failed: {message}; the build goes on, and will end with 3")
-    moment, took = time.strftime("%Y-%m-%d %H:%M:%S"), duration(time.monotonic() - started)
-    say(f"build: done to {to}, {moment}, after {took}")
+    say(f"build: done to {to}, after {duration(time.monotonic() - started)}")
     build.log.write("end", to=to, gates=build.gates)
 
 

@@ -125,11 +125,11 @@ def test_the_log_tells_when_a_build_began_and_ended_and_a_failed_gate_at_once(
     words = ["build", str(inputs), "--out", str(tmp_path / "build"), *FEW, "--to", "pages"]
     assert main(words) == 3
     told = capsys.readouterr().err.splitlines()
-    assert told[0].startswith(f"build: {tmp_path}/build, to pages, by process {os.getpid()}, 20")
+    assert told[0].endswith(f"  build: {tmp_path}/build, to pages, by process {os.getpid()}")
     gate = next(n for n, line in enumerate(told) if line.startswith("quality gate failed: links:"))
     assert told[gate].endswith("; the build goes on, and will end with 3")
     assert gate < next(n for n, line in enumerate(told) if line.startswith("pages: "))
-    assert told[-2].startswith("build: done to pages, 20")
+    assert "  build: done to pages, after " in told[-2]
     assert told[-1].startswith("webtext: quality gate failed: links:")
     log = (tmp_path / "build" / "log.jsonl").read_text().splitlines()
     assert json.loads(log[-1])["gates"] == [told[-1].removeprefix("webtext: quality gate failed: ")]
