@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from pipeline.engine.names import FIXED
 from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
 from pipeline.tokens.tokenizer_json import load
@@ -46,7 +47,7 @@ def check_build(settings: Settings, base: Path, out: Path, to: str, *, force: bo
         load(base / settings.tokenizer.path)
     if reaches(to, "model") and not model.is_made(out):
         _check_given_model(model.with_places(settings.train, base))
-    if not force and reaches(to, "pages") and not (out / ".work").is_dir():
+    if not force and reaches(to, "pages") and not (out / FIXED).exists():
         _check_disk(settings, base, out, to, size_of([*dumps, *warcs]))
 
 

@@ -282,9 +282,10 @@ def clean(
     /,
     *,
     everything: Annotated[bool, Parameter(name="--all")] = False,
+    now: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Remove a build's scratch, and tell what is kept and why.
+    """Remove what a build no longer needs, and tell what is kept and why.
 
     Example: webtext clean build --dry-run
 
@@ -295,13 +296,15 @@ def clean(
     everything
         Also delete what makes the next build faster: unfinished stages, and rows that are kept so
         that a rule can be changed.
+    now
+        Delete files of killed attempts that are younger than a day too.
     dry_run
         Remove nothing, only tell.
     """
     from tools import clean as cleaning
 
-    found = cleaning.clean(folder, everything=everything, dry_run=dry_run)
-    cleaning.show(folder, found, dry_run=dry_run)
+    found = cleaning.clean(folder, now=now, everything=everything, dry_run=dry_run)
+    cleaning.show(found, dry_run=dry_run)
 
 
 def _build(

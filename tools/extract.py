@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,10 @@ import pyarrow.parquet as pq
 
 from pipeline.documents.files_stage import SCHEMA, UNIT, files_stage
 from pipeline.documents.kinds import files_of
+from pipeline.engine import names
 from pipeline.engine.build import Build
-from pipeline.engine.files import discard
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.parts import engine_files
+from pipeline.engine.parts import DROPS
 from pipeline.errors import InputError, SettingsError
 from pipeline.row_files import is_parquet, packed
 from pipeline.settings import Settings
@@ -44,26 +43,25 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_j
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.work")
     with Build(work, settings.engine) as build:
-        if (work / "documents").exists():
-            # Of a run that ended before its result was in place. Its parts are taken over where
-            # they still fit; as a published stage it could ask for --redo, which is not ours.
-            (work / "documents").rename(build.work / f"old-documents-{time.time_ns()}")
+        # Of a run that ended before its result was in place. Its parts are taken over where they
+        # still fit; as a published stage it could ask for --redo, which is not ours.
+        build.unpublish("documents")
         stage = files_stage(
             files, settings.documents, settings.pages, build.files.digest, build.check_signals
         )
         made = build.run(stage)
-        parts = sorted(made.parts, key=lambda info: info.number)
-        drops = [info.folder / engine_files(info.number)[2] for info in parts]
+        local, parts = build.store.local, made.parts
         results = {
-            drops_path: (drops, DROP_COLUMNS),
-            out: ([info.path for info in parts], SCHEMA.names),
+            drops_path: ([local(part.file(DROPS)) for part in parts], DROP_COLUMNS),
+            out: ([local(part.table) for part in parts], SCHEMA.names),
         }
         for path, (tables, columns) in results.items():
             _write(work / f"new-{path.name}", tables, columns, build.check_signals)
         for path in results:
             (work / f"new-{path.name}").replace(path)
-        # The stage goes first, by one rename: a folder without it is begun anew.
-        discard(made.folder)
+        # The records go first: without them a folder is begun anew.
+        build.store.remove_folder(names.RECORDS)
+        build.unpublish("documents")
         shutil.rmtree(work, ignore_errors=True)
     ledger = made.ledgers.get(UNIT, Ledger())
     print(json.dumps(_counts(ledger)) if as_json else _told(ledger))

@@ -15,6 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.engine.manifest import read_manifest
+from pipeline.engine.parts import DROPS
+from pipeline.engine.store import Disk
 from pipeline.errors import InputError, SettingsError
 from pipeline.lines import Lines
 from pipeline.pages.warc import records
@@ -65,8 +68,7 @@ def _of_folder(folder: Path, drops: bool) -> list[Table]:
 
 def _of_stage(folder: Path, drops: bool) -> list[Table]:
     if drops:
-        files = sorted((folder / ".meta").rglob("drops-*.parquet"))
-        return [_of_parquet(f"drops of {folder.name}", files)] if files else []
+        return _drops_of(folder)
     if (folder / "shards.json").exists():
         files = sorted(folder.glob("*_*.bin"))
         rows = (row for file in files for row in documents_of(file))
@@ -78,6 +80,13 @@ def _of_stage(folder: Path, drops: bool) -> list[Table]:
         return [_of_parquet(folder.name, files)]
     names = ("*.bin", "*.jsonl", "*.safetensors", "*.json")
     return [_of_file(path) for name in names for path in sorted(folder.glob(name))]
+
+
+def _drops_of(stage: Path) -> list[Table]:
+    store = Disk(stage.absolute().parent)
+    manifest = read_manifest(store, stage.name)
+    files = [store.local(part.file(DROPS)) for part in manifest.all_parts] if manifest else []
+    return [_of_parquet(f"drops of {stage.name}", files)] if files else []
 
 
 def _documents(about: Path) -> int:

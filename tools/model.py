@@ -1,6 +1,6 @@
 """The stage `model`: the trainer as a process of its own, under the build's lock and signals.
 
-The run is made in `.work/model-<fingerprint>/`, where the trainer's own checkpoints resume it, and
+The run is made in `work/model-<fingerprint>/`, where the trainer's own checkpoints resume it, and
 renamed to `model/` when it is trained, evaluated and sampled. `webtext.json` in it is the commit.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of, file_digest
-from pipeline.engine.files import discard, write_durably
+from pipeline.engine.files import remove_tree, write_durably
 from pipeline.engine.manifest import COSTLY_S
 from pipeline.errors import SettingsError, StageError, Stopped
 from train.errors import TrainError
@@ -27,6 +27,7 @@ from train.packages import require_packages
 from train.settings import STEPS, TrainSettings, checked
 
 COMMIT = "webtext.json"
+WORK = "work"  # below the build: models at work
 VERSION = 3  # of what is done here with a trained model: evaluation, prompts, samples
 # Prompts of the samples shown in the report: the start of a document, and plain openings.
 PROMPTS = ("", "The ", "In the beginning ", "How to ")
@@ -85,15 +86,16 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
                 f"model took {old['wall_s'] / 60:.0f} minutes to train, and its settings or shards "
                 "changed since; --redo model trains it again"
             )
-    work = build.work / f"model-{fingerprint[:16]}"
+    work = build.folder / WORK / f"model-{fingerprint[:16]}"
     started = time.monotonic()
     say = build.progress.say
     say("model: training")
     flags = _flags(with_places(options, base))
-    _trainer(build, [str(shards.folder), "--out", str(work), "--resume", *flags])
+    data = build.folder / "shards"
+    _trainer(build, [str(data), "--out", str(work), "--resume", *flags])
     say("model: evaluating and sampling")
-    held_out = json.loads((shards.folder / "shards.json").read_text())["splits"]["val"]["documents"]
-    evaluate = [["evaluate", str(work), "--data", str(shards.folder), "--json"]] if held_out else []
+    held_out = json.loads((data / "shards.json").read_text())["splits"]["val"]["documents"]
+    evaluate = [["evaluate", str(work), "--data", str(data), "--json"]] if held_out else []
     samples = [_sample_words(work, seed, prompt) for seed, prompt in enumerate(PROMPTS, 1)]
     found = _json_lines(_trainer(build, *evaluate, *samples))
     evaluation, sampled = (found[0], found[1:]) if held_out else (None, found)
@@ -108,7 +110,7 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
     }
     write_durably(work / COMMIT, json.dumps(commit, indent=1, ensure_ascii=False))
     if folder.exists():
-        folder.rename(build.work / f"old-model-{time.time_ns()}")
+        folder.rename(build.folder / WORK / f"old-model-{time.time_ns()}")
     work.rename(folder)
     _sweep(build)
     loss = f"held-out loss {evaluation['loss']:.3f}" if evaluation else "no document is held out"
@@ -119,7 +121,7 @@ def model_status(folder: Path) -> dict[str, Any] | None:
     """The model's row in `webtext status`; its unit is optimizer steps."""
     commit = _read_commit(folder / "model")
     if commit is None:
-        at_work = len(list((folder / ".work").glob(f"model-*/checkpoints/{STEPS}")))
+        at_work = len(list((folder / WORK).glob(f"model-*/checkpoints/{STEPS}")))
         return _row("partial", 0, at_work, "") if at_work else None
     steps = [entry for entry in read_log(folder / "model") if entry["kind"] == "step"]
     return _row("done", steps[-1]["step"] if steps else 0, 1, commit["digest"])
@@ -131,8 +133,8 @@ def _json_lines(text: str) -> list[dict[str, Any]]:
 
 
 def _sweep(build: Build) -> None:
-    for left in build.work.glob("*model-*"):
-        discard(left)
+    for left in (build.folder / WORK).glob("*model-*"):
+        remove_tree(left)
 
 
 def _shaping(options: Mapping[str, Any]) -> dict[str, Any]:

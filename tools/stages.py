@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.engine.build import Build
-from pipeline.engine.files import discard
-from pipeline.engine.publish import remove_rows, rows_are_gone
 from pipeline.errors import InputError, SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
@@ -29,7 +27,8 @@ def make_links(
         stage = links_stage(settings.links, dumps, build.files.digest, build.progress.say)
         links = build.run(stage)
         if urls:
-            count = write_urls([part.path for part in links.parts], urls, build.check_signals)
+            tables = [build.store.local(part.table) for part in links.parts]
+            count = write_urls(tables, urls, build.check_signals)
             build.progress.say(f"{urls}: {count:,} URLs")
         return build.gates
 
@@ -60,12 +59,10 @@ def _with_texts(given: GivenTexts, out: Path, settings: Settings) -> Iterator[Bu
         given.files(out, settings.texts) as files,
         Build(out, settings.engine) as build,
     ):
-        if rows_are_gone(out / "corpus"):
-            discard(out / "corpus")
         say = build.progress.say
         build.run(texts_stage(files, build.files.digest, settings.texts, say))
         yield build
-        remove_rows(out / "corpus")
+        build.remove_rows("corpus")
 
 
 def _require_files(paths: Sequence[Path]) -> None:

@@ -18,9 +18,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.engine import names
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.manifest import read_manifest
+from pipeline.engine.store import Disk, Store
 from pipeline.engine.verify import damaged, stage_files
 from pipeline.errors import SettingsError
 from tools.flow import ENGINE_STAGES
@@ -37,7 +39,8 @@ def status(folder: Path) -> dict[str, Any]:
         raise SettingsError(f"{folder}: no such build folder")
     if is_run(folder):
         return run_status(folder)
-    stages = {name: found for name in ENGINE_STAGES if (found := _stage(folder, name))}
+    store = Disk(folder)
+    stages = {name: found for name in ENGINE_STAGES if (found := _stage(store, name))}
     if found := model_status(folder):
         stages["model"] = found
     if not stages:
@@ -57,9 +60,10 @@ class Verified:
 
 def verify(folder: Path) -> Verified:
     """Read all files of the published stages and of a run's (or the model's) checkpoints again."""
-    stages = [folder / name for name in ENGINE_STAGES if read_manifest(folder / name)]
+    store = Disk(folder)
+    manifests = [found for name in ENGINE_STAGES if (found := read_manifest(store, name))]
     runs = [run for run in (folder, folder / "model") if is_run(run)]
-    files = [file for stage in stages for file in stage_files(stage)]
+    files = [file for manifest in manifests for file in stage_files(store, manifest)]
     files += [file for run in runs for file in checkpoint_files(run)]
     return Verified(len(files), sum(file.size_bytes for file in files), list(damaged(files)))
 
@@ -115,18 +119,14 @@ def _run_table(run: dict[str, Any]) -> Table:
     return table
 
 
-def _stage(folder: Path, name: str) -> dict[str, Any] | None:
-    manifest = read_manifest(folder / name)
-    at_work = sum(
-        len(list((step / ".meta").glob("part-*.json")))
-        for step in (folder / ".work").glob(f"{name}-*")
-    )
+def _stage(store: Store, name: str) -> dict[str, Any] | None:
+    manifest = read_manifest(store, name)
     if manifest is None:
-        if not at_work:
-            return None
-        return _row("partial", Ledger(), at_work, "")
+        folders = (folder for folder in store.folders(names.RECORDS) if names.is_of(name, folder))
+        at_work = sum(len(store.entries(folder)) for folder in folders)
+        return _row("partial", Ledger(), at_work, "") if at_work else None
     ledger = manifest.ledgers.get(manifest.unit, Ledger())
-    return _row("done", ledger, len(manifest.steps[-1].parts), manifest.digest)
+    return _row("done", ledger, len(manifest.parts), manifest.digest)
 
 
 def _row(state: str, ledger: Ledger, parts: int, digest: str) -> dict[str, Any]:

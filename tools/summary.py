@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.engine.manifest import Manifest, read_manifest
+from pipeline.engine.store import Disk
 from pipeline.reasons import Reason
 from tools.model import COMMIT
 from train.log import read_log, told_perplexity
@@ -26,7 +27,7 @@ def show_build(folder: Path) -> None:
     """Print what the build holds, for a person who waited for it."""
     console = Console(highlight=False, soft_wrap=True)
     for name in FUNNEL:
-        if manifest := read_manifest(folder / name):
+        if manifest := read_manifest(Disk(folder), name):
             _show_stage(console, manifest)
     if (folder / "shards" / "shards.json").exists():
         _show_tokens(console, folder)

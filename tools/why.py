@@ -10,16 +10,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import pyarrow.parquet as pq
 
 from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import reasons_of
 from pipeline.engine.manifest import Manifest, read_manifest
-from pipeline.engine.parts import read_sidecars
+from pipeline.engine.parts import DROPS
+from pipeline.engine.store import Disk
 from pipeline.errors import SettingsError
 from pipeline.links.select import Explained, ReadRules, why_url
 from pipeline.reasons import Reason
@@ -56,16 +57,17 @@ def why(build: Path, url: str) -> list[Chapter]:
 
     Of a reason's name: a chapter of each stage that dropped rows for it, with examples.
     """
-    links = read_manifest(build / "links")
+    made = _Made(build)
+    links = made.manifest("links")
     if links is None:
         raise SettingsError(f"{build} has no stage links yet; run webtext build first")
     if url in set(Reason):
-        return _of_reason(build, Reason(url))
-    id, opening = _opening(build, url, links)
+        return _of_reason(made, Reason(url))
+    id, opening = _opening(made, url, links)
     chapters = [opening]
     if opening.kept:
         for tell in (_page, _document, _corpus, _shard):
-            chapter = tell(build, id)
+            chapter = tell(made, id)
             if chapter is None:
                 break
             chapters.append(chapter)
@@ -74,13 +76,50 @@ def why(build: Path, url: str) -> list[Chapter]:
     return chapters
 
 
-def _of_reason(build: Path, reason: Reason) -> list[Chapter]:
+class _Made:
+    """A build's published stages; a manifest is read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Disk(folder)
+        self.manifest = cache(self._manifest)
+
+    def _manifest(self, stage: str) -> Manifest | None:
+        return read_manifest(self.store, stage)
+
+    def row(self, stage: str, id: str) -> Row | None:
+        """What a stage has of an id, but its text."""
+        manifest = self.manifest(stage)
+        for part in manifest.parts if manifest else ():
+            rows: list[Row] = self.store.table(part.table, filters=[("id", "==", id)]).to_pylist()
+            if rows:
+                return {name: value for name, value in rows[0].items() if name != "text"}
+        return None
+
+    def drops(self, manifest: Manifest, wanted: Callable[[Row], bool]) -> list[Row]:
+        """The first dropped rows of a stage that are wanted, with the dump that they stood in.
+
+        Of a stage that keeps a sample of its drops, some or none of them are there.
+        """
+        found: list[Row] = []
+        for part in manifest.all_parts:
+            # A dump is what people know; other stages' parts are ours.
+            label = part.label if manifest.stage == "links" else ""
+            rows = self.store.table(part.file(DROPS)).to_pylist()
+            for row in filter(wanted, rows):
+                found.append({**row, "part": label})
+                if len(found) == EXAMPLES:
+                    return found
+        return found
+
+
+def _of_reason(made: _Made, reason: Reason) -> list[Chapter]:
     chapters = []
     for stage in ENGINE_STAGES:
-        manifest = read_manifest(build / stage)
+        manifest = made.manifest(stage)
         ledger = manifest.ledgers.get(manifest.unit) if manifest else None
         if manifest and ledger and (count := ledger.drops.get(reason, 0)):
-            rows = _dropped_rows(build / stage, manifest, lambda row: row["reason"] == reason)
+            rows = made.drops(manifest, lambda row: row["reason"] == reason)
             places = "; ".join(filter(None, map(_place_told, rows)))
             told = (
                 f"{_counted(count, manifest.unit.removesuffix('s'))}: {reason.sentence} [{reason}]"
@@ -90,33 +129,13 @@ def _of_reason(build: Path, reason: Reason) -> list[Chapter]:
     return chapters or [Chapter("links", "unknown", f"No row was dropped as [{reason}].", {})]
 
 
-def _dropped_rows(folder: Path, manifest: Manifest, wanted: Callable[[Row], bool]) -> list[Row]:
-    """The first dropped rows of a stage that are wanted, with the file that they stood in.
-
-    Of a stage that keeps a sample of its drops, some or none of them are there.
-    """
-    found: list[Row] = []
-    for step in manifest.steps:
-        # A dump is what people know; other stages' parts are ours.
-        labels = {info.number: info.label for info in step.parts if folder.name == "links"}
-        own = folder / ".meta" / step.name
-        for path in sorted((own if own.is_dir() else folder / ".meta").glob("drops-*.parquet")):
-            label = labels.get(int(path.stem.rpartition("-")[2]), "")
-            for row in filter(wanted, pq.read_table(path).to_pylist()):
-                found.append({**row, "part": label})
-                if len(found) == EXAMPLES:
-                    return found
-    return found
-
-
 def _place_told(row: Row) -> str:
     """Where a row stood: a dump's name and line, with what is known besides."""
     name = row["url"] or row["id"]
     return " ".join(part for part in (name, row["part"], row["detail"]) if part)
 
 
-def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
-    folder = build / "links"
+def _opening(made: _Made, url: str, links: Manifest) -> tuple[str, Chapter]:
     if len(url) == 32 and all(digit in "0123456789abcdef" for digit in url):
         explained = Explained("", url, "", None)
     else:
@@ -125,9 +144,9 @@ def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
         if not explained.id and "://" not in url:  # as people type it
             explained = why_url(f"http://{url}", rules)
     id = explained.id
-    row = _row(folder, id) if id else None
+    row = made.row("links", id) if id else None
     if row is None:
-        return id, _without_row(folder, links, url, explained)
+        return id, _without_row(made, links, url, explained)
     posts = _counted(row["posts"], "submission")
     karma = (
         f"karma {row['karma_max']} at best, {row['karma_sum']} in all, {row['karma_first']} first"
@@ -138,14 +157,15 @@ def _opening(build: Path, url: str, links: Manifest) -> tuple[str, Chapter]:
     return id, Chapter("links", "kept", f"{posts}{first}: {karma}. Link {id}, {row['url']}", row)
 
 
-def _without_row(folder: Path, links: Manifest, url: str, explained: Explained) -> Chapter:
+def _without_row(made: _Made, links: Manifest, url: str, explained: Explained) -> Chapter:
     """What is said of a URL that is no link: its submissions' fates, or that there is none."""
     # What has no link (a self post) is known by its URL as it was posted.
     names = {explained.id, url} - {""}
-    if dropped := sum((reasons_of(folder, name) for name in names), Counter[str]()):
+    found = (reasons_of(made.store, links.all_parts, name) for name in names)
+    if dropped := sum(found, Counter[str]()):
         fates = (f"{n} [{r}] {Reason(r).sentence}" for r, n in dropped.most_common())
         count = _counted(dropped.total(), "submission")
-        rows = _dropped_rows(folder, links, lambda row: row["id"] in names or row["url"] in names)
+        rows = made.drops(links, lambda row: row["id"] in names or row["url"] in names)
         places = "; ".join(f"{row['part']} {row['detail']}" for row in rows)
         text = f"{count}, all dropped: {' '.join(fates)}{f' ({places})' if places else ''}"
         return Chapter("links", "dropped", text, {"rows": rows} if rows else {})
@@ -153,15 +173,15 @@ def _without_row(folder: Path, links: Manifest, url: str, explained: Explained) 
     if explained.reason is not None:
         seen = "No submission in these dumps links to it, and if one did: " if explained.id else ""
         text = f"{seen}{explained.reason.sentence} [{explained.reason.value}]"
-    near = nearest_urls([info.path for info in read_sidecars(folder)], explained.key)
+    near = nearest_urls([made.store.local(part.table) for part in links.parts], explained.key)
     if near:
         text += f" The nearest that one links to: {', '.join(near)}"
     return Chapter("links", "unknown", text, {"nearest": near} if near else {})
 
 
-def _page(build: Path, id: str) -> Chapter | None:
-    if (build / "pages" / "manifest.json").exists():
-        row = _row(build / "pages", id)
+def _page(made: _Made, id: str) -> Chapter | None:
+    if made.manifest("pages"):
+        row = made.row("pages", id)
         if row is None:
             return Chapter(
                 "pages", "unknown", "The pages were selected before this link came in.", {}
@@ -180,26 +200,26 @@ def _page(build: Path, id: str) -> Chapter | None:
     return None
 
 
-def _document(build: Path, id: str) -> Chapter | None:
+def _document(made: _Made, id: str) -> Chapter | None:
     def text(row: dict[str, Any]) -> str:
         return (
             f"{row['text_chars']:,} characters of {row['language'] or 'unknown language'}, by "
             f"{row['engine']}: {row['title'] or 'no title'}"
         )
 
-    return _kept_or_dropped(build / "documents", id, text)
+    return _kept_or_dropped(made, "documents", id, text)
 
 
-def _corpus(build: Path, id: str) -> Chapter | None:
+def _corpus(made: _Made, id: str) -> Chapter | None:
     def text(row: dict[str, Any]) -> str:
         copies = f", stands for {row['copies']} copies" if row["copies"] else ""
         return f"In the corpus{copies}"
 
-    return _kept_or_dropped(build / "corpus", id, text)
+    return _kept_or_dropped(made, "corpus", id, text)
 
 
-def _shard(build: Path, id: str) -> Chapter | None:
-    for path in sorted((build / "shards").glob("*.idx")):
+def _shard(made: _Made, id: str) -> Chapter | None:
+    for path in sorted((made.folder / "shards").glob("*.idx")):
         index = read_index(path)
         if id in index.ids:
             number = index.ids.index(id)
@@ -211,35 +231,27 @@ def _shard(build: Path, id: str) -> Chapter | None:
     return None
 
 
-def _kept_or_dropped(folder: Path, id: str, text: Any) -> Chapter | None:
-    if not (folder / "manifest.json").exists():
+def _kept_or_dropped(made: _Made, stage: str, id: str, text: Any) -> Chapter | None:
+    manifest = made.manifest(stage)
+    if manifest is None:
         return None
-    if row := _row(folder, id):
-        return Chapter(folder.name, "kept", text(row), row)
-    for path in sorted((folder / ".meta").rglob("drops-*.parquet")):
-        for row in pq.read_table(path, filters=[("id", "==", id)]).to_pylist():
+    if row := made.row(stage, id):
+        return Chapter(stage, "kept", text(row), row)
+    for part in manifest.all_parts:
+        drops = made.store.table(part.file(DROPS), filters=[("id", "==", id)])
+        for row in drops.to_pylist():
             detail = row["detail"]
-            if url := _keepers_url(folder.parent, detail):
+            if url := _keepers_url(made, detail):
                 detail, row = f"{detail}, {url}", {**row, "keeper_url": url}
-            return _dropped(folder.name, Reason(row["reason"]), detail, row)
-    return Chapter(folder.name, "unknown", "Not seen: this stage was made before it came in.", {})
+            return _dropped(stage, Reason(row["reason"]), detail, row)
+    return Chapter(stage, "unknown", "Not seen: this stage was made before it came in.", {})
 
 
-def _keepers_url(build: Path, detail: str) -> str:
+def _keepers_url(made: _Made, detail: str) -> str:
     """The URL of the keeper that a dropped copy names, "" where there is none."""
     copy = read_detail(detail)
-    keeper = _row(build / "documents", copy.keeper) if copy else None
+    keeper = made.row("documents", copy.keeper) if copy else None
     return str(keeper["url"]) if keeper else ""
-
-
-def _row(folder: Path, id: str) -> dict[str, Any] | None:
-    for info in read_sidecars(folder):
-        rows: list[dict[str, Any]] = pq.read_table(
-            info.path, filters=[("id", "==", id)]
-        ).to_pylist()
-        if rows:
-            return {name: value for name, value in rows[0].items() if name != "text"}
-    return None
 
 
 def _dropped(stage: str, reason: Reason, detail: str, row: dict[str, Any]) -> Chapter:

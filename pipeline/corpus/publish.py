@@ -106,7 +106,7 @@ Made by `webtext` from submission dumps and captured pages; the texts belong to 
 
     datasets.load_dataset("this/folder", split="train")
 
-What was left out, and why, lies in `.meta/drops-*.parquet`.
+`webtext look this/folder --drops` shows what was left out, and why.
 
 ## Rules
 

@@ -14,10 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.characters import without_ignorable
 from pipeline.corpus.decide import DECISION, decide
@@ -31,13 +29,14 @@ from pipeline.engine.stage import (
     Exchange,
     Inputs,
     Part,
-    PartInfo,
     PartWriter,
+    Record,
     ReduceStep,
     Stage,
     Step,
     one_part_each,
 )
+from pipeline.engine.store import Store
 from pipeline.reasons import Reason
 from pipeline.records import CORPUS
 from pipeline.settings import CorpusSettings
@@ -45,9 +44,9 @@ from pipeline.settings import CorpusSettings
 UNIT = "documents"
 KEYED_ENTRY = ENTRY.append(pa.field("url_key", pa.string()))
 BATCH_ROWS = 512
-# Named like the part's table: their content is in the rows' digests already (a sketch is made of
-# what text_hash is made of), and an Arrow file's bytes depend on pyarrow.
-SKETCHES, DECISIONS = ".sketches", "part-00000.decisions"
+# Side files: their content is in the rows' digests already (a sketch is made of what text_hash is
+# made of), and an Arrow file's bytes depend on pyarrow.
+SKETCHES, DECISIONS = "sketches", "decisions"
 PART_BYTES = 64 << 20  # documents of about so many bytes on disk become one part of the corpus
 VERSIONS = {"unicode": UNICODE_VERSION}  # of the tables that make tokens and normal forms
 
@@ -117,8 +116,8 @@ class _Sign:
     keep_wikipedia: bool
 
     def __call__(self, part: Part, out: PartWriter) -> None:
-        with SketchWriter(out.file(f"part-{part.number:05d}{SKETCHES}")) as writer:
-            for batch in _batches(Path(part.source["path"])):
+        with SketchWriter(out.file(SKETCHES, side=True)) as writer:
+            for batch in _batches(out.store, part.source):
                 out.heartbeat()
                 shingles = writer.write(batch["id"], batch["text"])
                 out.write(self._entries(batch, shingles))
@@ -146,11 +145,10 @@ class _Sign:
         return pa.table(columns, schema=KEYED_ENTRY)
 
 
-def _batches(path: Path) -> Iterator[dict[str, list[str]]]:
+def _batches(store: Store, table: str) -> Iterator[dict[str, list[str]]]:
     columns = ["id", "url", "final_url", "text", "karma_max"]
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-            yield batch.to_pydict()
+    for batch in store.batches(table, BATCH_ROWS, columns):
+        yield batch.to_pydict()
 
 
 def _same_url(tables: dict[str, pa.Table], out: PartWriter) -> None:
@@ -163,16 +161,19 @@ def _same_text(tables: dict[str, pa.Table], out: PartWriter) -> None:
 
 def _plan_walk(inputs: Inputs) -> list[Part]:
     sign, same_text = inputs["sign"], inputs["same_text"]
-    source = {
-        "sketches": [
-            str(info.folder / name)
-            for info in sign.parts
-            for name in info.files
-            if name.endswith(SKETCHES)
-        ],
-        "entries": [str(info.path) for info in same_text.parts],
-    }
+    source = ToWalk(
+        sketches=[part.file(SKETCHES) for part in sign.parts],
+        entries=[part.table for part in same_text.parts],
+    )
     return [Part(0, "walk", digest_of([sign.digest, same_text.digest]), source)]
+
+
+@dataclass(frozen=True)
+class ToWalk:
+    """What the walk reads: files of the store."""
+
+    sketches: list[str]
+    entries: list[str]
 
 
 @dataclass(frozen=True)
@@ -182,61 +183,67 @@ class _Walk:
     rules: CorpusSettings
 
     def __call__(self, part: Part, out: PartWriter) -> None:
-        entries = [pq.read_table(path, schema=ENTRY) for path in part.source["entries"]]
-        sketches = [Path(path) for path in part.source["sketches"]]
-        decisions_path = out.file(DECISIONS)
+        source: ToWalk = part.source
+        entries = [out.store.table(name, schema=ENTRY) for name in source.entries]
         decisions = decide(
             pa.concat_tables([ENTRY.empty_table(), *entries]),
-            sketches,
+            [out.store.local(name) for name in source.sketches],
             self.rules,
-            decisions_path.parent,
+            out.scratch,
             out.heartbeat,
         )
-        Decisions.write(decisions, decisions_path)
+        Decisions.write(decisions, out.file(DECISIONS, side=True))
         out.write(decisions)
 
 
 def _plan_publish(inputs: Inputs) -> list[Part]:
     walk = inputs["walk"]
-    decisions = str(walk.folder / DECISIONS)
+    decisions = walk.parts[0].file(DECISIONS)
     parts = []
-    for number, infos in enumerate(_together(inputs["documents"].parts)):
-        digest = digest_of([walk.digest, [info.digest for info in infos]])
-        source = {"documents": [str(info.path) for info in infos], "decisions": decisions}
-        parts.append(Part(number, f"{infos[0].label} and on", digest, source))
+    for number, group in enumerate(_together(inputs["documents"].parts)):
+        digest = digest_of([walk.digest, [documents.digest for documents in group]])
+        source = ToPublish([documents.table for documents in group], decisions)
+        parts.append(Part(number, f"{group[0].label} and on", digest, source))
     return parts
 
 
-def _together(infos: Sequence[PartInfo]) -> Iterator[list[PartInfo]]:
+@dataclass(frozen=True)
+class ToPublish:
+    """What a part of the corpus is made of: files of the store."""
+
+    documents: list[str]
+    decisions: str
+
+
+def _together(parts: Sequence[Record]) -> Iterator[list[Record]]:
     """Neighbouring parts, so that each group has about PART_BYTES."""
-    group: list[PartInfo] = []
+    group: list[Record] = []
     size = 0
-    for info in infos:
-        info_bytes = info.path.stat().st_size
-        if group and size + info_bytes > PART_BYTES:
+    for part in parts:
+        if group and size + part.table_bytes > PART_BYTES:
             yield group
             group, size = [], 0
-        group.append(info)
-        size += info_bytes
+        group.append(part)
+        size += part.table_bytes
     if group:
         yield group
 
 
 def _publish(part: Part, out: PartWriter) -> None:
-    decisions = Decisions(Path(part.source["decisions"]))
-    for path in part.source["documents"]:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH_ROWS):
-                out.heartbeat()
-                documents = pa.Table.from_batches([batch])
-                decided = decisions.of(documents["id"])
-                kept, dropped = kept_rows(documents, decided), dropped_rows(documents, decided)
-                out.write(kept)
-                for row in dropped:
-                    out.drop(UNIT, **row)
-                out.book(UNIT, rows_in=documents.num_rows, rows_out=kept.num_rows)
+    source: ToPublish = part.source
+    decisions = Decisions(out.store.local(source.decisions))
+    for table in source.documents:
+        for batch in out.store.batches(table, BATCH_ROWS):
+            out.heartbeat()
+            documents = pa.Table.from_batches([batch])
+            decided = decisions.of(documents["id"])
+            kept, dropped = kept_rows(documents, decided), dropped_rows(documents, decided)
+            out.write(kept)
+            for row in dropped:
+                out.drop(UNIT, **row)
+            out.book(UNIT, rows_in=documents.num_rows, rows_out=kept.num_rows)
 
 
-def _write_card(rules: CorpusSettings, folder: Path, outputs: Inputs) -> None:
+def _write_card(rules: CorpusSettings, outputs: Inputs) -> dict[str, bytes]:
     rows = outputs["publish"].ledgers[UNIT].rows_out
-    (folder / "README.md").write_text(card(rows, asdict(rules)), encoding="utf-8")
+    return {"README.md": card(rows, asdict(rules)).encode()}

@@ -11,7 +11,7 @@ from functools import partial
 from importlib.metadata import version
 from itertools import groupby, tee
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -38,7 +38,25 @@ SCHEMA = pa.schema([DOCUMENT.field(name) for name in COLUMNS])
 # which is a twentieth of one core's extraction.
 LINE_PARTS_MAX = 64
 
-Source = dict[str, Any]
+
+@dataclass(frozen=True)
+class HtmlFiles:
+    """Whole files of HTML, each by its name."""
+
+    files: list[tuple[str, Path]]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A range of a file: bytes of a WARC file, or lines."""
+
+    kind: Literal["warc", "lines"]
+    path: Path
+    start: int
+    stop: int
+
+
+Source = HtmlFiles | Stretch
 Piece = tuple[str, Any, Source]  # label, what its digest covers, where its pages lie
 
 
@@ -87,7 +105,7 @@ def _plan(
                 (
                     f"{name}, {kind} {start}",
                     [name, digest(path), start, stop],
-                    {"kind": kind, "path": str(path.absolute()), "start": start, "stop": stop},
+                    Stretch(kind, path.absolute(), start, stop),
                 )
                 for start, stop in cuts
             ]
@@ -101,8 +119,8 @@ def _groups(paths: list[Path], heartbeat: Callable[[], None]) -> Iterator[Piece]
     for first in range(0, len(paths), PAGES_PER_PART):
         group = paths[first : first + PAGES_PER_PART]
         content = [[printable(path), file_digest(path, heartbeat)] for path in group]
-        files = [[printable(path), str(path.absolute())] for path in group]
-        yield f"{printable(group[0])} and on", content, {"kind": "html", "files": files}
+        files = [(printable(path), path.absolute()) for path in group]
+        yield f"{printable(group[0])} and on", content, HtmlFiles(files)
 
 
 def _byte_cuts(path: Path, range_bytes: int) -> list[tuple[int, int]]:
@@ -134,11 +152,10 @@ class _ExtractFiles:
         write_results(_joined(behind, results, out), out, UNIT)
 
     def _pages(self, source: Source) -> Iterator[FilePage]:
-        if source["kind"] == "html":
-            files = ((name, Path(path)) for name, path in source["files"])
-            return html_pages(files, self.rules.body_bytes_max)
-        path, start, stop = Path(source["path"]), source["start"], source["stop"]
-        if source["kind"] == "warc":
+        if isinstance(source, HtmlFiles):
+            return html_pages(source.files, self.rules.body_bytes_max)
+        path, start, stop = source.path, source.start, source.stop
+        if source.kind == "warc":
             return warc_pages(path, Range(start, stop), accept_torn=self.accept_torn)
         return json_pages(path, start, stop)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
 from pipeline.engine.digest import digest_of
 from pipeline.engine.limits import Fault
-from pipeline.engine.stage import Inputs, Part, PartInfo, PartWriter, Stage, Step
+from pipeline.engine.stage import Inputs, Part, PartWriter, Record, Stage, Step
+from pipeline.engine.store import Store
 from pipeline.errors import InputError
 from pipeline.reasons import Drop
 from pipeline.records import DOCUMENT
@@ -63,7 +63,7 @@ class Extract:
 
     def __call__(self, part: Part, out: PartWriter) -> None:
         """One row or one drop for each captured page, in the order in which they lie."""
-        pages = _read_pages(part.source["slices"])
+        pages = _read_pages(out.store, part.source)
         places = [
             PageAt(str(self.warcs[page["warc"]]), page["offset"], page["length"]) for page in pages
         ]
@@ -111,8 +111,9 @@ def _plan(
     def digest(warc: str) -> str:
         return file_digest(warcs[warc])
 
-    groups: list[list[_Slice]] = []
+    groups: list[list[Slice]] = []
     pages = PAGES_PER_PART
+    store = inputs["pages"].store
     for found in _slices(inputs["pages"].parts):
         pages += found.stop - found.start
         if pages > PAGES_PER_PART:
@@ -125,59 +126,60 @@ def _plan(
             f"pages {number}",
             digest_of(
                 [
-                    [found.digest, found.start, found.stop, *map(digest, _warcs_of(found))]
+                    [found.digest, found.start, found.stop, *map(digest, _warcs_of(store, found))]
                     for found in group
                 ]
             ),
-            {"slices": [[found.path, found.start, found.stop] for found in group]},
+            group,
         )
         for number, group in enumerate(groups)
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Slice:
+class Slice:
     """Rows of a table of pages."""
 
-    path: str
+    table: str
     digest: str
     start: int
     stop: int
 
 
-def _slices(tables: Iterable[PartInfo]) -> Iterator[_Slice]:
-    for info in tables:
-        captured = info.ledgers["links"].rows_out  # these rows come first in the table
+def _slices(parts: Iterable[Record]) -> Iterator[Slice]:
+    for part in parts:
+        captured = part.ledgers["links"].rows_out  # these rows come first in the table
         for start in range(0, captured, PAGES_PER_PART):
             stop = min(start + PAGES_PER_PART, captured)
-            yield _Slice(str(info.path), info.digest, start, stop)
+            yield Slice(part.table, part.digest, start, stop)
 
 
-def _warcs_of(found: _Slice) -> list[str]:
-    names = _read_slice(found.path, found.start, found.stop, ["warc"])["warc"]
+def _warcs_of(store: Store, found: Slice) -> list[str]:
+    names = _read_slice(store, found, ["warc"])["warc"]
     return sorted(names.unique().to_pylist())
 
 
-def _read_pages(slices: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
+def _read_pages(store: Store, slices: Iterable[Slice]) -> list[dict[str, Any]]:
     """The pages of these slices, in the order in which they lie in the WARC files."""
-    pages = pa.concat_tables([_read_slice(*found) for found in slices])
+    pages = pa.concat_tables([_read_slice(store, found) for found in slices])
     order = [("warc", "ascending"), ("offset", "ascending"), ("id", "ascending")]
     rows: list[dict[str, Any]] = pages.sort_by(order).to_pylist()
     return rows
 
 
-def _read_slice(path: str, start: int, stop: int, columns: list[str] | None = None) -> pa.Table:
+def _read_slice(store: Store, found: Slice, columns: list[str] | None = None) -> pa.Table:
     # Only the row groups that are needed: a table may be large and its parts many.
-    with pq.ParquetFile(path) as file:
+    with store.parquet(found.table) as file:
         groups, first, before = [], 0, 0
         for number in range(file.num_row_groups):
             last = first + file.metadata.row_group(number).num_rows
-            if last <= start:
+            if last <= found.start:
                 before = last
-            elif first < stop:
+            elif first < found.stop:
                 groups.append(number)
             first = last
-        return file.read_row_groups(groups, columns).slice(start - before, stop - start)
+        rows = file.read_row_groups(groups, columns)
+        return rows.slice(found.start - before, found.stop - found.start)
 
 
 def _row(page: Mapping[str, Any], document: Document) -> dict[str, Any]:

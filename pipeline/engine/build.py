@@ -20,6 +20,7 @@ from pipeline.engine.control import Run, Signals, check_disk, check_fixed, locke
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, published, read_manifest
 from pipeline.engine.progress import Log, Progress
+from pipeline.engine.publish import remove_rows, take_back
 from pipeline.engine.stage import Output, Part, Record, Stage
 from pipeline.engine.stage_run import StageRun
 from pipeline.engine.store import Disk
@@ -121,6 +122,16 @@ class Build:
         if manifest is None:
             raise StageError(f"{self.folder} has no stage {name}; run webtext build first")
         return published(self.store, manifest)
+
+    def unpublish(self, name: str) -> None:
+        """Make a published stage one that was interrupted: its parts can be taken over."""
+        if manifest := read_manifest(self.store, name):
+            take_back(self.store, manifest, [])
+
+    def remove_rows(self, name: str) -> None:
+        """Remove a published stage's tables, which are copies; its counts and drops stay."""
+        if (manifest := read_manifest(self.store, name)) and not manifest.rows_gone:
+            remove_rows(self.store, manifest)
 
     def run_parts(
         self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]

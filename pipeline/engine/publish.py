@@ -6,7 +6,7 @@ In this order, so that a kill at any instant leaves a stage that the next run ca
     manifest is written; the view is made; records, journals and data that nothing needs go
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 import xxhash
@@ -63,7 +63,7 @@ def publish(
     placed = {name: _file(manifest.fingerprint, attempt, name, files[name]) for name in files}
     manifest = replace(manifest, files=placed)
     before = old.all_files() if old else []
-    _list_stale(store, manifest.stage, [file.name for file in (*placed.values(), *before)])
+    list_stale(store, manifest.stage, [file.name for file in (*placed.values(), *before)])
     for name, file in placed.items():
         store.write(file.name, files[name])
     hide(store, old, manifest)
@@ -90,7 +90,7 @@ def remove_rows(store: Store, manifest: Manifest) -> None:
     last = manifest.steps[-1]
     records = [names.record(manifest.stage, last.name, p.fingerprint) for p in last.parts]
     tables = [part.table for part in last.parts if part.has_rows]
-    _list_stale(store, manifest.stage, [*records, *tables])
+    list_stale(store, manifest.stage, [*records, *tables])
     bare = replace(manifest, rows_gone=True, steps=_without_tables(manifest.steps))
     hide(store, manifest, bare)
     write_manifest(store, bare)
@@ -120,55 +120,69 @@ def tidy(store: Store, stage: Stage, manifest: Manifest) -> None:
             for part in record.parts:
                 needed.add(names.record(stage.name, record.name, part.fingerprint))
     stale = [name for name in _journals(store, stage.name) if name not in needed]
-    stale += _with_files(store, [n for n in _records(store, stage.name) if n not in needed])
-    listed = store.read_json(names.forget(stage.name)) or []
-    if stale or listed:
-        _list_stale(store, stage.name, [*stale, *listed])
-        forget(store, stage.name)
+    stale += with_files(store, [n for n in _records(store, stage.name) if n not in needed])
+    listed = list_stale(store, stage.name, stale)
+    _remove(store, stage.name, listed, {file.name for file in manifest.all_files()})
 
 
-def take_back(store: Store, manifest: Manifest, *, faults_alone: bool) -> None:
-    """Make a published stage one that was interrupted, without its parts (or those with faults)."""
+def take_back(store: Store, manifest: Manifest, records: list[str] | None = None) -> None:
+    """Make a published stage one that was interrupted, without these records; None: without all."""
     stage = manifest.stage
-    stale = stay = _records(store, stage)
-    if faults_alone:
-        stale = [
-            names.record(stage, step.name, part.fingerprint)
-            for step in manifest.steps
-            for part in step.parts
-            if part.faults
-        ]
-    stay = sorted({*stay} - {*stale})
-    needed = {*_with_files(store, stay)}
-    files = [file.name for file in manifest.all_files() if file.name not in needed]
-    manifest_itself = names.manifest(stage)
-    everything = [manifest_itself, *_journals(store, stage), *_with_files(store, stale), *files]
-    _list_stale(store, stage, everything)
+    stale = _records(store, stage) if records is None else records
+    files = [file.name for file in manifest.all_files()]
+    stale = [*_journals(store, stage), *with_files(store, stale), *files]
+    list_stale(store, stage, [names.manifest(stage), *stale])
     forget(store, stage)
 
 
-def forget(store: Store, stage: str) -> None:
-    """Remove what is listed as stale, unless the manifest names it; go on where a kill came.
+def with_faults(manifest: Manifest) -> list[str]:
+    """The records of the parts that dropped rows by the limits on an item."""
+    return [
+        names.record(manifest.stage, step.name, part.fingerprint)
+        for step in manifest.steps
+        for part in step.parts
+        if part.faults
+    ]
 
-    So a list may be written before the manifest that makes it true. Where the manifest itself is
-    on the list, it goes first, with the view.
+
+def forget(store: Store, stage: str) -> None:
+    """Remove what is listed as stale, if no manifest and no other record names it.
+
+    So a list may be written before the manifest that makes it true, and a kill on the way loses
+    and leaves nothing. Where the manifest itself is listed, it goes first, with the view.
     """
-    stale = store.read_json(names.forget(stage))
-    if stale is None:
+    listed = store.read_json(names.forget(stage))
+    if listed is None:
         return
     manifest = read_manifest(store, stage)
-    if manifest and names.manifest(stage) in stale:
+    if manifest and names.manifest(stage) in listed:
         hide(store, manifest)
         store.remove([names.manifest(stage)])
         manifest = None
     needed = {file.name for file in manifest.all_files()} if manifest else set()
-    store.remove(name for name in stale if name not in needed)
-    store.remove([names.forget(stage)])
+    stay = {*_records(store, stage)}.difference(listed)
+    _remove(store, stage, listed, needed.union(with_files(store, sorted(stay))))
 
 
-def _list_stale(store: Store, stage: str, stale: list[str]) -> None:
+def list_stale(store: Store, stage: str, stale: list[str]) -> list[str]:
+    """Write down what is to be removed, before what a killed run wrote down; all of it."""
+    listed = store.read_json(names.forget(stage)) or []
     if stale:
-        store.write_json(names.forget(stage), stale)
+        listed = [*stale, *listed]
+        store.write_json(names.forget(stage), listed)
+    return listed
+
+
+def _remove(store: Store, stage: str, listed: list[str], needed: Container[str]) -> None:
+    if listed:
+        store.remove(name for name in listed if name not in needed)
+        store.remove([names.forget(stage)])
+
+
+def with_files(store: Store, records: list[str]) -> list[str]:
+    """Records, and after all of them their files."""
+    found = read_records(store, records)
+    return [*records, *(file.name for record in found for file in record.files.values())]
 
 
 def _journals(store: Store, stage: str) -> list[str]:
@@ -179,9 +193,3 @@ def _journals(store: Store, stage: str) -> list[str]:
 def _records(store: Store, stage: str) -> list[str]:
     folders = [f for f in store.folders(names.RECORDS) if names.is_of(stage, f)]
     return [entry.name for folder in folders for entry in store.entries(folder)]
-
-
-def _with_files(store: Store, records: list[str]) -> list[str]:
-    """Records, and after all of them their files."""
-    found = read_records(store, records)
-    return [*records, *(file.name for record in found for file in record.files.values())]

@@ -29,7 +29,14 @@ from pipeline.engine.manifest import (
     versions_only,
 )
 from pipeline.engine.parts import Committed, Record
-from pipeline.engine.publish import forget, publish, refuse_empty, take_back, tidy
+from pipeline.engine.publish import (
+    forget,
+    publish,
+    refuse_empty,
+    take_back,
+    tidy,
+    with_faults,
+)
 from pipeline.engine.stage import AnyStep, Output, Part, ReduceStep, Stage, Step, identity
 from pipeline.engine.task import Bucket, Task
 from pipeline.errors import StageError
@@ -68,7 +75,7 @@ class StageRun:
         """The published stage, made first where it is missing or out of date."""
         record = self._known(self.last)
         if self.old and record and self.old.fingerprint == record.fingerprint:
-            if not self._wanted_again(self.old):
+            if not self.old.rows_gone and not self._wanted_again(self.old):
                 self.build.gates += self.old.gates
                 self.store.show(self.old.view())  # a killed run may have left it half made
                 tidy(self.store, self.stage, self.old)
@@ -167,14 +174,15 @@ class StageRun:
 
     def _take_back(self, manifest: Manifest) -> None:
         """Make a published stage one that was interrupted, without the parts to be done again."""
-        take_back(self.store, manifest, faults_alone=self.stage.name not in self.build.redo)
+        all_again = self.stage.name in self.build.redo or manifest.rows_gone
+        take_back(self.store, manifest, None if all_again else with_faults(manifest))
         self.old = None
         self._plans.clear()
         self._records.clear()
         self._has_rows.clear()
 
     def _allow_redo(self) -> None:
-        if self.old is None or self.stage.name in self.build.redo:
+        if self.old is None or self.old.rows_gone or self.stage.name in self.build.redo:
             return
         self.build.progress.say(
             f"{self.stage.name}: its settings or inputs changed; it is made again"

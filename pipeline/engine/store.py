@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,13 @@ class Store(ABC):
     def parquet(self, name: str) -> pq.ParquetFile:
         """A Parquet file; a context manager."""
         return pq.ParquetFile(self.open(name))
+
+    def batches(
+        self, name: str, rows: int, columns: list[str] | None = None, **more: Any
+    ) -> Iterator[pa.RecordBatch]:
+        """A Parquet file in batches of at most so many rows; `more` may name `row_groups`."""
+        with self.parquet(name) as file:
+            yield from file.iter_batches(rows, columns=columns, **more)
 
     def table(self, name: str, columns: list[str] | None = None, **more: Any) -> pa.Table:
         """The rows of a Parquet file; `more` goes to pyarrow's read_table (`filters`)."""
@@ -198,7 +205,8 @@ class Disk(Store):
     def folders(self, folder: str) -> list[str]:  # noqa: D102
         try:
             with os.scandir(self.folder / folder) as entries:
-                return sorted(f"{folder}/{entry.name}" for entry in entries if entry.is_dir())
+                found = sorted(entry.name for entry in entries if entry.is_dir())
+                return [f"{folder}/{name}" if folder else name for name in found]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -212,7 +220,7 @@ class Disk(Store):
     def show(self, files: Mapping[str, str]) -> None:  # noqa: D102
         for name, source in files.items():
             path, target = self.folder / source, self.folder / name
-            if target.exists() and _same(target, path):
+            if target.exists() and _alike(target.stat(), path.stat()):
                 continue
             aside = self._aside()
             try:
@@ -231,10 +239,8 @@ class Disk(Store):
                     path.unlink(missing_ok=True)
 
 
-def _same(copy: Path, path: Path) -> bool:
-    """Whether a name shows a file: a hard link, or the copy that was made where none can be."""
-    one, other = copy.stat(), path.stat()
-    return copy.samefile(path) or (one.st_size, one.st_mtime_ns) == (
-        other.st_size,
-        other.st_mtime_ns,
-    )
+def _alike(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether two names are of one file, or of a copy that `show` made."""
+    if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
+        return True
+    return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)

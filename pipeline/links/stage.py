@@ -18,14 +18,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.engine.stage import (
     Exchange,
     Inputs,
     Part,
-    PartInfo,
     PartWriter,
+    Record,
     ReduceStep,
     Stage,
     Step,
@@ -136,7 +135,7 @@ class Read:
         InputError for a dump that begins with so many comments and nothing else.
         """
         judge = (selector := Selector(self.rules)).judge
-        path = Path(part.source["path"])
+        path: Path = part.source
         posts: list[Post] = []
         marks: list[Dropped] = []
         number = booked = comments = 0
@@ -218,7 +217,7 @@ class Verdict:
         """A kept link stands for all of its posts, one below the limit drops them."""
         rule = f"karma_{self.rules.karma_rule}"
         out.book("submissions")  # of no links too: then the stage says why it kept nothing
-        for batch in pq.ParquetFile(part.source["path"]).iter_batches(BATCH_LINES):
+        for batch in out.store.batches(part.source, BATCH_LINES):
             out.heartbeat()
             links = with_verdicts(pa.Table.from_batches([batch]), self.rules)
             out.write(links)
@@ -246,10 +245,7 @@ def _plan_read(
     if dumps and not any(path.stat().st_size for path in dumps):
         what = "the file is empty" if len(dumps) == 1 else f"all {len(dumps)} dumps are empty"
         raise InputError(dumps[0], "byte 0", what, "Download it again")
-    return [
-        Part(number, path.name, file_digest(path), {"path": str(path)})
-        for number, path in enumerate(dumps)
-    ]
+    return [Part(number, path.name, file_digest(path), path) for number, path in enumerate(dumps)]
 
 
 def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) -> list[str]:
@@ -258,7 +254,7 @@ def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) ->
     if empty := [part.label for part in parts if not part.ledgers["submissions"].rows_in]:
         names = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
         say(f"links: {len(empty):,} of {len(parts):,} dumps hold nothing: {names}")
-    notes = [(info.label, info.notes) for info in outputs["read"].parts]
+    notes = [(part.label, part.notes) for part in outputs["read"].parts]
     messages = [
         f"links: {label} is torn ({note['torn']}); what comes before was used"
         for label, note in notes
@@ -270,7 +266,7 @@ def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) ->
     return messages
 
 
-def _mostly_unread(part: PartInfo) -> str:
+def _mostly_unread(part: Record) -> str:
     """A message for a dump of which most lines could not be read as submissions, or ""."""
     ledger = part.ledgers["submissions"]
     faulty = {reason: ledger.drops[reason] for reason in UNREAD if ledger.drops[reason]}

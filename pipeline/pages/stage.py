@@ -24,20 +24,20 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.engine.digest import digest_of
 from pipeline.engine.stage import (
     Exchange,
     Inputs,
     Part,
-    PartInfo,
     PartWriter,
+    Record,
     ReduceStep,
     Stage,
     Step,
     one_part_each,
 )
+from pipeline.engine.store import Store
 from pipeline.pages.capture import Capture, capture_in, is_by_id
 from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges
@@ -95,9 +95,9 @@ def pages_stage(
 def _check(outputs: Inputs) -> list[str]:
     """A quality gate: WARC files that were torn, and accepted as they are."""
     return [
-        f"pages: {info.notes['torn']}; what comes before was used"
-        for info in outputs["index"].parts
-        if "torn" in info.notes
+        f"pages: {part.notes['torn']}; what comes before was used"
+        for part in outputs["index"].parts
+        if "torn" in part.notes
     ]
 
 
@@ -123,11 +123,20 @@ def _plan_index(
     parts: list[Part] = []
     for name, path in sorted(warcs.items()):
         digest = file_digest(path)
-        for part in ranges(path, range_bytes):
-            source = {"warc": name, "path": str(path), "start": part.start, "end": part.end}
-            content = digest_of([digest, name, part.start, part.end])
-            parts.append(Part(len(parts), f"{name} from byte {part.start}", content, source))
+        for stretch in ranges(path, range_bytes):
+            label = f"{name} from byte {stretch.start}"
+            content = digest_of([digest, name, stretch.start, stretch.end])
+            parts.append(Part(len(parts), label, content, WarcRange(name, path, stretch)))
     return parts
+
+
+@dataclass(frozen=True)
+class WarcRange:
+    """What a part of the index reads: a stretch of a WARC file, which rows know by its name."""
+
+    warc: str
+    path: Path
+    stretch: Range
 
 
 @dataclass(frozen=True)
@@ -138,9 +147,9 @@ class Index:
 
     def __call__(self, part: Part, out: PartWriter) -> None:
         """Every record is a row, or dropped as not_a_page or unreadable; a torn end is noted."""
-        warc, stretch = part.source["warc"], Range(part.source["start"], part.source["end"])
-        path = Path(part.source["path"])
-        found = records(path, stretch, accept_torn=self.accept_torn)
+        source: WarcRange = part.source
+        warc, path = source.warc, source.path
+        found = records(path, source.stretch, accept_torn=self.accept_torn)
         for batch in _batches(checked(found, path), BATCH_ROWS):
             captures = []
             for record in batch:
@@ -179,15 +188,15 @@ def _named_step() -> Step:
 
 def _plan_named(inputs: Inputs) -> list[Part]:
     """The index once more, or nothing where no revisit asks for a record by its id alone."""
-    if not any(BY_ID in info.notes for info in inputs["index"].parts):
+    if not any(BY_ID in part.notes for part in inputs["index"].parts):
         return []
     return one_part_each("index")(inputs)
 
 
 def named(part: Part, out: PartWriter) -> None:
     """What can be repeated, under its own id, and the revisits by id, under the one they name."""
-    with pa.memory_map(part.source["path"]) as source:
-        for batch in _arrow_batches(pa.ipc.open_file(source)):
+    with out.store.map(part.source) as table:
+        for batch in _arrow_batches(pa.ipc.open_file(table)):
             out.heartbeat()
             rows = [row for row in batch.to_pylist() if not row["fault"]]
             out.write_rows(
@@ -228,7 +237,7 @@ def _wanted_step() -> Step:
 
 def wanted(part: Part, out: PartWriter) -> None:
     """The kept links of a part of links, each as a walk that is about to set out."""
-    for batch in pq.ParquetFile(part.source["path"]).iter_batches():
+    for batch in out.store.batches(part.source, BATCH_ROWS):
         out.heartbeat()
         links = pa.Table.from_batches([batch])
         links = links.filter(pc.equal(links["verdict"], "kept"))
@@ -344,24 +353,24 @@ def _pages_step(follow: Sequence[str]) -> Step:
 
 
 def _plan_pages(follow: Sequence[str], inputs: Inputs) -> list[Part]:
-    by_bucket: dict[int, list[PartInfo]] = {}
+    by_bucket: dict[int, list[Record]] = {}
     for name in follow:
-        for info in inputs[name].parts:
-            by_bucket.setdefault(info.number, []).append(info)
+        for part in inputs[name].parts:
+            by_bucket.setdefault(part.number, []).append(part)
     return [
         Part(
             bucket,
             f"bucket {bucket}",
-            digest_of([info.digest for info in infos]),
-            {"paths": [str(info.path) for info in infos]},
+            digest_of([part.digest for part in parts]),
+            [part.table for part in parts],
         )
-        for bucket, infos in sorted(by_bucket.items())
+        for bucket, parts in sorted(by_bucket.items())
     ]
 
 
 def pages(part: Part, out: PartWriter) -> None:
     """A row for each walk that ended in these tables, those with a page first, as they lie."""
-    ended = pa.concat_tables([_ended(path) for path in part.source["paths"]])
+    ended = pa.concat_tables([_ended(out.store, table) for table in part.source])
     captured = pc.equal(ended["outcome"], CAPTURED)
     found = ended.filter(captured).sort_by(
         [("warc", "ascending"), ("offset", "ascending"), ("id", "ascending")]
@@ -379,8 +388,8 @@ def pages(part: Part, out: PartWriter) -> None:
             out.drop("links", reason, id=row["id"], url=row["url"], detail=row["detail"] or "")
 
 
-def _ended(path: str) -> pa.Table:
-    with pa.memory_map(path) as source:
+def _ended(store: Store, table: str) -> pa.Table:
+    with store.map(table) as source:
         batches = [
             batch.filter(pc.equal(batch["state"], ENDED))
             for batch in _arrow_batches(pa.ipc.open_file(source))

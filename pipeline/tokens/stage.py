@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.engine.digest import digest_of
-from pipeline.engine.stage import Inputs, Part, PartInfo, PartWriter, Stage, Step
+from pipeline.engine.parts import TABLE
+from pipeline.engine.stage import Inputs, Part, PartWriter, Record, Stage, Step
+from pipeline.engine.store import Store
 from pipeline.errors import StageError
 from pipeline.rows import BATCH_ROWS
 from pipeline.settings import ShardsSettings, TokenizerSettings
@@ -43,6 +44,7 @@ from pipeline.tokens.texts import TEXT, Text
 from pipeline.tokens.tokenizer_json import load
 
 UNIT = "documents"
+TOKENS = "tokens"  # a side file of encoded documents: their ids
 PIECES = "pieces"  # what documents are cut into where blocks are held out
 PART_BYTES = 64 << 20  # of text become one part: some 12 s of encoding
 FileDigest = Callable[[Path], str]
@@ -124,17 +126,16 @@ def shards_stage(rules: ShardsSettings) -> Stage:
 def _plan_import(path: Path, file_digest: FileDigest, inputs: Inputs) -> list[Part]:
     if not path.is_file():
         load(path)  # says what is missing
-    return [Part(0, path.name, file_digest(path), {"path": str(path.absolute())})]
+    return [Part(0, path.name, file_digest(path), path.absolute())]
 
 
 def _import(part: Part, out: PartWriter) -> None:
-    _write_tokenizer(load(Path(part.source["path"])), out)
+    _write_tokenizer(load(part.source), out)
 
 
 def _plan_train(inputs: Inputs) -> list[Part]:
     corpus = inputs["corpus"]
-    source = {"paths": [str(info.path) for info in corpus.parts]}
-    return [Part(0, "tokenizer", corpus.digest, source)]
+    return [Part(0, "tokenizer", corpus.digest, [part.table for part in corpus.parts])]
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ class _Train:
     split: SplitRules
 
     def __call__(self, part: Part, out: PartWriter) -> None:
-        paths = [Path(path) for path in part.source["paths"]]
-        orders, sizes = self._sizes(paths, out)
+        tables: list[str] = part.source
+        orders, sizes = self._sizes(tables, out)
         if not len(orders):
             raise StageError(
                 "the corpus has no document to train a tokenizer on: all are held out; hold out "
@@ -155,31 +156,31 @@ class _Train:
             )
         limit = order_limit(orders, sizes, self.rules.sample_bytes_max)
         made = bpe.train(
-            self._texts(paths, limit, out), self.rules.vocab_size, self.rules.min_frequency
+            self._texts(tables, limit, out), self.rules.vocab_size, self.rules.min_frequency
         )
         out.note("vocab_size_wanted", self.rules.vocab_size)
         out.note("documents", int((orders <= limit).sum()))
         out.note("text_bytes", int(sizes[orders <= limit].sum()))
         _write_tokenizer(made, out)
 
-    def _sizes(self, paths: Sequence[Path], out: PartWriter) -> tuple[Any, Any]:
+    def _sizes(self, tables: Sequence[str], out: PartWriter) -> tuple[Any, Any]:
         """Order and UTF-8 bytes of every piece to train on."""
         orders: list[int] = []
         sizes: list[int] = []
-        for piece in self._pieces(paths):
+        for piece in self._pieces(tables, out.store):
             orders.append(order_of(piece.id, self.split))
             sizes.append(len(piece.text.encode()))
             out.heartbeat("choosing documents")
         return np.array(orders, np.int64), np.array(sizes, np.int64)
 
-    def _texts(self, paths: Sequence[Path], limit: int, out: PartWriter) -> Iterator[str]:
-        for piece in self._pieces(paths):
+    def _texts(self, tables: Sequence[str], limit: int, out: PartWriter) -> Iterator[str]:
+        for piece in self._pieces(tables, out.store):
             out.heartbeat(piece.id)
             if order_of(piece.id, self.split) <= limit:
                 yield piece.text
 
-    def _pieces(self, paths: Sequence[Path]) -> Iterator[Piece]:
-        for document in _documents(paths):
+    def _pieces(self, tables: Sequence[str], store: Store) -> Iterator[Piece]:
+        for document in _documents(store, tables):
             for piece in pieces(document.id, document.host, document.text, self.split):
                 if piece.split == "train":
                     yield piece
@@ -199,7 +200,7 @@ def _write_tokenizer(made: bpe.Tokenizer, out: PartWriter) -> None:
 
 def _check_vocabulary(outputs: Inputs) -> list[str]:
     """A quality gate: the tokenizer has as many tokens as were asked for."""
-    (notes,) = (info.notes for output in outputs.values() for info in output.parts)
+    (notes,) = (part.notes for output in outputs.values() for part in output.parts)
     wanted, got = notes.get("vocab_size_wanted", 0), notes["vocab_size"]
     if got >= wanted:
         return []
@@ -229,38 +230,44 @@ def _check_splits(rules: SplitRules, outputs: Inputs) -> list[str]:
     return []
 
 
+@dataclass(frozen=True)
+class ToEncode:
+    """Row groups [first, last) of a table of the corpus, and the tokenizer's file."""
+
+    table: str
+    first: int
+    last: int
+    tokenizer: str
+
+
 def _plan_encode(inputs: Inputs) -> list[Part]:
     """Parts of about PART_BYTES of text: a range of a corpus part's row groups."""
     tokenizer = inputs["tokenizer"]
+    file = tokenizer.parts[0].file(bpe.FILES[0])
     parts: list[Part] = []
-    for info in inputs["corpus"].parts:
-        ranges = list(_row_group_ranges(info.path))
+    for corpus in inputs["corpus"].parts:
+        ranges = list(_row_group_ranges(corpus.row_groups))
         for first, last in ranges:
             # The digest of rows knows no order; a range of them is known by the file's checksum.
-            rows = info.digest
+            rows = corpus.digest
             if len(ranges) > 1:
-                rows = digest_of([info.files[info.path.name]["xxh3_128"], first, last])
-            source = {
-                "path": str(info.path),
-                "row_groups": [first, last],
-                "tokenizer": str(tokenizer.folder),
-            }
+                rows = digest_of([corpus.files[TABLE].xxh3_128, first, last])
+            source = ToEncode(corpus.table, first, last, file)
             digest = digest_of([tokenizer.digest, rows])
-            parts.append(Part(len(parts), f"{info.label} from row group {first}", digest, source))
+            label = f"{corpus.label} from row group {first}"
+            parts.append(Part(len(parts), label, digest, source))
     return parts
 
 
-def _row_group_ranges(path: Path) -> Iterator[tuple[int, int]]:
+def _row_group_ranges(groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
     """[first, last) of neighbouring row groups; one range, perhaps empty, for an empty file."""
-    with pq.ParquetFile(path) as file:
-        sizes = [file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)]
     first, gathered = 0, 0
-    for number, size in enumerate(sizes):
+    for number, (_, size) in enumerate(groups):
         if gathered and gathered + size > PART_BYTES:
             yield first, number
             first, gathered = number, 0
         gathered += size
-    yield first, len(sizes)
+    yield first, len(groups)
 
 
 @dataclass(frozen=True)
@@ -270,17 +277,17 @@ class _Encode:
     split: SplitRules
 
     def __call__(self, part: Part, out: PartWriter) -> None:
-        encoder = Encoder(load(Path(part.source["tokenizer"])))
+        source: ToEncode = part.source
+        encoder = Encoder(load(out.store.local(source.tokenizer)))
         rows, ids, documents = [], [], 0
-        first, last = part.source["row_groups"]
-        for document in _documents([Path(part.source["path"])], range(first, last)):
+        for document in _documents(out.store, [source.table], range(source.first, source.last)):
             out.heartbeat(document.id)
             documents += 1
             for piece in pieces(document.id, document.host, document.text, self.split):
                 ids.append(encoder.encode(piece.text))
                 rows.append(self._row(piece, document.url))
         table, all_ids = encoded_table(rows, ids)
-        all_ids.tofile(out.file(_tokens_name(part.number)))
+        all_ids.tofile(out.file(TOKENS, side=True))
         out.write(table)
         out.book(UNIT, rows_in=documents, rows_out=documents)
         if self.split.split_by == "block":
@@ -297,16 +304,19 @@ class _Encode:
         }
 
 
-def _tokens_name(part_number: int) -> str:
-    # Named like the part's table: its content is in the rows' digests already.
-    return f"part-{part_number:05d}.tokens"
-
-
 def _plan_layout(inputs: Inputs) -> list[Part]:
     encode, tokenizer = inputs["encode"], inputs["tokenizer"]
     about = {name: tokenizer.parts[0].notes[name] for name in ("digest", "vocab_size", "eot_id")}
-    source = {"paths": [str(info.path) for info in encode.parts], "tokenizer": about}
+    source = ToLayOut([part.table for part in encode.parts], about)
     return [Part(0, "layout", digest_of([encode.digest, about]), source)]
+
+
+@dataclass(frozen=True)
+class ToLayOut:
+    """The tables of encoded documents, and what shards say of their tokenizer."""
+
+    tables: list[str]
+    tokenizer: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -316,61 +326,71 @@ class _Layout:
     shard_tokens_max: int
 
     def __call__(self, part: Part, out: PartWriter) -> None:
+        source: ToLayOut = part.source
         columns = ["split", "order", "tokens", "text_bytes"]
-        tables = [pq.read_table(path, columns=columns) for path in part.source["paths"]]
+        tables = [out.store.table(name, columns) for name in source.tables]
         documents = pa.concat_tables([ENCODED.empty_table().select(columns), *tables])
         shards = [asdict(shard) for shard in lay_out(documents, self.shard_tokens_max)]
         out.write_rows(shards)
         # The next step is planned from the note: it outlives this step's rows.
         out.note("shards", shards)
-        out.note("tokenizer", part.source["tokenizer"])
+        out.note("tokenizer", source.tokenizer)
 
 
 def _plan_write(inputs: Inputs) -> list[Part]:
     encode, layout = inputs["encode"], inputs["layout"]
     about = layout.parts[0].notes["tokenizer"]
-    encoded = [
-        [str(info.path), str(info.folder / _tokens_name(info.number))] for info in encode.parts
-    ]
+    encoded = [(part.table, part.file(TOKENS)) for part in encode.parts]
     return [
         Part(
             number,
             row["name"],
             digest_of([encode.digest, about, row]),
-            {"shard": row, "encoded": encoded, "eot_id": about["eot_id"]},
+            ToWrite(Shard(**row), encoded, about["eot_id"]),
         )
         for number, row in enumerate(layout.parts[0].notes["shards"])
     ]
 
 
+@dataclass(frozen=True)
+class ToWrite:
+    """A shard, and all encoded parts: their tables and the files of their ids."""
+
+    shard: Shard
+    encoded: list[tuple[str, str]]
+    eot_id: int
+
+
 def _write(unit: str, part: Part, out: PartWriter) -> None:
-    shard = Shard(**part.source["shard"])
-    encoded = [Encoded(Path(table), Path(tokens)) for table, tokens in part.source["encoded"]]
+    source: ToWrite = part.source
+    shard, local = source.shard, out.store.local
+    encoded = [Encoded(local(table), local(tokens)) for table, tokens in source.encoded]
     names = (f"{shard.name}{ending}" for ending in (".bin", ".idx", ".urls.txt"))
     paths = ShardPaths(*(out.file(name) for name in names))
-    placed = write_shard(shard, encoded, part.source["eot_id"], paths)
+    placed = write_shard(shard, encoded, source.eot_id, paths)
     out.write(placed)
     out.book(unit, rows_in=placed.num_rows, rows_out=placed.num_rows)
     out.note("shard", asdict(shard))
 
 
-def _write_manifest(split: SplitRules, folder: Path, outputs: Inputs) -> None:
-    shards = [_written(info) for info in outputs["write"].parts]
+def _write_manifest(split: SplitRules, outputs: Inputs) -> dict[str, bytes]:
+    shards = [_written(part) for part in outputs["write"].parts]
     about = outputs["layout"].parts[0].notes["tokenizer"]
-    content = manifest(shards, about, split)
-    (folder / "shards.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    content = json.dumps(manifest(shards, about, split), indent=1) + "\n"
+    return {"shards.json": content.encode()}
 
 
-def _written(info: PartInfo) -> tuple[Shard, str]:
-    shard = Shard(**info.notes["shard"])
-    return shard, info.files[f"{shard.name}.bin"]["xxh3_128"]
+def _written(part: Record) -> tuple[Shard, str]:
+    shard = Shard(**part.notes["shard"])
+    return shard, part.files[f"{shard.name}.bin"].xxh3_128
 
 
-def _documents(paths: Sequence[Path], row_groups: range | None = None) -> Iterator[Text]:
-    """The columns of TEXT of a corpus's files, of these row groups or of all."""
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            groups = None if row_groups is None else list(row_groups)
-            for batch in file.iter_batches(BATCH_ROWS, groups, columns=TEXT.names):
-                for row in batch.to_pylist():
-                    yield Text(**{name: row[name] or "" for name in TEXT.names})
+def _documents(
+    store: Store, tables: Sequence[str], row_groups: range | None = None
+) -> Iterator[Text]:
+    """The columns of TEXT of a corpus's tables, of these row groups or of all."""
+    more = {} if row_groups is None else {"row_groups": list(row_groups)}
+    for table in tables:
+        for batch in store.batches(table, BATCH_ROWS, TEXT.names, **more):
+            for row in batch.to_pylist():
+                yield Text(**{name: row[name] or "" for name in TEXT.names})

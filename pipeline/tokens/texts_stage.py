@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.engine.digest import digest_of, file_digest
-from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
+from pipeline.engine.stage import Inputs, Output, Part, PartWriter, Stage, Step
 from pipeline.errors import InputError
 from pipeline.inputs import input_names
 from pipeline.reasons import Drop
@@ -67,7 +66,7 @@ def _plan(files: dict[str, Path], digest: Callable[[Path], str], inputs: Inputs)
             for name in names
         ]
         label = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-        source = {"files": [[name, str(files[name])] for name in names]}
+        source = [(name, files[name]) for name in names]
         parts.append(Part(len(parts), label, digest_of(content), source))
     return parts
 
@@ -97,8 +96,9 @@ class _Read:
         odd: Odd = Counter()
         gates: list[str] = []
         out.book(UNIT)  # a part may have no row
-        for name, path in part.source["files"]:
-            gates += self._file(name, Path(path), odd, out)
+        source: list[tuple[str, Path]] = part.source
+        for name, path in source:
+            gates += self._file(name, path, odd, out)
         out.note("odd", [[what, name, count] for (what, name), count in odd.items()])
         out.note("gates", gates)
 
@@ -132,41 +132,42 @@ class _Read:
 
 
 def _gates(outputs: Inputs) -> list[str]:
-    return [gate for info in outputs["read"].parts for gate in info.notes["gates"]]
+    return [gate for part in outputs["read"].parts for gate in part.notes["gates"]]
 
 
-def _finish(say: Say, folder: Path, outputs: Inputs) -> None:
-    """Say what was odd; InputError for an id that repeats."""
-    parts = outputs["read"].parts
+def _finish(say: Say, outputs: Inputs) -> dict[str, bytes]:
+    """Say what was odd; InputError for an id that repeats. Nothing further is published."""
+    read = outputs["read"]
     odd: Odd = Counter()
-    for info in parts:
-        for what, name, count in info.notes["odd"]:
+    for part in read.parts:
+        for what, name, count in part.notes["odd"]:
             odd[what, name] += count
     for sentence in told(odd):
         say(sentence)
-    _refuse_twins([info.path for info in parts], sum(info.rows for info in parts))
+    _refuse_twins(read)
+    return {}
 
 
-def _refuse_twins(paths: Sequence[Path], rows: int) -> None:
+def _refuse_twins(read: Output) -> None:
     """InputError for two rows of one id, with their places.
 
     Hashes of the ids are compared, in as many passes as keep them to IDS_AT_ONCE in memory; what
     seems equal is then looked at itself.
     """
-    passes = -(-rows // IDS_AT_ONCE)
+    passes = -(-sum(part.rows for part in read.parts) // IDS_AT_ONCE)
     for number in range(passes):
-        chunks = (_hashes(ids) for ids in _columns(paths, ["id"]))
+        chunks = (_hashes(ids) for ids in _columns(read, ["id"]))
         taken = [hashes[hashes % np.uint64(passes) == number] for hashes in chunks]
         hashes = np.concatenate(taken)
         hashes.sort()
         twins = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
         if twins:
-            _refuse_first(paths, twins)
+            _refuse_first(read, twins)
 
 
-def _refuse_first(paths: Sequence[Path], twins: set[int]) -> None:
+def _refuse_first(read: Output, twins: set[int]) -> None:
     first: dict[str, str] = {}
-    for batch in _columns(paths, ["id", "place", "name"]):
+    for batch in _columns(read, ["id", "place", "name"]):
         alike = np.isin(_hashes(batch), list(twins))
         for row in batch.filter(pa.array(alike)).to_pylist():
             if row["id"] in first:
@@ -179,10 +180,9 @@ def _refuse_first(paths: Sequence[Path], twins: set[int]) -> None:
             first[row["id"]] = row["place"]
 
 
-def _columns(paths: Sequence[Path], names: list[str]) -> Iterator[pa.RecordBatch]:
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(1 << 16, columns=names)
+def _columns(read: Output, names: list[str]) -> Iterator[pa.RecordBatch]:
+    for part in read.parts:
+        yield from read.store.batches(part.table, 1 << 16, names)
 
 
 def _hashes(batch: pa.RecordBatch) -> Any:

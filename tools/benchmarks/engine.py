@@ -20,8 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.engine.build import Build
-from pipeline.engine.parts import Part, PartWriter
-from pipeline.engine.stage import Inputs, Stage, Step
+from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
 from pipeline.settings import EngineSettings
 from tools.benchmarks.measure import Usage, measure, show
 

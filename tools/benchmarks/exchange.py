@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.engine.build import Build
-from pipeline.engine.parts import Part, PartWriter
-from pipeline.engine.stage import Exchange, Inputs, ReduceStep, Stage, Step
+from pipeline.engine.stage import Exchange, Inputs, Part, PartWriter, ReduceStep, Stage, Step
 from pipeline.settings import EngineSettings
 from tools.benchmarks.measure import measure, show
 

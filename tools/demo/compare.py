@@ -2,16 +2,18 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from pipeline.engine.manifest import read_manifest
-from pipeline.engine.parts import read_sidecars
+from pipeline.engine.manifest import Manifest, read_manifest
+from pipeline.engine.parts import DROPS
+from pipeline.engine.store import Disk, Store
 from pipeline.errors import StageError
 from pipeline.links.canonical import Canonical, canonical, link_id
 from pipeline.reasons import Reason
+
+STAGES = ("links", "pages", "documents", "corpus")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ def differences(build: Path, expected_path: Path) -> list[Difference]:
     written with its input. Raises StageError where a stage is missing.
     """
     truth = json.loads(expected_path.read_text(encoding="utf-8"))
-    counts = _submissions(build)
+    store = Disk(build)
+    manifests = {stage: _manifest(store, stage) for stage in STAGES}
+    counts = _submissions(manifests["links"])
     found = [
         Difference(
             f"submissions: {name}", str(truth["submissions"].get(name, 0)), str(counts[name])
@@ -38,9 +42,8 @@ def differences(build: Path, expected_path: Path) -> list[Difference]:
         for name in sorted({*counts, *truth["submissions"]})
         if truth["submissions"].get(name, 0) != counts[name]
     ]
-    ends = _ends(build)
-    pages = read_manifest(build / "pages")
-    records = pages.ledgers["records"].rows_in if pages else 0
+    ends = _ends(store, manifests)
+    records = manifests["pages"].ledgers["records"].rows_in
     if records != truth["records"]:
         found.append(Difference("WARC records", str(truth["records"]), str(records)))
     for url, expected in truth["links"].items():
@@ -51,44 +54,43 @@ def differences(build: Path, expected_path: Path) -> list[Difference]:
     return found
 
 
-def _submissions(build: Path) -> Counter[str]:
-    """What became of the lines of the dumps."""
-    manifest = read_manifest(build / "links")
+def _manifest(store: Store, stage: str) -> Manifest:
+    manifest = read_manifest(store, stage)
     if manifest is None:
-        raise StageError(f"{build} has no stage links yet")
-    ledger = manifest.ledgers["submissions"]
+        raise StageError(f"{store.place}/{stage} is missing: build the demo up to the corpus first")
+    return manifest
+
+
+def _submissions(links: Manifest) -> Counter[str]:
+    """What became of the lines of the dumps."""
+    ledger = links.ledgers["submissions"]
     return Counter({"kept": ledger.rows_out, "merged": ledger.merged, **ledger.drops})
 
 
-def _ends(build: Path) -> dict[str, str]:
+def _ends(store: Store, manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """By link id: the reason for which a link left, or "kept" where its text is in the corpus."""
-    ends: dict[str, str] = {}
-    for id, verdict in _rows(build / "links", "verdict"):
-        ends[id] = verdict
-    for path in _drops(build / "links"):
-        for id, reason in _pairs(path, "reason"):
-            if reason == Reason.WIKIPEDIA:  # of all reasons for posts, the one that links share
-                ends.setdefault(id, reason)
-    for id, outcome in _rows(build / "pages", "outcome"):
-        ends[id] = outcome
+    ends = dict(_rows(store, manifests["links"], "verdict"))
+    for id, reason in _drops(store, manifests["links"]):
+        if reason == Reason.WIKIPEDIA:  # of all reasons for posts, the one that links share
+            ends.setdefault(id, reason)
+    ends.update(_rows(store, manifests["pages"], "outcome"))
     for stage in ("documents", "corpus"):
-        for path in _drops(build / stage):
-            ends.update(_pairs(path, "reason"))
-    ends.update((id, "kept") for id, _ in _rows(build / "corpus", "url"))
+        ends.update(_drops(store, manifests[stage]))
+    ends.update((id, "kept") for id, _ in _rows(store, manifests["corpus"], "url"))
     return ends
 
 
-def _rows(folder: Path, column: str) -> list[tuple[str, str]]:
+def _rows(store: Store, manifest: Manifest, column: str) -> Iterator[tuple[str, str]]:
     """The ids of a stage's rows, with a column."""
-    if read_manifest(folder) is None:
-        raise StageError(f"{folder} is missing: build the demo up to the corpus first")
-    return [pair for info in read_sidecars(folder) for pair in _pairs(info.path, column)]
+    for part in manifest.parts:
+        yield from _pairs(store, part.table, column)
 
 
-def _pairs(path: Path, column: str) -> list[tuple[str, str]]:
-    table = pq.read_table(path, columns=["id", column])
-    return list(zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True))
+def _drops(store: Store, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    for part in manifest.all_parts:
+        yield from _pairs(store, part.file(DROPS), "reason")
 
 
-def _drops(folder: Path) -> list[Path]:
-    return sorted((folder / ".meta").rglob("drops-*.parquet"))
+def _pairs(store: Store, table: str, column: str) -> Iterator[tuple[str, str]]:
+    rows = store.table(table, ["id", column])
+    return zip(rows["id"].to_pylist(), rows[column].to_pylist(), strict=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tldextract
 import xxhash
 
 from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import read_drops
 from pipeline.engine.manifest import Manifest, read_manifest
-from pipeline.engine.parts import read_sidecars
-from pipeline.engine.publish import rows_are_gone
+from pipeline.engine.store import Disk, Store
 from pipeline.errors import SettingsError
 from pipeline.reasons import Reason
 from tools.model import COMMIT
@@ -92,24 +90,26 @@ class Facts:
 def collect(build: Path) -> Facts:
     """All facts about a build; sections whose stage is missing stay empty."""
     state = status(build)
+    store = Disk(build)
     manifests = {
-        name: manifest for name in UNITS if (manifest := read_manifest(build / name)) is not None
+        name: manifest for name in UNITS if (manifest := read_manifest(store, name)) is not None
     }
     if not manifests:
         raise SettingsError(f"{build} has no stage to report on yet; run webtext build first")
     facts = Facts(
         name=build.resolve().name,
         digest=state["digest"],
-        funnel=[_funnel_stage(build / name, manifests[name]) for name in manifests],
+        funnel=[_funnel_stage(store, manifest) for manifest in manifests.values()],
         gates=[gate for manifest in manifests.values() for gate in manifest.gates],
     )
     for manifest in manifests.values():
         for step in manifest.steps:
             facts.versions.update(step.versions)
     facts.settings = json.dumps({n: m.settings for n, m in manifests.items()}, indent=1)
-    if "corpus" in manifests and not rows_are_gone(build / "corpus"):
-        _add_corpus(facts, build)
-        facts.pairs = list(_pairs(build))
+    if "corpus" in manifests and not manifests["corpus"].rows_gone:
+        _add_corpus(facts, store, manifests)
+        if "documents" in manifests:
+            facts.pairs = list(_pairs(store, manifests["corpus"], manifests["documents"]))
     if (build / "shards" / "shards.json").exists():
         facts.tokens = _tokens(build)
     if (build / "model" / COMMIT).exists():
@@ -117,10 +117,10 @@ def collect(build: Path) -> Facts:
     return facts
 
 
-def _funnel_stage(folder: Path, manifest: Manifest) -> FunnelStage:
+def _funnel_stage(store: Store, manifest: Manifest) -> FunnelStage:
     ledger = manifest.ledgers[manifest.unit]
     unit_in, unit_out = UNITS[manifest.stage]
-    examples = _examples(folder, manifest.unit)
+    examples = _examples(store, manifest)
     drops = [
         DroppedReason(Reason(name), count, examples.get(name, []))
         for name, count in ledger.drops.most_common()
@@ -139,9 +139,10 @@ def _funnel_stage(folder: Path, manifest: Manifest) -> FunnelStage:
     )
 
 
-def _examples(folder: Path, unit: str) -> dict[str, list[dict[str, str]]]:
+def _examples(store: Store, manifest: Manifest) -> dict[str, list[dict[str, str]]]:
     """A few dropped rows of each reason: those with the lowest hashes, so not just the first."""
-    rows = [row for row in read_drops(folder).to_pylist() if row["unit"] == unit]
+    drops = read_drops(store, manifest.all_parts).to_pylist()
+    rows = [row for row in drops if row["unit"] == manifest.unit]
     rows.sort(key=lambda row: xxhash.xxh3_64_intdigest((row["id"] + row["url"]).encode()))
     found: dict[str, list[dict[str, str]]] = {}
     for row in rows:
@@ -151,10 +152,10 @@ def _examples(folder: Path, unit: str) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def _add_corpus(facts: Facts, build: Path) -> None:
-    infos = read_sidecars(build / "corpus")
+def _add_corpus(facts: Facts, store: Store, manifests: Mapping[str, Manifest]) -> None:
+    corpus = manifests["corpus"]
     columns = ["id", "host", "language", "text_chars", "first_post_s", "engine"]
-    table = pa.concat_tables([info.read(columns) for info in infos])
+    table = pa.concat_tables([store.table(part.table, columns) for part in corpus.parts])
     years = Counter(
         datetime.fromtimestamp(s, UTC).year for s in table["first_post_s"].to_pylist() if s
     )
@@ -164,7 +165,7 @@ def _add_corpus(facts: Facts, build: Path) -> None:
         "documents": table.num_rows,
         "chars": sum(lengths),
         "years": sorted((str(year), count) for year, count in years.items()),
-        "languages": _languages(build / "documents"),
+        "languages": _languages(store, manifests.get("documents")),
         "engines": Counter(table["engine"].to_pylist()).most_common(),
         "lengths": lengths,
         "length_edges": LENGTH_EDGES,
@@ -172,16 +173,18 @@ def _add_corpus(facts: Facts, build: Path) -> None:
         "hosts_in_all": len(hosts),
     }
     facts.likeness = likeness(hosts)
-    facts.documents = list(_random_documents(build / "corpus", table["id"].to_pylist()))
+    facts.documents = list(_random_documents(store, corpus, table["id"].to_pylist()))
 
 
-def _languages(documents: Path) -> list[dict[str, Any]]:
+def _languages(store: Store, documents: Manifest | None) -> list[dict[str, Any]]:
     """Kept and dropped documents of each language, most frequent first."""
+    if documents is None:
+        return []
     kept: Counter[str] = Counter()
-    for info in read_sidecars(documents):
-        kept.update(info.read(["language"])["language"].to_pylist())
+    for part in documents.parts:
+        kept.update(store.table(part.table, ["language"])["language"].to_pylist())
     dropped: Counter[str] = Counter()
-    for row in read_drops(documents).to_pylist():
+    for row in read_drops(store, documents.all_parts).to_pylist():
         if row["reason"] == Reason.OTHER_LANGUAGE:
             dropped[row["detail"].split()[0]] += 1
         elif row["reason"] == Reason.LANGUAGE_UNSURE:
@@ -236,34 +239,34 @@ def domain_label(host: str) -> str:
     return str(found.domain)
 
 
-def _random_documents(folder: Path, ids: list[str]) -> Iterator[dict[str, Any]]:
+def _random_documents(store: Store, corpus: Manifest, ids: list[str]) -> Iterator[dict[str, Any]]:
     chosen = sorted(ids, key=lambda id: xxhash.xxh3_64_intdigest(id.encode()))[:RANDOM_DOCUMENTS]
-    rows = _rows(folder, chosen)
+    rows = _rows(store, corpus, chosen)
     for id in chosen:
         yield {**rows[id], "text": _excerpt(rows[id]["text"])}
 
 
-def _pairs(build: Path) -> Iterator[dict[str, Any]]:
+def _pairs(store: Store, corpus: Manifest, documents: Manifest) -> Iterator[dict[str, Any]]:
     """Near copies and their keepers, spread over the range of Jaccard."""
     found = []
-    for row in read_drops(build / "corpus").to_pylist():
+    for row in read_drops(store, corpus.all_parts).to_pylist():
         copy = read_detail(row["detail"]) if row["reason"] == Reason.NEAR_COPY else None
         if copy and copy.jaccard is not None:
             found.append((copy.jaccard, row["id"], copy.keeper))
     found.sort()
     step = max(1, len(found) // PAIRS)
     chosen = found[::step][:PAIRS]
-    rows = _rows(build / "documents", [id for _, *both in chosen for id in both])
+    rows = _rows(store, documents, [id for _, *both in chosen for id in both])
     for jaccard, id, keeper in chosen:
         if id in rows and keeper in rows:
             sides = [{**rows[side], "text": _excerpt(rows[side]["text"])} for side in (keeper, id)]
             yield {"jaccard": jaccard, "kept": sides[0], "dropped": sides[1]}
 
 
-def _rows(folder: Path, ids: list[str]) -> dict[str, dict[str, Any]]:
+def _rows(store: Store, manifest: Manifest, ids: list[str]) -> dict[str, dict[str, Any]]:
     wanted: dict[str, dict[str, Any]] = {}
-    for info in read_sidecars(folder):
-        for row in pq.read_table(info.path, filters=[("id", "in", ids)]).to_pylist() if ids else []:
+    for part in manifest.parts if ids else ():
+        for row in store.table(part.table, filters=[("id", "in", ids)]).to_pylist():
             wanted[row["id"]] = row
     return wanted
 
