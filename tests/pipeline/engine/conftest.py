@@ -17,6 +17,8 @@ import toy
 
 from pipeline.engine import build, runner
 from pipeline.engine.build import Build
+from pipeline.engine.leftovers import unnamed_files
+from pipeline.engine.manifest import Manifest, read_journal, read_manifest
 from pipeline.engine.parts import read_record
 from pipeline.engine.stage import Output, Stage
 from pipeline.engine.store import Disk
@@ -91,6 +93,34 @@ class Toys:
         """The labels of the parts of the step `read` that are committed."""
         records = [read_record(self.store, e.name) for e in self.store.entries("parts/toy-read")]
         return {record.label for record in records if record}
+
+    def manifest(self) -> Manifest:
+        """The published toy."""
+        found = read_manifest(self.store, "toy")
+        assert found is not None
+        return found
+
+    def rows(self, output: Output) -> list[list[dict[str, Any]]]:
+        """The rows of each part."""
+        return [output.store.table(record.table).to_pylist() for record in output.parts]
+
+    def unnamed(self) -> list[str]:
+        """The files of data/ that no manifest, record or journal names."""
+        return [entry.name for entry in unnamed_files(self.store)]
+
+    def names_nothing_lost(self) -> bool:
+        """Whether each file that a manifest, record or journal names is there."""
+        store = self.store
+        records = [name for folder in store.folders("parts") for name in store.entries(folder)]
+        found = [read_record(store, entry.name) for entry in records]
+        for entry in store.entries("steps"):
+            journal = read_journal(store, entry.name)
+            found += journal.parts if journal else []
+        found += self.manifest().all_parts
+        files = [file for record in found if record for file in record.files.values()]
+        files += self.manifest().all_files()
+        shown = [store.stat(name) for name in self.manifest().view()]
+        return all(store.stat(file.name) for file in files) and all(shown)
 
     @property
     def store(self) -> Disk:
