@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ class Toys:
     log: Path
     drivers: "Drivers | None" = None
     engine: dict[str, Any] = field(default_factory=lambda: dict(ENGINE))
+
+    def at(self, folder: Path) -> "Toys":
+        """The same in another folder."""
+        folder.mkdir(exist_ok=True)
+        return replace(self, folder=folder / "build", log=folder / "log")
 
     def build(self, *labels: str, build: dict[str, Any] | None = None, **stage: Any) -> Output:
         """Build the toy stage in this process."""
