@@ -130,7 +130,7 @@ def test_nothing_but_what_is_named_is_left_after_a_kill_and_a_rerun(killable, al
     output = killable.build()
     names = {str(path.relative_to(killable.folder)) for path in killable.folder.rglob("*")}
     read = killable.manifest().record_of("read").parts
-    publication = killable.manifest().fingerprint[:8]
+    publication = killable.manifest().publication[:8]
     expected = {"lock", "log.jsonl", "build.json", "data", "steps", "forget", "parts"}
     expected |= {"parts/toy-read", "parts/toy-group", "toy", "toy/manifest.json"}
     expected |= {f"toy/part-{publication}-{n:05d}.parquet" for n in range(4)}

@@ -232,9 +232,12 @@ def test_drops_by_limits_are_listed_in_the_manifest_and_replay_does_their_parts_
     toys.done()
     toys.run(flaky_stage(toys, busy="c"))
     assert toys.done() == {}
+    shown = set(toys.manifest().view())
     replayed = toys.run(flaky_stage(toys, busy="c"), {"replay": ["toy"]})
     assert toys.done() == {"read": 2}
     assert replayed.ledgers["posts"].rows_out == 3
+    assert not shown & set(toys.manifest().view())  # no reader mixes the rows of both
+    assert toys.unnamed() == []
     healed = toys.run(flaky_stage(toys, busy=""), {"replay": ["toy"]})
     assert toys.done() == {"read": 1}
     assert not toys.manifest().faults
