@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.engine import ledger as ledgers_of
 from pipeline.engine import names
+from pipeline.engine.cluster import here
 from pipeline.engine.digest import digest_of, sum_digests
 from pipeline.engine.ledger import Ledgers
 from pipeline.engine.manifest import (
@@ -246,7 +247,9 @@ class StageRun:
         if isinstance(step, ReduceStep):
             schemas = {name: self.steps[name].schema for name in step.inputs}
         build = self.build
-        return Task(self.stage.name, travelling, self.store, build.engine, build.id, schemas)
+        return Task(
+            self.stage.name, travelling, self.store, build.engine, build.id, here(), schemas
+        )
 
     def _sources(self, step: AnyStep, inputs: Mapping[str, Output]) -> dict[str, list[Record]]:
         """The map parts that a ReduceStep reads, by input."""
