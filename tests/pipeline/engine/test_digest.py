@@ -151,6 +151,7 @@ def test_ten_thousand_small_files_are_written_down_together(tmp_path, monkeypatc
 
         def write_json(self, name, value, **more) -> None:
             self.writes += 1
+            assert self.writes < 3  # each would be of all files so far
             super().write_json(name, value, **more)
 
     now = [0.0]
