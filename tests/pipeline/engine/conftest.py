@@ -116,7 +116,7 @@ class Toys:
         return [entry.name for entry in unnamed_files(self.store)]
 
     def names_nothing_lost(self) -> bool:
-        """Whether each file that a manifest, record or journal names is there."""
+        """Whether all that a manifest, record or journal names is there, and people see no more."""
         store = self.store
         records = [name for folder in store.folders("parts") for name in store.entries(folder)]
         found = [read_record(store, entry.name) for entry in records]
@@ -126,8 +126,9 @@ class Toys:
         found += self.manifest().all_parts
         files = [file for record in found if record for file in record.files.values()]
         files += self.manifest().all_files()
-        shown = [store.stat(name) for name in self.manifest().view()]
-        return all(store.stat(file.name) for file in files) and all(shown)
+        view = {*self.manifest().view(), "toy/manifest.json"}
+        shown = {entry.name for entry in store.entries("toy", below=True)}
+        return all(store.stat(file.name) for file in files) and shown == view
 
     @property
     def store(self) -> Disk:
