@@ -20,7 +20,7 @@ from pipeline.engine.control import Run, Signals, check_disk, check_fixed, locke
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
 from pipeline.engine.progress import Log, Progress
-from pipeline.engine.publish import add_file, hide, remove_rows
+from pipeline.engine.publish import add_file, remove_rows, take_back
 from pipeline.engine.stage import Output, Part, Record, Stage
 from pipeline.engine.stage_run import StageRun
 from pipeline.engine.store import Disk
@@ -133,8 +133,8 @@ class Build:
 
     def unpublish(self, name: str) -> None:
         """Make a published stage one that was interrupted: its parts can be taken over."""
-        hide(self.store, read_manifest(self.store, name))
-        self.store.remove([names.manifest(name)])
+        if manifest := read_manifest(self.store, name):
+            take_back(self.store, manifest, [])
 
     def remove_rows(self, name: str) -> None:
         """Remove a published stage's tables, which are copies; its counts and drops stay."""
