@@ -188,7 +188,8 @@ class StageRun:
         The cost is reckoned from the last time: of each part that is missing an average one's.
         """
         before = self.old.record_of(step.name) if self.old else None
-        if before is None or not missing or self.stage.name in self.build.redo:
+        asked = self.stage.name in self.build.redo or (self.old and self.old.rows_gone)
+        if before is None or not missing or asked:
             return
         name, parts = f"{self.stage.name}: {step.name}", len(planned.parts)
         reused = f"{parts - len(missing):,} of {parts:,} parts are taken over"
