@@ -68,6 +68,11 @@ class EngineSettings:
         "largest bucket in bytes that is processed in one pass; a larger one is split",
         valid=POSITIVE,
     )
+    scratch: str = option(
+        "",
+        "folder of this machine for unfinished files of a build in a bucket; "
+        "empty: the system's temporary folder",
+    )
     free_disk_min_bytes: int = option(1 << 30, "bytes of free disk below which the work stops")
     item_cpu_s: int = option(
         # About ten times the worst page within the budgets of [documents].

@@ -1,13 +1,10 @@
-"""How far a build is: a live line on a terminal, else a plain line every 30 seconds; and its log.
+"""How far a build is: a live line on a terminal, else a plain line every 30 seconds.
 
 Parts are counted by their records, so this sees the same on every runner.
 """
 
-import json
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +12,7 @@ from rich.status import Status
 
 from pipeline.engine import names
 from pipeline.engine.ledger import Ledger, Ledgers, total
+from pipeline.engine.log import Log as Log
 from pipeline.engine.parts import Committed, Part
 from pipeline.engine.store import Store
 
@@ -51,7 +49,8 @@ class Progress:
     def update(self, store: Store, run: str) -> None:
         """Look for new records and show the line when its time has come."""
         now = time.monotonic()
-        if now - self._shown < (LIVE_EVERY_S if self._live else PLAIN_EVERY_S):
+        live_s = max(LIVE_EVERY_S, store.patience_s)
+        if now - self._shown < (live_s if self._live else PLAIN_EVERY_S):
             return
         self._shown, before = now, len(self._committed)
         line = self._line(now, *self._look())
@@ -115,22 +114,3 @@ def _at_work(store: Store, run: str) -> str:
     at_work = heartbeats(store, run)[:PARTS_NAMED]
     named = [f"{part['part']} at {part['item'] or 'its start'}" for part in at_work]
     return f"; {', '.join(named)}" if named else ""
-
-
-class Log:
-    """`log.jsonl`: runs, versions, faults with their stacks; one JSON object a line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._complained = False
-
-    def write(self, event: str, **facts: Any) -> None:
-        """Append one event; a log that cannot be written never stops a build."""
-        line = json.dumps({"time": round(time.time(), 3), "event": event, **facts}, default=str)
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            if not self._complained:
-                sys.stderr.write(f"{self._path}: {error.strerror}\n")
-            self._complained = True
