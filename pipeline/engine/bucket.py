@@ -31,7 +31,9 @@ from pipeline.engine.log import Log
 from pipeline.engine.store import Entry, Store
 from pipeline.errors import SettingsError
 
-ATTEMPTS = 10  # of a request that was throttled, cut or not answered; half a minute in all
+# Of a request that was throttled, cut, or not answered for 3 s. The waits between them double, by
+# chance up to 1, 2, 4 … s: half a minute at most, and a store that is gone ends a build in minutes.
+ATTEMPTS = 6
 ATTEMPTS_AT_OPENING = 3
 COPY_BYTES = 8 << 20
 THREADS = 16

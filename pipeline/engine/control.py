@@ -88,9 +88,12 @@ class StopRequest:
 
     def is_made(self) -> bool:
         """Whether parts should stop: so those of a run that is over, whose files are gone."""
-        if self.store.stat(names.stop(self.run)):
-            return True
-        return bool(self.run) and not self.store.stat(names.run(self.run))
+        try:
+            if self.store.stat(names.stop(self.run)):
+                return True
+            return bool(self.run) and not self.store.stat(names.run(self.run))
+        except OSError:  # a store that does not answer stops the parts by itself
+            return False
 
 
 class Signals:
