@@ -7,13 +7,13 @@ where is told in names.py; how a stage is made is stage_run.py's business.
 import logging
 import os
 import platform
-import socket
 import threading
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.engine import failures, names
 from pipeline.engine.control import Run, Signals, check_disk, check_fixed
@@ -85,7 +85,7 @@ class Build:
             self._check_disk()
             stack.enter_context(self._signals)
             stack.callback(self.files.save)
-            self._run.begin(**_whereabouts())
+            self._run.begin()
             stack.callback(self._run.end)
             stack.callback(self.progress.close)
             return stack.pop_all()
@@ -144,7 +144,6 @@ class Build:
         `sources` are the map parts that a ReduceStep reads, for a runner that shuffles them.
         """
         self._check_disk(DISK_PATIENCE_S)
-        self._run.begin(**_whereabouts(), stage=task.stage, step=task.step.name, parts=len(parts))
         task.stop.withdraw()
         crash = self._drive(task, parts, sources)
         failed = failures.take(self.store, self.id)
@@ -156,7 +155,13 @@ class Build:
         for each in failed:
             raise _told(task, each.part, each.error, self.log.place)
         if crash:
-            raise StageError(f"{task.label}: the runner failed: {crash}") from crash
+            stack = "".join(traceback.format_exception(crash))
+            self.log.write("fault", step=task.label, error=str(crash), stack=stack)
+            first = (str(crash).strip() or type(crash).__name__).splitlines()[0][:200]
+            raise StageError(
+                f"{task.label}: the runner failed: {first} (all of it is in {self.log.place}). "
+                "What is done is kept; run the same command to go on"
+            ) from crash
 
     def _check_disk(self, patience_s: float = 0) -> None:
         self.store.scratch.mkdir(parents=True, exist_ok=True)
@@ -184,7 +189,7 @@ class Build:
                 thread.join(0.1)
                 if self.signal_received is not None and not task.stop.is_made():
                     task.stop.make("a signal")
-                self.progress.update(self.store, self.id)
+                self.progress.update(self._run)
         except BaseException:
             task.stop.make("the driver failed")
             raise
@@ -215,11 +220,6 @@ def _told(task: Task, label: str, error: Exception, log: str) -> Exception:
 
 def _unable(where: str, error: OSError) -> StageError:
     return StageError(f"{where}: {error}. What is done is kept; run the same command to go on")
-
-
-def _whereabouts() -> dict[str, Any]:
-    """Who is at work, for a status that is asked elsewhere."""
-    return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def _versions() -> dict[str, str]:
