@@ -93,7 +93,11 @@ class Build:
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> None:
         if error is not None:
             self.log.write("end", error=f"{type(error).__name__}: {error}")
-        self._stack.close()
+        try:
+            self._stack.close()
+        except OSError as failed:  # the next run takes away what is left of this one
+            if error is None:
+                raise _unable("the build's end", failed) from failed
 
     @property
     def folder(self) -> Path:

@@ -15,6 +15,7 @@ import pytest
 import s3
 import toy
 
+from pipeline.engine import bucket
 from pipeline.engine.bucket import Bucket
 from pipeline.engine.build import Build
 from pipeline.engine.leftovers import unnamed_files
@@ -34,6 +35,7 @@ class Toys:
         self.place = place
         self.log = folder / f"log{next(_numbers)}"
         self.told = folder / "told"  # the error that ended a driver
+        self.attempts = bucket.ATTEMPTS  # of a request of a driver
         self.engine: dict[str, Any] = {**ENGINE, "scratch": str(folder / "here")}
 
     def build(self, *labels: str, do: dict[str, str] | None = None, **more: Any) -> str:
@@ -81,6 +83,7 @@ class Toys:
 def drive(toys: Toys, dies: tuple[str, str], more: dict[str, Any]) -> None:
     """A driver; it dies as it calls this method of the store with a name that begins so."""
     os.setsid()
+    bucket.ATTEMPTS = toys.attempts
     method, beginning = dies
     if method:
         real = getattr(Bucket, method)
@@ -275,10 +278,11 @@ def test_a_store_that_goes_away_ends_the_build_with_a_message_and_a_rerun_finish
 ):
     with s3.Proxy(server.port) as proxy:
         toys = Toys(server.uri("away", proxy.port), tmp_path)
+        toys.attempts = 2
         driver = toys.start(do={"c": "finish slowly"})
         toys.wait_for("slow")
         proxy.all_with = "cut before"
-        driver.join()
+        driver.join(240)
         assert driver.exitcode == 1
         assert re.match(
             r"StageError: toy.*What is done is kept; run the same", toys.told.read_text()
