@@ -323,8 +323,10 @@ def test_the_cache_drops_its_oldest_copies_and_none_that_was_just_asked_for(tmp_
     assert cache.find("a")
     cache.get("d", 100, lambda path: path.write_bytes(bytes(100)) and None)
     assert {path.name for path in tmp_path.iterdir()} == {"a", "c", "d"}
-    assert not cache.has_room(1)
-    assert cache.has_room(0)
+    cache.find("c")
+    cache.get("e", 100, lambda path: path.write_bytes(bytes(100)) and None)
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "c", "d", "e"}
+    assert not cache.has_room(0)
 
 
 def test_where_the_cache_has_no_room_a_map_reads_ranges(proxied):
