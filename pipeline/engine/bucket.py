@@ -3,7 +3,7 @@
 An object is there whole or not at all, and a name's newest object is what everybody reads at once.
 A closed stream completes its object, also where an exception closes it; so files are made in
 `scratch`, put in the store under names that nothing names yet, and looked at there. Every call is
-one or more requests, which cost some 20 ms each: see the table in tests/pipeline/engine/test_store.
+one or more requests, which cost some 20 ms each; a test holds how many (test_stores.py).
 """
 
 import os

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -68,7 +69,8 @@ class Run:
 
     def tell(self, standing: Mapping[str, Any]) -> None:
         """Say how far the run is, for a status that is asked on any machine."""
-        facts = {"pid": os.getpid(), "host": socket.gethostname(), **standing}
+        command = " ".join(sys.argv)
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "command": command, **standing}
         self.store.write_json(names.run(self.id), facts, durably=False)
 
     def heartbeats(self) -> list[dict[str, Any]]:

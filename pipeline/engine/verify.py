@@ -19,10 +19,17 @@ class Written:
     digest_of: Callable[[Path], str] = file_digest
 
 
-def stage_files(store: Store, manifest: Manifest) -> Iterator[Written]:
-    """The files that a publication names, those that people see under the names they see."""
+def stage_files(store: Store, manifest: Manifest, *, alone: bool = False) -> Iterator[Written]:
+    """The files that a publication names, those that people see under the names they see.
+
+    `alone`: the store is a stage's folder that was copied out of its build, where only these are.
+    """
     seen = {source: name for name, source in manifest.view().items()}
+    if alone:
+        seen = {source: name.removeprefix(f"{manifest.stage}/") for source, name in seen.items()}
     for file in manifest.all_files():
+        if alone and file.name not in seen:
+            continue
         path = store.local(seen.get(file.name, file.name))
         yield Written(path, file.bytes, file.xxh3_128)
 

@@ -138,7 +138,7 @@ def test_nothing_is_removed_while_a_build_is_made_there(build, capsys):
 def test_a_folder_that_is_no_build_is_left_alone(tmp_path, capsys):
     put(tmp_path / "old-links-1" / "mine", "x")
     assert main(["clean", str(tmp_path)]) == 2
-    assert "is no build folder" in capsys.readouterr().err
+    assert "is not a build folder" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine", "old-links-1"]
 
 
