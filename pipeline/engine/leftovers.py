@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.engine import names
 from pipeline.engine.manifest import Manifest, read_journal, read_manifest, write_manifest
-from pipeline.engine.parts import Record, read_record
+from pipeline.engine.parts import DROPS, HASHES, Record, read_record
 from pipeline.engine.publish import remove_records
 from pipeline.engine.store import Entry, Store
 
@@ -76,12 +76,13 @@ def open_parts(store: Store) -> list[Parts]:
 
 
 def kept_parts(manifest: Manifest) -> Iterator[Parts]:
-    """The steps of a published stage, but its last, whose rows are kept."""
+    """The steps of a published stage, but its last, whose rows are kept; `bytes` are of those."""
     for step in manifest.steps[:-1]:
         kept = [part for part in step.parts if part.has_rows]
         if kept:
             records = [names.record(manifest.stage, step.name, p.fingerprint) for p in kept]
-            size = sum(file.bytes for part in kept for file in part.files.values())
+            files = (each for part in kept for each in part.files.items())
+            size = sum(file.bytes for role, file in files if role not in (DROPS, HASHES))
             yield Parts(manifest.stage, step.name, records, size, 0.0)
 
 

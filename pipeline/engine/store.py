@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.engine.files import remove_tree, sync
+from pipeline.engine.names import SCRATCH
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Disk(Store):
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.place = str(self.folder)
-        self.scratch = self.folder / "scratch"
+        self.scratch = self.folder / SCRATCH
 
     def write(self, name: str, data: bytes, *, durably: bool = True) -> None:  # noqa: D102
         aside = self._aside()

@@ -20,11 +20,17 @@ class Written:
 
 
 def stage_files(store: Store, manifest: Manifest) -> Iterator[Written]:
-    """The files that a publication names, those that people see under the names they see."""
+    """The files that a publication names, those that people see under the names they see.
+
+    Where that name is a file of its own (a copied build has no hard links), both are given.
+    """
     seen = {source: name for name, source in manifest.view().items()}
     for file in manifest.all_files():
-        path = store.local(seen.get(file.name, file.name))
-        yield Written(path, file.bytes, file.xxh3_128)
+        path = store.local(file.name)
+        shown = store.local(seen.get(file.name, file.name))
+        yield Written(shown, file.bytes, file.xxh3_128)
+        if shown != path and not (shown.exists() and path.exists() and shown.samefile(path)):
+            yield Written(path, file.bytes, file.xxh3_128)
 
 
 def damaged(files: Iterable[Written]) -> Iterator[str]:

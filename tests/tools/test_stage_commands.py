@@ -269,7 +269,7 @@ def test_extract_refuses_counts_that_do_not_add_up_and_publishes_nothing(
 ):
     page = tmp_path / "page.html"
     page.write_text(page_of("x"))
-    monkeypatch.setattr("pipeline.engine.parts.PartWriter.drop", lambda *_, **__: None)
+    monkeypatch.setattr("pipeline.engine.writer.PartWriter.drop", lambda *_, **__: None)
     words = ["extract", page, "--out", tmp_path / "o.jsonl", *FEW[:2]]
     told = run(capsys, *words, "--text-chars-min", "100000", code=1)
     assert "1 rows came in, but 0 are accounted for" in told.err

@@ -11,6 +11,7 @@ import jinja2
 
 from tools.report import charts
 from tools.report.facts import collect
+from tools.sealed import BLANK, KEY, seal
 
 
 def write_report(build: Path) -> Path:
@@ -28,6 +29,6 @@ def write_report(build: Path) -> Path:
     page = template.render(facts=collect(build), charts=charts)
     path = build / "report.html"
     aside = path.with_suffix(".aside")
-    aside.write_text(page, encoding="utf-8")
+    aside.write_text(seal(f'{page}<!-- "{KEY}": "{BLANK}" -->\n'), encoding="utf-8")
     os.replace(aside, path)  # noqa: PTH105 (over an earlier report, on every system)
     return path
