@@ -54,8 +54,10 @@ class EngineSettings:
 
     runner: str = option(
         "local",
-        "what runs the work: local, portable (Beam's job service), or the class path of a runner",
+        "what runs the work: local, dask (a Dask cluster), portable (Beam's job service), or the "
+        "class path of a Beam runner",
     )
+    scheduler: str = option("", "address of the Dask scheduler, such as tcp://10.0.0.5:8786")
     runner_options: tuple[str, ...] = option((), "options for the Beam runner, passed as they are")
     workers: int = option(0, "worker processes; 0: one a core")
     parts_in_flight: int = option(2, "parts that a worker process may have at once", valid=POSITIVE)

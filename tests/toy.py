@@ -195,6 +195,18 @@ def _sleep(out: PartWriter, log: str) -> None:
         out.heartbeat("asleep")
 
 
+def _meet(other: str) -> Callable[[PartWriter, str], None]:
+    def act(out: PartWriter, log: str) -> None:
+        say(log, f"here {out._part.label}")
+        deadline = time.monotonic() + 30
+        while f"here {other}" not in Path(log).read_text():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{other} did not come")
+            time.sleep(0.05)
+
+    return act
+
+
 def _finish_slowly(out: PartWriter, log: str) -> None:
     say(log, f"slow {os.getpid()}")
     time.sleep(1.5)
@@ -235,6 +247,8 @@ MISDEEDS: dict[str, Callable[[PartWriter, str], None]] = {
     "kill the driver, hold the lock": _kill_driver_and_hold_the_lock,
     "kill the driver before the record": _kill_driver_before_record,
     "sleep": _sleep,
+    "meet a": _meet("a"),
+    "meet b": _meet("b"),
     "finish slowly": _finish_slowly,
     "raise InputError": _raise_input_error,
     "raise KeyError": _fail(KeyError("colour")),

@@ -151,9 +151,13 @@ def status(
     /,
     *,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
+    watch: bool = False,
     verify: bool = False,
 ) -> int:
     """Show what a build (or the --out folder of a command) holds, or how far a training run is.
+
+    Of a build at work it tells stage and step, parts, rate and time left, on any machine that sees
+    its folder.
 
     Example: webtext status build --json
 
@@ -164,6 +168,8 @@ def status(
     as_json
         Print one JSON object: stages with their rows, drops and digests, and the build's digest;
         or of a run its state, step, steps, loss and held-out loss.
+    watch
+        Show it again every two seconds, until no build is at work.
     verify
         Read every file of the stages and of checkpoints again, tell how many these are, and name
         those that are missing or damaged; the exit code is then 1.
@@ -173,7 +179,9 @@ def status(
     from tools import status as state
 
     found = state.verify(folder) if verify else None
-    if as_json:
+    if watch and not as_json:
+        state.watch(folder)
+    elif as_json:
         told = {"verified": vars(found)} if found else {}
         print(json.dumps({**state.status(folder), **told}, indent=1))
     else:

@@ -7,13 +7,13 @@ where is told in names.py; how a stage is made is stage_run.py's business.
 import logging
 import os
 import platform
-import socket
 import threading
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.engine import failures, names
 from pipeline.engine.control import Run, Signals, check_disk, check_fixed, locked
@@ -89,7 +89,7 @@ class Build:
             check_disk(self.folder, self.engine.free_disk_min_bytes)
             stack.enter_context(self._signals)
             stack.callback(self.files.save)
-            self._run.begin(**_whereabouts())
+            self._run.begin()
             stack.callback(self._run.end)
             stack.callback(self.progress.close)
             return stack.pop_all()
@@ -141,7 +141,6 @@ class Build:
         `sources` are the map parts that a ReduceStep reads, for a runner that shuffles them.
         """
         check_disk(self.folder, self.engine.free_disk_min_bytes, DISK_PATIENCE_S)
-        self._run.begin(**_whereabouts(), stage=task.stage, step=task.step.name, parts=len(parts))
         task.stop.withdraw()
         crash = self._drive(task, parts, sources)
         failed = failures.take(self.store, self.id)
@@ -153,7 +152,13 @@ class Build:
         for each in failed:
             raise _told(task, each.part, each.error)
         if crash:
-            raise StageError(f"{task.label}: the runner failed: {crash}") from crash
+            stack = "".join(traceback.format_exception(crash))
+            self.log.write("fault", step=task.label, error=str(crash), stack=stack)
+            first = (str(crash).strip() or type(crash).__name__).splitlines()[0][:200]
+            raise StageError(
+                f"{task.label}: the runner failed: {first} (all of it is in log.jsonl). What is "
+                "done is kept; run the same command to go on"
+            ) from crash
 
     def _drive(
         self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]
@@ -177,7 +182,7 @@ class Build:
                 thread.join(0.1)
                 if self.signal_received is not None and not task.stop.is_made():
                     task.stop.make("a signal")
-                self.progress.update(self.store, self.id)
+                self.progress.update(self._run)
         except BaseException:
             task.stop.make("the driver failed")
             raise
@@ -208,11 +213,6 @@ def _told(task: Task, label: str, error: Exception) -> Exception:
 
 def _unable(where: str, error: OSError) -> StageError:
     return StageError(f"{where}: {error}. What is done is kept; run the same command to go on")
-
-
-def _whereabouts() -> dict[str, Any]:
-    """Who is at work, for a status that is asked elsewhere."""
-    return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def _versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,15 +93,43 @@ class Run:
     store: Store
     id: str
 
-    def begin(self, **facts: Any) -> None:
-        """Say that this run is at work and at what; what earlier runs left goes."""
-        if not self.store.stat(names.run(self.id)):
-            self.store.remove_folder(names.RUNS)
+    def begin(self) -> None:
+        """Say that this run is at work; what earlier runs left goes."""
+        self.store.remove_folder(names.RUNS)
+        self.tell({})
+
+    def tell(self, standing: Mapping[str, Any]) -> None:
+        """Say how far the run is, for a status that is asked on any machine."""
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), **standing}
         self.store.write_json(names.run(self.id), facts, durably=False)
+
+    def heartbeats(self) -> list[dict[str, Any]]:
+        """The parts at work: part, item, rows, and when each was last heard of."""
+        found = []
+        for entry in self.store.entries(names.heartbeats(self.id)):
+            if told := self.store.read_json(entry.name):  # a finished part takes its own away
+                found.append({**told, "time_s": entry.time_s})
+        return found
 
     def end(self) -> None:
         """Leave nothing of the run."""
         self.store.remove_folder(names.RUNS)
+
+
+def run_at_work(store: Store) -> dict[str, Any] | None:
+    """What the run in this store last said, None where none is at work.
+
+    `heard_s` is when it, or one of its parts, last gave a sign of life, by the store's clock. A run
+    whose processes were killed stays; its sign of life then grows old.
+    """
+    for folder in store.folders(names.RUNS):
+        run = Run(store, folder.rpartition("/")[2])
+        said, entry = store.read_json(names.run(run.id)), store.stat(names.run(run.id))
+        if said is not None and entry:
+            at_work = run.heartbeats()
+            heard = max([entry.time_s, *(part["time_s"] for part in at_work)])
+            return {**said, "heard_s": heard, "at_work": at_work}
+    return None
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,8 @@ class StepRecord:
 class Manifest:
     """A published stage: its ledgers, its digest, its files, and all that it was made with.
 
-    `files` are those that belong to no part, by the name that people see. `rows_gone` says that the
-    tables were removed on purpose.
+    `inputs` are the digests of the stages that it was made of. `files` are those that belong to no
+    part, by the name that people see. `rows_gone` says that the tables were removed on purpose.
     """
 
     format: int
@@ -75,6 +75,7 @@ class Manifest:
     gates: list[str]
     wall_s: float
     cpu_s: float
+    inputs: dict[str, str] = field(default_factory=dict)
     files: dict[str, File] = field(default_factory=dict)
     rows_gone: bool = False
 

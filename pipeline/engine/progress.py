@@ -1,26 +1,65 @@
 """How far a build is: a live line on a terminal, else a plain line every 30 seconds; and its log.
 
-Parts are counted by their records, so this sees the same on every runner.
+Parts are counted by their records, so this sees the same on every runner. What is seen is told to
+the store too (`Standing`), for a status that is asked on any machine.
 """
 
 import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
-from pipeline.engine import names
+from pipeline.engine.control import Run
 from pipeline.engine.ledger import Ledger, Ledgers, total
 from pipeline.engine.parts import Committed, Part
-from pipeline.engine.store import Store
 
 PLAIN_EVERY_S = 30.0
 LIVE_EVERY_S = 0.5
+TELL_EVERY_S = 5.0
 PARTS_NAMED = 2
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a step is. `rows` and `drops` are of the first unit that it books.
+
+    `rows_per_s` and `left_s` are reckoned from this run's parts; None before the first of them.
+    """
+
+    stage: str
+    step: str
+    parts: int
+    done: int
+    unit: str
+    rows: int
+    kept: int
+    drops: dict[str, int]
+    faults: int
+    rows_per_s: float | None
+    left_s: float | None
+
+    def line(self) -> str:
+        """One line for people."""
+        line = f"{self.stage}: {self.step}: {self.done} of {self.parts} parts"
+        if self.rows:
+            line += f", {self.rows:,} {self.unit}, {self.kept / self.rows:.0%} kept"
+            line += "".join(f", {reason} {n:,}" for reason, n in list(self.drops.items())[:2])
+        if self.left_s is not None and self.rows_per_s is not None:
+            line += f" ({self.rows_per_s:,.0f}/s, {told_s(self.left_s)} left)"
+        return line
+
+
+def told_s(seconds: float) -> str:
+    """A time to come, as people say it."""
+    if seconds > 5400:
+        return f"about {seconds / 3600:.1f} h"
+    return f"about {seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
 
 
 class Progress:
@@ -29,38 +68,46 @@ class Progress:
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._live: Status | None = None
-        self._label, self._parts = "", 0
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """A line that stays; where no terminal shows it as it comes, with the time."""
+        if not self._console.is_terminal:
+            text = f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}"
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def begin(self, label: str, parts: Sequence[Part], committed: Committed) -> None:
+    def begin(self, stage: str, step: str, parts: Sequence[Part], committed: Committed) -> None:
         """A step starts (or goes on), with these parts in all."""
         self.close()
-        self._label, self._parts = label, len({part.fingerprint for part in parts})
-        self._started = self._shown = time.monotonic()
+        self._step = stage, step, len({part.fingerprint for part in parts})
+        self._started = self._shown = self._told = time.monotonic()
         self._committed = committed
         self._sums: Ledgers = {}
+        self._faults = 0
         ledger = self._look()[1]
         self._before = len(committed), ledger.rows_in  # parts and rows that were there already
         if self._console.is_terminal:
-            self._live = self._console.status(label)
+            self._live = self._console.status(f"{stage}: {step}")
             self._live.start()
 
-    def update(self, store: Store, run: str) -> None:
-        """Look for new records and show the line when its time has come."""
+    def update(self, run: Run) -> None:
+        """Look for new records; show the line and tell the store when their times have come."""
         now = time.monotonic()
-        if now - self._shown < (LIVE_EVERY_S if self._live else PLAIN_EVERY_S):
+        show = now - self._shown >= (LIVE_EVERY_S if self._live else PLAIN_EVERY_S)
+        tell = now - self._told >= max(TELL_EVERY_S, run.store.patience_s)
+        if not show and not tell:
             return
-        self._shown, before = now, len(self._committed)
-        line = self._line(now, *self._look())
-        if len(self._committed) == before:
-            line += _at_work(store, run)
-        if self._live:
-            self._live.update(line)
-        else:
-            self.say(line)
+        before, standing = len(self._committed), self._standing(now)
+        if tell:
+            self._told = now
+            run.tell(asdict(standing))
+        if show:
+            self._shown, line = now, standing.line()
+            if standing.done == before:
+                line += _at_work(run)
+            if self._live:
+                self._live.update(line)
+            else:
+                self.say(line)
 
     def end(self, ledgers: Ledgers) -> None:
         """The step is finished: what became of its rows."""
@@ -72,7 +119,8 @@ class Progress:
             + "".join(f", {reason} {n:,}" for reason, n in led.drops.most_common(3))
             for unit, led in ledgers.items()
         )
-        self.say(f"{self._label}: {books or 'done'} ({seconds:.1f} s)")
+        stage, step, _ = self._step
+        self.say(f"{stage}: {step}: {books or 'done'} ({seconds:.1f} s)")
 
     def close(self) -> None:
         """Give the terminal back, also where a step failed."""
@@ -84,36 +132,36 @@ class Progress:
         """Read the records that are new; the step's first unit and its rows so far."""
         fresh = self._committed.refresh()
         self._sums = total([self._sums, *(record.ledgers for record in fresh)])
+        self._faults += sum(len(record.faults) for record in fresh)
         return next(iter(self._sums.items()), ("rows", Ledger()))
 
-    def _line(self, now: float, unit: str, ledger: Ledger) -> str:
+    def _standing(self, now: float) -> Standing:
+        unit, ledger = self._look()
+        stage, step, parts = self._step
         done, seconds = len(self._committed), now - self._started
-        line = f"{self._label}: {done} of {self._parts} parts"
-        if ledger.rows_in:
-            kept = (ledger.rows_out + ledger.merged) / ledger.rows_in
-            line += f", {ledger.rows_in:,} {unit}, {kept:.0%} kept"
-            line += "".join(f", {reason} {n:,}" for reason, n in ledger.drops.most_common(2))
         fresh_parts, fresh_rows = done - self._before[0], ledger.rows_in - self._before[1]
-        if fresh_parts and done < self._parts:
-            left_s = seconds / fresh_parts * (self._parts - done)
-            left = f"about {left_s / 60:.0f} min" if left_s > 90 else f"{left_s:.0f} s"
-            line += f" ({fresh_rows / seconds:,.0f}/s, {left} left)"
-        return line
+        going = fresh_parts > 0 and done < parts
+        return Standing(
+            stage=stage,
+            step=step,
+            parts=parts,
+            done=done,
+            unit=unit,
+            rows=ledger.rows_in,
+            kept=ledger.rows_out + ledger.merged,
+            drops=dict(ledger.drops.most_common()),
+            faults=self._faults,
+            rows_per_s=fresh_rows / seconds if going else None,
+            left_s=seconds / fresh_parts * (parts - done) if going else None,
+        )
 
 
-def heartbeats(store: Store, run: str) -> list[dict[str, Any]]:
-    """The parts at work in a run: part, item, rows, and when each was last heard of."""
-    found = []
-    for entry in store.entries(names.heartbeats(run)):
-        if told := store.read_json(entry.name):  # a part that is finished takes its own away
-            found.append({**told, "time_s": entry.time_s})
-    return found
-
-
-def _at_work(store: Store, run: str) -> str:
+def _at_work(run: Run) -> str:
     """The parts at work, for a line that would say the same as the one before."""
-    at_work = heartbeats(store, run)[:PARTS_NAMED]
-    named = [f"{part['part']} at {part['item'] or 'its start'}" for part in at_work]
+    named = [
+        f"{part['part']} at {part['item'] or 'its start'}"
+        for part in run.heartbeats()[:PARTS_NAMED]
+    ]
     return f"; {', '.join(named)}" if named else ""
 
 

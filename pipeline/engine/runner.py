@@ -2,8 +2,8 @@
 
 What crosses a Beam boundary are parts and Arrow batches, never single rows (a row through a
 shuffle costs 46 us and 535 B). `local` is Beam's own FnApiRunner in memory: its threads only hand
-parts on, the work happens in the worker pool. A distributed engine runs the same transforms in its
-own processes.
+parts on, the work happens in the worker pool. `dask` and any other engine run the same transforms
+in processes of their own, on any machine that sees the store.
 
 A part that fails says so in the store (failures.py), and the others are asked to stop.
 """
@@ -19,6 +19,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from pipeline.engine.cluster import check_alike, dask_options, share_of
 from pipeline.engine.exchange import Batches, from_bytes, read_batches, to_bytes
 from pipeline.engine.pool import Pool
 from pipeline.engine.stage import Part, Record
@@ -111,13 +112,16 @@ class _ShuffledBatches:
 # The pool of this process: parts find it here, since Beam copies what a DoFn holds. The driver
 # sets it before a run; a worker of a distributed engine makes its own when it first needs one.
 _pool: Pool | None = None
+_of_cluster = False  # whether this process is a cluster's, not the driver
 _pool_lock = threading.Lock()
 
 
 def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterator[str]:
-    if task.stopping():
-        return
     try:
+        if _pool is None or _of_cluster:
+            check_alike(task)
+        if task.stopping():
+            return
         if batches is None and task.runs_in_worker and _pool is not None:
             _pool.run(run_part, task, part)
         else:
@@ -129,12 +133,12 @@ def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterat
 
 
 def _pool_of(task: Task) -> Pool | None:
-    global _pool
+    global _pool, _of_cluster
     if task.runs_in_worker:
         return None
     with _pool_lock:
         if _pool is None:
-            _pool = pool_of(task.engine)
+            _pool, _of_cluster = pool_of(share_of(task.engine)), True
     return _pool
 
 
@@ -145,6 +149,8 @@ class Runner:
         self.engine = engine
         self._pool = pool
         self._options = list(engine.runner_options)
+        if engine.runner == "dask":
+            self._options += dask_options(engine)
         if engine.runner == "local":
             self._options.append("--direct_running_mode=in_memory")
             if any("multi_processing" in option for option in engine.runner_options):
@@ -172,18 +178,24 @@ class Runner:
             self.engine.exchange == "auto" and self.engine.runner != "local"
         )
         shuffle = shuffle and bool(sources)
-        with beam.Pipeline(
+        pipeline = beam.Pipeline(
             runner=_runner_class(self.engine.runner)(),
             options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
-        ) as pipeline:
-            if shuffle:
-                named = [(name, record) for name, found in sources.items() for record in found]
-                numbered = {part.number: part for part in parts}
-                done = pipeline | "Map parts" >> beam.Create(named)
-                done | "Exchange" >> ShuffleReduce(task, numbered)
-            else:
-                done = pipeline | "Missing parts" >> beam.Create(parts)
-                done | "Parts" >> RunParts(task)
+        )
+        if shuffle:
+            named = [(name, record) for name, found in sources.items() for record in found]
+            numbered = {part.number: part for part in parts}
+            done = pipeline | "Map parts" >> beam.Create(named)
+            done | "Exchange" >> ShuffleReduce(task, numbered)
+        else:
+            done = pipeline | "Missing parts" >> beam.Create(parts)
+            done | "Parts" >> RunParts(task)
+        result = pipeline.run()
+        try:
+            result.wait_until_finish()
+        finally:
+            if client := getattr(result, "client", None):  # Dask's: each job opens one
+                client.close()
         if shuffle:
             # A bucket that got no row never came out of the shuffle; it is a part all the same.
             for part in parts:
@@ -208,6 +220,8 @@ def _runner_class(name: str) -> type:
     if name == "local":
         found: type = FnApiRunner
         return found
+    if name == "dask":
+        name = "apache_beam.runners.dask.dask_runner.DaskRunner"
     if name == "portable":
         name = "apache_beam.runners.portability.portable_runner.PortableRunner"
     module, _, leaf = name.rpartition(".")
@@ -218,6 +232,6 @@ def _runner_class(name: str) -> type:
     except (ImportError, AttributeError, ValueError) as error:
         raise SettingsError(
             f"engine.runner is {name!r}, which cannot be loaded ({error}); "
-            "known: local, portable, or the path of a class"
+            "known: local, dask, portable, or the path of a class"
         ) from None
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.engine import ledger as ledgers_of
 from pipeline.engine import names
+from pipeline.engine.cluster import here
 from pipeline.engine.digest import digest_of, sum_digests
 from pipeline.engine.ledger import Ledgers
 from pipeline.engine.manifest import (
@@ -234,7 +235,7 @@ class StageRun:
                     planned = self._plan(step)
         inputs = self._inputs(step)
         missing = self._missing(step, planned, done, inputs)
-        self.build.progress.begin(task.label, planned.parts, committed)
+        self.build.progress.begin(self.stage.name, step.name, planned.parts, committed)
         if missing:
             self.build.run_parts(task, missing, self._sources(step, inputs))
         record = self._finish_step(step, planned, committed, inputs)
@@ -266,7 +267,9 @@ class StageRun:
         if isinstance(step, ReduceStep):
             schemas = {name: self.steps[name].schema for name in step.inputs}
         build = self.build
-        return Task(self.stage.name, travelling, self.store, build.engine, build.id, schemas)
+        return Task(
+            self.stage.name, travelling, self.store, build.engine, build.id, here(), schemas
+        )
 
     def _sources(self, step: AnyStep, inputs: Mapping[str, Output]) -> dict[str, list[Record]]:
         """The map parts that a ReduceStep reads, by input."""
@@ -368,7 +371,11 @@ class StageRun:
             gates=[],
             wall_s=round(max(wall_s, parts_s / workers), 3),
             cpu_s=round(sum(record.cpu_s for record in known), 3),
+            inputs={name: self.build.output(name).digest for name in self._other_stages()},
         )
+
+    def _other_stages(self) -> set[str]:
+        return {name for step in self.stage.steps for name in step.inputs} - self.steps.keys()
 
 
 def _bucket(step: ReduceStep, number: int, inputs: Mapping[str, Output]) -> Bucket:

@@ -26,6 +26,7 @@ class Task:
     store: Store
     engine: EngineSettings
     run: str
+    driver: dict[str, str] = field(default_factory=dict)  # what workers must have alike
     schemas: dict[str, pa.Schema] = field(default_factory=dict)
 
     @property

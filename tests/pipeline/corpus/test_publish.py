@@ -100,13 +100,11 @@ def test_a_copy_s_detail_can_be_read_back() -> None:
 
 def test_the_card_makes_load_dataset_read_the_parts_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "corpus"
-    (folder / ".meta").mkdir(parents=True)
+    folder.mkdir()
     rows = kept_rows(documents(1, 2), pa.Table.from_pylist([decision(1), decision(2)]))
     for number in range(2):
         pq.write_table(rows.slice(number, 1), folder / f"part-{number:05d}.parquet")
-    pq.write_table(documents(3), folder / ".meta" / "drops-00000.parquet")
     (folder / "manifest.json").write_text("{}")
-    (folder / "step.json").write_text("{}")
     (folder / "README.md").write_text(card(2, {"near_threshold": 0.5}))
     loaded = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
     assert loaded["text"][:] == ["text 1", "text 2"]

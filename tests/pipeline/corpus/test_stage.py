@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from reading import drops_of, folder_of, tables_of
 
 from pipeline.corpus import stage as stages
 from pipeline.corpus.publish import read_detail
 from pipeline.corpus.stage import corpus_stage
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of
-from pipeline.engine.drops import read_drops
-from pipeline.engine.parts import PartWriter, read_sidecars
-from pipeline.engine.stage import Output, Part, Stage, Step
+from pipeline.engine.parts import read_record
+from pipeline.engine.stage import Output, Part, PartWriter, Stage, Step
+from pipeline.engine.store import Disk
 from pipeline.engine.task import run_part
 from pipeline.errors import StageError
 from pipeline.links.canonical import link_id
@@ -63,7 +63,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Parts are done here and now: no Beam, no processes. Gives the labels of the tasks done."""
     done: list[str] = []
 
-    def run_parts(self: Build, task: Any, parts: list[Part]) -> None:
+    def run_parts(self: Build, task: Any, parts: list[Part], sources: Any) -> None:
         done.append(task.label)
         for part in parts:
             run_part(task, part)
@@ -87,14 +87,14 @@ def build(
 
 def kept(output: Output) -> dict[str, Row]:
     """The corpus by URL."""
-    tables = [info.read() for info in output.parts]
+    tables = tables_of(output)
     assert all(table.schema == CORPUS for table in tables)
     return {row["url"]: row for table in tables for row in table.to_pylist()}
 
 
 def dropped(output: Output) -> dict[str, Row]:
     """The drops by URL."""
-    return {row["url"]: row for row in read_drops(output.folder).to_pylist()}
+    return {row["url"]: row for row in drops_of(output)}
 
 
 TEXT, OTHER, WIKI = text_of(1), text_of(2), text_of(3)
@@ -206,10 +206,12 @@ def test_parts_that_stand_in_another_order_are_taken_over_with_their_sketches(
 
 
 def test_the_bytes_of_a_sketch_file_count_in_no_digest(killed_in_the_walk: Path) -> None:
-    (step,) = (killed_in_the_walk / ".work").glob("corpus-sign-*")
-    names = [name for info in read_sidecars(step) for name in info.files]
-    assert any(name.endswith(stages.SKETCHES) for name in names)
-    assert all(name.startswith(("part-", ".meta/")) for name in names)
+    store = Disk(killed_in_the_walk)
+    (entry, *_) = store.entries("parts/corpus-sign")
+    record = read_record(store, entry.name)
+    assert record is not None
+    assert record.files[stages.SKETCHES].side
+    assert not record.own_files()
 
 
 def test_another_threshold_gives_another_corpus(inline: list[str], tmp_path: Path) -> None:
@@ -222,12 +224,12 @@ def test_the_corpus_lies_there_with_its_card_and_no_scratch(
     inline: list[str], tmp_path: Path
 ) -> None:
     output = build(tmp_path, MIXED)
-    card = (output.folder / "README.md").read_text()
+    card = (folder_of(output) / "README.md").read_text()
     assert "path: part-*.parquet" in card
     assert "3 documents" in card
     assert "`corpus.near_threshold`: 0.5" in card
-    assert not list(output.folder.rglob("*.arrow"))
-    assert not list((tmp_path / ".work").glob("corpus-*"))
+    assert not list(tmp_path.rglob("*.arrow"))
+    assert not list(tmp_path.rglob("*.sketches"))
 
 
 def test_a_corpus_of_nothing_is_an_error(inline: list[str], tmp_path: Path) -> None:
@@ -239,9 +241,11 @@ def test_a_corpus_of_nothing_is_an_error(inline: list[str], tmp_path: Path) -> N
 def test_a_real_run_gives_the_same_as_parts_done_here(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            Build, "run_parts", lambda self, task, parts: [run_part(task, p) for p in parts]
+            Build,
+            "run_parts",
+            lambda self, task, parts, sources: [run_part(task, p) for p in parts],
         )
         here = build(tmp_path / "here", MIXED)
     there = build(tmp_path / "there", MIXED, 2, buckets=2)
     assert there.digest == here.digest
-    assert pq.read_table(there.parts[0].path).num_rows == 3
+    assert tables_of(there)[0].num_rows == 3

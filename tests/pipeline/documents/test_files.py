@@ -45,7 +45,7 @@ def test_the_parts_of_a_file_hold_each_line_once_in_order(tmp_path_factory, line
         parts = plan(path)
     assert len(parts) <= most
     assert len({part.digest for part in parts}) == len(parts)
-    pieces = [(part.source["start"], part.source["stop"]) for part in parts]
+    pieces = [(part.source.start, part.source.stop) for part in parts]
     assert all(stop - start <= max(limit, -(-lines // most)) for start, stop in pieces)
     ids = [page.id for start, stop in pieces for page in json_pages(path, start, stop)]
     assert ids == [str(n) for n in range(lines)]

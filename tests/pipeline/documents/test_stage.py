@@ -11,12 +11,12 @@ import hostile_pages
 import pyarrow as pa
 import pytest
 import zstandard
+from reading import drops_of, tables_of
 from warcio.recordloader import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from pipeline.documents import stage as documents
 from pipeline.engine.build import Build
-from pipeline.engine.drops import read_drops
 from pipeline.engine.stage import Part, Stage, Step
 from pipeline.engine.task import run_part
 from pipeline.errors import InputError
@@ -140,7 +140,7 @@ class InlinePool:
 def inline(monkeypatch):
     """Parts are done in this process, without Beam's seconds."""
 
-    def run(self, task, parts):
+    def run(self, task, parts, sources):
         for part in parts:
             run_part(task, part, pool=InlinePool())
 
@@ -148,7 +148,7 @@ def inline(monkeypatch):
 
 
 def rows_of(output):
-    table = pa.concat_tables([info.read() for info in output.parts])
+    table = pa.concat_tables(tables_of(output))
     assert table.schema.names == DOCUMENT.names
     return {row["id"].rstrip("0"): row for row in table.to_pylist()}
 
@@ -189,7 +189,7 @@ def test_what_was_encoded_twice_is_counted_in_the_rows_and_in_the_notes(tmp_path
 
 
 def test_hostile_pages_are_dropped_by_name_and_no_other_page_is_lost(made):
-    drops = {row["id"].rstrip("0"): row["reason"] for row in read_drops(made.folder).to_pylist()}
+    drops = {row["id"].rstrip("0"): row["reason"] for row in drops_of(made)}
     assert drops == {name: page[2] for name, page in DROPPED.items()}
 
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from reading import drops_in, kept_paths, manifest_of
 
 from pipeline.engine.build import Build
-from pipeline.engine.drops import read_drops
-from pipeline.engine.manifest import Manifest, read_manifest
+from pipeline.engine.manifest import Manifest
 from pipeline.errors import InputError, StageError
 from pipeline.links.stage import immature_months, links_stage
 from pipeline.settings import EngineSettings, LinksSettings
@@ -70,8 +70,7 @@ def run(
     with Build(folder, ENGINE, quiet=True) as build:
         build.run(links_stage(LinksSettings(**changed), paths, build.files.digest, say))
         gates = list(build.gates)
-    manifest = read_manifest(folder / "links")
-    assert manifest is not None
+    manifest = manifest_of(folder, "links")
     tables = [pq.read_table(path) for path in sorted((folder / "links").glob("part-*.parquet"))]
     rows = [row for table in tables for row in table.to_pylist()]
     return manifest, sorted(rows, key=lambda row: str(row["id"])), gates
@@ -140,7 +139,7 @@ def test_another_karma_rule_redoes_the_verdicts_alone(
 
 def grouped_at(build: Path) -> list[int]:
     """When the parts of the step `group` were written."""
-    paths = sorted(build.glob(".work/links-group-*/part-*.parquet"))
+    paths = kept_paths(build, "links", "group")
     assert paths
     return [path.stat().st_mtime_ns for path in paths]
 
@@ -148,7 +147,7 @@ def grouped_at(build: Path) -> list[int]:
 def test_dropped_links_are_explained_one_by_one(built: tuple[Path, Manifest, Rows]) -> None:
     folder, _, rows = built
     low = {row["id"] for row in rows if row["verdict"] == "karma_low"}
-    drops = read_drops(folder / "build" / "links").to_pylist()
+    drops = drops_in(folder / "build", "links")
     explained = {row["id"]: row for row in drops if row["reason"] == "karma_low"}
     assert set(explained) == low
     assert all(row["detail"].startswith("karma_max ") for row in explained.values())
@@ -194,7 +193,7 @@ def post(id: str, **fields: Any) -> dict[str, Any]:
 
 
 def drops_of(folder: Path, reason: str) -> list[str]:
-    return [r["url"] for r in read_drops(folder / "links").to_pylist() if r["reason"] == reason]
+    return [r["url"] for r in drops_in(folder, "links") if r["reason"] == reason]
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -4,10 +4,9 @@ from functools import partial
 
 import pyarrow as pa
 import pytest
+from reading import drops_of, kept_paths, tables_of
 
 from pipeline.engine.build import Build
-from pipeline.engine.drops import read_drops
-from pipeline.engine.parts import read_sidecars
 from pipeline.engine.stage import Part, Stage, Step
 from pipeline.engine.task import run_part
 from pipeline.errors import InputError, StageError
@@ -54,7 +53,7 @@ def links_stage(rows):
 def inline(monkeypatch):
     """Parts are done here and now: no Beam, no processes."""
     monkeypatch.setattr(
-        Build, "run_parts", lambda self, task, parts: [run_part(task, part) for part in parts]
+        Build, "run_parts", lambda self, task, parts, _: [run_part(task, part) for part in parts]
     )
 
 
@@ -73,12 +72,7 @@ def build(folder, rows, paths, rules=RULES, buckets=2, gates=None):
 
 
 def table_of(output):
-    return pa.concat_tables([info.read() for info in output.parts])
-
-
-def step_folder(folder, step):
-    (found,) = folder.glob(f".work/pages-{step}-*")
-    return found
+    return pa.concat_tables(tables_of(output))
 
 
 @pytest.fixture
@@ -131,7 +125,7 @@ def test_every_kept_link_gets_one_outcome_and_every_record_one_too(inline, archi
     assert {r["url"]: (r["outcome"], r["final_url"], r["hops"]) for r in rows} == OUTCOMES
     assert len(rows) == len(OUTCOMES)
     assert output.ledgers["pages"].rows_out == 3
-    drops = read_drops(output.folder).to_pylist()
+    drops = drops_of(output)
     lost = {url: outcome for url, (outcome, _, _) in OUTCOMES.items() if outcome != "captured"}
     assert {row["url"]: row["reason"] for row in drops if row["unit"] == "links"} == lost
 
@@ -199,7 +193,7 @@ def test_a_page_row_says_where_the_bytes_lie_and_carries_the_links_provenance(
     inline, archive, tmp_path
 ):
     output = build(tmp_path / "build", ROWS, [archive])
-    assert all(info.read().schema.equals(PAGE) for info in output.parts)
+    assert all(table.schema.equals(PAGE) for table in tables_of(output))
     rows = {row["url"]: row for row in table_of(output).to_pylist()}
     made = list(records(archive))
     for url, at in {"http://page.org/": 3, "http://moved.org/": 6, "http://again.org/": 11}.items():
@@ -214,8 +208,8 @@ def test_a_page_row_says_where_the_bytes_lie_and_carries_the_links_provenance(
 
 def test_pages_lie_in_the_order_of_their_bytes(inline, archive, tmp_path):
     output = build(tmp_path / "build", ROWS, [archive], buckets=1)
-    (info,) = output.parts
-    offsets = [offset for offset in info.read()["offset"].to_pylist() if offset is not None]
+    (table,) = tables_of(output)
+    offsets = [offset for offset in table["offset"].to_pylist() if offset is not None]
     assert offsets == sorted(offsets)
     assert len(offsets) == 3
 
@@ -229,7 +223,7 @@ def test_the_pages_do_not_depend_on_ranges_or_buckets(
     parts = build(tmp_path / "parts", ROWS, [archive], rules, buckets)
     assert parts.digest == whole.digest
     assert parts.ledgers == whole.ledgers
-    assert len(read_sidecars(step_folder(tmp_path / "parts", "index"))) > 1
+    assert len(kept_paths(tmp_path / "parts", "pages", "index")) > 1
 
 
 def test_the_pages_do_not_depend_on_where_the_files_lie(inline, archive, tmp_path):
@@ -243,13 +237,13 @@ def test_the_pages_do_not_depend_on_where_the_files_lie(inline, archive, tmp_pat
 def test_another_archive_or_another_rule_indexes_only_what_is_new(inline, archive, maker, tmp_path):
     folder = tmp_path / "build"
     first = build(folder, ROWS, [archive])
-    (old,) = step_folder(folder, "index").glob("part-*.arrow")
+    (old,) = kept_paths(folder, "pages", "index")
     inode = old.stat().st_ino
     build(folder, ROWS, [archive], PagesSettings(hops_max=0))
     assert old.stat().st_ino == inode
     more = maker.write([maker.record("http://nothing.org/", maker.http())], name="0.warc.gz")
     second = build(folder, ROWS, [archive, more])
-    parts = sorted(step_folder(folder, "index").glob("part-*.arrow"))
+    parts = kept_paths(folder, "pages", "index")
     assert [part.stat().st_ino == inode for part in parts] == [False, True]
     assert second.ledgers["pages"].rows_out == first.ledgers["pages"].rows_out + 1
 

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
+from reading import folder_of
 
-from pipeline.engine import parts as engine_parts
+from pipeline.engine import writer as engine_writer
 from pipeline.engine.build import Build
-from pipeline.engine.digest import file_digest, sum_digests
+from pipeline.engine.digest import digest_of, file_digest, sum_digests
 from pipeline.engine.ledger import total
-from pipeline.engine.parts import PartStopped
+from pipeline.engine.parts import read_record
 from pipeline.engine.stage import Output, PartWriter, Stage, identity
+from pipeline.engine.store import Disk
+from pipeline.engine.writer import PartStopped
 from pipeline.errors import SettingsError, StageError
 from pipeline.settings import EngineSettings, ShardsSettings, TextsSettings, TokenizerSettings
 from pipeline.texts import Odd, read_texts
@@ -49,19 +51,23 @@ def write_files(folder: Path, texts: Sequence[str], files: int) -> list[Path]:
 
 def run_here(stage: Stage, published: dict[str, Output], folder: Path) -> Output:
     """The stage's steps in this process, without Beam: for tests of what they do."""
-    outputs = dict(published)
+    store, outputs = Disk(folder), dict(published)
     for step in stage.steps:
-        infos = []
+        records = []
         for part in step.plan({name: outputs[name] for name in step.inputs}):
-            out = PartWriter(folder / step.name, part, step.schema)
-            step.work(part, out)
-            infos.append(out.commit())
-        ledgers = total(info.ledgers for info in infos)
-        digest = sum_digests(info.digest for info in infos)
-        outputs[step.name] = Output(step.name, folder / step.name, digest, ledgers, infos)
+            known = replace(part, fingerprint=digest_of([step.name, part.digest]))
+            out = PartWriter(store, stage.name, step.name, known, step.schema)
+            step.work(known, out)
+            records.append(replace(out.commit(), number=part.number))
+        ledgers = total(record.ledgers for record in records)
+        digest = sum_digests(record.digest for record in records)
+        outputs[step.name] = Output(stage.name, store, digest, ledgers, records)
     last = outputs[stage.steps[-1].name]
-    if stage.finish:
-        stage.finish(last.folder, outputs)
+    for record in last.parts:
+        own = {f"{stage.name}/{name}": file.name for name, file in record.own_files().items()}
+        store.show(own)
+    for name, content in (stage.finish(outputs) if stage.finish else {}).items():
+        store.write(f"{stage.name}/{name}", content)
     return last
 
 
@@ -108,8 +114,8 @@ def test_all_documents_are_in_the_shards_with_an_eot_each(made, texts):
     tokenizer, shards = made
     assert shards.ledgers["documents"].rows_in == len(texts)
     assert shards.ledgers["documents"].rows_out == len(texts)
-    encoder = Encoder(load(tokenizer.folder))
-    content = json.loads((shards.folder / "shards.json").read_text())
+    encoder = Encoder(load(folder_of(tokenizer)))
+    content = json.loads((folder_of(shards) / "shards.json").read_text())
     counted = sum(split["tokens"] for split in content["splits"].values())
     assert counted == sum(len(encoder.encode(text)) for text in texts) + len(texts)
     assert content["tokenizer"] == encoder.tokenizer.digest
@@ -120,7 +126,7 @@ def test_the_stages_give_these_tokens_until_their_version_changes(made):
     # A change here is a change of a rule: raise the version of the step that made it.
     tokenizer, shards = made
     assert tokenizer.parts[0].notes["digest"] == "ca74d10c631efb5ef9a1b22d0b81384b"
-    content = json.loads((shards.folder / "shards.json").read_text())
+    content = json.loads((folder_of(shards) / "shards.json").read_text())
     checksums = [entry["xxh3_128"] for entry in content["files"]]
     assert (len(checksums), checksums[0], checksums[-1]) == (
         8,
@@ -131,11 +137,11 @@ def test_the_stages_give_these_tokens_until_their_version_changes(made):
 
 def test_each_row_leads_to_its_text(made, texts):
     tokenizer, shards = made
-    encoder = Encoder(load(tokenizer.folder))
+    encoder = Encoder(load(folder_of(tokenizer)))
     decoded = []
     for info in shards.parts:
-        for row in info.read().to_pylist():
-            tokens = read_tokens(shards.folder / f"{row['shard']}.bin")
+        for row in shards.store.table(info.table).to_pylist():
+            tokens = read_tokens(folder_of(shards) / f"{row['shard']}.bin")
             decoded.append(encoder.decode(tokens[row["start"] + 1 :][: row["tokens"]]))
             assert row["url"] == f"http://h.example/{decoded[-1][-7:]}"
     assert sorted(decoded) == sorted(texts)
@@ -143,36 +149,34 @@ def test_each_row_leads_to_its_text(made, texts):
 
 def test_files_and_their_checksums_stand_in_shards_json(made):
     shards = made[1]
-    content = json.loads((shards.folder / "shards.json").read_text())
+    content = json.loads((folder_of(shards) / "shards.json").read_text())
     names = [entry["name"] for entry in content["files"]]
-    assert names == sorted(path.name for path in shards.folder.glob("*.bin"))
+    assert names == sorted(path.name for path in folder_of(shards).glob("*.bin"))
     assert sum(name.startswith("train") for name in names) >= 2
-    assert not list(shards.folder.glob("*.tokens"))
-    checksums = {
-        name: facts["xxh3_128"] for info in shards.parts for name, facts in info.files.items()
-    }
+    assert not list(folder_of(shards).glob("*.tokens"))
+    checksums = {name: file.xxh3_128 for part in shards.parts for name, file in part.files.items()}
     assert all(checksums[entry["name"]] == entry["xxh3_128"] for entry in content["files"])
 
 
 def test_tokenizer_and_shards_do_not_depend_on_files_or_order(made, texts, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_parts, "ROW_GROUP_BYTES", 2000)
+    monkeypatch.setattr(engine_writer, "ROW_GROUP_BYTES", 2000)
     monkeypatch.setattr(stages, "PART_BYTES", 9000)
     monkeypatch.setattr("pipeline.tokens.texts_stage.BATCH_ROWS", 5)
     shuffled = random.Random(8).sample(texts, len(texts))
     for files in (1, 7):
         paths = write_files(tmp_path / f"in-{files}", shuffled, files)
         tokenizer, shards = make_here(tmp_path / f"build-{files}", paths)
-        assert len(list((tmp_path / f"build-{files}" / "encode").glob("*.tokens"))) > 7
+        assert len(list((tmp_path / f"build-{files}" / "data").glob("*.tokens"))) > 7
         assert (tokenizer.digest, shards.digest) == (made[0].digest, made[1].digest)
-        for path in made[1].folder.glob("[tv]*_*"):
-            assert (shards.folder / path.name).read_bytes() == path.read_bytes()
+        for path in folder_of(made[1]).glob("[tv]*_*"):
+            assert (folder_of(shards) / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_second_run_makes_nothing_again(corpus, made):
-    before = {path: path.stat().st_mtime_ns for path in made[1].folder.iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in folder_of(made[1]).iterdir()}
     again = build(corpus[0] / "build", corpus[1])
     assert [output.digest for output in again] == [output.digest for output in made]
-    assert {path: path.stat().st_mtime_ns for path in made[1].folder.iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in folder_of(made[1]).iterdir()} == before
 
 
 def test_held_out_documents_are_not_seen_by_the_tokenizer(made, corpus, texts, tmp_path):
@@ -240,7 +244,7 @@ def test_a_corpus_that_is_all_held_out_fails_a_gate(made, tmp_path, texts):
     with Build(tmp_path / "b", EngineSettings(workers=1), quiet=True) as build:
         rules = replace(SHARDS, val_share=0.999999999)
         build.run(texts_stage(paths, build.files.digest))
-        own = TokenizerSettings(path=str(made[0].folder))
+        own = TokenizerSettings(path=str(folder_of(made[0])))
         build.run(tokenizer_stage(own, rules, build.files.digest))
         build.run(shards_stage(rules))
         assert "nothing is left to train on, all 5 documents are held out" in build.gates[0]
@@ -254,7 +258,7 @@ def test_blocks_of_one_document_are_held_out_and_no_text_is_lost(tmp_path, texts
     paths = write_files(tmp_path / "in", [text], 1)
     assert gates(tmp_path / "b", paths, BLOCKS) == []
     tokenizer, shards = build(tmp_path / "b", paths, shards=BLOCKS)
-    content = json.loads((shards.folder / "shards.json").read_text())
+    content = json.loads((folder_of(shards) / "shards.json").read_text())
     assert content["split_by"] == "block"
     assert all(content["splits"][split]["tokens"] for split in ("train", "val"))
     counted = [content["splits"][split]["text_bytes"] for split in ("train", "val")]
@@ -263,11 +267,11 @@ def test_blocks_of_one_document_are_held_out_and_no_text_is_lost(tmp_path, texts
     pieces = sum(content["splits"][split]["documents"] for split in ("train", "val"))
     assert shards.ledgers["pieces"].rows_out == pieces
     assert (shards.ledgers["documents"].rows_in, shards.ledgers["documents"].rows_out) == (1, 1)
-    encoder = Encoder(load(tokenizer.folder))
+    encoder = Encoder(load(folder_of(tokenizer)))
     found = []
     for info in shards.parts:
-        for row in info.read().to_pylist():
-            tokens = read_tokens(shards.folder / f"{row['shard']}.bin")
+        for row in shards.store.table(info.table).to_pylist():
+            tokens = read_tokens(folder_of(shards) / f"{row['shard']}.bin")
             found.append(encoder.decode(tokens[row["start"] + 1 :][: row["tokens"]]))
     assert sorted(found, key=text.index) and sum(map(len, found)) == len(text)
 
@@ -275,21 +279,23 @@ def test_blocks_of_one_document_are_held_out_and_no_text_is_lost(tmp_path, texts
 def test_held_out_blocks_are_not_seen_by_the_tokenizer(tmp_path, texts):
     text = "\n".join(texts)
     whole, _ = make_here(tmp_path / "w", write_files(tmp_path / "b", [text], 1), shards=BLOCKS)
-    (own,) = pq.read_table(tmp_path / "w/read/part-00000.parquet")["id"].to_pylist()
+    store = Disk(tmp_path / "w")
+    (read,) = (read_record(store, entry.name) for entry in store.entries("parts/corpus-read"))
+    (own,) = store.table(read.table)["id"].to_pylist()
     rules = SplitRules.of(BLOCKS)
     train = [p.text for p in pieces(own, "h.example", text, rules) if p.split == "train"]
     assert 1 < len(train) < 9
     # The pieces to train on alone, as documents of which none is held out.
     paths = write_files(tmp_path / "c", train, 1)
     alone, _ = make_here(tmp_path / "n", paths, shards=replace(SHARDS, val_share=0))
-    assert load(whole.folder) == load(alone.folder)
+    assert load(folder_of(whole)) == load(folder_of(alone))
     assert whole.parts[0].notes["text_bytes"] == sum(len(t.encode()) for t in train)
 
 
 def test_an_existing_tokenizer_is_used_as_it_is(corpus, made, tmp_path):
-    settings = TokenizerSettings(path=str(made[0].folder))
+    settings = TokenizerSettings(path=str(folder_of(made[0])))
     tokenizer, shards = make_here(tmp_path / "b", corpus[1], settings)
-    assert load(tokenizer.folder) == load(made[0].folder)
+    assert load(folder_of(tokenizer)) == load(folder_of(made[0]))
     assert tokenizer.digest == made[0].digest
     assert shards.digest == made[1].digest
 
@@ -318,16 +324,16 @@ def test_only_what_decides_the_split_makes_the_tokenizer_anew():
 def test_a_part_that_is_asked_to_stop_leaves_nothing(corpus, tmp_path):
     inputs = {"corpus": run_here(texts_stage(corpus[1], file_digest), {}, tmp_path)}
     stage = tokenizer_stage(TOKENIZER, SHARDS, file_digest)
+    step = stage.steps[0]
+    (part,) = step.plan(inputs)
     out = PartWriter(
-        tmp_path / "train",
-        stage.steps[0].plan(inputs)[0],
-        stage.steps[0].schema,
-        stopping=lambda: True,
+        Disk(tmp_path), stage.name, step.name, part, step.schema, stopping=lambda: True
     )
     with pytest.raises(PartStopped):
-        stage.steps[0].work(stage.steps[0].plan(inputs)[0], out)
+        step.work(part, out)
     out.abandon()
-    assert not list((tmp_path / "train").glob("*.json"))
+    assert not list((tmp_path / "parts/tokenizer-train").glob("*"))
+    assert not list((tmp_path / "scratch").glob("*"))
 
 
 PROGRAM = """
@@ -348,12 +354,12 @@ with Build(Path(sys.argv[1]), EngineSettings(workers=1), quiet=True) as build:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "sign", ["tokenizer-train-*/.aside/*", "shards-encode-*/part-*", "shards-write-*/*.bin"]
+    "sign", ["scratch/*/vocab.json", "parts/shards-encode/*", "parts/shards-write/*"]
 )
 def test_shards_are_the_same_after_a_kill(corpus, made, tmp_path, sign):
     command = [sys.executable, "-c", PROGRAM, str(tmp_path), *map(str, corpus[1])]
     with subprocess.Popen(command) as child:
-        while child.poll() is None and not list((tmp_path / ".work").glob(sign)):
+        while child.poll() is None and not list(tmp_path.glob(sign)):
             time.sleep(0.002)
         child.kill()
     assert child.returncode == -signal.SIGKILL

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reading
+from reading import drops_of, path_of
 
 from pipeline.engine.build import Build
 from pipeline.engine.digest import file_digest
-from pipeline.engine.drops import read_drops
 from pipeline.engine.stage import Output
+from pipeline.engine.store import Disk
 from pipeline.errors import InputError, StageError
 from pipeline.settings import EngineSettings, TextsSettings
 from pipeline.tokens import texts_stage as module
@@ -39,7 +41,7 @@ def made(
 
 
 def rows_of(output: Output) -> list[dict]:
-    return [row for info in output.parts for row in info.read(READ.names).to_pylist()]
+    return reading.rows_of(output, READ.names)
 
 
 def test_rows_are_named_by_file_and_line_wherever_the_file_lies(tmp_path):
@@ -109,10 +111,10 @@ def test_many_small_files_are_few_parts_and_a_changed_one_redoes_its_own(tmp_pat
     output, _, _ = made(tmp_path / "b", paths)
     labels = sorted(info.label for info in output.parts)
     assert labels == ["t0.jsonl and 2 more", "t3.jsonl and 2 more", "t4.jsonl", "t7.jsonl"]
-    before = {info.label: info.path.stat().st_ino for info in output.parts}
+    before = {part.label: path_of(output, part).stat().st_ino for part in output.parts}
     write(paths[6], [{**ROWS[6], "text": "changed"}])
     again, _, _ = made(tmp_path / "b", paths)
-    after = {info.label: info.path.stat().st_ino for info in again.parts}
+    after = {part.label: path_of(again, part).stat().st_ino for part in again.parts}
     assert {label for label in before if after[label] != before[label]} == {"t3.jsonl and 2 more"}
     assert sorted(row["name"] for row in rows_of(again)) == [f"d{n}" for n in range(8)]
     assert again.digest != output.digest
@@ -130,7 +132,7 @@ def test_bad_rows_are_dropped_with_their_file_their_place_and_their_id(tmp_path)
     with (tmp_path / "bad.jsonl").open("w") as file:
         file.write('{"id": "x", "text": 5}\nnot json\n{"text": " "}\n')
     output, _, gates = made(tmp_path / "b", [good, tmp_path / "bad.jsonl"])
-    drops = [(row["id"], row["detail"]) for row in read_drops(output.folder).to_pylist()]
+    drops = [(row["id"], row["detail"]) for row in drops_of(output)]
     assert drops[0] == ("x", "bad.jsonl, line 1: its `text` is of type int")
     assert drops[1][0] == "bad.jsonl:2"
     assert drops[2] == ("bad.jsonl:3", "bad.jsonl, line 3")
@@ -183,7 +185,7 @@ def test_large_texts_are_written_in_small_batches(tmp_path, monkeypatch):
         "write_rows",
         lambda out, rows: [sizes.append(len(rows)), with_rows(out, rows)],
     )
-    out = module.PartWriter(tmp_path / "read", part, stage.steps[0].schema)
+    out = module.PartWriter(Disk(tmp_path / "b"), "corpus", "read", part, stage.steps[0].schema)
     stage.steps[0].work(part, out)
     out.commit()
     assert sizes == [2, 2, 2, 2, 1]
