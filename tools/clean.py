@@ -120,7 +120,15 @@ def _of_stage(store: Disk, manifest: Manifest, everything: bool) -> Iterator[Ent
 
 def _others(store: Disk, published: set[str]) -> Iterator[Entry]:
     """What lies in the folder besides the engine's own."""
-    ours = {names.DATA, names.RECORDS, names.JOURNALS, names.RUNS, names.SCRATCH, *published}
+    ours = {
+        names.DATA,
+        names.RECORDS,
+        names.JOURNALS,
+        names.RUNS,
+        names.SCRATCH,
+        names.FORGET,
+        *published,
+    }
     for path in sorted(store.folder.iterdir()):
         if path.name not in ours:
             yield Entry(path.name, _size(path), True, _purpose(path))
@@ -130,7 +138,6 @@ def _purpose(path: Path) -> str:
     known = {
         names.FIXED: "what the build is fixed to",
         names.INPUTS: "digests of inputs",
-        names.FORGET: "what a redo that was killed has yet to remove",
         "lock": "the build's lock",
         "log.jsonl": "the build's log",
         "model": "the trained model",

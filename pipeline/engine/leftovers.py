@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.engine import names
 from pipeline.engine.manifest import Manifest, read_journal, read_manifest, write_manifest
-from pipeline.engine.parts import DROPS, HASHES, Record, read_record
+from pipeline.engine.parts import Record, read_record
 from pipeline.engine.publish import remove_records
 from pipeline.engine.store import Entry, Store
 
@@ -81,8 +81,7 @@ def kept_parts(manifest: Manifest) -> Iterator[Parts]:
         kept = [part for part in step.parts if part.has_rows]
         if kept:
             records = [names.record(manifest.stage, step.name, p.fingerprint) for p in kept]
-            files = (each for part in kept for each in part.files.items())
-            size = sum(file.bytes for role, file in files if role not in (DROPS, HASHES))
+            size = _bytes(step.parts) - _bytes(step.drops_alone().parts)
             yield Parts(manifest.stage, step.name, records, size, 0.0)
 
 
@@ -105,6 +104,10 @@ def remove_kept(store: Store, manifest: Manifest, step: str) -> Manifest:
     records = [names.record(manifest.stage, step, part.fingerprint) for part in before.parts]
     remove_records(store, records, needed)
     return without
+
+
+def _bytes(parts: list[Record]) -> int:
+    return sum(file.bytes for part in parts for file in part.files.values())
 
 
 def _records(store: Store) -> Iterator[tuple[Entry, Record]]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.engine import publish
 from pipeline.engine.build import Build
 from tools.clean import clean
 from tools.cli import main
@@ -307,16 +308,17 @@ def test_readers_find_what_they_need_a_folder_below(texts, bpe, tmp_path, capsys
     run(capsys, *words)
 
 
-@pytest.mark.parametrize("last", ["publish", "write_manifest", "Disk.show"])
+@pytest.mark.parametrize("last", ["hide", "write_manifest"])
+@pytest.mark.parametrize("when", ["before", "after"])
 def test_rows_that_a_kill_left_half_removed_are_made_again_or_go(
-    texts, bpe, tmp_path, monkeypatch, capsys, last
+    texts, bpe, tmp_path, monkeypatch, capsys, last, when
 ):
     words = ["shards", texts, "--tokenizer", bpe, "--out", tmp_path, *FEW]
     run(capsys, *words)
     before = digest(capsys, tmp_path)
     shutil.rmtree(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("tools.stages.Build.remove_rows", half_removed(patch, last))
+        patch.setattr("tools.stages.Build.remove_rows", half_removed(patch, last, when))
         run(capsys, *words, code=130)
     assert copies_of_texts(tmp_path)
     shutil.rmtree(tmp_path / "shards")
@@ -327,16 +329,17 @@ def test_rows_that_a_kill_left_half_removed_are_made_again_or_go(
     run(capsys, "status", tmp_path, "--verify")
 
 
-def half_removed(patch, last):
-    """Removes rows up to a function of publish.py, where a Ctrl-C comes."""
-    remove_rows = Build.remove_rows
+def half_removed(patch, last, when):
+    """Removes rows, but before or after a function of publish.py a Ctrl-C comes."""
+    remove_rows, whole = Build.remove_rows, getattr(publish, last)
 
-    def stopped(*_):
+    def stopped(*given):
+        if when == "after":
+            whole(*given)
         raise KeyboardInterrupt
 
     def half(build, name):
-        place = f"store.{last}" if "." in last else f"publish.{last}"
-        patch.setattr(f"pipeline.engine.{place}", stopped)
+        patch.setattr(publish, last, stopped)
         remove_rows(build, name)
 
     return half
