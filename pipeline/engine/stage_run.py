@@ -78,7 +78,6 @@ class StageRun:
         elif self.old is None and self.stage.name in self.build.replay:
             say = self.build.progress.say
             say(f"{self.stage.name}: it is not finished yet, and goes on; replay it when it is")
-        self._allow_redo()
         self.build.log.write("stage", stage=self.stage.name)
         started = time.monotonic()
         self._make(self.last)
@@ -162,7 +161,8 @@ class StageRun:
             say(f"{name}: it is up to date, and made again as asked")
             return True
         if name in self.build.replay:
-            say(f"{name}: {len(manifest.faults)} faults are tried again")
+            faults = len(manifest.faults)
+            say(f"{name}: {faults or 'no'} faults to try again")
             return bool(manifest.faults)
         return False
 
@@ -202,17 +202,25 @@ class StageRun:
         remove_records(self.store, stale)
         self.store.remove([names.forget(stage)])
 
-    def _allow_redo(self) -> None:
-        if self.old is None or self.old.rows_gone or self.stage.name in self.build.redo:
+    def _allow_redo(self, step: AnyStep, planned: _Planned, missing: list[Part]) -> None:
+        """Say how much of a published stage's step is made anew; refuse what was costly to make.
+
+        The cost is reckoned from the last time: of each part that is missing an average one's.
+        """
+        before = self.old.record_of(step.name) if self.old else None
+        if before is None or not missing or self.stage.name in self.build.redo:
             return
-        self.build.progress.say(
-            f"{self.stage.name}: its settings or inputs changed; it is made again"
-        )
-        if self.old.wall_s > COSTLY_S:
+        name, parts = f"{self.stage.name}: {step.name}", len(planned.parts)
+        reused = f"{parts - len(missing):,} of {parts:,} parts are taken over"
+        if before.fingerprint != planned.fingerprint:
+            self.build.progress.say(f"{name}: settings or inputs changed; {reused}")
+        workers = self.build.engine.workers or os.cpu_count() or 1
+        each_s = sum(part.wall_s for part in before.parts) / workers / max(1, len(before.parts))
+        if (cost_s := each_s * len(missing)) > COSTLY_S:
             raise StageError(
-                f"{self.stage.name} took {self.old.wall_s / 60:.0f} minutes to make, and its "
-                f"settings or inputs changed since; --redo {self.stage.name} makes it again, "
-                "another folder leaves it as it is"
+                f"{name} would take about {cost_s / 60:.0f} minutes again: its settings or inputs "
+                f"changed ({reused}). --redo {self.stage.name} makes it again, another folder "
+                "leaves it as it is"
             )
 
     # Making
@@ -235,6 +243,7 @@ class StageRun:
                     planned = self._plan(step)
         inputs = self._inputs(step)
         missing = self._missing(step, planned, done, inputs)
+        self._allow_redo(step, planned, missing)
         self.build.progress.begin(self.stage.name, step.name, planned.parts, committed)
         if missing:
             self.build.run_parts(task, missing, self._sources(step, inputs))
