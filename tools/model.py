@@ -166,6 +166,11 @@ def _read_commit(model: Path) -> dict[str, Any] | None:
         commit: dict[str, Any] = json.loads((model / COMMIT).read_text())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise StageError(
+            f"{model / COMMIT} is damaged ({error}); move {model} elsewhere, "
+            "and the next build trains it again"
+        ) from None
     return commit
 
 

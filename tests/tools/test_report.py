@@ -138,7 +138,8 @@ def test_ten_different_documents_are_shown_with_their_texts(finished, page):
 
 
 def test_sections_whose_stage_is_missing_are_left_out(finished, tmp_path):
-    shutil.copytree(finished.folder / "links", tmp_path / "links")
+    for name in ("links", "data"):
+        shutil.copytree(finished.folder / name, tmp_path / name)
     page = lxml.html.document_fromstring(write_report(tmp_path).read_text(encoding="utf-8"))
     assert page.xpath("//h2/@id") == ["funnel", "rebuild"]
     assert page.xpath("//nav/a/@href") == ["#funnel", "#rebuild"]
