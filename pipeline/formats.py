@@ -1,8 +1,8 @@
-"""What a file of texts is, told by its bytes: Parquet, JSON lines, a JSON array, text, or nothing.
+"""What a file of texts is, told by its bytes: Parquet, JSON lines or array, table, text, nothing.
 
 The name decides only where the bytes leave a choice: a file called .jsonl whose lines are all
 broken is JSON lines, and one called .txt that holds one object over several lines is text. What is
-none of these (a table of commas, an archive, JSON in UTF-16) is an InputError that says what to do.
+none of these (an archive, JSON in UTF-16) is an InputError that says what to do.
 """
 
 import json
@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 from pipeline.lines import Lines
 from pipeline.loose_json import line_value
 
-Format = Literal["parquet", "JSON lines", "JSON array", "text", "empty"]
+Format = Literal["parquet", "JSON lines", "JSON array", "table", "text", "empty"]
 
 HEAD_BYTES = 1 << 16  # the format is told by these; only a longer first line is read on
 LINES_TRIED = 20  # are looked at
@@ -36,7 +36,7 @@ FOREIGN = (
     (0, b"7z\xbc\xaf", "a 7z archive", "Unpack it"),
     (257, b"ustar", "a tar archive", "Unpack it"),
     (0, b"PAR1", "a Parquet file within another container", "Unpack it"),
-    (0, b"\x04\x22\x4d\x18", "packed by lz4", "Unpack it"),
+    (0, b"\x04\x22\x4d\x18", "compressed by lz4", "Decompress it"),
     (0, b"ARROW1", "an Arrow file", "Write it as Parquet"),
     (
         0,
@@ -55,7 +55,7 @@ FOREIGN = (
     (0, b"{\\rtf", "rich text (RTF)", "Save it as plain text in UTF-8"),
     (0, b"\xd0\xcf\x11\xe0", "a document of Word 97", "Save it as plain text in UTF-8"),
     *(
-        (0, magic, f"packed twice ({kind} within)", "Unpack it once")
+        (0, magic, f"compressed twice ({kind} within)", "Decompress it once")
         for magic, kind in (
             (b"\x1f\x8b\x08", "gzip"),
             (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -79,7 +79,6 @@ _HEADER = re.compile(r'"?[\w.-]*"?(?:[,;\t]"?[\w.-]*"?)+')  # of a table
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 CONTROL_SHARE_MAX = 0.01  # text has none or a few; binary files have 10 % and more
 MEND_LINES = "`jq -c . FILE > NEW.jsonl` writes one object a line"
-MEND_TABLE = "Write it as Parquet or JSON lines (pandas: read_csv, then to_parquet)"
 
 
 def format_of(path: Path, text_field: str = "text") -> Format:
@@ -104,7 +103,11 @@ def format_of(path: Path, text_field: str = "text") -> Format:
     if unread := codec if codec.startswith("utf-32") else _foreign_escapes(head, text):
         raise _to_utf8(path, "it is in {}, and must be in UTF-8", unread)
     named = named_as(path)
-    _refuse_table(path, text, named, text_field)
+    is_table = _is_table(text, named, text_field)
+    if codec and is_table:
+        raise _to_utf8(path, "it is a table in {}, and must be in UTF-8", codec)
+    if is_table:
+        return "table"
     if codec and (named == "JSON" or _OBJECT.match(text) or ARRAY.match(text)):
         raise _to_utf8(path, "it is JSON in UTF-16, and must be in UTF-8", codec)
     if named == "JSON" or text[0] in "{[" or _is_mostly_rows(_lines(path, text, head), text_field):
@@ -181,13 +184,13 @@ def _chunks(path: Path, size: int) -> Iterator[bytes]:
         yield from file.chunks(size)
 
 
-def _refuse_table(path: Path, text: str, named: str, text_field: str) -> None:
+def _is_table(text: str, named: str, text_field: str) -> bool:
+    """By its name, or by a header that names the column of texts."""
     header, _, rest = text.partition("\n")
     header = header.strip()
     columns = re.split(r"[,;\t]", header.lower().replace('"', ""))
-    if named == "a table" or (rest and _HEADER.fullmatch(header) and text_field.lower() in columns):
-        problem = f"it is a table of separated values ({header[:60]})"
-        raise InputError(path, "line 1", problem, MEND_TABLE + ".")
+    has_header = bool(rest and _HEADER.fullmatch(header)) and text_field.lower() in columns
+    return named == "a table" or has_header
 
 
 def _json_format(path: Path, text: str, head: bytes, named: str, text_field: str) -> Format:

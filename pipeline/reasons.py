@@ -30,7 +30,7 @@ class Reason(StrEnum):
     )
     OTHER_OBJECT = "other_object", "No submission: an account, a message, a subreddit or an award."
     URL_MISSING = "url_missing", "The submission has no URL."
-    TIME_INVALID = "time_invalid", "The submission's time is missing or no sure time."
+    TIME_INVALID = "time_invalid", "The submission's time is missing or cannot be read as a time."
     OUTSIDE_DATES = "outside_dates", "The submission is outside the dates that were asked for."
     FLAG_INVALID = "flag_invalid", "A mark such as over_18 is neither true nor false."
     SELF_POST = "self_post", "A text post: it links to nothing but itself."
@@ -54,7 +54,7 @@ class Reason(StrEnum):
     DOMAIN_BLOCKED = "domain_blocked", "The domain is on the blocklist."
     WIKIPEDIA = "wikipedia", "Wikipedia: WebText leaves it out, since much else is tested on it."
     REMOVED_BY_REQUEST = "removed_by_request", "Removed on request."
-    KARMA_LOW = "karma_low", "No submission of this link reached the karma that was asked for."
+    KARMA_LOW = "karma_low", "The link's karma is below karma_min."
 
     # pages: one link each
     NOT_CAPTURED = "not_captured", "No capture of this URL is in the sources."

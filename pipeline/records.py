@@ -87,7 +87,7 @@ PROVENANCE = [
     ("captured_s", pa.int64()),
     ("warc", pa.string()),
     ("offset", pa.int64()),
-    ("engine", pa.string()),
+    ("extractor", pa.string()),
 ]
 
 # One row for each page that gave a text (stage `documents`).

@@ -5,7 +5,7 @@ A file is put in its place when it is whole; an earlier one stays until then.
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Self
@@ -14,12 +14,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from pipeline.errors import SettingsError, printable
+
+LINES, TABLE = (".jsonl", ".jsonl.gz", ".jsonl.zst"), ".parquet"
 GROUP_BYTES = 16 << 20  # of a row group, before it is packed
 
 
 def is_parquet(path: Path) -> bool:
     """Whether a file of this name is to be Parquet."""
-    return path.suffix.lower() == ".parquet"
+    return path.suffix.lower() == TABLE
+
+
+def check_name(option: str, path: Path, endings: Sequence[str] = (*LINES, TABLE)) -> None:
+    """Refuse a file to write whose name does not say its form, or whose place is no file's.
+
+    A device or a pipe (/dev/null, /dev/stdout) would be replaced by the file, so it is refused.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise SettingsError(f"{option} {printable(path)} is {what}; name a file")
+    if not path.name.lower().endswith(tuple(endings)):
+        *others, last = endings
+        use = f"{', '.join(others)} or {last}" if others else last
+        raise SettingsError(f"{option} {printable(path)}: its name must end in {use}")
 
 
 @contextmanager

@@ -12,6 +12,14 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 
 from pipeline.languages import LANGUAGES, nearest_language
 
+# The values of a type, in words.
+VALUES_OF: dict[type, str] = {
+    bool: "true or false",
+    str: "text",
+    date: "a day, such as 2012-09-30",
+    tuple: "a list",
+}
+
 
 class Valid(NamedTuple):
     """The values of the right type that make sense: told in words, and as a test."""
@@ -30,7 +38,8 @@ POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
 def option(default: Any, text: str, *, valid: Valid | None = None, paper: str = "") -> Any:
     """A field of a settings class: what it does, and what WebText did (with the source).
 
-    A number without `valid` is 0 or more.
+    The text is a sentence without its period, as help shows it. A number without `valid` is 0 or
+    more.
     """
     is_number = type(default) in (int, float)
     about = {"help": text, "valid": valid or (COUNT if is_number else None), "paper": paper}
@@ -50,43 +59,56 @@ class InputSettings:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How the work runs. Only the limits on a page (item_*, worker_memory_bytes) can drop a row."""
+    """How the work runs. Only item_cpu_s, item_wall_s and worker_memory_bytes change the result."""
 
     runner: str = option(
         "local",
-        "what runs the work: local, dask (a Dask cluster), portable (Beam's job service), or the "
-        "class path of a Beam runner",
+        "What runs the work: local (worker processes here), dask (a Dask cluster), portable "
+        "(Beam's job service), or the path of a Beam runner's class, such as package.module.Runner",
     )
-    scheduler: str = option("", "address of the Dask scheduler, such as tcp://10.0.0.5:8786")
-    runner_options: tuple[str, ...] = option((), "options for the Beam runner, passed as they are")
-    workers: int = option(0, "worker processes; 0: one a core")
-    parts_in_flight: int = option(2, "parts that a worker process may have at once", valid=POSITIVE)
-    exchange: Literal["auto", "files", "shuffle"] = option(
-        "auto", "how rows meet by key; auto: files on the local runner, else Beam's shuffle"
-    )
-    buckets: int = option(16, "buckets of every exchange; fixed for a build", valid=POWER_OF_TWO)
-    bucket_bytes_max: int = option(
-        512 << 20,
-        "largest bucket in bytes that is processed in one pass; a larger one is split",
+    scheduler: str = option("", "Address of the Dask scheduler, such as tcp://10.0.0.5:8786")
+    runner_options: tuple[str, ...] = option((), "Options of the Beam runner, passed on as given")
+    workers: int = option(0, "Worker processes; 0: one a core")
+    parts_in_flight: int = option(
+        2,
+        "Parts of a stage that the local runner works on at once; more where one worker process "
+        "does a whole part",
         valid=POSITIVE,
     )
-    free_disk_min_bytes: int = option(1 << 30, "bytes of free disk below which the work stops")
+    exchange: Literal["auto", "files", "shuffle"] = option(
+        "auto",
+        "How rows of one key come together: files, shuffle (the Beam runner's own), auto (files "
+        "with the local runner, shuffle with others)",
+    )
+    buckets: int = option(
+        16,
+        "Hash buckets of an exchange; a build folder stays with the number it began with",
+        valid=POWER_OF_TWO,
+    )
+    bucket_bytes_max: int = option(
+        512 << 20,
+        "Size in bytes above which a bucket is split and worked on in several passes",
+        valid=POSITIVE,
+    )
+    free_disk_min_bytes: int = option(1 << 30, "Free bytes of disk below which the work stops")
     item_cpu_s: int = option(
         # About ten times the worst page within the budgets of [documents].
-        120, "CPU-seconds after which a page is dropped as timed_out", valid=POSITIVE
+        120, "CPU seconds after which a page is dropped (timed_out)", valid=POSITIVE
     )  # fmt: skip
     item_wall_s: int = option(
-        360, "seconds by the clock after which a page is dropped as timed_out", valid=POSITIVE
+        360, "Seconds by the clock after which a page is dropped (timed_out)", valid=POSITIVE
     )
     worker_memory_bytes: int = option(
         2 << 30,
-        "memory limit of a worker process; a page that needs more is dropped",
+        "Bytes of memory for one page; a page that needs more is dropped (out_of_memory)",
         valid=POSITIVE,
     )
     worker_items: int = option(
         # lxml grows.
-        2000, "items after which a worker process is replaced", valid=POSITIVE
-    )  # fmt: skip
+        2000,
+        "Pages after which a worker process is replaced by a new one, since its memory grows",
+        valid=POSITIVE,
+    )
 
 
 @dataclass(frozen=True)
@@ -94,44 +116,56 @@ class LinksSettings:
     """Which submissions count, and which links are kept (stage links)."""
 
     karma_min: int = option(
-        3, "minimum karma of a link", paper="at least 3 karma (GPT-2 paper, 2.1)"
+        3, "Minimum karma of a link", paper="at least 3 karma (GPT-2 paper, 2.1)"
     )
     karma_rule: Literal["max", "sum", "first"] = option(
         "max",
-        "how the karma of several submissions of one link is taken together",
+        "The karma of a link with several submissions: the max of theirs, the sum, or that of the "
+        "first",
         paper="not said; OpenWebText: max, OpenWebText2: sum",
     )
-    date_min: date = option(date(2005, 1, 1), "first day (UTC) of submissions that count")
+    date_min: date = option(date(2005, 1, 1), "First day (UTC) whose submissions count")
     date_max: date = option(
         date(2017, 12, 31),
-        "last day (UTC) of submissions that count",
+        "Last day (UTC) whose submissions count",
         paper="no link after December 2017 (2.1)",
     )
-    over_18: bool = option(True, "whether submissions marked as not safe for work count")
+    over_18: bool = option(True, "Whether submissions marked as not safe for work count")
     accept_removed: bool = option(
-        False, "whether submissions count that were removed, by their author too"
+        False, "Whether submissions count that Reddit or their author removed"
     )
-    accept_torn: bool = option(False, "whether a dump is used up to the place where it is cut")
+    accept_torn: bool = option(
+        False, "Whether a dump that breaks off is used up to there; if not, it is an error"
+    )
     accept_immature_scores: bool = option(
         False,
-        "if false, a dump whose scores were read soon after posting fails a quality gate (exit 3)",
+        "Whether a month may count whose scores were read within a day of posting; if not, it "
+        "fails a quality gate (exit code 3)",
     )
-    url_chars_max: int = option(2048, "maximum length of a URL in characters", valid=POSITIVE)
-    blocked_domains: tuple[str, ...] = option((), "hosts whose links are dropped, subdomains too")
-    blocked_subreddits: tuple[str, ...] = option((), "subreddits that do not count")
-    removed: tuple[str, ...] = option((), "URLs, hosts or link ids that are removed on request")
+    url_chars_max: int = option(2048, "Maximum length of a URL in characters", valid=POSITIVE)
+    blocked_domains: tuple[str, ...] = option(
+        (), "Hosts whose links are dropped, with all subdomains"
+    )
+    blocked_subreddits: tuple[str, ...] = option((), "Subreddits whose submissions do not count")
+    removed_by_request: tuple[str, ...] = option(
+        (), "URLs, hosts or link ids to drop because someone asked for their removal"
+    )
 
 
 @dataclass(frozen=True)
 class PagesSettings:
-    """Which captures answer for a link (stage pages)."""
+    """Which capture gives the page of a link (stage pages)."""
 
     hops_max: int = option(
-        5, "redirects that are followed", valid=Valid("from 0 to 20", lambda n: 0 <= n <= 20)
+        5,
+        "Maximum number of redirects that are followed",
+        valid=Valid("from 0 to 20", lambda n: 0 <= n <= 20),
     )
-    accept_torn: bool = option(False, "whether a WARC file is used up to the place where it is cut")
+    accept_torn: bool = option(
+        False, "Whether a WARC file that breaks off is used up to there; if not, it is an error"
+    )
     range_bytes: int = option(
-        256 << 20, "a larger WARC file is read in parts of about so many bytes", valid=POSITIVE
+        256 << 20, "Size in bytes of the parts in which a larger WARC file is read", valid=POSITIVE
     )
 
 
@@ -139,52 +173,52 @@ class PagesSettings:
 class DocumentsSettings:
     """How a page becomes a text, and which texts are kept (stage documents)."""
 
-    engine: Literal["trafilatura"] = option(
+    extractor: Literal["trafilatura"] = option(
         "trafilatura",
-        "what finds the main text of a page",
+        "The library that finds the main text of a page",
         paper="Dragnet and Newspaper (2.1); neither is maintained",
     )
     body_bytes_max: int = option(
-        8 << 20, "maximum size of a page in bytes, decompressed", valid=POSITIVE
+        8 << 20, "Maximum size of a page in bytes, uncompressed", valid=POSITIVE
     )
     depth_max: int = option(
         # libxml2 reads no deeper than 256 and leaves out the rest in silence.
-        240, "maximum nesting depth of HTML elements", valid=POSITIVE
+        240, "Maximum nesting depth of HTML elements", valid=POSITIVE
     )  # fmt: skip
-    tag_attributes_max: int = option(500, "maximum attributes of a tag", valid=POSITIVE)
-    attributes_max: int = option(200_000, "maximum attributes of a page", valid=POSITIVE)
+    tag_attributes_max: int = option(500, "Maximum attributes of one tag", valid=POSITIVE)
+    attributes_max: int = option(200_000, "Maximum attributes of a page", valid=POSITIVE)
     tags_max: int = option(
         # Every "<" counts; of 4,229 real pages the most are 112,660.
-        120_000, "maximum tags of a page", valid=POSITIVE
+        120_000, "Maximum tags of a page", valid=POSITIVE
     )  # fmt: skip
     class_chars_max: int = option(
-        1_000_000, "maximum characters of a page's class and id attributes", valid=POSITIVE
+        1_000_000, "Maximum characters of all class and id attributes of a page", valid=POSITIVE
     )
     page_chars_max: int = option(
-        2_000_000, "maximum characters between tags, without scripts and comments", valid=POSITIVE
+        2_000_000, "Maximum characters of a page outside tags, scripts and comments", valid=POSITIVE
     )
-    cells_max: int = option(100_000, "maximum cells of a page's tables", valid=POSITIVE)
-    row_cells_max: int = option(1_000, "maximum cells of a table row", valid=POSITIVE)
-    text_chars_min: int = option(200, "minimum length of a text in characters")
+    cells_max: int = option(100_000, "Maximum table cells of a page", valid=POSITIVE)
+    row_cells_max: int = option(1_000, "Maximum cells of one table row", valid=POSITIVE)
+    text_chars_min: int = option(200, "Minimum length of a text in characters")
     text_chars_max: int = option(
-        1_000_000, "maximum length of a text in characters", valid=POSITIVE
+        1_000_000, "Maximum length of a text in characters", valid=POSITIVE
     )
     languages: tuple[str, ...] = option(
         ("en",),
-        "languages that are kept, by ISO 639 code; empty: all",
+        "Languages to keep, by ISO 639 code; empty: all",
         paper="English (3.7)",
     )
     language_score_min: float = option(
-        0.5, "minimum probability of the language; below it the language is not known", valid=SHARE
+        0.5, "Probability below which the language of a text counts as unknown", valid=SHARE
     )
 
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """Which documents are copies, or Wikipedia (stage corpus)."""
+    """Which documents are dropped as copies, or as Wikipedia's (stage corpus)."""
 
     wikipedia: bool = option(
-        False, "whether Wikipedia and its mirrors are kept", paper="removed (2.1)"
+        False, "Whether pages of Wikipedia and of its mirrors are kept", paper="removed (2.1)"
     )
     near_threshold: float = option(
         0.5,
@@ -194,24 +228,27 @@ class CorpusSettings:
     )
     near_slack: float = option(
         0.15,
-        "pairs whose estimate lies below near_threshold by more than this are not verified",
+        "A candidate pair is verified unless its estimated similarity is below the threshold by "
+        "more than this",
         valid=SHARE,
     )
-    bands: int = option(32, "bands of a MinHash signature", valid=POSITIVE)
-    rows: int = option(4, "values of a band; bands x rows is at most 128", valid=POSITIVE)
+    bands: int = option(32, "Bands of a MinHash signature", valid=POSITIVE)
+    rows: int = option(
+        4, "Values in a band; bands x rows is at most 128, a signature's values", valid=POSITIVE
+    )
 
 
 @dataclass(frozen=True)
 class TextsSettings:
-    """How anyone's texts are read (commands dedup, tokenizer train, shards; not of a build)."""
+    """How texts of your own are read (commands dedup, tokenizer train, shards; not by a build)."""
 
     ids: Literal["given", "place"] = option(
         "given",
-        "how a text is named: given (by its id, which must not repeat), place (by file and line)",
+        "What names a text: given (its id, which no other may have), place (its file and line)",
     )
     text_field: str = option(
         "text",
-        "the field (of JSON) or column (of Parquet) that holds the text",
+        "The field (of JSON) or column (of Parquet) that holds the text",
         valid=Valid(
             "a field's name, not that of the id, url, host or karma",
             lambda name: bool(name) and name not in OTHER_FIELDS,
@@ -219,7 +256,7 @@ class TextsSettings:
     )
     id_field: str = option(
         "id",
-        "the field or column that holds the id",
+        "The field or column that holds the id",
         valid=Valid("a field's name", bool),
     )
 
@@ -230,41 +267,42 @@ class TokenizerSettings:
 
     vocab_size: int = option(
         50_257,
-        "tokens, end of text included",
+        "Number of tokens, the end-of-text token included",
         # Shards hold 16-bit ids.
-        valid=Valid("from 257 to 65,536 (shards hold 16-bit ids)", lambda n: 257 <= n <= 65_536),
+        valid=Valid("from 257 to 65,536: shards hold 16-bit ids", lambda n: 257 <= n <= 65_536),
         paper="50,257 (2.2)",
     )
-    min_frequency: int = option(2, "minimum frequency of a pair that is merged")
+    min_frequency: int = option(2, "How often a pair of tokens must occur to be merged")
     sample_bytes_max: int = option(
-        1 << 30, "bytes of documents, drawn by hash, that it is trained on; 0: all"
+        1 << 30, "Bytes of text to train on, of documents drawn by hash; 0: all"
     )
-    path: str = option("", "a tokenizer.json that is used instead of training one")
+    path: str = option("", "A tokenizer.json to use instead of training one")
 
 
 @dataclass(frozen=True)
 class ShardsSettings:
     """Token files for the trainer (stage shards)."""
 
-    seed: int = option(1, "decides the order of documents, and which are held out")
+    seed: int = option(1, "Random seed of the documents' order, and of which are held out")
     val_share: float = option(
         0.05,
-        "share of the documents that is held out",
+        "Share of the documents that is held out (split val)",
         valid=Valid("from 0 to below 1", lambda share: 0 <= share < 1),
         paper="5 % (3)",
     )
     split_by: Literal["document", "host", "block"] = option(
         "document",
-        "what is held out whole: documents, all of a host, or blocks of about 4,096 characters",
+        "What is held out as a whole: a document, all documents of a host, or a block of about "
+        "4,096 characters",
     )
-    shard_tokens_max: int = option(100_000_000, "maximum tokens of a shard", valid=POSITIVE)
+    shard_tokens_max: int = option(100_000_000, "Maximum tokens of a shard", valid=POSITIVE)
 
 
 @dataclass(frozen=True)
 class Settings:
     """All settings. `train` is handed to the trainer's own parser as it is."""
 
-    profile: Literal["paper", "clean"] = "paper"
+    profile: Literal["paper", "modern"] = "paper"
     input: InputSettings = field(default_factory=InputSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     links: LinksSettings = field(default_factory=LinksSettings)
@@ -277,10 +315,11 @@ class Settings:
     train: Mapping[str, Any] = field(default_factory=dict)
 
 
-# A profile names the defaults that differ from those above. `paper` is the defaults themselves.
+# A profile names the defaults that differ from those above. `paper` is the defaults themselves,
+# what is known of WebText; `modern` is what is done today.
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
-    "clean": {"corpus": {"near_threshold": 0.7}},
+    "modern": {"corpus": {"near_threshold": 0.7}},
 }
 SECTIONS = tuple(f.name for f in fields(Settings) if f.name not in ("profile", "train"))
 
@@ -295,6 +334,12 @@ class Described:
     values: str
     paper: str
     kind: Any
+
+
+PROFILE = Described(
+    "profile", "A named set of defaults; modern has corpus.near_threshold 0.7", "paper",
+    values=f"one of {', '.join(PROFILES)}", paper="", kind=str,
+)  # fmt: skip
 
 
 def described(section: str) -> list[Described]:
@@ -318,12 +363,10 @@ def _values(kind: Any, valid: Valid | None) -> str:
     """The values that a setting may have, in words."""
     if get_origin(kind) is Literal:
         choices = get_args(kind)
-        return f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
-    if get_origin(kind) is tuple:
-        return "a list"
-    plain = {bool: "true or false", str: "text", date: "a day, such as 2012-09-30"}
-    if kind in plain:
-        return plain[kind]
+        return f"one of {', '.join(choices)}" if len(choices) > 1 else f"{choices[0]} only"
+    kind = get_origin(kind) or kind
+    if kind in VALUES_OF:
+        return VALUES_OF[kind]
     return valid.wanted if valid else "a number"
 
 

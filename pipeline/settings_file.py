@@ -18,6 +18,7 @@ import msgspec
 
 from pipeline.errors import SettingsError
 from pipeline.settings import (
+    PROFILE,
     PROFILES,
     SECTIONS,
     Described,
@@ -49,8 +50,8 @@ def load(
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     for name in NOT_IN_A_BUILD:
         if name in tables:
-            problem = f"[{name}] is of the commands dedup, tokenizer train and shards"
-            raise SettingsError(f"{path}: {problem}; a build does not read it. Leave it away")
+            problem = f"[{name}] is for the commands dedup, tokenizer train and shards"
+            raise SettingsError(f"{path}: {problem}; a build does not read it. Remove it")
     given = dict(options or {})
     for key, value in given.items():
         _set(tables, key, value)
@@ -122,8 +123,7 @@ def to_toml(settings: Settings | None = None, *, explained: bool = False) -> str
     tables = as_tables(settings or Settings())
     lines = [f"profile = {toml_value(tables.pop('profile'))}"]
     if explained:
-        names = ", ".join(PROFILES)
-        lines = [f"# A named set of defaults: {names}.", *lines]
+        lines = [*comment(PROFILE), "# A setting below wins over the profile.", *lines]
     for section, values in tables.items():
         if not values or section in NOT_IN_A_BUILD:  # [train] is empty until something is set
             continue
@@ -141,7 +141,7 @@ def to_toml(settings: Settings | None = None, *, explained: bool = False) -> str
 
 def comment(about: Described) -> list[str]:
     """Lines of a settings file that explain a setting."""
-    lines = [f"# {about.text[0].upper()}{about.text[1:]}. Values: {about.values}."]
+    lines = [f"# {about.text}. Values: {about.values}."]
     return [*lines, f"# WebText: {about.paper}."] if about.paper else lines
 
 

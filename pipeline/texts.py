@@ -1,9 +1,9 @@
 """Anyone's texts, one rule for all commands: what a row's text is, and its id.
 
-JSON lines, JSON arrays and Parquet need `text`; `id`, `url`, `host` and `karma` are optional. The
-settings may name other fields for the text and the id. In a text file documents are separated by
-`<|endoftext|>`; without it the whole file is one. A file that is not UTF-8 is read in one charset
-(charsets.py). A text in which nothing is to be seen is a drop.
+JSON lines, JSON arrays, Parquet and tables (CSV, TSV) need `text`; `id`, `url`, `host` and `karma`
+are optional. The settings may name other fields for the text and the id. In a text file documents
+are separated by `<|endoftext|>`; without it the whole file is one. A file that is not UTF-8 is read
+in one charset (charsets.py). A text in which nothing is to be seen is a drop.
 
 A row whose id is missing, blank, NaN or no name at all is named by its file and line, as
 `texts.jsonl:3`. What was mended or left out without a drop is counted in `odd`, and told once.
@@ -39,6 +39,7 @@ from pipeline.links import loose
 from pipeline.reasons import Drop, Reason
 from pipeline.rows import HALF_PAIRS, array_rows, fields_at, json_rows, parquet_rows
 from pipeline.settings import OTHER_FIELDS, TextsSettings
+from pipeline.tables import table_rows
 from pipeline.tokens.tokenizer import END_OF_TEXT
 
 Odd = Counter[tuple[str, str]]  # rows (or files) by what was odd and the file's name
@@ -56,7 +57,7 @@ _SENTENCES = {
     _NO_ADDRESS: "a `url` or `host` that is no text is left out",
     _MARKUP: "HTML or XML, whose tags are taken for text; `webtext extract` makes texts of HTML",
     _JSON_AS_TEXT: "it begins like JSON and is taken for text; JSON lines need `text` in each",
-    _TABLE: "lines of separated values, like a table's; they are taken for text as they are",
+    _TABLE: "lines like a table's, taken for one text; a file named .csv gives rows",
     HALF_PAIRS: "half of a surrogate pair has become U+FFFD",
     CHARSET: "not UTF-8; read as",
     GUESS: "not UTF-8; little tells in what it is written, the guess is",
@@ -99,7 +100,7 @@ def read_texts(path: Path, name: str, rules: TextsSettings, odd: Odd) -> Iterato
     form = format_of(path, rules.text_field)
     own_ids, id_of = rules.ids == "given", _id_attribute(rules.id_field)
     mended: Counter[str] = Counter()
-    told_fields = form == "parquet"
+    told_fields = form in ("parquet", "table")
     if form == "empty":
         odd[_EMPTY, name] += 1
     if form.startswith("JSON") and named_as(path) == "text":
@@ -160,6 +161,10 @@ def _rows(
             with Lines(path) as lines:
                 decode = FileDecoder(path, mended)
                 yield from json_rows(enumerate(lines, 1), kind, mended, decode)
+        case "table":
+            for number, values in table_rows(path, rules.text_field, mended):
+                row = values if isinstance(values, Drop) else msgspec.convert(values, kind)
+                yield f"row {number}", row
         case "text":
             yield from documents_in(path, mended)
 
@@ -198,7 +203,18 @@ def _without_text(path: Path, place: str, text_field: str) -> str:
     )
     mend = f"; --text-field {longest} takes that one" if longest else ""
     names = f"; its fields are {', '.join(fields)[:200]}" if fields else ""
-    return f"it has no `{text_field}`{names}{mend if longest.isidentifier() else ''}"
+    mend = mend if longest.isidentifier() else _mend_of_nested(fields, text_field)
+    return f"it has no `{text_field}`{names}{mend}"
+
+
+def _mend_of_nested(fields: dict[str, Any], text_field: str) -> str:
+    """How to lift a text out of an object within the row; "" where there is none."""
+    name = text_field.rpartition(".")[2]
+    for outer, value in fields.items():
+        within = isinstance(value, dict) and isinstance(value.get(name), str)
+        if within and name.isidentifier() and outer.isidentifier():
+            return f"; `jq -c '.{name} = .{outer}.{name}' FILE > NEW.jsonl` lifts that of `{outer}`"
+    return ""
 
 
 def given_id(value: Any) -> str | int | None:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import records
 from pipeline.settings_file import from_tables
+from tools import rates
 from tools.cli import NAMES, command_of, make_app
 from tools.reference import settings_page
 
@@ -117,6 +119,37 @@ def test_the_reference_of_settings_is_the_one_that_the_program_makes():
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_page()
 
 
+@pytest.mark.parametrize(
+    ("stage", "schema"),
+    [
+        ("links", records.LINK),
+        ("pages", records.PAGE),
+        ("documents", records.DOCUMENT),
+        ("corpus", records.CORPUS),
+    ],
+)
+def test_the_columns_of_a_stage_are_described_with_their_types_in_order(stage, schema):
+    text = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    head = f"| column of `{stage}` | type | what it is |\n|---|---|---|\n"
+    table = text.partition(head)[2].partition("\n\n")[0]
+    described = re.findall(r"^\| `(\w+)` \| (\w+) \| .+ \|$", table, re.MULTILINE)
+    assert described == [(column.name, str(column.type)) for column in schema]
+
+
+def test_the_page_about_the_papers_scale_reckons_with_the_rates_of_the_plan():
+    text = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^\| (\w+) \| .+? \| ([\d.]+) \| .+ \| .+ \|$", text, re.MULTILINE))
+    rows = {"submissions": 430_648_127, "records": 10e6, "links": 45e6, "pages": 10e6}
+    rows |= {"documents": 8.2e6, "text bytes": 40e9, "sampled bytes": 1 << 30}
+    hours = {
+        stage: sum(rate.cpu_s * rows[rate.unit] for rate in found) / 3600
+        for stage, found in rates.RATES.items()
+    }
+    assert {stage: float(number) for stage, number in shown.items()} == pytest.approx(
+        hours, abs=0.051
+    )
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_file_that_a_document_names_is_there(name):
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -126,6 +159,20 @@ def test_every_file_that_a_document_names_is_there(name):
     missing = [path for path in linked if not (home / path).exists()]
     missing += [path for path in named if not (ROOT / path).exists()]
     assert not missing
+
+
+def anchors_of(text):
+    """The anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_heading_that_a_document_links_to_is_there(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text):
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert anchor in anchors_of(target.read_text(encoding="utf-8")), f"{path}#{anchor}"
 
 
 @pytest.mark.slow

@@ -222,6 +222,11 @@ def _die_once(out: PartWriter, log: str) -> None:
         os._exit(9)
 
 
+def _time_out_a_row(out: PartWriter, log: str) -> None:
+    out.book("posts", rows_in=1)
+    out.drop("posts", Reason.TIMED_OUT, id="slow", url="http://slow", detail="over 60 s")
+
+
 def _book_wrongly(out: PartWriter, log: str) -> None:
     out.book("posts", rows_in=1)
 
@@ -255,6 +260,7 @@ MISDEEDS: dict[str, Callable[[PartWriter, str], None]] = {
     "exit": _fail(SystemExit(3)),
     "die once": _die_once,
     "die": lambda out, log: os._exit(9),
+    "time out a row": _time_out_a_row,
     "book wrongly": _book_wrongly,
     "fill the disk": _fill_disk,
     "hang in the pool": _hang_in_pool,

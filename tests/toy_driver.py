@@ -8,13 +8,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import toy
 
 import pipeline.engine.runner  # noqa: F401 (imported once, for all drivers)
-from pipeline.engine import build, files, publish, stage_run
+from pipeline.engine import build, stage_run, store
 from pipeline.errors import WebtextError
 from pipeline.settings import EngineSettings
 
@@ -48,8 +49,10 @@ def drive(
     options = toy.Options(stage.pop("log", ""), stage.pop("do", {}))
     labels = tuple(stage.pop("labels"))
     rules = toy.Rules(**stage.pop("rules", {}))
+    redo, replay = stage.pop("redo", ()), stage.pop("replay", ())
+    settings = EngineSettings(**engine)
     try:
-        with build.Build(Path(folder), EngineSettings(**engine)) as the_build:
+        with build.Build(Path(folder), settings, redo=redo, replay=replay) as the_build:
             the_build.run(toy.stage(labels, rules, options, **stage))
     except WebtextError as error:
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
@@ -59,10 +62,6 @@ def drive(
 
 def _die(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _before_step_json() -> None:
-    stage_run.write_durably = _die
 
 
 def _between_steps() -> None:
@@ -77,38 +76,51 @@ def _between_steps() -> None:
     build.Build.run_parts = second_dies
 
 
-def _before_manifest() -> None:
-    publish.write_durably = _die
+def _at_write(start: str, number: int = 1) -> None:
+    put, calls = store.Disk._put, []
 
-
-def _at_rename(number: int) -> None:
-    rename, calls = Path.rename, []
-
-    def dying(self: Path, target: Path) -> Path:
-        calls.append(1)
+    def dying(self: store.Disk, path: Path, name: str) -> None:
+        if name.startswith(start):
+            calls.append(name)
         if len(calls) == number:
             _die()
-        return rename(self, target)
+        put(self, path, name)
 
-    Path.rename = dying
-
-
-def _before_cleaning() -> None:
-    stage_run.StageRun._clean = _die
+    store.Disk._put = dying
 
 
-def _while_cleaning() -> None:
-    files.remove_tree = _die  # what `discard` calls once the folder has its other name
+def _at_removal(start: str, number: int = 1) -> None:
+    remove, calls = store.Disk.remove, []
+
+    def dying(self: store.Disk, names: Iterable[str]) -> None:
+        for name in names:
+            if name.startswith(start):
+                calls.append(name)
+            if len(calls) == number:
+                _die()
+            remove(self, [name])
+
+    store.Disk.remove = dying
+
+
+def _before_tidying() -> None:
+    stage_run.tidy = _die
 
 
 KILLS = {
-    "before step.json": _before_step_json,
+    "before the journal": lambda: _at_write("steps/"),
     "between steps": _between_steps,
-    "before the manifest": _before_manifest,
-    "before the first rename": lambda: _at_rename(1),
-    "before the second rename": lambda: _at_rename(2),
-    "before cleaning": _before_cleaning,
-    "while cleaning": _while_cleaning,
+    "before the list of what is stale": lambda: _at_write("forget/"),
+    "before the manifest": lambda: _at_write("toy/manifest"),
+    "before the view": lambda: _at_write("toy/part-"),
+    "in the middle of the view": lambda: _at_write("toy/part-", 3),
+    "before tidying": _before_tidying,
+    "before the first record goes": lambda: _at_removal("parts/"),
+    "before the first data go": lambda: _at_removal("data/"),
+    "in the middle of the data that go": lambda: _at_removal("data/", 3),
+    "before the old view goes": lambda: _at_removal("toy/part-"),
+    "before the old manifest goes": lambda: _at_removal("toy/manifest"),
+    "before the third record goes": lambda: _at_removal("parts/", 3),
 }
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 Every stage is resumed where it stopped; what is up to date is not touched.
 """
 
+import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,13 +21,17 @@ from pipeline.settings import Settings
 from pipeline.settings_file import to_toml
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from tools import model
-from tools.checks import check_build, known_stages
+from tools.card import write_card
+from tools.checks import check_build, known_stages, reached
 from tools.flow import STAGES
 from tools.inputs import find_inputs
 from tools.report import write_report
+from tools.stages import list_urls
+from tools.url_list import check_target
+from train.log import duration
 
 RECORD = "webtext.toml"  # in the build folder: what it was made with
-RECORD_HEAD = "# What this folder was last built with: a record, which no build reads by itself."
+RECORD_HEAD = "# The settings of the last build in this folder: a record, which no build reads."
 
 
 def run_build(
@@ -38,28 +44,49 @@ def run_build(
     replay: Iterable[str] = (),
     keep_versions: bool = False,
     force: bool = False,
+    urls: Path | None = None,
 ) -> list[str]:
     """Make all stages up to `to`; messages of quality gates that failed.
 
-    `base` is the folder that paths in the settings are relative to; `redo`, `replay` and
+    `base` is the folder that paths in the settings are relative to; `urls` a file for the URLs of
+    the kept links, written as soon as these are made; `redo`, `replay` and
     `keep_versions` are as `Build` has them, `force` as `check_build` has it. Raises what the checks
     and the stages raise.
     """
     known_stages({"to": [to], "redo": redo, "replay": replay})
+    reached({"redo": redo, "replay": replay}, to)
     check_build(settings, base, folder, to, force=force)
+    if urls:
+        check_target(urls, find_inputs(settings.input.dumps, base, "input.dumps"), folder)
     with Build(
         folder, settings.engine, redo=redo, replay=replay, keep_versions=keep_versions
     ) as build:
         write_durably(folder / RECORD, _record(settings, base))
-        makers = _stage_makers(build, settings, base)
-        for name in STAGES[: STAGES.index(to) + 1]:
-            if name == "model":
-                model.make(build, settings.train, base)
-            elif name == "report":
-                write_report(folder)
-            else:
-                build.run(makers[name]())
+        _make(build, settings, base, to, urls)
         return build.gates
+
+
+def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | None) -> None:
+    """Make the stages; what a person reads in the log of a build without a terminal begins here."""
+    say, started = build.progress.say, time.monotonic()
+    say(f"build: {build.folder}, to {to}, by process {os.getpid()}")
+    makers = _stage_makers(build, settings, base)
+    for name in STAGES[: STAGES.index(to) + 1]:
+        if name == "model":
+            model.make(build, settings.train, base)
+        elif name == "report":
+            write_report(build.folder)
+        else:
+            gates_before = len(build.gates)
+            output = build.run(makers[name]())
+            if name == "links" and urls:
+                list_urls(build, output, urls)
+            if name == "corpus":
+                write_card(build, settings)
+            for message in build.gates[gates_before:]:  # now, not after the last stage
+                say(f"quality gate failed: {message}; the build goes on, and will end with 3")
+    say(f"build: done to {to}, after {duration(time.monotonic() - started)}")
+    build.log.write("end", to=to, gates=build.gates)
 
 
 def check_record(folder: Path, settings_path: Path) -> None:
@@ -75,8 +102,8 @@ def check_record(folder: Path, settings_path: Path) -> None:
         )
     if settings_path.resolve() == record.resolve():
         raise SettingsError(
-            f"{record} is this build's record of its settings, not a settings file; copy it "
-            "elsewhere to build by it"
+            f"{record} is this build's record of its settings, not a settings file; to build with "
+            "these settings again, copy it elsewhere"
         )
 
 

@@ -25,11 +25,8 @@ from pipeline.errors import InputError, SettingsError, printable
 from pipeline.pages.warc import Response, read_page
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import Settings
-from tools.options import STDIN, SettingsFrom, spelled
+from tools.options import BY_HAND, STDIN, SettingsFrom, spelled
 
-# What does something for a page by hand; other settings of `extract` are for many of them.
-OF_USE = {"documents", "pages.accept_torn"}
-OF_USE |= {"engine.item_cpu_s", "engine.item_wall_s", "engine.worker_memory_bytes"}
 Outcome = Given | Drop | Fault | InputError
 Named = tuple[str, FilePage | InputError]
 
@@ -41,10 +38,10 @@ def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json:
     explains each.
     """
     if not inputs:
-        raise SettingsError("webtext extract wants a file, a folder, or - for stdin")
+        raise SettingsError("name a file or a folder, or - for stdin")
     asked = settings_from.options.keys()
     for key in asked:
-        if not OF_USE & {key, key.partition(".")[0]}:
+        if not BY_HAND & {key, key.partition(".")[0]}:
             option = spelled("extract", key)
             raise SettingsError(f"{option} does nothing without --out; leave it out, or give --out")
     settings = settings_from(None)

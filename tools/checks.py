@@ -16,8 +16,8 @@ from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
 from pipeline.tokens.tokenizer_json import load
 from tools import model
-from tools.flow import STAGES
-from tools.inputs import check_dumps, check_warcs, find_inputs
+from tools.flow import STAGES, reaches
+from tools.inputs import check_dumps, check_warcs, find_inputs, warc_files
 from tools.plan import free_bytes, needed_bytes, size_of
 
 # No build takes so many times the bytes of its inputs, before the model: 3 to 5 times are usual.
@@ -35,25 +35,15 @@ def check_build(settings: Settings, base: Path, out: Path, to: str, *, force: bo
     if reaches(to, "model"):
         model.check_packages()
     dumps = find_inputs(settings.input.dumps, base, "input.dumps")
-    if reaches(to, "pages") and not settings.input.warcs:
-        raise SettingsError(
-            "input.warcs names no files, so there are no pages; set it in the settings file or as "
-            "--input.warcs 'FOLDER/*.warc.gz', or make the links alone: --to links"
-        )
-    warcs = find_inputs(settings.input.warcs, base, "input.warcs") if reaches(to, "pages") else []
+    warcs = warc_files(settings, base) if reaches(to, "pages") else []
     check_dumps(dumps, accept_torn=settings.links.accept_torn)
     check_warcs(warcs)
     if reaches(to, "tokenizer") and settings.tokenizer.path:
         load(base / settings.tokenizer.path)
     if reaches(to, "model") and not model.is_made(out):
         _check_given_model(model.with_places(settings.train, base))
-    if not force and reaches(to, "pages") and not (out / FIXED).exists():
+    if not force and not (out / FIXED).exists():
         _check_disk(settings, base, out, to, size_of([*dumps, *warcs]))
-
-
-def reaches(to: str, stage: str) -> bool:
-    """Whether a build that ends with the stage `to` makes this stage."""
-    return STAGES.index(to) >= STAGES.index(stage)
 
 
 def known_stages(options: Mapping[str, Iterable[str]]) -> None:
@@ -62,6 +52,17 @@ def known_stages(options: Mapping[str, Iterable[str]]) -> None:
         if unknown := set(names) - set(STAGES):
             told = f"--{option} {min(unknown)}: no such stage; known: {', '.join(STAGES)}"
             raise SettingsError(told)
+
+
+def reached(options: Mapping[str, Iterable[str]], to: str) -> None:
+    """Raise SettingsError for an option that names a stage after the last one, `to`."""
+    for option, names in options.items():
+        for name in names:
+            if not reaches(to, name):
+                raise SettingsError(
+                    f"--{option} {name}: the build ends before that stage, with --to {to}; "
+                    f"take --to {name}, or leave one of the two away"
+                )
 
 
 def _check_given_model(train: Mapping[str, Any]) -> None:
@@ -104,7 +105,7 @@ def _check_disk(settings: Settings, base: Path, out: Path, to: str, input_bytes:
     needed = needed_bytes(settings, base, to) + settings.engine.free_disk_min_bytes
     if needed > free:
         raise SettingsError(
-            f"the disk of {out} has {decimal(free)} free, and this build takes about "
-            f"{decimal(needed)} by `webtext plan`, with engine.free_disk_min_bytes kept free; "
-            "build elsewhere by --out, free some, or go on in spite of it with --force"
+            f"the disk of {out} has {decimal(free)} free, but by `webtext plan` this build needs "
+            f"about {decimal(needed)}, engine.free_disk_min_bytes included; build on another disk "
+            "with --out, free some space, or start all the same with --force"
         )

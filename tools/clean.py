@@ -21,7 +21,7 @@ from pipeline.engine.control import locked
 from pipeline.engine.manifest import Manifest
 from pipeline.engine.store import Disk
 from pipeline.errors import SettingsError
-from tools.status import console_for_tables
+from tools.status import builds_below, console_for_tables
 
 YOUNG_S = 24 * 3600.0
 
@@ -47,7 +47,8 @@ def clean(
     """
     store = Disk(folder)
     if not store.stat(names.FIXED):
-        raise SettingsError(f"{folder} is no build folder")
+        mend = builds_below(folder) or "; name the --out folder of a build or of a stage"
+        raise SettingsError(f"{folder} is not a build folder{mend}")
     with locked(folder):
         found = list(_survey(store, now=now, everything=everything))
         for entry in found:

@@ -20,22 +20,34 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    UnusedCliTokensError,
+)
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
 from tools import commands, stage_commands
 from tools.options import STDIN, with_settings
 
 TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
-COMMANDS = (
-    *("demo", "init", "plan", "build", "status", "look", "why", "report", "clean"),
-    *("links", "extract", "dedup", "shards", *TRAINER_COMMANDS),
-)
+BUILD_COMMANDS = ("demo", "init", "plan", "build", "status", "look", "why", "report", "clean")
+COMMANDS = (*BUILD_COMMANDS, "links", "extract", "dedup", "shards", *TRAINER_COMMANDS)
 GROUPS = {
-    "tokenizer": ("Make a tokenizer.", ("train",)),
-    "tokens": ("Hand token shards to other trainers.", ("export",)),
+    "tokenizer": ("Train a tokenizer.", ("train",)),
+    "tokens": ("Write token shards for other trainers.", ("export",)),
 }
-READ_STDIN = ("extract",)  # where - is a file, not an option as cyclopts takes it
+# How `webtext --help` lists them, in the order of the work.
+PANELS = {
+    "Builds": BUILD_COMMANDS,
+    "One stage on your own files": ("links", "extract", "dedup", "tokenizer", "shards", "tokens"),
+    "Models": TRAINER_COMMANDS,
+}
+# Where - is a file, not an option as cyclopts takes it: what stands for it (./- is the path "-").
+READ_STDIN = {"extract": str(STDIN), **dict.fromkeys(("dedup", "tokenizer", "shards"), "./-")}
 # What a signal leaves of a command, and how to go on. Of the others: nothing was changed.
 GOES_ON = "what is done is kept; the same command goes on"
 LEFT = {
@@ -80,7 +92,24 @@ def make_app(only: str = "") -> App:
             words = f"{group} {name}"
             inner.command(with_settings(words, command_of(words)), name=name)
         app.command(inner)
+    if made is COMMANDS:
+        _arrange(app)
     return app
+
+
+def _arrange(app: App) -> None:
+    """Show the commands in PANELS, and last what every command has."""
+    for title, names in PANELS.items():
+        panel = Group.create_ordered(title)
+        for place, name in enumerate(names):
+            app[name].group, app[name].sort_key = panel, place
+    last = Group.create_ordered("Help")
+    about = {
+        "--help": "Show this help; `webtext COMMAND --help` shows that of a command.",
+        "--version": "Show the version.",
+    }
+    for name, text in about.items():
+        app[name].group, app[name].help = last, text
 
 
 def command_of(name: str) -> Callable[..., int | None]:
@@ -134,12 +163,25 @@ def _command_in(words: Sequence[str]) -> str:
 
 def _with_mend(error: CycloptsError, command: str) -> str:
     """A usage error that ends with what to do."""
-    told = str(error).rstrip(".")
+    # Of the commands that there are cyclopts tells the first eight.
+    whole = str(error).partition(" Available commands:")[0]
+    told, _, near = whole.partition(" Did you mean ")
+    told = told.rstrip(".")
     if isinstance(error, UnusedCliTokensError):
-        told = f"{', '.join(error.unused_tokens or ())}: more than the command takes"
-    if "Did you mean" in told:
-        return str(error)
+        words = error.unused_tokens or []
+        told = f"unexpected argument{'s' if len(words) > 1 else ''}: {', '.join(words)}"
+    elif isinstance(error, MissingArgumentError):
+        told = _missing(error)
+    if near:
+        return f"{told}. Did you mean {near}"
     return f"{told}; `{' '.join(('webtext', command)).strip()} --help` tells what there is"
+
+
+def _missing(error: MissingArgumentError) -> str:
+    """What a command line lacks: an option's value, or a whole argument."""
+    if error.keyword:
+        return f"{error.keyword}: its value is missing"
+    return f"{error.argument.name if error.argument else 'an argument'} is missing"
 
 
 def _stopped(stopped: Stopped, words: Sequence[str]) -> int:
@@ -153,7 +195,7 @@ def _stopped(stopped: Stopped, words: Sequence[str]) -> int:
 
 def _run(tokens: Sequence[str]) -> int:
     if tokens and tokens[0] in READ_STDIN:
-        tokens = [str(STDIN) if token == "-" else token for token in tokens]
+        tokens = [READ_STDIN[tokens[0]] if token == "-" else token for token in tokens]
     app = make_app(only=tokens[0] if tokens else "")
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     result = command(*bound.args, **bound.kwargs)

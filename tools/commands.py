@@ -13,10 +13,13 @@ from cyclopts import Parameter
 
 from pipeline.errors import SettingsError
 from tools.flow import STAGES
-from tools.options import SettingsFrom
+from tools.options import SettingsFrom, spelled
 
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
+AS_PLANNED = (
+    "\nChecked: each page and submission was kept, or dropped for a reason, as the demo planned it."
+)
 FAST_LEAVES_OUT = (
     "Left out by --fast: the model, and three of four ordinary pages; webtext demo makes them too."
 )
@@ -36,17 +39,24 @@ def demo(
     Parameters
     ----------
     out
-        The build folder: build/demo, or with --fast build/demo-fast. The web and the submissions
-        are made in OUT/input.
+        The build folder; if not given, build/demo, or build/demo-fast with --fast. The web and the
+        submissions are written to OUT/input.
     fast
-        A quarter of the ordinary pages, and no model: well under a minute. Everything that goes
-        wrong is in it too.
+        Make only a quarter of the ordinary pages and no model, in less than a minute. All that goes
+        wrong in the whole demo is still in it.
     """
     from tools.demo import differences, write_demo
 
     if fast and to == "model":
-        raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast away")
+        raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast out")
+    for key in settings_from.options:
+        if fast and key.startswith("train."):
+            told = f"{spelled('demo', key)} does nothing with --fast, which leaves the model out"
+            raise SettingsError(f"{told}; take one of the two")
     out = out or Path("build/demo-fast" if fast else "build/demo")
+    if not (out / "report.html").exists():
+        takes = "less than a minute" if fast else "one to three minutes"
+        print(f"demo: the whole flow in {out}, {takes} on two cores", file=sys.stderr)
     files = write_demo(out / "input", fast=fast)
     without_model = fast and to == "report"
     last = "shards" if without_model else to
@@ -60,7 +70,7 @@ def demo(
             print(f"webtext: {difference}", file=sys.stderr)
         if found:
             return 1
-        print("\nEvery planted page and submission met the end that was planned for it.")
+        print(AS_PLANNED)
     if fast:
         print(FAST_LEAVES_OUT)
     return code
@@ -70,13 +80,22 @@ def init(path: Path = Path(SETTINGS_FILE), /) -> None:
     """Write a settings file: each setting with its default, what it does and what WebText did.
 
     Example: webtext init webtext.toml
+
+    Parameters
+    ----------
+    path
+        The file to write; one that is there already is not overwritten.
     """
     from tools.reference import settings_file
 
     if path.exists():
         raise SettingsError(f"{path} is there already; remove it first")
+    if not path.parent.is_dir():
+        raise SettingsError(f"{path.parent}: there is no such folder. Make it first.")
     path.write_text(settings_file(), encoding="utf-8")
     print(path)
+    told = f"Name your dumps and WARC files there, under [input]; then: webtext plan {path}"
+    print(told, file=sys.stderr)
 
 
 def plan(
@@ -84,6 +103,7 @@ def plan(
     /,
     *,
     out: Path = Path("build"),
+    to: LastStage = "report",
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     settings_from: SettingsFrom,
 ) -> None:
@@ -91,18 +111,22 @@ def plan(
 
     Example: webtext plan webtext.toml --out build --engine.workers 16
 
+    Example: webtext plan webtext.toml --to links
+
     Parameters
     ----------
     settings
-        The settings file; its inputs are sampled.
+        The settings file. Samples of the inputs it names are read.
     out
-        Where the build would be made: the disk whose free space is told.
+        The build folder that would be made; the free space of its disk is shown.
     as_json
         Print one JSON object, with the source of every rate.
     """
     from tools import plan as planning
+    from tools.checks import known_stages
 
-    found = planning.plan(settings_from(settings), settings.parent, out)
+    known_stages({"to": [to]})
+    found = planning.plan(settings_from(settings), settings.parent, out, to)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
@@ -119,30 +143,45 @@ def build(
     replay: tuple[str, ...] = (),
     keep_versions: bool = False,
     force: bool = False,
+    urls: Path | None = None,
     settings_from: SettingsFrom,
 ) -> int:
-    """Make a corpus, shards, a trained model and a report; resumed where it stopped.
+    """Make a corpus, a tokenizer, shards, a model and a report; the same command resumes it.
 
     Example: webtext build webtext.toml --out build --links.karma-min 5
+
+    Example: webtext build webtext.toml --to links --urls urls.txt
+
+    Ctrl-C and SIGTERM stop it within seconds (exit codes 130 and 75). The same command
+    goes on, after a kill or a power cut too. `webtext status` tells how far it is.
 
     Parameters
     ----------
     settings
-        The settings file; paths in it are relative to it.
+        The settings file. Paths in it are relative to its folder.
     out
-        The build folder. A copy of the settings is saved as OUT/webtext.toml; it is not read.
+        The build folder. A copy of the settings is saved as OUT/webtext.toml for the record; no
+        build reads it.
     redo
-        A stage that is made again, although it took long or nothing changed; may be given more than
+        Make this stage again, even if nothing changed or it takes long; may be given more than
         once.
     replay
-        A stage whose drops by the limits on an item (timed_out, crashed, out_of_memory) are tried
-        again; may be given more than once.
+        Try the pages again that this stage dropped for a limit on time or memory (timed_out,
+        crashed, out_of_memory); may be given more than once.
     keep_versions
-        Reuse results that were made with other versions of libraries.
+        Reuse results that other versions of the libraries made.
     force
-        Begin although the disk is too small by `webtext plan`.
+        Start even if the disk is too small by `webtext plan`.
+    urls
+        A file for crawlers, written when the links are made: the URL of each kept link on a line of
+        its own.
     """
-    reuse: dict[str, Any] = {"redo": redo, "replay": replay, "keep_versions": keep_versions}
+    reuse: dict[str, Any] = {
+        "redo": redo,
+        "replay": replay,
+        "keep_versions": keep_versions,
+        "urls": urls,
+    }
     return _build(out, settings, settings_from, to=to, force=force, **reuse)
 
 
@@ -154,7 +193,7 @@ def status(
     watch: bool = False,
     verify: bool = False,
 ) -> int:
-    """Show what a build (or the --out folder of a command) holds, or how far a training run is.
+    """Show what a build or a stage's folder holds, or how far a training run is.
 
     Of a build at work it tells stage and step, parts, rate and time left, on any machine that sees
     its folder.
@@ -164,15 +203,16 @@ def status(
     Parameters
     ----------
     folder
-        The build folder, or the --out of `webtext links`, `tokenizer train`, `shards` or `train`.
+        A build folder, or the --out folder of `webtext links`, `tokenizer train`, `shards` or
+        `train`.
     as_json
-        Print one JSON object: stages with their rows, drops and digests, and the build's digest;
-        or of a run its state, step, steps, loss and held-out loss.
+        Print one JSON object. Of a build: the rows, drops and digest of each stage, and the digest
+        of all. Of a training run: its state, step, steps, loss and held-out loss.
     watch
         Show it again every two seconds, until no build is at work.
     verify
-        Read every file of the stages and of checkpoints again, tell how many these are, and name
-        those that are missing or damaged; the exit code is then 1.
+        Read every file of the stages and checkpoints again, and name those that are missing or
+        damaged; the exit code is 1 if there are any.
     """
     from rich.filesize import decimal
 
@@ -180,7 +220,7 @@ def status(
 
     found = state.verify(folder) if verify else None
     if watch and not as_json:
-        state.watch(folder)
+        state.show_again(folder)
     elif as_json:
         told = {"verified": vars(found)} if found else {}
         print(json.dumps({**state.status(folder), **told}, indent=1))
@@ -214,14 +254,14 @@ def look(
     Parameters
     ----------
     path
-        A build or a stage's folder; a file: Parquet, JSON or JSON lines (packed or not), token
+        A build, a stage's folder, or a file: Parquet, JSON or JSON lines (compressed or not), token
         files and their indexes, tokenizer.json, logs, manifests, weights, WARC.
     rows
-        So many rows of each table, 0: all. Without it 5, and of a build's stages one each.
+        Rows to show of each table; 0: all. If not given, 5, or 1 of each stage of a build.
     drops
-        The rows that a build or a stage dropped, with their reasons, instead of those it kept.
+        Show the rows that were dropped, with their reasons, instead of those that were kept.
     as_json
-        Print each row as a line of JSON, with whole values.
+        Print each row as a line of JSON, with its values in full.
     """
     from tools.look import first, tables, titled
     from tools.show_rows import show_rows
@@ -256,12 +296,13 @@ def why(
     Parameters
     ----------
     url
-        A URL as it was posted, or a link's id; or a reason, for the rows that were dropped for it.
-        The exit code is 1 for what the build does not know; it then tells the nearest URLs.
+        A URL as it was posted, or a link's id; or a reason, to see the rows that were dropped for
+        it. For a URL that the build does not know the nearest known ones are shown, and the exit
+        code is 1.
     build
         The build folder.
     as_json
-        Print the chapters as JSON.
+        Print what each stage says as JSON.
     """
     from tools.why import why as tell
 
@@ -271,14 +312,20 @@ def why(
         print(json.dumps(told, indent=1, default=str))
     else:
         for chapter in chapters:
-            print(f"{chapter.stage:<10} {chapter.verdict}  {chapter.text}")
+            text = chapter.text.replace("\n", f"\n{'':<11}")
+            print(f"{chapter.stage:<10} {chapter.verdict}  {text}")
     return 1 if chapters[0].verdict == "unknown" else 0
 
 
 def report(build: Path = Path("build"), /) -> None:
-    """Write BUILD/report.html: one self-contained page.
+    """Write the report of a build again: BUILD/report.html, one self-contained page.
 
     Example: webtext report build/demo
+
+    Parameters
+    ----------
+    build
+        The build folder.
     """
     from tools.report import write_report
 
@@ -293,21 +340,21 @@ def clean(
     now: bool = False,
     dry_run: bool = False,
 ) -> None:
-    """Remove what a build no longer needs, and tell what is kept and why.
+    """Delete the temporary files of a build, and list what is kept and why.
 
     Example: webtext clean build --dry-run
 
     Parameters
     ----------
     folder
-        The build folder, or the --out of a stage command.
+        A build folder, or the --out folder of a stage's command.
     everything
-        Also delete what makes the next build faster: unfinished stages, and rows that are kept so
-        that a rule can be changed.
+        Also delete what makes the next build faster: unfinished stages, and intermediate rows, from
+        which a changed rule would start.
     now
-        Delete files of killed attempts that are younger than a day too.
+        Also delete files of killed attempts that are younger than a day.
     dry_run
-        Remove nothing, only tell.
+        Delete nothing; only list.
     """
     from tools import clean as cleaning
 

@@ -24,8 +24,8 @@ from pipeline.engine import names
 from pipeline.engine.build import Build
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.parts import DROPS
-from pipeline.errors import InputError, SettingsError
-from pipeline.row_files import is_parquet, packed
+from pipeline.errors import InputError, SettingsError, printable
+from pipeline.row_files import check_name, is_parquet, packed
 from pipeline.settings import Settings
 
 BATCH_ROWS = 500
@@ -65,7 +65,7 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_j
         build.files.save()  # at the end of the build this would make the folder once more
         shutil.rmtree(work, ignore_errors=True)
     ledger = made.ledgers.get(UNIT, Ledger())
-    print(json.dumps(_counts(ledger)) if as_json else _told(ledger))
+    print(json.dumps(_counts(ledger)) if as_json else _told(ledger, drops_path))
     if not ledger.rows_out:
         print(f"webtext: no page gave a text; {drops_path} says why", file=sys.stderr)
     return 0 if ledger.rows_out else 1
@@ -74,15 +74,14 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_j
 def _checked(inputs: Sequence[Path], out: Path, drops_path: Path) -> list[Path]:
     """The files to read; raises for a name that is not as needed."""
     if not inputs:
-        raise SettingsError("webtext extract wants at least one file or folder")
-    if not out.name.endswith((".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")):
-        raise SettingsError(f"--out {out}: use .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+        raise SettingsError("name at least one file or folder")
+    check_name("--out", out)
     # Results of an earlier run in one of the folders are no input.
     files = [path for given in inputs for path in files_of(given, but=(out, drops_path))]
     for path in files:
         if not path.is_file():
-            mend = "With --out files are read more than once: save it as one first."
-            raise InputError(path, "", "it is no regular file", mend)
+            mend = "With --out files are read more than once: save it to a file first."
+            raise InputError(path, "", "it is not a regular file", mend)
         if out.exists() and out.samefile(path):
             raise SettingsError(f"--out {out} is an input too; give it another name")
     return files
@@ -92,13 +91,14 @@ def _counts(ledger: Ledger) -> dict[str, Any]:
     return {"rows_in": ledger.rows_in, "rows_out": ledger.rows_out, "drops": dict(ledger.drops)}
 
 
-def _told(ledger: Ledger) -> str:
-    """1,204 records: 1,003 documents, 201 dropped (120 too_short, 81 other_language)."""
+def _told(ledger: Ledger, drops_path: Path) -> str:
+    """1,204 records: 1,003 documents, 201 dropped (120 too_short, 81 other_language), in FILE."""
     dropped = sum(ledger.drops.values())
     most_first = sorted(ledger.drops.items(), key=lambda drop: (-drop[1], drop[0]))
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in most_first)
     told = f"{ledger.rows_in:,} records: {ledger.rows_out:,} documents, {dropped:,} dropped"
-    return f"{told} ({reasons})" if reasons else told
+    where = f", in {printable(drops_path)}" if ledger.rows_out else ""  # else stderr tells it
+    return f"{told} ({reasons}){where}" if reasons else told
 
 
 def _write(

@@ -10,7 +10,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -18,14 +17,15 @@ import pyarrow as pa
 
 from pipeline.errors import InputError, SettingsError, printable
 from pipeline.inputs import STDIN, text_files
-from pipeline.row_files import TableWriter
+from pipeline.row_files import LINES, TABLE, TableWriter, check_name
+from pipeline.scratch import scratch_in
 from pipeline.settings import OTHER_FIELDS, TextsSettings
 
 BATCH_ROWS = 256
 LEFT_OUT_TOLD = 5
 MEND = (
-    "Offline, name a folder that `datasets` saved (save_to_disk), or the data set's files. A data "
-    "set that is not open to all wants `hf auth login`, one of several parts NAME:PART"
+    "Offline, name a folder that `datasets` saved (save_to_disk), or the data set's files. A gated "
+    "data set needs `hf auth login`; of one with several parts name the part, as NAME:PART"
 )
 
 
@@ -39,7 +39,9 @@ class GivenTexts:
 
     def __post_init__(self) -> None:
         if self.split and not self.dataset:
-            raise SettingsError("--split is of a data set; name that by --dataset")
+            raise SettingsError(
+                "--split names a part of a data set; name the data set by --dataset"
+            )
         if not self.words and not self.dataset:
             raise SettingsError("name at least one file or folder, - for stdin, or a --dataset")
 
@@ -66,11 +68,10 @@ class GivenTexts:
             names = ", ".join(printable(path) for path in left_out[:LEFT_OUT_TOLD])
             others = len(left_out) - LEFT_OUT_TOLD
             more = f" and {others:,} more" if others > 0 else ""
-            _say(f"not read, of the folders that were named: {names}{more}")
+            _say(f"left out of the folders that were named: {names}{more}")
         parent = out.absolute().parent
         parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=parent, prefix=".given-") as folder:
-            scratch = Path(folder)
+        with scratch_in(parent) as scratch:
             files = [path if path.is_file() else _spooled(path, scratch) for path in found]
             if self.dataset:
                 wanted = None if whole else {rules.text_field, rules.id_field, *OTHER_FIELDS}
@@ -85,8 +86,7 @@ def _check_results(results: Mapping[str, Path], inputs: Sequence[Path]) -> None:
     for option, path in results.items():
         if what := taken.get(path.resolve()):
             raise SettingsError(f"{option} {printable(path)} is {what} too; give it another name")
-        if path.is_dir():
-            raise SettingsError(f"{option} {printable(path)} is a folder; name a file")
+        check_name(option, path, (TABLE,) if option == "--signatures" else (*LINES, TABLE))
         taken[path.resolve()] = option
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
 
@@ -141,7 +141,7 @@ def _opened(name: str, split: str | None) -> Any:
             raise InputError(name, "", f"it has no split {wanted!r}", mend)
         return found[wanted]
     if split and str(found.split) != split:
-        mend = "It holds one data set: leave --split away."
+        mend = "It holds one data set: leave --split out."
         raise InputError(name, "", f"it has no split {split!r}", mend)
     return found
 

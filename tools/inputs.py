@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.errors import InputError, SettingsError, printable
 from pipeline.links.dumps import form_of
 from pipeline.pages.warc import DERIVED_RECORDS, checked, records
+from pipeline.settings import Settings
 
 CHECKED_FILES = 1000  # at most, evenly spread: the stages check each file again
 
@@ -30,6 +31,16 @@ def find_inputs(patterns: Iterable[str], base: Path, key: str) -> list[Path]:
     if not found:
         raise SettingsError(f"{key} names no files; set it in the settings file or as --{key}")
     return list({path.resolve(): path for path in found}.values())
+
+
+def warc_files(settings: Settings, base: Path) -> list[Path]:
+    """The WARC files of a build; SettingsError where its settings name none."""
+    if not settings.input.warcs:
+        raise SettingsError(
+            "input.warcs names no files, so there are no pages; set it in the settings file or as "
+            "--input.warcs 'FOLDER/*.warc.gz', or make the links alone: --to links"
+        )
+    return find_inputs(settings.input.warcs, base, "input.warcs")
 
 
 def _nothing_at(pattern: str, found: Sequence[Path], base: Path) -> str:
@@ -61,5 +72,7 @@ def _check(paths: Sequence[Path], key: str, look: Callable[[Path], object]) -> N
         except InputError as error:
             raise SettingsError(f"{key}: {error}") from None
         except OSError as error:
-            told = f"{key}: {printable(path)} cannot be read: {error.strerror}. Check its rights."
+            told = (
+                f"{key}: {printable(path)} cannot be read: {error.strerror}. Check its permissions."
+            )
             raise SettingsError(told) from None

@@ -7,7 +7,7 @@ Parquet file, the first documents of a token file.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.engine.manifest import read_manifest
+from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import DROPS
 from pipeline.engine.store import Disk
 from pipeline.errors import InputError, SettingsError
@@ -24,6 +24,7 @@ from pipeline.pages.warc import records
 from tools.flow import ENGINE_STAGES
 from tools.look_tokens import documents_of, index_rows, is_tokens, tokenizer_rows
 from tools.runs import is_run
+from tools.status import builds_below
 
 HEAD_BYTES = 1 << 12
 JSON_BYTES_MAX = 64 << 20  # of a file that is read whole: manifests, a tokenizer.json
@@ -33,11 +34,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a name; `count` is how many there are in all, None where that is not known."""
+    """Rows under a name; `count` is how many there are in all, None where that is not known.
+
+    `note` says what else one should know of them, such as how many a stage kept.
+    """
 
     name: str
     rows: Iterable[Row]
     count: int | None = None
+    note: str = ""
 
 
 def tables(path: Path, *, drops: bool = False) -> list[Table]:
@@ -51,7 +56,8 @@ def tables(path: Path, *, drops: bool = False) -> list[Table]:
     found = _of_folder(path, drops) if path.is_dir() else [_of_file(path)]
     if not found:
         what = "no dropped rows" if drops else "nothing that look knows"
-        raise SettingsError(f"{path} holds {what}; name a build, a stage's folder, or a file")
+        mend = builds_below(path) or "; name a build, a stage's folder, or a file"
+        raise SettingsError(f"{path} holds {what}{mend}")
     if drops and path.is_file():
         raise SettingsError(f"{path} is a file; --drops takes a build, or a stage's folder")
     return found
@@ -62,8 +68,14 @@ def _of_folder(folder: Path, drops: bool) -> list[Table]:
         return [_of_file(folder / name) for name in ("run.json", "log.jsonl")]
     stages = [folder / name for name in ENGINE_STAGES if (folder / name).is_dir()]
     if stages:
-        return [table for stage in stages for table in _of_stage(stage, drops)]
+        shown = stages if drops else list(filter(_holds_rows, stages))
+        return [table for stage in shown for table in _of_stage(stage, drops)]
     return _of_stage(folder, drops)
+
+
+def _holds_rows(stage: Path) -> bool:
+    """Whether more than manifests is there: `webtext shards` copies no texts into its corpus."""
+    return any(path.is_file() and path.suffix != ".json" for path in stage.iterdir())
 
 
 def _of_stage(folder: Path, drops: bool) -> list[Table]:
@@ -77,16 +89,39 @@ def _of_stage(folder: Path, drops: bool) -> list[Table]:
         return [_of_file(folder / "tokenizer.json")]
     files = sorted(folder.glob("*.parquet"))
     if files:
-        return [_of_parquet(folder.name, files)]
+        table = _of_parquet(folder.name, files)
+        return [replace(table, note=_about_kept(folder, table.count))]
     names = ("*.bin", "*.jsonl", "*.safetensors", "*.json")
     return [_of_file(path) for name in names for path in sorted(folder.glob(name))]
 
 
+def _manifest_of(stage: Path) -> Manifest | None:
+    return read_manifest(Disk(stage.absolute().parent), stage.name)
+
+
 def _drops_of(stage: Path) -> list[Table]:
-    store = Disk(stage.absolute().parent)
-    manifest = read_manifest(store, stage.name)
-    files = [store.local(part.file(DROPS)) for part in manifest.all_parts] if manifest else []
-    return [_of_parquet(f"drops of {stage.name}", files)] if files else []
+    store, manifest = Disk(stage.absolute().parent), _manifest_of(stage)
+    if manifest is None:
+        return []
+    files = [store.local(part.file(DROPS)) for part in manifest.all_parts if DROPS in part.files]
+    table = _of_parquet(f"drops of {stage.name}", files)
+    return [replace(table, note=_about_drops(manifest, table.count))]
+
+
+def _about_kept(folder: Path, rows: int | None) -> str:
+    """Links and pages have rows of those that were dropped too, which a column tells."""
+    manifest = _manifest_of(folder)
+    ledger = manifest.ledgers.get(manifest.unit) if manifest else None
+    return f"{ledger.rows_out:,} of them kept" if ledger and ledger.rows_out != rows else ""
+
+
+def _about_drops(manifest: Manifest, rows: int | None) -> str:
+    """What was dropped, by unit, where that is not the number of rows."""
+    counts = {unit: led.dropped for unit, led in manifest.ledgers.items() if led.dropped}
+    if len(counts) < 2 and sum(counts.values()) == rows:
+        return ""
+    told = ", ".join(f"{count:,} {unit}" for unit, count in counts.items())
+    return f"examples of {told}" if sum(counts.values()) != rows else told
 
 
 def _documents(about: Path) -> int:
@@ -213,6 +248,9 @@ def first(table: Table, rows: int) -> Iterator[Row]:
 
 def titled(table: Table, shown: int) -> str:
     """What stands above the rows of a table."""
+    if table.count == 0:
+        return f"{table.name}: none"
+    note = f", {table.note}" if table.note else ""
     if table.count is None or table.count == shown:
-        return table.name
-    return f"{table.name}: {shown:,} of {table.count:,} rows"
+        return f"{table.name}{note}"
+    return f"{table.name}: {shown:,} of {table.count:,} rows{note}"

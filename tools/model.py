@@ -6,6 +6,7 @@ renamed to `model/` when it is trained, evaluated and sampled. `webtext.json` in
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,9 +24,9 @@ from pipeline.errors import SettingsError, StageError, Stopped
 from tools.sealed import BLANK, KEY, seal
 from train.errors import TrainError
 from train.log import read_log
-from train.options import from_options
+from train.options import from_options, refuse_senseless
 from train.packages import require_packages
-from train.settings import STEPS, TrainSettings, checked
+from train.settings import STEPS, TrainSettings
 
 COMMIT = "webtext.json"
 WORK = "work"  # below the build: models at work
@@ -39,11 +40,19 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """The `[train]` table, checked by the trainer's own parser before any work starts."""
     for name in ("data", "out", "resume"):
         if name in options:
-            raise SettingsError(f"train.{name} is set by the build; leave it away")
+            raise SettingsError(f"train.{name} is set by the build; leave it out")
     try:
-        checked(from_options(TrainSettings, options))
+        settings = from_options(TrainSettings, options)
+        refuse_senseless(settings)
     except TrainError as error:
-        raise SettingsError(f"[train]: {error}") from None
+        # The trainer names its options as it spells them itself.
+        told = re.sub(
+            r"--([a-z][a-z0-9-]+)", lambda m: f"train.{m[1].replace('-', '_')}", str(error)
+        )
+        raise SettingsError(told) from None
+    if settings.fsdp:
+        mend = "end the build by --to shards, and train on them by torchrun -m train --fsdp"
+        raise SettingsError(f"train.fsdp needs several processes, a build trains in one; {mend}")
     return dict(options)
 
 
@@ -79,7 +88,9 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
         _sweep(build)
         return
     if old is None and folder.exists():
-        raise StageError(f"{folder} is in the way: it is no model of this build. Move it elsewhere")
+        raise StageError(
+            f"{folder} is not a model of this build, but stands in its place; move it elsewhere"
+        )
     if old and "model" not in build.redo:
         build.progress.say("model: its settings or shards changed; it is trained again")
         if old["wall_s"] > COSTLY_S:

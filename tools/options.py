@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -19,8 +20,9 @@ from cyclopts import Group, Parameter
 from pipeline.settings import (
     COUNT,
     POSITIVE,
-    PROFILES,
+    PROFILE,
     SECTIONS,
+    VALUES_OF,
     Described,
     Settings,
     described,
@@ -29,14 +31,21 @@ from pipeline.settings_file import NOT_IN_A_BUILD, load, toml_value
 
 ENGINE = (
     *("engine.runner", "engine.runner_options", "engine.workers", "engine.parts_in_flight"),
-    *("engine.free_disk_min_bytes", "engine.worker_memory_bytes", "engine.worker_items"),
+    "engine.free_disk_min_bytes",
 )
 EXCHANGE = ("engine.exchange", "engine.buckets", "engine.bucket_bytes_max")
-ITEMS = ("engine.item_cpu_s", "engine.item_wall_s")
+PAGE = ("engine.item_cpu_s", "engine.item_wall_s", "engine.worker_memory_bytes")
 # A section stands for all of its settings.
 SETTINGS_OF = {
     "links": ("links", *ENGINE, *EXCHANGE),
-    "extract": ("documents", "pages.accept_torn", "pages.range_bytes", *ENGINE, *ITEMS),
+    "extract": (
+        "documents",
+        "pages.accept_torn",
+        "pages.range_bytes",
+        *ENGINE,
+        *PAGE,
+        "engine.worker_items",
+    ),
     "dedup": (
         *("profile", "corpus.near_threshold", "corpus.near_slack", "corpus.bands", "corpus.rows"),
         *("documents.text_chars_max", "texts"),
@@ -48,14 +57,20 @@ SETTINGS_OF = {
     ),
     "shards": ("shards", "texts", *ENGINE, *EXCHANGE),
 }
+# What does something for `extract` without --out; its other settings are for many pages.
+BY_HAND = {"documents", "pages.accept_torn", *PAGE}
+# Rules that hold without --out only where they are given.
+ONLY_WHERE_GIVEN = {
+    *("documents.text_chars_min", "documents.text_chars_max"),
+    *("documents.languages", "documents.language_score_min"),
+}
 STDIN = Path("/dev/stdin")  # what - stands for
 IN_FULL = ("demo", "plan", "build")
-PLAIN = (COUNT.wanted, POSITIVE.wanted)
-SET_BY_THE_BUILD = ("data", "out", "resume")  # of [train]
-
-PROFILE = Described(
-    "profile", "a named set of defaults", "paper", f"one of {', '.join(PROFILES)}", "", str
-)
+MADE_BY_THE_DEMO = "input"  # the section that names files: the demo makes its own
+# Values that one expects, or that the placeholder of the option tells.
+EXPECTED = (COUNT.wanted, POSITIVE.wanted, *VALUES_OF.values(), "")
+TRAIN = "The trainer's. What is not set is decided by the preset, or by the device and the size."
+NOT_OF_A_BUILD = ("data", "out", "resume", "fsdp")  # of the trainer's: a build is one process
 
 
 @dataclass(frozen=True)
@@ -77,23 +92,33 @@ class SettingsFrom:
 def settings_of(command: str) -> list[Described]:
     """The settings that may be given with a command, in the order of the sections."""
     if command in IN_FULL:
-        sections = [name for name in SECTIONS if name not in NOT_IN_A_BUILD]
+        left_out = (*NOT_IN_A_BUILD, *([MADE_BY_THE_DEMO] if command == "demo" else []))
+        sections = [name for name in SECTIONS if name not in left_out]
         return [PROFILE, *(each for name in sections for each in described(name)), *trainers()]
     wanted = SETTINGS_OF.get(command, ())
-    everything = [PROFILE, *(each for name in SECTIONS for each in described(name))]
+    # The engine's come last: who uses a command for the first time needs none of them.
+    sections = [*(name for name in SECTIONS if name != "engine"), "engine"]
+    everything = [PROFILE, *(each for name in sections for each in described(name))]
     return [each for each in everything if {each.key, each.key.partition(".")[0]} & set(wanted)]
 
 
 def trainers() -> list[Described]:
     """The settings of [train], as the trainer describes them."""
-    from train.options import key_of  # 15 ms, which `webtext extract PAGE` has no use for
+    from train.options import key_of, values_of  # 15 ms, of no use for `webtext extract PAGE`
     from train.settings import TrainSettings
 
     hints = get_type_hints(TrainSettings)
     return [
-        Described(f"train.{key_of(f.name)}", f.metadata["help"], f.default, "", "", hints[f.name])
+        Described(
+            key=f"train.{key_of(f.name)}",
+            text=f.metadata["help"],
+            default=f.default,
+            values=values_of(hints[f.name], f.metadata["valid"]) or "text",
+            paper="",
+            kind=hints[f.name],
+        )
         for f in fields(TrainSettings)
-        if f.name not in SET_BY_THE_BUILD
+        if f.name not in NOT_OF_A_BUILD
     ]
 
 
@@ -136,21 +161,31 @@ def unwrapped(doc: str) -> str:
 
 
 @cache
-def _group(title: str) -> Group:
+def _group(title: str, about: str) -> Group:
     """Groups are shown in the order in which they are made."""
-    return Group.create_ordered(title)
+    return Group.create_ordered(title, help=about)
+
+
+def _group_of(command: str, key: str) -> Group:
+    section = key.partition(".")[0]
+    if command == "extract":
+        by_hand = {key, section} & BY_HAND
+        return _group("Settings" if by_hand else "Settings that need --out", "")
+    if section == "profile" or (command not in IN_FULL and section != "engine"):
+        return _group("Settings", "")
+    if command not in IN_FULL:
+        return _group("Settings of how the work runs", "They do not change the result.")
+    about = TRAIN if section == "train" else type(getattr(Settings(), section)).__doc__ or ""
+    return _group(f"Settings: {section}", about)
 
 
 def _parameter(command: str, name: str, about: Described) -> inspect.Parameter:
-    section = about.key.partition(".")[0]
-    own = section == "profile" or (command not in IN_FULL and section != "engine")
-    # A bound that one expects is left out: help is long enough.
-    values = "" if about.values in ("text", "a list", "", *PLAIN) else f" ({about.values})"
+    values = f" ({about.values})" if _want_words(about) else ""
     option = Parameter(
         name=spelled(command, about.key),
-        help=f"{about.text[0].upper()}{about.text[1:]}{values}.",
-        group=_group("Settings" if own else f"Settings of {section}"),
-        show_default=lambda _: _default(about.default),
+        help=f"{about.text}{values}.",
+        group=_group_of(command, about.key),
+        show_default=lambda _: _default_in(command, about),
         allow_leading_hyphen=True,
     )
     return inspect.Parameter(
@@ -159,6 +194,29 @@ def _parameter(command: str, name: str, about: Described) -> inspect.Parameter:
         default=None,
         annotation=Annotated[_word(about.kind) | None, option],
     )
+
+
+def _want_words(about: Described) -> bool:
+    """Whether help adds the values: not those that one expects, nor those that the text tells."""
+    choices = about.values.removeprefix("one of ").split(", ")
+    is_told = about.values.startswith("one of ") and all(word in about.text for word in choices)
+    return about.values not in EXPECTED and not is_told
+
+
+def _default_in(command: str, about: Described) -> str | None:
+    told = _default(about.default)
+    if command == "extract" and about.key in ONLY_WHERE_GIVEN:
+        return f"{told} with --out, else any"
+    size = default_size(about)
+    return f"{told} = {size}" if size else told
+
+
+def default_size(about: Described) -> str:
+    """The default in bytes as 512 MiB or 1 GiB; "" for what is no size."""
+    if "bytes" not in about.key or not isinstance(about.default, int):
+        return ""
+    gib, rest = divmod(about.default, 1 << 30)
+    return f"{gib} GiB" if gib and not rest else f"{about.default >> 20} MiB"
 
 
 def _default(value: Any) -> str | None:
@@ -173,5 +231,5 @@ def _word(kind: Any) -> Any:
     """A text type whose name stands for the value in help; settings_file.py reads the text."""
     plain = [each for each in get_args(kind) if each is not type(None)]
     kind = plain[0] if get_origin(kind) is UnionType else kind
-    name = {int: "N", float: "X", bool: "BOOL"}.get(kind, "TEXT")
+    name = {int: "N", float: "X", bool: "BOOL", date: "DAY"}.get(kind, "TEXT")
     return type("A,B" if get_origin(kind) is tuple else name, (str,), {})

@@ -3,41 +3,37 @@
 python -m tools.reference > docs/settings.md
 """
 
-from typing import Any
-
 from pipeline.settings import SECTIONS, Described, Settings, described
-from pipeline.settings_file import NOT_IN_A_BUILD, to_toml, toml_value
-from tools.options import SETTINGS_OF, settings_of, trainers
+from pipeline.settings_file import NOT_IN_A_BUILD, comment, to_toml, toml_value
+from tools.options import SETTINGS_OF, TRAIN, default_size, settings_of, trainers
 
 HEAD = """\
 # Settings
 
 <!-- Made by `python -m tools.reference > docs/settings.md`; do not edit. -->
 
-`webtext init` writes a file with all of them but `[texts]`, which is for commands on texts of
-your own.
+`webtext init` writes a settings file with all of them but `[texts]`, which only commands on texts
+of your own have.
 `webtext build`, `plan` and `demo` take each as an option too, which wins over the file:
-`--links.karma-min 5`.
-A command of its own takes those of its stage by their short names:
+`--links.karma-min 5`; `demo` makes its own `[input]`.
+The command of a stage takes the settings of that stage by their short names:
 `webtext links --karma-min 5`.
 A setting is refused where it would do nothing.
 
-`profile` names a set of defaults: `paper` is what is known of WebText;
-`clean` has `corpus.near_threshold` 0.7.
+`profile` names a set of defaults: `paper` is what is known of WebText, `modern` what is done today;
+so far it differs by `corpus.near_threshold`, which is 0.7.
+
+The column "WebText" tells what the makers of WebText did, with the section of the GPT-2 paper.
 """
 
 
 def settings_file() -> str:
     """A settings file with every setting, its default, and what it does."""
-    lines = [
-        "",
-        "# The trainer's; its preset, or device and size, decide what is not set.",
-        "[train]",
-    ]
+    lines = ["", f"# {TRAIN}", "[train]"]
     for each in trainers():
         unset = each.default is None or each.default == ""
         value = "" if unset else f" {toml_value(each.default)}"
-        lines += ["", f"# {_sentence(each.text)}", f"# {each.key.removeprefix('train.')} ={value}"]
+        lines += ["", *comment(each), f"# {each.key.removeprefix('train.')} ={value}"]
     return to_toml(explained=True) + "\n".join(lines) + "\n"
 
 
@@ -50,12 +46,13 @@ def settings_page() -> str:
     lines += [
         "## [train]",
         "",
-        "The trainer's; `python -m train --help` tells which may change when a run goes on.",
+        f"{TRAIN} `python -m train --help` tells which may change when a run is resumed.",
         "",
     ]
-    lines += ["| setting | default | what it does |", "|---|---|---|"]
+    lines += ["| setting | default | what it does | values |", "|---|---|---|---|"]
     for each in trainers():
-        lines.append(f"| `{each.key}` | {_default(each.default)} | {_cell(_sentence(each.text))} |")
+        cells = (f"`{each.key}`", _default(each), each.text, each.values)
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return "\n".join(lines) + "\n"
 
 
@@ -65,18 +62,16 @@ def _table(about: list[Described], *, full: bool) -> list[str]:
     for each in about:
         commands = [name for name in SETTINGS_OF if each in settings_of(name)]
         name = f"`{each.key}`" if full else f"`{each.key}` (not of a build)"
-        told = (_sentence(each.text), each.values, each.paper, ", ".join(commands))
-        cells = (name, _default(each.default), *told)
+        cells = (name, _default(each), each.text, each.values, each.paper, ", ".join(commands))
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return [*lines, ""]
 
 
-def _default(value: Any) -> str:
-    return "" if value is None or value in ("", ()) else f"`{toml_value(value)}`"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
+def _default(about: Described) -> str:
+    if about.default is None or about.default in ("", ()):
+        return ""
+    size = default_size(about)
+    return f"`{toml_value(about.default)}`{f' ({size})' if size else ''}"
 
 
 def _cell(text: str) -> str:

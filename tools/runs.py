@@ -37,7 +37,7 @@ def run_status(folder: Path) -> dict[str, Any]:
     at = max((entry["step"] for kind, entry in last.items() if kind != "fault"), default=0)
     saved = [int(path.name[5:]) for path in folder.glob(f"checkpoints/{STEPS}")]
     found = {
-        "state": "training" if _is_held(folder / "lock") else "done" if at >= steps else "stopped",
+        "state": "training" if is_held(folder / "lock") else "done" if at >= steps else "stopped",
         "step": at,
         "steps": steps,
         "tokens": step.get("tokens", 0),
@@ -63,13 +63,8 @@ def checkpoint_files(folder: Path) -> Iterator[Written]:
         yield from found
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_held(lock: Path) -> bool:
-    """Whether a process holds this lock file, as train/runs.py does."""
+def is_held(lock: Path) -> bool:
+    """Whether a process holds this lock file, as the trainer and the engine do (flock)."""
     if not lock.is_file():
         return False
     with lock.open() as file:
@@ -78,3 +73,8 @@ def _is_held(lock: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

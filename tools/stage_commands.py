@@ -11,7 +11,6 @@ from tools.commands import exit_code
 from tools.options import SettingsFrom
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
-TextsInput = Annotated[Path, Parameter(allow_leading_hyphen=True)]  # - is stdin
 
 
 def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: SettingsFrom) -> int:
@@ -24,18 +23,18 @@ def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: Sett
     Parameters
     ----------
     dumps
-        Files of submissions (RS_*), one JSON object a line: .zst, .xz, .bz2, .gz or plain; also
-        Parquet, a JSON array, or a table with a header (CSV, TSV). Several dumps may hold the same
-        posts: each counts once, and not at all if a copy is removed.
+        Dumps of submissions (RS_*), one JSON object a line, compressed (.zst, .xz, .bz2, .gz) or
+        not; also Parquet, a JSON array, or a table with a header (CSV, TSV). A post that several
+        dumps hold counts once, and not at all if one of its copies is removed.
     out
-        A folder, which `webtext status` understands.
+        The folder to write; `webtext status` and `webtext look` read it.
     urls
-        A file for other people's crawlers: the URL of each kept link on a line of its own, in an
-        order that depends on the links alone. Run the command again to write it again.
+        A file to write for other crawlers: the URL of each kept link on a line of its own, in an
+        order that depends on the links alone.
     """
     from tools.stages import make_links
 
-    return _finish(out, make_links(dumps, out, settings_from(None), urls))
+    return _finish(out / "links", make_links(dumps, out, settings_from(None), urls))
 
 
 def extract(
@@ -44,7 +43,7 @@ def extract(
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     settings_from: SettingsFrom,
 ) -> int:
-    """Turn pages into text on stdout, or with --out many of them into a file of documents.
+    """Turn pages into text on stdout, or with --out into a file of documents.
 
     Example: webtext extract page.html
 
@@ -52,22 +51,24 @@ def extract(
 
     Example: webtext extract pages.warc.gz site --out documents.jsonl --languages ""
 
-    Without --out a page gives its text, of any length and language, but where
-    --languages, --language-score-min, --text-chars-min or --text-chars-max is
-    given. What gives none is told on stderr; the exit code is then 1.
-    With --out a page is a document or a drop, as in a build.
+    Without --out each page gives its text, of any length and language. Only if
+    you give --languages, --language-score-min, --text-chars-min or
+    --text-chars-max may a text be refused. A page that gives none is named on
+    stderr, and the exit code is then 1.
+    With --out each page becomes a document or a drop, by the rules of a build.
 
     Parameters
     ----------
     inputs
-        Pages, WARC files, JSON lines with `html` (and `url`, `id`), packed or not, known by what
-        they hold; folders, with all files in them but hidden ones; - for stdin.
+        Pages, WARC files, or JSON lines with `html` (and `url`, `id`), compressed or not; the
+        content tells which. A folder stands for all files in it but hidden ones, - for stdin.
     out
-        documents.jsonl, .jsonl.gz, .jsonl.zst or .parquet; drops go to OUT.drops.jsonl. Until both
-        are there, what is done is kept in .OUT.work beside them: the same command goes on.
+        The file to write: .jsonl, .jsonl.gz, .jsonl.zst or .parquet. Dropped pages go to
+        OUT.drops.jsonl. Work in progress lies beside them in .OUT.work; after a stop the same
+        command goes on from it.
     as_json
-        Without --out one JSON object a page: its document, and whether a build would have kept it,
-        or the reason why not. With --out the counts: rows_in is rows_out and all drops.
+        Without --out print one JSON object a page: its document, and whether a build would keep it,
+        or why not. With --out print the counts: rows_in is the sum of rows_out and all drops.
     """
     if out is None:
         from tools.by_hand import print_pages
@@ -79,7 +80,7 @@ def extract(
 
 
 def dedup(
-    *inputs: TextsInput,
+    *inputs: Path,
     out: Path,
     kept: Path | None = None,
     signatures: Path | None = None,
@@ -99,41 +100,46 @@ def dedup(
     inputs
         {inputs}
     out
-        A decision a row, in the order of the rows: {{"id", "keep", "keeper", "jaccard", "reason"}},
-        as JSON lines (.jsonl, .jsonl.gz, .jsonl.zst) or .parquet. A row without text, or with one
-        above --text-chars-max, is not kept, and `reason` says so.
+        The file to write, .jsonl, .jsonl.gz, .jsonl.zst or .parquet: a decision a row, in the order
+        of the rows, with the fields id, keep, keeper, jaccard and reason. The keeper is a kept row.
+        The reason is exact_copy (the keeper's text but for case and white space), near_copy (so is
+        what equals a near copy), or why a row is dropped by itself: it has no text, or one above
+        --text-chars-max. --near-threshold 1 drops nothing but exact copies and texts with the same
+        shingles.
     kept
-        A file for the rows that are kept, with all their fields as they came: JSON lines or
-        .parquet by its ending, to go on with. datasets reads it too:
-        load_dataset("parquet", data_files="kept.parquet").
+        A file to write with the rows that are kept, all their fields as they came: JSON lines or
+        .parquet by its ending. datasets reads it too: load_dataset("parquet",
+        data_files="kept.parquet").
     signatures
-        A Parquet file for the MinHash signature of each text, `id` and 128 numbers, which
-        datasketch takes as MinHash(num_perm=128, hashvalues=signature, scheme="affine32"), for a
-        MinHashLSH of your own. pipeline.corpus.minhash.signature(text) is that of another text.
+        A Parquet file to write with the MinHash signature of each text: columns `id` and
+        `signature`, 128 numbers. datasketch takes one as MinHash(num_perm=128,
+        hashvalues=row["signature"], scheme="affine32"), for a MinHashLSH of your own;
+        pipeline.corpus.minhash.signature(text) is that of another text.
     dataset
         {dataset}
     split
         {split}
     as_json
-        Print the counts as JSON: texts is the sum of the others.
+        Print the counts as JSON; texts is the sum of the others.
     """
     from pipeline.corpus.dedup import Results
     from pipeline.corpus.dedup import dedup as decide
     from tools.given import GivenTexts
-
-    def heartbeat(text: str) -> None:
-        sys.stderr.write(f"\r{text}" if sys.stderr.isatty() else "")
+    from tools.progress import Progress
 
     settings = settings_from(None)
     named = {"--out": out, "--kept": kept, "--signatures": signatures}
     results = {option: path for option, path in named.items() if path}
     given = GivenTexts(inputs, dataset, split)
-    with given.files(out, settings.texts, whole=bool(kept), results=results) as files:
-        counts, said, gates = decide(
+    with (
+        given.files(out, settings.texts, whole=bool(kept), results=results) as files,
+        Progress() as progress,
+    ):
+        counts, drops, said, gates = decide(
             files,
             Results(out, kept, signatures),
             settings.corpus,
-            heartbeat,
+            progress,
             texts=settings.texts,
             text_chars_max=settings.documents.text_chars_max,
         )
@@ -142,16 +148,14 @@ def dedup(
     if as_json:
         print(json.dumps(counts._asdict()))
     else:
-        print(
-            ", ".join(
-                f"{number:,} {name.replace('_', ' ')}" for name, number in counts._asdict().items()
-            )
-        )
+        found = (f"{n:,} {name.replace('_', ' ')}" for name, n in counts._asdict().items())
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in drops.most_common())
+        print(", ".join(found) + (f" ({reasons})" if reasons else ""))
     return exit_code(gates)
 
 
 def tokenizer_train(
-    *inputs: TextsInput,
+    *inputs: Path,
     out: Path,
     dataset: str | None = None,
     split: str | None = None,
@@ -161,12 +165,15 @@ def tokenizer_train(
 
     Example: webtext tokenizer train kept.jsonl --out bpe --vocab-size 8192
 
+    It is trained on the texts that `webtext shards` does not hold out, if both
+    have the same --seed, --val-share and --split-by.
+
     Parameters
     ----------
     inputs
         {inputs}
     out
-        A folder; tokenizer.json, vocab.json, merges.txt and more lie in OUT/tokenizer.
+        The folder to write: tokenizer.json, vocab.json, merges.txt and more, in OUT/tokenizer.
     dataset
         {dataset}
     split
@@ -176,11 +183,11 @@ def tokenizer_train(
     from tools.stages import make_tokenizer
 
     given = GivenTexts(inputs, dataset, split)
-    return _finish(out, make_tokenizer(given, out, settings_from(None)))
+    return _finish(out / "tokenizer", make_tokenizer(given, out, settings_from(None)))
 
 
 def shards(
-    *inputs: TextsInput,
+    *inputs: Path,
     tokenizer: Path,
     out: Path,
     dataset: str | None = None,
@@ -196,10 +203,10 @@ def shards(
     inputs
         {inputs}
     tokenizer
-        The --out of `webtext tokenizer train`, or a tokenizer.json.
+        The --out folder of `webtext tokenizer train`, or a tokenizer.json.
     out
-        A folder; train_*.bin and val_*.bin with .idx and .urls.txt lie in OUT/shards. Of one long
-        text --split-by block holds out blocks; the exit code is 3 where a split is empty.
+        The folder to write: train_*.bin and val_*.bin with .idx and .urls.txt, in OUT/shards. The
+        exit code is 3 if a split is empty; of one long text --split-by block holds out blocks.
     dataset
         {dataset}
     split
@@ -210,22 +217,23 @@ def shards(
 
     given = GivenTexts(inputs, dataset, split)
     settings = with_tokenizer(settings_from(None), tokenizer)
-    return _finish(out, make_shards(given, out, settings))
+    return _finish(out / "shards", make_shards(given, out, settings))
 
 
 # What the three say of their texts, in the same words.
 _ABOUT = {
     "inputs": (
-        "Files, folders, patterns (in quotation marks), or - for stdin. JSON lines, JSON arrays, "
-        "Parquet or text, packed or not, known by their content. Rows want a text (--text-field); "
-        "`id` (--id-field), `url`, `host` and `karma` are optional. A row without an id is named "
-        "by file and line; ids that repeat are refused, or left aside with --ids place."
+        "Files, folders, patterns (in quotation marks), or - for stdin: JSON lines, JSON arrays, "
+        "Parquet, CSV or plain text, compressed or not; the content tells which. A row needs a "
+        "text (--text-field); `id` (--id-field), `url`, `host` and `karma` are optional. A row "
+        "without an id is named by file and line. Ids that repeat are refused; --ids place names "
+        "all rows by file and line."
     ),
     "dataset": (
-        "A data set instead of files, or after them: a folder that datasets saved (save_to_disk), "
-        "or one that it loads, streamed: NAME or NAME:PART."
+        "A data set, instead of files or after them: a folder that the library datasets saved "
+        "(save_to_disk), or the NAME, or NAME:PART, of one that it loads, streamed."
     ),
-    "split": "Its split; train if nothing is said.",
+    "split": "The split of the data set; if not given, train.",
 }
 for _command in (dedup, tokenizer_train, shards):
     _command.__doc__ = (_command.__doc__ or "").format(**_ABOUT)
@@ -239,11 +247,11 @@ def tokens_export(shards: Path, /, *, out: Path) -> None:
     Parameters
     ----------
     shards
-        A folder that `webtext shards` or `webtext build` made. llm.c and
-        modded-nanogpt read its .bin files as they are.
+        A folder that `webtext shards` or `webtext build` made. llm.c and modded-nanogpt read its
+        .bin files as they are.
     out
-        The folder to write, nanoGPT's data/NAME. The end-of-text token stands before each text.
-        A split without texts gets no file.
+        The folder to write, nanoGPT's data/NAME. Each text begins with the end-of-text token. A
+        split without texts gets no file.
     """
     from pipeline.tokens.shards import export_nanogpt
 
@@ -284,10 +292,11 @@ def export(*words: Words) -> int:
     return _trainer(("export", *words), "webtext")
 
 
-def _finish(out: Path, gates: list[str]) -> int:
+def _finish(made: Path, gates: list[str]) -> int:
     from tools.status import show
 
-    show(out)
+    show(made.parent)
+    print(f"{made.name}: {made}")
     return exit_code(gates)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.engine.build import Build
+from pipeline.engine.stage import Output
 from pipeline.errors import InputError, SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
@@ -27,10 +28,15 @@ def make_links(
         stage = links_stage(settings.links, dumps, build.files.digest, build.progress.say)
         links = build.run(stage)
         if urls:
-            tables = [build.store.local(part.table) for part in links.parts]
-            count = write_urls(tables, urls, build.check_signals)
-            build.progress.say(f"{urls}: {count:,} URLs")
+            list_urls(build, links, urls)
         return build.gates
+
+
+def list_urls(build: Build, links: Output, urls: Path) -> None:
+    """Write the URLs of the kept links, and say how many."""
+    tables = [build.store.local(part.table) for part in links.parts]
+    count = write_urls(tables, urls, build.check_signals)
+    build.progress.say(f"{urls}: {count:,} URLs")
 
 
 def make_tokenizer(given: GivenTexts, out: Path, settings: Settings) -> list[str]:

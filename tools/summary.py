@@ -1,6 +1,7 @@
-"""What a finished build tells on stdout: the funnel, the loss, a sample, where everything lies."""
+"""What a finished build tells on stdout: the funnel, the loss, a sample, and where to look next."""
 
 import json
+import shlex
 import textwrap
 from pathlib import Path
 
@@ -15,12 +16,23 @@ from train.log import read_log, told_perplexity
 FUNNEL = ("links", "pages", "documents", "corpus")
 REASONS = 6  # of each stage
 PLACES = {
+    "links": "`webtext look` shows the rows; `build --to links --urls FILE` lists the URLs",
+    "pages": "the capture of each link",
+    "documents": "texts, with their copies",
     "corpus": "load_dataset reads it",
     "tokenizer": "tokenizer.json, vocab.json, merges.txt and more",
     "shards": "tokens for the trainer",
     "model": "checkpoints and log.jsonl",
     "report.html": "open it in a browser",
 }
+
+# Commands that take the folder, with what must be there.
+COMMANDS = (
+    (("look",), "links", "a row of each stage"),
+    (("look", "--drops"), "links", "dropped rows, with reasons"),
+    (("why", "URL", "--build"), "links", "what became of a page"),
+    (("sample",), "model", "text from the model"),
+)
 
 
 def show_build(folder: Path) -> None:
@@ -34,9 +46,15 @@ def show_build(folder: Path) -> None:
     if (folder / "model" / COMMIT).exists():
         _show_model(console, folder / "model")
     console.print("\n[bold]Where it lies[/]")
+    ended_before = not (folder / "corpus").exists()  # then what leads to it is what there is
     for name, what in PLACES.items():
-        if (folder / name).exists():
+        if (folder / name).exists() and (ended_before or name not in FUNNEL[:-1]):
             console.print(f"  {folder / name}  [dim]{what}[/]")
+    console.print("\n[bold]How to see more[/]")
+    for command, needed, what in COMMANDS:
+        if (folder / needed).exists():
+            told = shlex.join([*command, str(folder)])
+            console.print(f"  webtext {told}  [dim]{what}[/]")
 
 
 def _show_stage(console: Console, manifest: Manifest) -> None:
@@ -46,11 +64,12 @@ def _show_stage(console: Console, manifest: Manifest) -> None:
         f"\n[bold]{manifest.stage}[/]  {ledger.rows_in:,} {manifest.unit} -> "
         f"{ledger.rows_out:,} {manifest.gives}{merged}"
     )
-    for name, count in ledger.drops.most_common(REASONS):
+    # One reason more takes no more lines than to say that it was left out.
+    shown = ledger.drops.most_common(REASONS if len(ledger.drops) > REASONS + 1 else None)
+    for name, count in shown:
         console.print(f"  {count:>9,}  {Reason(name).sentence} [dim]{name}[/]")
-    rest = ledger.dropped - sum(count for _, count in ledger.drops.most_common(REASONS))
-    if rest:
-        console.print(f"  {rest:>9,}  for {len(ledger.drops) - REASONS} other reasons")
+    if rest := ledger.dropped - sum(count for _, count in shown):
+        console.print(f"  {rest:>9,}  for {len(ledger.drops) - len(shown)} other reasons")
 
 
 def _show_tokens(console: Console, folder: Path) -> None:

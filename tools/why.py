@@ -6,10 +6,12 @@ is asked for by its reason: `webtext why line_invalid`.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +29,7 @@ from pipeline.reasons import Reason
 from pipeline.tokens.shards import read_index
 from tools.flow import ENGINE_STAGES
 from tools.nearest import nearest_urls
+from tools.status import builds_below
 
 EXAMPLES = 5  # of the rows that a reason dropped, or of the places of one URL
 Verdict = Literal["kept", "dropped", "unknown"]
@@ -57,12 +60,17 @@ def why(build: Path, url: str) -> list[Chapter]:
 
     Of a reason's name: a chapter of each stage that dropped rows for it, with examples.
     """
+    if build.is_file():
+        raise SettingsError(f"{build} is a file; --build takes the folder of a build")
     made = _Made(build)
     links = made.manifest("links")
     if links is None:
-        raise SettingsError(f"{build} has no stage links yet; run webtext build first")
+        mend = builds_below(build) or "; run webtext build first"
+        raise SettingsError(f"{build} has no stage links yet{mend}")
     if url in set(Reason):
         return _of_reason(made, Reason(url))
+    if not re.search(r"[./:]", url) and not _is_id(url):
+        return [_of_no_url(url)]
     id, opening = _opening(made, url, links)
     chapters = [opening]
     if opening.kept:
@@ -74,6 +82,16 @@ def why(build: Path, url: str) -> list[Chapter]:
             if not chapter.kept:
                 break
     return chapters
+
+
+def _is_id(text: str) -> bool:
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
+
+
+def _of_no_url(word: str) -> Chapter:
+    near = get_close_matches(word, list(Reason), n=1)
+    told = f"{word} is no URL, no id of a link and no reason."
+    return Chapter("links", "unknown", told + (f" Did you mean {near[0]}?" if near else ""), {})
 
 
 class _Made:
@@ -102,14 +120,15 @@ class _Made:
         Of a stage that keeps a sample of its drops, some or none of them are there.
         """
         found: list[Row] = []
-        for part in manifest.all_parts:
-            # A dump is what people know; other stages' parts are ours.
-            label = part.label if manifest.stage == "links" else ""
-            rows = self.store.table(part.file(DROPS)).to_pylist()
-            for row in filter(wanted, rows):
-                found.append({**row, "part": label})
-                if len(found) == EXAMPLES:
-                    return found
+        for step in manifest.steps:
+            # A dump is what people know; other parts are ours.
+            is_dump = (manifest.stage, step.name) == ("links", "read")
+            for part in step.parts:
+                rows = self.store.table(part.file(DROPS)).to_pylist()
+                for row in filter(wanted, rows):
+                    found.append({**row, "part": part.label if is_dump else ""})
+                    if len(found) == EXAMPLES:
+                        return found
         return found
 
 
@@ -120,23 +139,24 @@ def _of_reason(made: _Made, reason: Reason) -> list[Chapter]:
         ledger = manifest.ledgers.get(manifest.unit) if manifest else None
         if manifest and ledger and (count := ledger.drops.get(reason, 0)):
             rows = made.drops(manifest, lambda row: row["reason"] == reason)
-            places = "; ".join(filter(None, map(_place_told, rows)))
+            places = "".join(f"\n{place}" for place in map(_place_told, rows) if place)
             told = (
                 f"{_counted(count, manifest.unit.removesuffix('s'))}: {reason.sentence} [{reason}]"
             )
-            such = f" Such as {places}" if places else ""
+            such = f" Such as:{places}" if places else ""
             chapters.append(Chapter(stage, "dropped", told + such, {"rows": rows}))
     return chapters or [Chapter("links", "unknown", f"No row was dropped as [{reason}].", {})]
 
 
 def _place_told(row: Row) -> str:
-    """Where a row stood: a dump's name and line, with what is known besides."""
-    name = row["url"] or row["id"]
-    return " ".join(part for part in (name, row["part"], row["detail"]) if part)
+    """A dropped row on a line: its URL, what is known besides, and the dump that it stood in."""
+    detail = row["detail"] or ""
+    stood = " of ".join(part for part in (detail, row["part"]) if part)
+    return ": ".join(part for part in (row["url"] or row["id"], stood) if part)
 
 
 def _opening(made: _Made, url: str, links: Manifest) -> tuple[str, Chapter]:
-    if len(url) == 32 and all(digit in "0123456789abcdef" for digit in url):
+    if _is_id(url):
         explained = Explained("", url, "", None)
     else:
         rules = msgspec.convert(links.settings["read"], ReadRules)
@@ -204,7 +224,7 @@ def _document(made: _Made, id: str) -> Chapter | None:
     def text(row: dict[str, Any]) -> str:
         return (
             f"{row['text_chars']:,} characters of {row['language'] or 'unknown language'}, by "
-            f"{row['engine']}: {row['title'] or 'no title'}"
+            f"{row['extractor']}: {row['title'] or 'no title'}"
         )
 
     return _kept_or_dropped(made, "documents", id, text)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from train.errors import Diverged, SettingsError, TrainError
-from train.options import parse
+from train.options import parse, refuse_senseless
 from train.packages import require_packages
 from train.settings import (
     STEPS,
@@ -32,8 +32,6 @@ from train.settings import (
     ExportSettings,
     SampleSettings,
     TrainSettings,
-    checked,
-    checked_evaluation,
 )
 from train.stop import ending_at_once
 
@@ -112,7 +110,7 @@ def _refuse_misspelt(words: list[str]) -> None:
 
 def _train(argv: list[str], prog: str) -> int:
     settings, given, as_json = parse(TrainSettings, argv, prog)
-    checked(settings)
+    refuse_senseless(settings)
     require_packages()
     from train.log import LiveLine, duration, told_perplexity
     from train.start import train
@@ -131,7 +129,7 @@ def _train(argv: list[str], prog: str) -> int:
 
 def _evaluate(argv: list[str], prog: str) -> int:
     settings, _, as_json = parse(EvaluateSettings, argv, prog)
-    checked_evaluation(settings)
+    refuse_senseless(settings)
     _require_run(settings.run)
     from train.evaluate import evaluate
 
@@ -166,12 +164,10 @@ def _sample(argv: list[str], prog: str) -> int:
     _require_run(settings.run)
     from train.sample import sample
 
-    shown = ""  # the last piece: the prompt comes with the first, when nothing refuses it any more
+    shown = ""  # the last piece
 
     def show(piece: str) -> None:
         nonlocal shown
-        if not shown:
-            piece = settings.prompt + piece
         print(piece, end="", flush=True)
         shown = piece or shown
 

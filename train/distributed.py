@@ -2,7 +2,7 @@
 
 Rank 0 alone writes the run's folder; every rank reads run.json, the checkpoint that rank 0 found
 and the data, so that several machines must share them. Gradients are averaged by
-DistributedDataParallel, or, with `--shard`, weights and moments are split over the ranks by FSDP2.
+DistributedDataParallel, or, with `--fsdp`, weights and moments are split over the ranks by FSDP2.
 Without torchrun there is one rank and nothing here does anything.
 """
 
@@ -121,7 +121,9 @@ def joined(device: str, *, sharded: bool) -> Iterator[World]:
     ranks = ranks_started()
     if ranks == 1:
         if sharded:
-            raise SettingsError("--shard needs several processes: start it by torchrun")
+            raise SettingsError(
+                "--fsdp splits the model over several processes: start them by torchrun"
+            )
         yield World()
         return
     missing = [name for name in RENDEZVOUS if name not in os.environ]

@@ -20,7 +20,15 @@ from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
 from train.hugging_face import CONSTANTS, HEAD, fold_layer_scale, from_their_config, from_theirs
 from train.model import GPT
-from train.runs import TOKENIZER, Run, TokenizerFile, load_model, load_weights, read_run
+from train.runs import (
+    RUN_WANTED,
+    TOKENIZER,
+    Run,
+    TokenizerFile,
+    load_model,
+    load_weights,
+    read_run,
+)
 from train.text import check_size, tokens_of
 
 FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -156,6 +164,8 @@ def _read_run(place: Path) -> Run:
     try:
         return read_run(place)
     except SettingsError as error:
+        if not str(error).endswith(RUN_WANTED):
+            raise
         raise SettingsError(f"{error}, or a Hugging Face folder with config.json") from None
 
 
@@ -171,7 +181,7 @@ def cropped(
     if n_ctx > config.n_ctx:
         raise SettingsError(
             f"--n-ctx is {n_ctx}; the given weights have {config.n_ctx} learned positions, and no "
-            f"more can be made of them: give {config.n_ctx} or less, or leave it away"
+            f"more can be made of them: give {config.n_ctx} or less, or leave it out"
         )
     note(f"positions: the first {n_ctx} of the {config.n_ctx} that were given")
     name = "transformer.wpe.weight"

@@ -74,7 +74,7 @@ def choose(settings: TrainSettings, recipe: Recipe, ranks: int = 1) -> Choices:
 def device_of(wanted: str) -> str:
     """ "cuda" or "cpu"; SettingsError if a GPU is asked for and none is there."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("--device cuda: torch finds no GPU here; leave it away to use the CPU")
+        raise SettingsError("--device cuda: torch finds no GPU here; leave it out to use the CPU")
     return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
 
 
@@ -160,7 +160,7 @@ def needs(
     settings: TrainSettings, config: GPTConfig, dtype: str, micro_batch: int, rows: int, ranks: int
 ) -> Memory:
     """What a rank holds that takes so many of its `rows` of a step in a pass."""
-    split = ranks if settings.shard else 1
+    split = ranks if settings.fsdp else 1
     # DDP's buckets are of the size of all gradients, which grow beside them until the last pass.
     twice = ranks > 1 and split == 1 and micro_batch < rows
     return memory(

@@ -10,10 +10,10 @@ from train.errors import SettingsError
 from train.given import is_hugging_face
 from train.hardware import BF16_MASTER, Choices, choose, cores, device_of, has_compiler
 from train.log import read_log
-from train.options import flag
+from train.options import flag, refuse_senseless
 from train.runs import Run, about_orphans, read_run
 from train.schedule import learning_rate
-from train.settings import TrainSettings, checked
+from train.settings import TrainSettings
 
 AS_BEFORE = "as the run began"
 
@@ -91,12 +91,14 @@ def resumed(old: TrainSettings, given: Mapping[str, Any]) -> tuple[TrainSettings
             if change == "locked":
                 raise SettingsError(
                     f"{flag(name)} is {value}, but the run in --out has {before or 'none'}; a "
-                    "resumed run cannot change it. Leave it away, or give another --out."
+                    "resumed run cannot change it. Leave it out, or give another --out."
                 )
             bits = "; sums in another order: equal to rounding, not bit for bit"
             notes.append(f"{flag(name)} {before} -> {value}{bits if change == 'bits' else ''}")
         new[name] = value
-    return checked(replace(settings, **{**new, "resume": True})), notes
+    settings = replace(settings, **{**new, "resume": True})
+    refuse_senseless(settings)
+    return settings, notes
 
 
 def about_new_rate(

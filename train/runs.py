@@ -24,6 +24,7 @@ TOKENIZER = "tokenizer.json"
 FORMAT = "webtext-run/1"
 SHAPE = ("n_layer", "n_head", "n_embd", "n_ctx", "vocab_size")  # every version wrote them
 T = TypeVar("T")
+RUN_WANTED = "give the --out folder of a training run"
 MEND = "; put back the run.json that the trainer wrote there"
 
 
@@ -147,7 +148,13 @@ def read_run(folder: Path) -> Run:
     run = folder.parent.parent if (folder / "state.json").exists() else folder
     if any((run / "checkpoints").glob("*")):
         raise CheckpointError(about_orphans(run))
-    raise SettingsError(f"{folder}: no run.json there; give the --out folder of a training run")
+    if not folder.exists():
+        raise SettingsError(f"{folder}: there is no such folder. Check the name.")
+    if (folder / "shards").is_dir():
+        raise SettingsError(
+            f"{folder} holds shards and no model; `webtext train {folder} --out RUN` trains one"
+        )
+    raise SettingsError(f"{folder}: no run.json there; {RUN_WANTED}")
 
 
 def _holder(folder: Path) -> Path:

@@ -150,7 +150,7 @@ class Stream:
 def sample(
     settings: SampleSettings, note: Callable[[str], None], show: Callable[[str], None]
 ) -> dict[str, Any]:
-    """What `python -m train sample` prints; `show` gets the text as it comes."""
+    """What `python -m train sample` prints; `show` gets the text as it comes, with its prompt."""
     settings = checked_sampling(settings)
     device = device_of(settings.device)
     given = opened(Path(settings.run), best=settings.best, device=device, note=note)
@@ -188,9 +188,14 @@ class _Sample:
 
     seed: int
     stream: Stream
-    show: Callable[[str], None]
+    write: Callable[[str], None]
+    head: str  # shown before the first piece, when nothing refuses the prompt any more
     ids: list[int] = field(default_factory=list)
     ended: str = ""
+
+    def show(self, piece: str) -> None:
+        self.write(self.head + piece)
+        self.head = ""
 
     def add(self, token: int | None) -> None:
         """Show what is new; None is the end of the text."""
@@ -208,6 +213,14 @@ class _Sample:
         self.show(self.stream.finish() + "\n")
 
 
+def _head(settings: SampleSettings, seed: int) -> str:
+    """The prompt; of several samples each has its seed above it, as a text may have many lines."""
+    if settings.samples == 1:
+        return settings.prompt
+    gap = "" if seed == settings.seed else "\n"
+    return f"{gap}==> seed {seed} <==\n{settings.prompt}"
+
+
 def _batch(
     model: GPT, text: Text, start: list[int], settings: SampleSettings, seeds: Sequence[int],
     eot_id: int | None, show: Callable[[str], None],
@@ -219,7 +232,7 @@ def _batch(
     later: list[list[str]] = [[] for _ in seeds[1:]]
     places = [show, *(pieces.append for pieces in later)]
     samples = [
-        _Sample(seed, Stream(text, settings.stop), place)
+        _Sample(seed, Stream(text, settings.stop), place, _head(settings, seed))
         for seed, place in zip(seeds, places, strict=True)
     ]
     for tokens in generate(

@@ -5,13 +5,12 @@ None means: chosen by the preset, the device or the size; what was chosen is pri
 run.json.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from train.config import PRESETS, GPTConfig, Pattern, Recipe
 from train.errors import SettingsError
-from train.options import flag, option
+from train.options import BELOW_ONE, COUNT, POSITIVE, UTF8, Valid, option, refuse_senseless
 
 SEED_MIN, SEED_MAX = -(1 << 63), (1 << 64) - 1  # what torch's generators take
 SAMPLE_SEEDS = "0 or more, and that of each sample < 2^64"
@@ -21,203 +20,219 @@ EVAL_TOKENS_MAX = 1 << 20  # nanoGPT looks at 2.5 M; the noise of one million is
 # The folders of checkpoints, as a pattern: nothing else that stands beside them is one of them.
 STEPS = "step-" + 9 * "[0-9]"
 
+PRESET = Valid(f"one of {', '.join(PRESETS)}", lambda name: name in PRESETS)
+BEST = "Take the checkpoint with the lowest held-out loss, not the newest"
+RUN = "Folder of a training run, of one of its checkpoints, or of a Hugging Face model"
+TOKENIZER = "A tokenizer.json; if not given, the run's own"
+
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Train a GPT on a folder of token shards, or go on where a run stopped. In the place of DATA,
     `evaluate`, `sample` and `export` are commands of their own, each with --help.
 
-    Example: python -m train build/shards --out runs/gpt2 --preset gpt2 --stop-after 2h
+    Example: build/shards --out runs/gpt2 --preset gpt2 --stop-after 2h
     """
 
     data: str = option(
         "",
-        "folder of shards, or of llm.c's or nanoGPT's .bin files of GPT-2's tokens",
+        "Folder of token shards, or of .bin files of llm.c or nanoGPT with GPT-2's tokens",
+        "files",
         positional=True,
     )
-    out: str = option("", "folder of the run: run.json, log.jsonl, checkpoints/")
-    resume: bool = option(False, "go on from the newest good checkpoint in --out, if there is one")
-    init: str = option("", "start from the weights of this run or Hugging Face folder", "locked")
+    out: str = option("", "Folder of the run: run.json, log.jsonl, checkpoints/", "files")
+    resume: bool = option(
+        False, "Go on from the newest good checkpoint in --out; if there is none, start", "files"
+    )
+    tokenizer: str = option(
+        "", "A tokenizer.json for samples in the log; if not given, the one beside the shards",
+        "files",
+    )  # fmt: skip
+    init: str = option(
+        "", "Start from the weights of another run or of a Hugging Face folder", "locked"
+    )
     preset: str | None = option(
-        None, f"recipe: {', '.join(PRESETS)}; default: gpt2 on a GPU, else demo", "locked"
+        None, "Size of the model, batch, rate and steps; if not given, gpt2 on a GPU, else demo",
+        "locked", valid=PRESET,
+    )  # fmt: skip
+    n_layer: int | None = option(None, "Number of transformer blocks", "locked", valid=POSITIVE)
+    n_head: int | None = option(None, "Attention heads in a block", "locked", valid=POSITIVE)
+    n_embd: int | None = option(
+        None, "Width of the model: channels of its residual stream", "locked", valid=POSITIVE
     )
-    n_layer: int | None = option(None, "number of blocks", "locked")
-    n_head: int | None = option(None, "attention heads a block", "locked")
-    n_embd: int | None = option(None, "width", "locked")
-    n_ctx: int | None = option(None, "context in tokens", "locked")
-    dropout: float | None = option(None, "dropout while training", "locked")
+    n_ctx: int | None = option(None, "Context length in tokens", "locked", valid=POSITIVE)
+    dropout: float | None = option(None, "Dropout rate in training", "locked", valid=BELOW_ONE)
     attention: Pattern | None = option(
-        None, "attention of every second layer: dense, banded or strided", "locked"
+        None, "Attention of every second layer; the others are dense", "locked"
     )
-    band: int | None = option(None, "positions that banded and strided layers see", "locked")
-    qkv_bias: bool | None = option(None, "biases of query, key and value", "locked")
-    steps: int | None = option(None, "optimizer steps; more may be given on resume")
-    batch_tokens: int | None = option(None, "global batch in tokens, over all ranks", "locked")
+    band: int | None = option(
+        None, "Positions that a banded or strided layer sees", "locked", valid=POSITIVE
+    )
+    qkv_bias: bool | None = option(None, "Give query, key and value a bias", "locked")
+    steps: int | None = option(
+        None, "Optimizer steps of the whole run; a resumed run may get more", valid=POSITIVE
+    )
+    batch_tokens: int | None = option(
+        None, "Tokens of an optimizer step, over all ranks", "locked", valid=POSITIVE
+    )
     micro_batch: int | None = option(
-        None, "sequences of one pass on one rank; default: by memory", "bits"
-    )
+        None, "Sequences in one pass of one rank; if not given, what fits into memory", "bits",
+        valid=POSITIVE,
+    )  # fmt: skip
     lr: float | None = option(
-        None, "peak learning rate; with --init a tenth of a preset's", "locked"
-    )
-    lr_min_share: float = option(0.1, "the last rate as a share of the peak (GPT-3: 0.1)", "locked")
+        None, "Peak learning rate; if not given, the preset's, or a tenth of it with --init",
+        "locked",
+        valid=Valid("above 0", lambda rate: rate > 0),
+    )  # fmt: skip
+    lr_min_share: float = option(
+        0.1, "Learning rate of the last step, as a share of the peak (GPT-3: 0.1)", "locked",
+        valid=Valid("from 0 to 1", lambda share: 0 <= share <= 1),
+    )  # fmt: skip
     schedule: Literal["cosine", "linear"] = option(
-        "cosine", "how the rate falls after warm-up", "locked"
+        "cosine", "How the learning rate falls after warm-up", "locked"
     )
-    warmup_steps: int | None = option(None, "steps of linear warm-up", "locked")
+    warmup_steps: int | None = option(None, "Steps of linear warm-up", "locked", valid=COUNT)
     weight_decay: float = option(
-        0.1, "weight decay of matrices; vectors have none (GPT-3: 0.1)", "locked"
+        0.1, "Weight decay of matrices; vectors have none (GPT-3: 0.1)", "locked", valid=COUNT
     )
-    beta1: float = option(0.9, "beta1 of AdamW", "locked")
-    beta2: float = option(0.95, "beta2 of AdamW", "locked")
-    clip: float = option(1.0, "largest gradient norm", "locked")
-    seed: int = option(1, "random seed of weights, order and dropout", "locked")
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to train", "bits")
+    beta1: float = option(0.9, "AdamW's beta1", "locked", valid=BELOW_ONE)
+    beta2: float = option(0.95, "AdamW's beta2", "locked", valid=BELOW_ONE)
+    clip: float = option(
+        1.0, "Gradients of a larger norm are scaled down to this norm", "locked",
+        valid=Valid("above 0", lambda norm: norm > 0),
+    )  # fmt: skip
+    seed: int = option(
+        1, "Random seed of weights, order of the data, and dropout", "locked",
+        valid=Valid("from -2^63 to 2^64 - 1", lambda n: SEED_MIN <= n <= SEED_MAX),
+    )  # fmt: skip
+    device: Literal["auto", "cpu", "cuda"] = option(
+        "auto", "Where to train; auto: cuda where there is a GPU", "bits"
+    )
     dtype: Literal["auto", "float32", "bfloat16", "bfloat16-master"] = option(
-        "auto", "of matrix products: bfloat16 by autocast, or of bf16 parameters with fp32 masters",
+        "auto", "Precision of matrix products. bfloat16: autocast over fp32 weights; "
+        "bfloat16-master: bf16 weights with fp32 masters", "bits",
+    )  # fmt: skip
+    compile: Literal["auto", "on", "off"] = option(
+        "auto", "Compile the blocks by torch.compile", "bits"
+    )
+    threads: int | None = option(
+        None, "CPU threads of torch; if not given, one a core", "bits",
+        valid=Valid(f"from 1 to {THREADS_MAX}", lambda n: 1 <= n <= THREADS_MAX),
+    )  # fmt: skip
+    fsdp: bool = option(
+        False, "Split weights and optimizer state over the ranks of torchrun (FSDP2)", "bits"
+    )
+    checkpoint_activations: bool = option(
+        False, "Compute activations again in the backward pass: less memory, a third more time",
         "bits",
     )  # fmt: skip
-    compile: Literal["auto", "on", "off"] = option("auto", "compile the blocks", "bits")
-    threads: int | None = option(None, "CPU threads of torch; default: one a core", "bits")
-    shard: bool = option(False, "under torchrun: split weights over the ranks (FSDP2)", "bits")
-    checkpoint_activations: bool = option(False, "less memory, a third more time", "bits")
     eval_every: int | None = option(
-        None,
-        "steps between looks at the held-out loss (0: first and last); default: a tenth of all",
-    )
+        None, "Steps between evaluations on the held-out split; 0: at "
+        "the start and the end alone; if not given, a tenth of --steps",
+        valid=COUNT,
+    )  # fmt: skip
     eval_tokens: int | None = option(
-        None, "held-out tokens of each look; default: 4 batches' worth, at most 1,048,576"
+        None, "Held-out tokens of an evaluation; if not given, four batches, at most 1,048,576",
+        valid=POSITIVE,
+    )  # fmt: skip
+    sample_every: int = option(
+        0, "Steps between samples in the log; 0: none",
+        valid=COUNT,
+    )  # fmt: skip
+    save_every_s: float = option(
+        600.0, "Time between checkpoints, in seconds or such as 10m", valid=COUNT
     )
-    sample_every: int = option(0, "steps between samples in the log; 0: none")
-    save_every_s: float = option(600.0, "seconds between checkpoints, or text such as 10m")
-    save_steps: int = option(0, "also save every so many steps; 0: by time only")
-    keep: int = option(2, "newest checkpoints that are kept, besides the best")
-    stop_after_s: float | None = option(None, "save and leave after this time, such as 2h")
-    log_every: int = option(1, "steps between lines of log.jsonl")
-    profile: int = option(0, "trace so many steps into OUT/profile.json.gz; 0: none")
-    tokenizer: str = option("", "a tokenizer.json for samples; default: the one beside the shards")
+    save_steps: int = option(
+        0, "Steps between checkpoints, besides those by time; 0: by time only",
+        valid=COUNT,
+    )  # fmt: skip
+    keep: int = option(
+        2, "How many of the newest checkpoints are kept, besides the best", valid=POSITIVE
+    )
+    stop_after_s: float | None = option(
+        None, "Save and leave after this time, in seconds or such as 2h", valid=COUNT
+    )
+    log_every: int = option(1, "Steps between lines of log.jsonl", valid=POSITIVE)
+    profile: int = option(
+        0, "Steps to trace into OUT/profile.json.gz; 0: none",
+        valid=COUNT,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Held-out loss, perplexity and bits per byte of a run.
+    """Held-out loss, perplexity and bits per byte of a trained model.
 
-    Example: python -m train evaluate build/model
+    Example: build/model
     """
 
-    run: str = option("", "folder of a run, of one checkpoint, or of Hugging Face", positional=True)
-    data: str = option("", "folder of shards; default: the run's own")
-    split: Literal["val", "train"] = option("val", "which files are read")
-    tokens: int = option(0, "score only so many tokens, evenly spread; 0: all")
-    best: bool = option(False, "take the checkpoint with the lowest held-out loss")
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute")
+    run: str = option("", RUN, positional=True)
+    data: str = option("", "Folder of token shards; if not given, the run's own")
+    split: Literal["val", "train"] = option("val", "The split to read")
+    tokens: int = option(
+        0, "Score only so many tokens, spread evenly over the split; 0: all",
+        valid=COUNT,
+    )  # fmt: skip
+    best: bool = option(False, BEST)
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "Where to compute")
 
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """Text from a run, streamed as it comes.
+    """Text from a trained model, printed token by token.
 
-    Example: python -m train sample build/model --prompt "The city" --tokens 100 --seed 1
+    Example: build/model --prompt "The city" --tokens 100 --seed 1
     """
 
-    run: str = option("", "folder of a run, of one checkpoint, or of Hugging Face", positional=True)
-    prompt: str = option("", "text to go on from; empty: the start of a document")
-    tokens: int = option(100, "at most so many tokens a sample")
-    samples: int = option(1, "number of samples, drawn together; each next one has the next seed")
-    temperature: float = option(0.8, "0 takes the likeliest token always")
-    top_k: int = option(0, "choose among the k likeliest tokens; 0: all (GPT-2's demo: 40)")
-    top_p: float = option(1.0, "choose within this mass of probability")
-    seed: int = option(1, "the same seed gives the same text")
-    stop: str = option("", "end at this text, which is not shown")
-    best: bool = option(False, "take the checkpoint with the lowest held-out loss")
-    tokenizer: str = option("", "tokenizer.json; default: the run's own")
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where to compute")
+    run: str = option("", RUN, positional=True)
+    prompt: str = option(
+        "", "Text to continue; if not given, the model begins a document", valid=UTF8
+    )
+    tokens: int = option(100, "Tokens of a sample, at most", valid=POSITIVE)
+    samples: int = option(
+        1, "Samples, drawn in one batch; the first has --seed, each other the next seed",
+        valid=POSITIVE,
+    )  # fmt: skip
+    temperature: float = option(
+        0.8, "Above 1 the text is more varied, below 1 less; 0 always takes the likeliest token",
+        valid=COUNT,
+    )  # fmt: skip
+    top_k: int = option(
+        0, "Draw from the k likeliest tokens; 0: from all (GPT-2's demo: 40)",
+        valid=COUNT,
+    )  # fmt: skip
+    top_p: float = option(
+        1.0, "Draw from the likeliest tokens that together have this probability",
+        valid=Valid("above 0 and at most 1", lambda p: 0 < p <= 1),
+    )  # fmt: skip
+    seed: int = option(1, "Random seed; the same seed gives the same text")
+    stop: str = option("", "End the sample before this text", valid=UTF8)
+    best: bool = option(False, BEST)
+    tokenizer: str = option("", TOKENIZER)
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "Where to compute")
 
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """A folder that Hugging Face's transformers loads, checked by reading it back.
+    """Write a trained model as a folder that Hugging Face's transformers loads, and check it by
+    reading it back.
 
-    Example: python -m train export build/model --out my-gpt2
+    Example: build/model --out my-gpt2
     """
 
-    run: str = option("", "folder of a run, or of one checkpoint", positional=True)
-    out: str = option("", "folder to write")
-    dtype: Literal["float32", "bfloat16"] = option("float32", "type of the weights in the file")
-    best: bool = option(False, "take the checkpoint with the lowest held-out loss")
-    tokenizer: str = option("", "tokenizer.json; default: the run's own")
-
-
-def checked(settings: TrainSettings) -> TrainSettings:
-    """The same settings, seen to make sense; SettingsError names one that does not."""
-    s = settings
-    rules = [
-        ("preset", s.preset is None or s.preset in PRESETS, f"one of {', '.join(PRESETS)}"),
-        ("seed", SEED_MIN <= s.seed <= SEED_MAX, f"from {SEED_MIN} to {SEED_MAX}"),
-        ("lr", s.lr is None or s.lr > 0, "above 0"),
-        ("lr_min_share", 0 <= s.lr_min_share <= 1, "from 0 to 1"),
-        ("dropout", s.dropout is None or 0 <= s.dropout < 1, "from 0 to below 1"),
-        ("clip", s.clip > 0, "above 0"),
-        ("beta1", 0 <= s.beta1 < 1, "from 0 to below 1"),
-        ("beta2", 0 <= s.beta2 < 1, "from 0 to below 1"),
-        ("weight_decay", s.weight_decay >= 0, "0 or more"),
-        ("warmup_steps", s.warmup_steps is None or s.warmup_steps >= 0, "0 or more"),
-        (
-            "eval_every",
-            s.eval_every is None or s.eval_every >= 0,
-            "0 or more; 0: first and last only",
-        ),
-        ("keep", s.keep > 0, "1 or more"),
-        ("save_every_s", s.save_every_s >= 0, "0 or more"),
-        ("save_steps", s.save_steps >= 0, "0 or more; 0: by time only"),
-        ("sample_every", s.sample_every >= 0, "0 or more; 0: none"),
-        ("stop_after_s", s.stop_after_s is None or s.stop_after_s >= 0, "0 or more"),
-        ("profile", s.profile >= 0, "0 or more; 0 traces nothing"),
-        ("log_every", s.log_every > 0, "1 or more"),
-    ]
-    rules.append(("threads", (s.threads or 1) <= THREADS_MAX, f"at most {THREADS_MAX}"))
-    shape = ("n_layer", "n_head", "n_embd", "n_ctx", "band")
-    for name in (*shape, "steps", "batch_tokens", "micro_batch", "eval_tokens", "threads"):
-        value = getattr(s, name)
-        rules.append((name, value is None or value > 0, "1 or more"))
-    _refuse(s, rules)
-    return s
+    run: str = option("", "Folder of a training run, or of one of its checkpoints", positional=True)
+    out: str = option("", "The folder to write")
+    dtype: Literal["float32", "bfloat16"] = option("float32", "Type of the weights in the file")
+    best: bool = option(False, BEST)
+    tokenizer: str = option("", TOKENIZER)
 
 
 def checked_sampling(settings: SampleSettings) -> SampleSettings:
     """The same settings, seen to make sense; SettingsError names one that does not."""
-    s = settings
-    _refuse(
-        s,
-        [
-            ("tokens", s.tokens > 0, "1 or more"),
-            ("samples", s.samples > 0, "1 or more"),
-            ("temperature", s.temperature >= 0, "0 or more; 0 takes the likeliest token"),
-            ("seed", 0 <= s.seed <= SEED_MAX + 1 - s.samples, SAMPLE_SEEDS),
-            ("prompt", _is_text(s.prompt), "text in UTF-8"),
-            ("stop", _is_text(s.stop), "text in UTF-8"),
-            ("top_k", s.top_k >= 0, "0 or more; 0: all tokens"),
-            ("top_p", 0 < s.top_p <= 1, "above 0 and at most 1"),
-        ],
-    )
-    return s
-
-
-def checked_evaluation(settings: EvaluateSettings) -> EvaluateSettings:
-    """The same settings, seen to make sense; SettingsError names one that does not."""
-    _refuse(settings, [("tokens", settings.tokens >= 0, "0 or more; 0: all")])
+    refuse_senseless(settings)
+    if not 0 <= settings.seed <= SEED_MAX + 1 - settings.samples:
+        raise SettingsError(f"--seed is {settings.seed}; it must be {SAMPLE_SEEDS}")
     return settings
-
-
-def _is_text(text: str) -> bool:
-    """Whether it can be written as UTF-8: a command line's other bytes come as lone surrogates."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def _refuse(settings: Any, rules: Sequence[tuple[str, bool, str]]) -> None:
-    for name, holds, wanted in rules:
-        if not holds:
-            value = str(getattr(settings, name)).encode("utf-8", "backslashreplace").decode()
-            raise SettingsError(f"{flag(name)} is {value}; it must be {wanted}")
 
 
 def recipe_for(
@@ -228,7 +243,8 @@ def recipe_for(
     `shape` is that of given weights and replaces the preset's; they are moved at a gentler rate.
     Raises SettingsError if the batch is no multiple of the context or the heads do not fit.
     """
-    s = checked(settings)
+    refuse_senseless(settings)
+    s = settings
     name = s.preset or ("gpt2" if has_gpu else "demo")
     base = PRESETS[name] if shape is None else replace(PRESETS[name], config=shape)
     config = replace(

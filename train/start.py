@@ -55,6 +55,8 @@ def train(settings: TrainSettings, given: dict[str, Any], live: LiveLine) -> Res
         raise SettingsError("--out is missing: the folder of the run")
     folder = Path(settings.out)
     check_out(folder, settings)
+    if not (folder / "run.json").exists():
+        _shards(settings, None)  # refused before a folder is made
     device, sharded = _needed_to_join(folder, settings, given)
     with joined(device, sharded=sharded) as world, ExitStack() as stack:
         world.share(lambda: stack.enter_context(locked(folder)))
@@ -67,12 +69,12 @@ def _needed_to_join(
     folder: Path, settings: TrainSettings, given: dict[str, Any]
 ) -> tuple[str, bool]:
     """The device and whether weights are split, before the ranks can talk: each reads run.json."""
-    wanted, sharded = settings.device, settings.shard
+    wanted, sharded = settings.device, settings.fsdp
     if settings.resume and (folder / "run.json").exists():
         kept = read_run(folder).settings
         wanted = given.get("device", kept.device)
         # One process goes on alone with what several had split.
-        sharded = given.get("shard", kept.shard and ranks_started() > 1)
+        sharded = given.get("fsdp", kept.fsdp and ranks_started() > 1)
     return device_of(wanted), sharded
 
 
@@ -258,9 +260,7 @@ def _sampler(
     if not settings.sample_every:
         return None
     if world.sharded:
-        raise SettingsError(
-            "--sample-every: a model that is split cannot be sampled; leave it away"
-        )
+        raise SettingsError("--sample-every: a model that is split cannot be sampled; leave it out")
     if not tokenizer:
         raise SettingsError("--sample-every needs --tokenizer PATH: none lies beside the shards")
     text = text_for(tokenizer, shards.vocab_size)

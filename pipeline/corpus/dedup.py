@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from pipeline.errors import InputError
 from pipeline.inputs import input_names
 from pipeline.reasons import Drop, Reason
 from pipeline.row_files import put_in_place
+from pipeline.scratch import scratch_in
 from pipeline.settings import CorpusSettings, DocumentsSettings, TextsSettings
 from pipeline.texts import Found, Odd, Row, fallen, read_texts, told, whole_number
 
@@ -44,9 +44,10 @@ class Counts(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """The counts, what was odd in the file, and the messages of quality gates that failed."""
+    """The counts, drops by reason, what was odd, and the messages of quality gates that failed."""
 
     counts: Counts
+    drops: Counter[str]
     said: list[str]
     gates: list[str]
 
@@ -83,27 +84,30 @@ def dedup(
     does, for an id that stands twice, and as `write_kept` does.
     """
     odd, rows = Odd(), _Rows()
-    scratch = out.decisions.absolute().parent
-    with TemporaryDirectory(dir=scratch, prefix=".dedup-") as folder:
-        sketches = Path(folder) / "sketches.arrow"
+    with scratch_in(out.decisions.absolute().parent) as folder:
+        sketches = folder / "sketches.arrow"
         entries = []
         with SketchWriter(sketches) as writer:
             for path in _in_order(sources, rows):
                 found = read_texts(path, rows.files[-1].name, texts, odd)
                 for batch in _batches(found, rows, text_chars_max):
                     entries.append(_entries(path, batch, writer))
-                    heartbeat(f"{len(rows.ids)} texts read")
+                    heartbeat(f"{len(rows.ids):,} texts read")
         _refuse_twins(rows)
         table = pa.concat_tables(entries or [ENTRY.empty_table()]).combine_chunks()
         table = drop_copies(table, ["text_hash"], Reason.EXACT_COPY)
-        decisions = decide(table, [sketches], rules, Path(folder), heartbeat)
+        decisions = decide(table, [sketches], rules, folder, heartbeat)
+        heartbeat(f"writing {out.decisions}")
         kept = write_decisions(out.decisions, _lines(decisions, rows), rows.id_type)
         if out.signatures:
             write_signatures(out.signatures, sketches, rows.texts(), rows.id_type)
     if out.kept:
+        heartbeat(f"writing {out.kept}")
         with put_in_place(out.kept) as aside:
             write_kept(aside, out.kept, rows.kept(kept), texts)
-    return Decided(_count(decisions, len(rows.dropped)), told(odd), rows.gates())
+    gates = rows.gates()
+    said = told(odd) + ([] if gates else rows.first_drop())
+    return Decided(_count(decisions, len(rows.dropped)), rows.drops(), said, gates)
 
 
 @dataclass
@@ -150,6 +154,15 @@ class _Rows:
             for file, end in zip(self.files, ends, strict=True)
         ]
 
+    def drops(self) -> Counter[str]:
+        """How many rows are dropped, by reason."""
+        return Counter(reason.value for reason in self.dropped.values())
+
+    def first_drop(self) -> list[str]:
+        """A sentence that tells of the first row that is dropped, if there is one."""
+        first = next((file for file in self.files if file.first), None)
+        return [f"{first.name}: the first row that is dropped: {first.first}"] if first else []
+
     def gates(self) -> list[str]:
         """A message for each file of which most rows were dropped."""
         drops: dict[int, Counter[str]] = {file.start: Counter() for file in self.files}
@@ -182,7 +195,8 @@ def _batches(found: Iterator[Found], rows: _Rows, chars_max: int) -> Iterator[li
             detail = f"{len(row.text):,} characters; documents.text_chars_max is {chars_max:,}"
             row = Drop(Reason.TOO_LONG, detail)
         if isinstance(row, Drop):
-            file.first = file.first or f"{each.place}, {row.detail}"
+            about = row.detail or row.reason.sentence
+            file.first = file.first or f"{each.place}, {about}"
             rows.dropped[len(rows.ids)] = row.reason
         else:
             batch.append(each)

@@ -27,6 +27,7 @@ from pipeline.loose_json import line_value
 from pipeline.row_files import TableWriter, is_parquet, packed
 from pipeline.rows import elements, values_of, without_surrogates
 from pipeline.settings import TextsSettings
+from pipeline.tables import table_rows
 from pipeline.texts import documents_in
 
 BATCH_ROWS = 256
@@ -94,6 +95,8 @@ def _objects(file: KeptRows, form: Format, rules: TextsSettings) -> Iterator[dic
             yield msgspec.json.decode(line) if isinstance(line, bytes) else line
     elif form == "JSON array":
         yield from map(_mended, _chosen(file, enumerate(elements(file.path), 1)))
+    elif form == "table":
+        yield from _chosen(file, table_rows(file.path, rules.text_field, Counter()))
     elif form == "text":
         documents = documents_in(file.path, Counter())
         numbered = ((int(place.split()[1]), (place, row)) for place, row in documents)

@@ -82,7 +82,7 @@ def find_copies(
             # Texts without a word have equal signatures and are alike to nothing.
             empty = at[inside & (np.diff(sets.offsets) == 0)]
             keys[:, empty] = empty
-            heartbeat("band keys")
+            heartbeat("putting signatures into buckets")
         buckets = shared_buckets(keys)
         together = np.flatnonzero(np.diff(buckets.offsets))  # only these can be copies
         if len(together):
@@ -155,7 +155,7 @@ def walk(
     bounds = buckets.offsets.tolist()
     for text in range(n):
         if text % BEAT_TEXTS == 0:
-            heartbeat(f"text {text} of {n}")
+            heartbeat(f"{text:,} of {n:,} texts compared that share a bucket")
         mine = buckets.numbers[bounds[text] : bounds[text + 1]]
         if not shadows[text]:
             members = _members(slots, starts[mine], kept[mine])
@@ -265,7 +265,7 @@ def in_common(sets: ShingleSets, texts: I64, heartbeat: Heartbeat) -> I64:
     low, high = np.zeros((2, 1 << bits), np.uint8)
     for number, text in enumerate(texts.tolist()):
         if number % BEAT_TEXTS == 0:
-            heartbeat(f"shingles of {number} of a crowd of {len(texts)}")
+            heartbeat(f"shingles of {number:,} of {len(texts):,} texts in large buckets counted")
         hashes = sets[text]
         for table, at in ((low, hashes & mask), (high, hashes >> half & mask)):
             table[at] = np.minimum(table[at] + 1, 2)

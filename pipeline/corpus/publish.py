@@ -1,6 +1,7 @@
 """Documents and decisions to the corpus: kept rows, drops with a reason, and a dataset card."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,9 +88,13 @@ def read_detail(detail: str) -> Copy | None:
     return Copy(found[1], float(found[2]) if found[2] else None) if found else None
 
 
-def card(rows: int, settings: dict[str, Any]) -> str:
-    """The dataset card: it names the files that `datasets.load_dataset(folder)` must read."""
-    rules = "\n".join(f"- `corpus.{name}`: {value}" for name, value in sorted(settings.items()))
+def card(rows: int, settings: Mapping[str, Any], origin: str = "") -> str:
+    """The dataset card: it names the files that `datasets.load_dataset(folder)` must read.
+
+    `settings` have their full names; `origin` is Markdown on what the documents come from.
+    """
+    rules = "\n".join(f"- `{name}`: {value}" for name, value in sorted(settings.items()))
+    origin = f"\n## Where it comes from\n\n{origin}\n" if origin else ""
     columns = "\n".join(f"- `{column.name}`: {column.type}" for column in CORPUS)
     return f"""---
 configs:
@@ -107,7 +112,7 @@ Made by `webtext` from submission dumps and captured pages; the texts belong to 
     datasets.load_dataset("this/folder", split="train")
 
 `webtext look this/folder --drops` shows what was left out, and why.
-
+{origin}
 ## Rules
 
 {rules}

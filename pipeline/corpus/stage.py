@@ -246,4 +246,5 @@ def _publish(part: Part, out: PartWriter) -> None:
 
 def _write_card(rules: CorpusSettings, outputs: Inputs) -> dict[str, bytes]:
     rows = outputs["publish"].ledgers[UNIT].rows_out
-    return {"README.md": card(rows, asdict(rules)).encode()}
+    settings = {f"corpus.{name}": value for name, value in asdict(rules).items()}
+    return {"README.md": card(rows, settings).encode()}

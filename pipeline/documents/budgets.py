@@ -1,4 +1,4 @@
-"""What a page may cost an engine, counted in one pass over its tags before any engine is called.
+"""What a page may cost an extractor, counted in one pass over its tags before any is called.
 
 A million line breaks, twenty thousand nested elements, a hundred thousand attributes on one tag or
 a table of a million cells hold an extractor for minutes, or make it lose the text without a word.

@@ -10,7 +10,7 @@ from pipeline.documents.budgets import check_budgets
 from pipeline.documents.charset import decode_text
 from pipeline.documents.clean import clean_text
 from pipeline.documents.decode import decode_body, file_kind
-from pipeline.documents.engines import ENGINES
+from pipeline.documents.extractors import EXTRACTORS
 from pipeline.documents.language import classify, judge_language
 from pipeline.documents.metadata import page_date, page_title, read_meta
 from pipeline.documents.mojibake import repair
@@ -32,7 +32,7 @@ class Document:
     language_score: float
     charset: str
     text: str
-    engine: str
+    extractor: str
     mojibake_repaired: int = 0  # places of the page that had been encoded twice
     mojibake_left: int = 0  # places of the text that look so, and are left since it is not sure
 
@@ -44,7 +44,7 @@ class Found:
     html: str
     charset: str
     text: str
-    engine: str
+    extractor: str
     mojibake_repaired: int
     mojibake_left: int
 
@@ -52,8 +52,8 @@ class Found:
 def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
     """Make a document of a response as it was received, its body still packed.
 
-    Pure: the same response and rules give the same document on any machine. What the engine raises
-    travels up.
+    Pure: the same response and rules give the same document on any machine. What the extractor
+    raises travels up.
     """
     found = find_text(response, rules)
     if isinstance(found, Drop):
@@ -83,14 +83,14 @@ def find_text(response: Response, rules: DocumentsSettings) -> Found | Drop:
         return Drop(Reason.NOT_HTML, "no markup")
     if drop := check_budgets(decoded.html, rules):
         return drop
-    extracted = ENGINES[rules.engine](decoded.html)
+    extracted = EXTRACTORS[rules.extractor](decoded.html)
     # Once more: signs that were written as entities (&acirc;&euro;&trade;) are characters now.
     repaired = repair(extracted.text)
     return Found(
         html=decoded.html,
         charset=decoded.charset,
         text=clean_text(repaired.text),
-        engine=extracted.engine,
+        extractor=extracted.extractor,
         mojibake_repaired=decoded.repaired + repaired.repaired,
         mojibake_left=repaired.left,
     )
@@ -124,7 +124,7 @@ def document_of(found: Found, language: str, language_score: float) -> Document:
         language_score=language_score,
         charset=found.charset,
         text=found.text,
-        engine=found.engine,
+        extractor=found.extractor,
         mojibake_repaired=found.mojibake_repaired,
         mojibake_left=found.mojibake_left,
     )
@@ -149,7 +149,7 @@ class ReadAndExtract:
     rules: DocumentsSettings
 
     def __call__(self, page: PageAt | Response) -> Document | Drop | InputError:
-        """Do one page; what the engine raises becomes this page's fault."""
+        """Do one page; what the extractor raises becomes this page's fault."""
         settle()
         if isinstance(page, PageAt):
             try:

@@ -31,7 +31,7 @@ from pipeline.settings import DocumentsSettings, PagesSettings
 UNIT = "records"
 COLUMNS = (
     *("id", "url", "host", "title", "date", "language", "language_score", "charset"),
-    *("mojibake_repaired", "mojibake_left", "text", "engine"),
+    *("mojibake_repaired", "mojibake_left", "text", "extractor"),
 )
 SCHEMA = pa.schema([DOCUMENT.field(name) for name in COLUMNS])
 # Each part of a packed file reads what lies before it too: so many take 32 times the unpacking,

@@ -147,4 +147,6 @@ def _unreadable(error: OSError) -> None:
 
 
 def _unreadable_file(path: Path | str, error: OSError) -> InputError:
-    return InputError(printable(path), "", f"cannot be read: {error.strerror}", "Check its rights.")
+    return InputError(
+        printable(path), "", f"cannot be read: {error.strerror}", "Check its permissions."
+    )

@@ -1,7 +1,7 @@
 """What a page says about itself in its head: title and date of publication.
 
-Read from the markup by patterns, not from a tree: an engine parses the page once more anyway, and
-a date guessed from text and links (htmldate) costs two thirds of a whole extraction.
+Read from the markup by patterns, not from a tree: an extractor parses the page once more anyway,
+and a date guessed from text and links (htmldate) costs two thirds of a whole extraction.
 """
 
 import html as html_entities

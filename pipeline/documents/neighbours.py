@@ -3,7 +3,7 @@
 trafilatura asks justext where it finds little itself. justext walks from every short paragraph to
 the next good or bad one, and where there is none to the page's ends: 20,000 cells of one letter
 hold it for 17 s. Here each page is walked five times, and the verdicts are the same. When justext
-does so itself, delete this file, its test and its line in engines.py.
+does so itself, delete this file, its test and its line in extractors.py.
 """
 
 from collections.abc import Iterable, Sequence

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from pipeline.engine import failures, names
 from pipeline.engine.control import Run, Signals, check_disk, check_fixed, locked
 from pipeline.engine.digest import FileDigests
-from pipeline.engine.manifest import FORMAT, published, read_manifest
+from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
 from pipeline.engine.progress import Log, Progress
-from pipeline.engine.publish import hide, remove_rows
+from pipeline.engine.publish import add_file, remove_rows, take_back
 from pipeline.engine.stage import Output, Part, Record, Stage
 from pipeline.engine.stage_run import StageRun
 from pipeline.engine.store import Disk
@@ -118,15 +118,23 @@ class Build:
 
     def output(self, name: str) -> Output:
         """A published stage as an input of the next."""
+        return published(self.store, self.manifest(name))
+
+    def manifest(self, name: str) -> Manifest:
+        """The manifest of a published stage; StageError if it is not there."""
         manifest = read_manifest(self.store, name)
         if manifest is None:
             raise StageError(f"{self.folder} has no stage {name}; run webtext build first")
-        return published(self.store, manifest)
+        return manifest
+
+    def publish_file(self, stage: str, name: str, content: bytes) -> None:
+        """Publish one of a stage's further files anew; one with the same content stays."""
+        add_file(self.store, self.manifest(stage), name, content)
 
     def unpublish(self, name: str) -> None:
         """Make a published stage one that was interrupted: its parts can be taken over."""
-        hide(self.store, read_manifest(self.store, name))
-        self.store.remove([names.manifest(name)])
+        if manifest := read_manifest(self.store, name):
+            take_back(self.store, manifest, [])
 
     def remove_rows(self, name: str) -> None:
         """Remove a published stage's tables, which are copies; its counts and drops stay."""

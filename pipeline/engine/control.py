@@ -100,7 +100,8 @@ class Run:
 
     def tell(self, standing: Mapping[str, Any]) -> None:
         """Say how far the run is, for a status that is asked on any machine."""
-        facts = {"pid": os.getpid(), "host": socket.gethostname(), **standing}
+        command = " ".join(sys.argv)
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "command": command, **standing}
         self.store.write_json(names.run(self.id), facts, durably=False)
 
     def heartbeats(self) -> list[dict[str, Any]]:

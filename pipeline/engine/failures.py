@@ -32,7 +32,8 @@ def tell(store: Store, run: str, name: str, failure: Failure) -> None:
     try:
         store.write_json(f"{names.failures(run)}/{name}.json", plain, durably=False)
     except OSError:
-        _unwritten[run].append(failure)
+        told = _from_json(_to_json(failure.error))  # as it would be read
+        _unwritten[run].append(Failure(failure.part, told, failure.stack))
 
 
 def any_unwritten(run: str) -> bool:

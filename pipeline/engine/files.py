@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -35,12 +36,13 @@ def sync(path: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder; one that is gone already is fine."""
-    if not folder.exists():
-        return
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir() and not path.is_symlink():
-            path.rmdir()
-        else:
-            path.unlink(missing_ok=True)
-    folder.rmdir()
+    """Remove a folder (of a link to one, what is in it); what others do there meanwhile is fine."""
+    for path in [*sorted(folder.rglob("*"), reverse=True), folder]:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            elif path != folder:
+                path.unlink()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                raise

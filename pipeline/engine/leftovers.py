@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pipeline.engine import names
 from pipeline.engine.manifest import Manifest, read_journal, read_manifest, write_manifest
 from pipeline.engine.parts import Record, read_record
-from pipeline.engine.publish import remove_records
+from pipeline.engine.publish import forget, list_stale, with_files
 from pipeline.engine.store import Entry, Store
 
 
@@ -88,21 +88,22 @@ def kept_parts(manifest: Manifest) -> Iterator[Parts]:
 def remove_open(store: Store, parts: Parts) -> None:
     """Remove parts that no manifest names, and the journal of their step."""
     journals = f"{names.JOURNALS}/{parts.stage}-{parts.step}-"
-    store.remove(e.name for e in store.entries(names.JOURNALS) if e.name.startswith(journals))
-    remove_records(store, parts.records)
+    stale = [e.name for e in store.entries(names.JOURNALS) if e.name.startswith(journals)]
+    list_stale(store, parts.stage, [*stale, *with_files(store, parts.records)])
+    forget(store, parts.stage)
 
 
 def remove_kept(store: Store, manifest: Manifest, step: str) -> Manifest:
     """Remove the kept rows of a published stage's step; its manifest then names the drops alone."""
     steps = [s.drops_alone() if s.name == step else s for s in manifest.steps]
     without = replace(manifest, steps=steps)
-    write_manifest(store, without)
     before = manifest.record_of(step)
     assert before is not None
-    store.remove([names.journal(manifest.stage, step, before.fingerprint)])
-    needed = {file.name for file in without.all_files()}
+    journal = names.journal(manifest.stage, step, before.fingerprint)
     records = [names.record(manifest.stage, step, part.fingerprint) for part in before.parts]
-    remove_records(store, records, needed)
+    list_stale(store, manifest.stage, [journal, *with_files(store, records)])
+    write_manifest(store, without)
+    forget(store, manifest.stage)
     return without
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any
 
 from pipeline.engine import names
+from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger, Ledgers
 from pipeline.engine.parts import DROPS, HASHES, File, Record
 from pipeline.engine.stage import Output
@@ -80,6 +81,11 @@ class Manifest:
     rows_gone: bool = False
 
     @property
+    def publication(self) -> str:
+        """Names what is published: a replay gives other rows with the same fingerprint."""
+        return digest_of([self.fingerprint, self.digest])
+
+    @property
     def parts(self) -> list[Record]:
         """The parts of the last step: the stage's tables."""
         return self.steps[-1].parts
@@ -119,7 +125,7 @@ class Manifest:
         shown: dict[str, str] = {}
         for part in self.parts:
             if part.has_rows:
-                shown[names.view(self.stage, self.fingerprint, part.number)] = part.table
+                shown[names.view(self.stage, self.publication, part.number)] = part.table
             for name, file in part.own_files().items():
                 shown[f"{self.stage}/{name}"] = file.name
         for name, file in self.files.items():
@@ -152,9 +158,14 @@ def read_manifest(store: Store, stage: str) -> Manifest | None:
 
     Raises StageError for a stage that another version of webtext made.
     """
-    place = f"{store.place}/{names.manifest(stage)}"
+    return read_manifest_at(store, names.manifest(stage))
+
+
+def read_manifest_at(store: Store, name: str) -> Manifest | None:
+    """As `read_manifest`, by the file's name: of a stage's folder outside of a build."""
+    place = f"{store.place}/{name}"
     try:
-        data = store.read_json(names.manifest(stage))
+        data = store.read_json(name)
     except ValueError as error:
         raise StageError(f"{place} is damaged ({error}); remove it to make it again") from None
     if data is None:

@@ -19,6 +19,7 @@ import uuid
 
 FIXED = "build.json"
 INPUTS = "inputs.json"
+MANIFEST = "manifest.json"  # in a stage's folder
 DATA = "data"
 RECORDS = "parts"
 JOURNALS = "steps"
@@ -60,7 +61,7 @@ def is_of(stage: str, name: str) -> bool:
 
 def manifest(stage: str) -> str:
     """The publication of a stage."""
-    return f"{stage}/manifest.json"
+    return f"{stage}/{MANIFEST}"
 
 
 def view(stage: str, publication: str, number: int) -> str:

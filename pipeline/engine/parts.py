@@ -121,6 +121,13 @@ def read_record(store: Store, name: str) -> Record | None:
         ) from None
 
 
+def read_records(store: Store, names: Iterable[str]) -> list[Record]:
+    """Those of these committed parts that are there."""
+    with ThreadPoolExecutor(READERS) as readers:
+        found = readers.map(lambda name: read_record(store, name), names)
+    return [record for record in found if record is not None]
+
+
 class Committed:
     """The records of one step, each read once however often one looks."""
 
@@ -138,10 +145,7 @@ class Committed:
     def refresh(self) -> list[Record]:
         """The records that came since the last look."""
         fresh = sorted(self.names() - self._found.keys())
-        read = [f"{self._folder}/{fingerprint}.json" for fingerprint in fresh]
-        with ThreadPoolExecutor(READERS) as readers:
-            records = readers.map(lambda name: read_record(self._store, name), read)
-        came = [record for record in records if record is not None]
+        came = read_records(self._store, (f"{self._folder}/{name}.json" for name in fresh))
         self._found.update((record.fingerprint, record) for record in came)
         return came
 

@@ -30,7 +30,14 @@ from pipeline.engine.manifest import (
     versions_only,
 )
 from pipeline.engine.parts import Committed, Record
-from pipeline.engine.publish import hide, publish, refuse_empty, remove_records, tidy, write_files
+from pipeline.engine.publish import (
+    forget,
+    publish,
+    refuse_empty,
+    take_back,
+    tidy,
+    with_faults,
+)
 from pipeline.engine.stage import AnyStep, Output, Part, ReduceStep, Stage, Step, identity
 from pipeline.engine.task import Bucket, Task
 from pipeline.errors import StageError
@@ -54,7 +61,7 @@ class StageRun:
         self.store = build.store
         self.steps = {step.name: step for step in stage.steps}
         self.last = stage.steps[-1]
-        self._forget()
+        forget(self.store, stage.name)
         self.old = read_manifest(self.store, stage.name)
         if self.old is None and self.store.entries(stage.name):
             raise StageError(
@@ -167,40 +174,13 @@ class StageRun:
         return False
 
     def _take_back(self, manifest: Manifest) -> None:
-        """Make a published stage one that was interrupted, without the parts to be done again.
-
-        Those are listed first, so that a kill on the way leaves none of them to be taken over.
-        """
-        stage = self.stage.name
-        if stage in self.build.redo or manifest.rows_gone:
-            folders = [f for f in self.store.folders(names.RECORDS) if names.is_of(stage, f)]
-            stale = [entry.name for folder in folders for entry in self.store.entries(folder)]
-        else:
-            stale = [
-                names.record(stage, step.name, part.fingerprint)
-                for step in manifest.steps
-                for part in step.parts
-                if part.faults
-            ]
-        self.store.write_json(names.forget(stage), stale)
-        self._forget()
+        """Make a published stage one that was interrupted, without the parts to be done again."""
+        all_again = self.stage.name in self.build.redo or manifest.rows_gone
+        take_back(self.store, manifest, None if all_again else with_faults(manifest))
         self.old = None
         self._plans.clear()
         self._records.clear()
         self._has_rows.clear()
-
-    def _forget(self) -> None:
-        """Do, or go on with, what `_take_back` listed."""
-        stage = self.stage.name
-        stale = self.store.read_json(names.forget(stage))
-        if stale is None:
-            return
-        hide(self.store, read_manifest(self.store, stage))
-        self.store.remove([names.manifest(stage)])
-        journals = self.store.entries(names.JOURNALS)
-        self.store.remove(entry.name for entry in journals if names.is_of(stage, entry.name))
-        remove_records(self.store, stale)
-        self.store.remove([names.forget(stage)])
 
     def _allow_redo(self, step: AnyStep, planned: _Planned, missing: list[Part]) -> None:
         """Say how much of a published stage's step is made anew; refuse what was costly to make.
@@ -208,7 +188,8 @@ class StageRun:
         The cost is reckoned from the last time: of each part that is missing an average one's.
         """
         before = self.old.record_of(step.name) if self.old else None
-        if before is None or not missing or self.stage.name in self.build.redo:
+        asked = self.stage.name in self.build.redo or (self.old and self.old.rows_gone)
+        if before is None or not missing or asked:
             return
         name, parts = f"{self.stage.name}: {step.name}", len(planned.parts)
         reused = f"{parts - len(missing):,} of {parts:,} parts are taken over"
@@ -341,14 +322,11 @@ class StageRun:
         outputs = {name: self._input(name) for name in self.steps}
         manifest = self._manifest(wall_s)
         refuse_empty(self.stage, manifest, outputs.values())
-        if self.stage.finish:
-            files = self.stage.finish(outputs)
-            files_written = write_files(self.store, manifest.fingerprint, files)
-            manifest = replace(manifest, files=files_written)
         if self.stage.check:
             manifest = replace(manifest, gates=self.stage.check(outputs))
             self.build.gates += manifest.gates
-        publish(self.store, manifest, self.old)
+        files = self.stage.finish(outputs) if self.stage.finish else {}
+        manifest = publish(self.store, manifest, self.old, files)
         tidy(self.store, self.stage, manifest)
         self.build.log.write("published", stage=self.stage.name, digest=manifest.digest)
         return published(self.store, manifest)

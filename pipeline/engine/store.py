@@ -12,6 +12,7 @@ import shutil
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import pyarrow.parquet as pq
 
 from pipeline.engine.files import remove_tree, sync
 from pipeline.engine.names import SCRATCH
+
+ASIDE = ".aside"  # how a file ends that is not whole yet, beside its name on another disk
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ class Disk(Store):
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            beside = target.with_name(f".{uuid.uuid4().hex}.aside")  # a folder of another disk
+            beside = target.with_name(f".{uuid.uuid4().hex}{ASIDE}")  # a folder of another disk
             shutil.copy2(path, beside)
             sync(beside)
             beside.replace(target)
@@ -190,11 +193,12 @@ class Disk(Store):
             with os.scandir(self.folder / folder) as entries:
                 for entry in entries:
                     name = f"{folder}/{entry.name}" if folder else entry.name
-                    if not entry.is_dir():
-                        stat = entry.stat(follow_symlinks=False)
-                        found.append(Entry(name, stat.st_size, stat.st_mtime))
-                    elif below:
-                        found += self.entries(name, below=True)
+                    if entry.is_dir():
+                        found += self.entries(name, below=True) if below else []
+                    elif not entry.name.endswith(ASIDE):
+                        with suppress(FileNotFoundError):  # removed since it was listed
+                            stat = entry.stat(follow_symlinks=False)
+                            found.append(Entry(name, stat.st_size, stat.st_mtime))
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(found, key=lambda entry: entry.name)
@@ -227,8 +231,13 @@ class Disk(Store):
             self._put(aside, name)
 
     def sweep(self) -> None:
-        """Remove what killed runs left in scratch."""
+        """Remove what killed runs left in scratch, and in folders that lie on another disk."""
         remove_tree(self.scratch)
+        disk = self.folder.stat().st_dev
+        for folder in self.folder.iterdir():
+            if folder.is_dir() and folder.stat().st_dev != disk:
+                for path in folder.rglob(f".*{ASIDE}"):
+                    path.unlink(missing_ok=True)
 
 
 def _alike(one: os.stat_result, other: os.stat_result) -> bool:

@@ -19,18 +19,27 @@ class Written:
     digest_of: Callable[[Path], str] = file_digest
 
 
-def stage_files(store: Store, manifest: Manifest) -> Iterator[Written]:
+def stage_files(store: Store, manifest: Manifest, *, alone: bool = False) -> Iterator[Written]:
     """The files that a publication names, those that people see under the names they see.
 
-    Where that name is a file of its own (a copied build has no hard links), both are given.
+    `alone`: the store is a stage's folder that was copied out of its build, where only these are.
+    Else, where such a name is a file of its own (a copied build has no hard links), both are given.
     """
     seen = {source: name for name, source in manifest.view().items()}
+    if alone:
+        seen = {source: name.removeprefix(f"{manifest.stage}/") for source, name in seen.items()}
     for file in manifest.all_files():
+        if alone and file.name not in seen:
+            continue
         path = store.local(file.name)
         shown = store.local(seen.get(file.name, file.name))
         yield Written(shown, file.bytes, file.xxh3_128)
-        if shown != path and not (shown.exists() and path.exists() and shown.samefile(path)):
+        if not alone and shown != path and not _are_one(shown, path):
             yield Written(path, file.bytes, file.xxh3_128)
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def damaged(files: Iterable[Written]) -> Iterator[str]:

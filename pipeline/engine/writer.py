@@ -71,6 +71,7 @@ class PartWriter:
         self._heartbeat = f"{names.heartbeats(run)}/{part.fingerprint}-{self._attempt}.json"
         self._files: dict[str, Path] = {}
         self._side: set[str] = set()
+        self._added: list[str] = []  # files in the store that no record names yet
         self._ledgers: Ledgers = defaultdict(Ledger)
         self._notes: dict[str, Any] = {}
         self._faults: list[dict[str, str]] = []
@@ -132,6 +133,10 @@ class PartWriter:
         Of the last step it is shown to people under that name. A `side` file is neither shown nor
         counted in the digest: its content is in the rows already.
         """
+        path = self.scratch / role
+        taken = role in (TABLE, DROPS, HASHES) or path in self._files.values()
+        if "/" in role or (taken and self._files.get(role) != path):
+            raise AssertionError(f"a part's own file cannot be called {role!r}")
         if side:
             self._side.add(role)
         return self._engine_file(role, role)
@@ -177,8 +182,9 @@ class PartWriter:
         found = digest.hex_digest(self._digest + own)
         name = names.record(self._stage, self._step, self._part.fingerprint)
         record = read_record(self.store, name)
-        if record is None:
+        if first := record is None:
             for role, file in files.items():
+                self._added.append(file.name)
                 self.store.add(self._files[role], file.name)
             record = Record(
                 number=self._part.number,
@@ -196,12 +202,15 @@ class PartWriter:
                 buckets=buckets,
                 row_groups=row_groups,
             )
-            self.store.write_json(name, record.to_json())
         elif record.digest != found:
             raise StageError(
                 f"{self._stage}: {self._step}, part {self._part.label} gave other rows than an "
                 "earlier attempt, from the same inputs and settings; this is a defect of webtext"
             )
+        self._check_there(name, record)
+        self._added.clear()  # from here on the record may be there
+        if first:
+            self.store.write_json(name, record.to_json())
         self._clear()
         return record
 
@@ -210,6 +219,7 @@ class PartWriter:
         for closing in (self._table.close, self._drops.close):
             with suppress(Exception):  # whatever broke the part may break its writers too
                 closing()
+        self.store.remove(self._added)
         self._clear()
 
     def _engine_file(self, role: str, ending: str) -> Path:
@@ -222,7 +232,10 @@ class PartWriter:
         files, own = {}, 0
         for role, path in self._files.items():
             if not path.exists():
-                continue
+                raise StageError(
+                    f"{self._stage}: {self._step}, part {self._part.label}: {path} is gone before "
+                    "it was committed; run the same command to go on"
+                )
             checksum = digest.file_digest(path)
             side = role in self._side
             if not side and role not in (TABLE, DROPS, HASHES):
@@ -230,6 +243,17 @@ class PartWriter:
             name = names.data(self._part.fingerprint, self._attempt, path.name)
             files[role] = File(name, path.stat().st_size, checksum, side)
         return files, own
+
+    def _check_there(self, name: str, record: Record) -> None:
+        """A record that names what is not there would look like a part."""
+        for file in record.files.values():
+            there = self.store.stat(file.name)
+            if there is None or there.bytes != file.bytes:
+                raise StageError(
+                    f"{self._stage}: {self._step}, part {self._part.label}: {file.name} is not in "
+                    f"{self.store.place} as it was written; remove {name} if it is there, and run "
+                    "the same command"
+                )
 
     def _clear(self) -> None:
         self.store.remove([self._heartbeat])

@@ -103,7 +103,9 @@ def _table_lines(path: Path, lines: Lines) -> Iterator[bytes]:
 def _refuse_foreign(path: Path, head: bytes) -> None:
     what = told(head) or next((w for at, magic, w, _ in FOREIGN if head.startswith(magic, at)), "")
     if packed := next((name for magic, name in _PACKED.items() if head.startswith(magic)), ""):
-        raise InputError(path, "", f"it is packed twice, by {packed} within", "Unpack it once.")
+        raise InputError(
+            path, "", f"it is compressed twice, by {packed} within", "Decompress it once."
+        )
     if what:
         raise InputError(path, "", f"it is {what}", f"{_MEND}.")
     if codec := wide_codec(head):

@@ -61,7 +61,7 @@ class ReadRules:
     url_chars_max: int
     blocked_domains: tuple[str, ...]
     blocked_subreddits: tuple[str, ...]
-    removed: tuple[str, ...]
+    removed_by_request: tuple[str, ...]
 
     @staticmethod
     def of(settings: LinksSettings) -> "ReadRules":
@@ -226,12 +226,12 @@ class Selector:
 
 
 class UrlRules:
-    """What a URL alone decides. Raises SettingsError for senseless entries of `links.removed`."""
+    """What a URL alone decides. Raises SettingsError for a senseless removed_by_request."""
 
     def __init__(self, rules: ReadRules) -> None:
         self._chars_max = rules.url_chars_max
         blocked = frozenset(name.lower().removeprefix("www.") for name in rules.blocked_domains)
-        hosts, self._removed = _removed(rules.removed)
+        hosts, self._removed = _removed(rules.removed_by_request)
         self._facts = lru_cache(HOSTS_CACHED)(partial(host_facts, blocked=blocked, removed=hosts))
 
     def target(self, url: str) -> Target:
@@ -322,7 +322,9 @@ def _removed(entries: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
         if re.fullmatch(r"[0-9a-f]{32}", entry.lower()):
             links.add(entry.lower())
         elif isinstance(page, Drop) or "." not in page.host:
-            raise SettingsError(f"links.removed: {entry!r} is neither a URL, a host nor a link id")
+            raise SettingsError(
+                f"links.removed_by_request: {entry!r} is neither a URL, a host nor a link id"
+            )
         elif "/" in entry:
             links.add(page.key)
         else:

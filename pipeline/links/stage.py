@@ -9,6 +9,7 @@ Submissions are booked all the way: copies of a post are merged; a kept link sta
 posts, the others are merged into it; a link below the limit drops all of its posts as karma_low.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,8 +43,9 @@ from pipeline.records import LINK
 from pipeline.settings import LinksSettings
 
 BATCH_LINES = 10_000
+USER_INFO = re.compile(r"//[^/?#@]*@")  # RFC 3986, 3.2.1
 # A month whose scores were mostly read within a day of posting says nothing about karma: that was
-# seconds in 2023-08, -09, -10 and 2024-03, at least 19 days to the end of 2017.
+# seconds in 2023-08, -09, -10 and 2024-03, at least 15 days to the end of 2017 where it is known.
 YOUNG_SHARE_MAX = 0.5
 # Drops that say nothing of the post and much of the file: most lines of a JSON array, of a table
 # that lost a column, of a dump of comments. Of a sound dump they are below 1 %.
@@ -58,6 +60,7 @@ UNREAD = (
     Reason.SCORE_MISSING,
 )
 UNREAD_SHARE_MAX = 0.5
+OUTSIDE_SHARE_MAX = 0.5  # a dump of another year, beside months that hold a day of the next
 
 
 def links_stage(
@@ -165,9 +168,14 @@ class Read:
 
 def _drop(verdict: Dropped, place: str, out: PartWriter) -> None:
     """Book a dropped submission; the detail ends with its place in the dump."""
-    url = printable(verdict.url)
+    url = without_credentials(printable(verdict.url))
     detail = f"{printable(verdict.detail)}, {place}" if verdict.detail else place
     out.drop("submissions", verdict.reason, id=verdict.id, url=url, detail=detail)
+
+
+def without_credentials(url: str) -> str:
+    """The URL with a sign in place of a user name and password, which are nobody's to keep."""
+    return USER_INFO.sub("//…@", url) if "@" in url else url
 
 
 def _refuse_comments(path: Path, comments: int, lines: int) -> None:
@@ -254,6 +262,12 @@ def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) ->
     if empty := [part.label for part in parts if not part.ledgers["submissions"].rows_in]:
         names = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
         say(f"links: {len(empty):,} of {len(parts):,} dumps hold nothing: {names}")
+    if outside := [part.label for part in parts if _is_outside(part)]:
+        names = ", ".join(outside[:3]) + (", ..." if len(outside) > 3 else "")
+        say(
+            f"links: most submissions of {len(outside):,} of {len(parts):,} dumps are not of "
+            f"links.date_min {rules.date_min} to links.date_max {rules.date_max}: {names}"
+        )
     notes = [(part.label, part.notes) for part in outputs["read"].parts]
     messages = [
         f"links: {label} is torn ({note['torn']}); what comes before was used"
@@ -264,6 +278,12 @@ def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) ->
     if not rules.accept_immature_scores:
         messages += immature_months([note["score_ages"] for _, note in notes])
     return messages
+
+
+def _is_outside(part: Record) -> bool:
+    """Whether most submissions of a dump were dropped for their date."""
+    ledger = part.ledgers["submissions"]
+    return ledger.drops[Reason.OUTSIDE_DATES] > OUTSIDE_SHARE_MAX * ledger.rows_in
 
 
 def _mostly_unread(part: Record) -> str:

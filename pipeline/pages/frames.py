@@ -37,13 +37,13 @@ DICTIONARIES_KEPT = 4  # of the files that a process reads in turn
 NUMBER_DIGITS_MAX = 18  # fits 64 bits; Python refuses to read a number of 4,300 digits at all
 START = b"WARC/"
 _RECOMPRESS = "`warcio recompress OLD NEW.warc.gz` makes a WARC file of it"
-_PACK_ANEW = f"Unpack it, or read it as .gz: {_RECOMPRESS}"
+_PACK_ANEW = f"Decompress it, or read it as .gz: {_RECOMPRESS}"
 # First bytes of files that people take for WARC, what they are, what to do.
 _OTHER_KINDS = (
     (b"PK", "a zip file", "If it is a WACZ, unzip it: the WARC files lie in its folder archive/"),
     (b"filedesc", "an ARC file", _RECOMPRESS),
-    (b"BZh", "packed with bzip2", _PACK_ANEW),
-    (b"\xfd7zXZ", "packed with xz", _PACK_ANEW),
+    (b"BZh", "compressed with bzip2", _PACK_ANEW),
+    (b"\xfd7zXZ", "compressed with xz", _PACK_ANEW),
 )
 _PLAIN_START = re.compile(rb"\n\r?\n(?=WARC/\d)")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")

@@ -168,15 +168,14 @@ DATA = {"version": 1, "data": ROWS}
         (
             "a.txt.zst",
             zstandard.compress(gzip.compress(PROSE, mtime=0)),
-            "packed twice .gzip within.",
+            "compressed twice .gzip within.",
         ),
-        ("a.gz", gzip.compress(zstandard.compress(PROSE), mtime=0), "packed twice .zstd within."),
-        ("a.csv", b"x,y\n1,2\n", "table of separated values.*Parquet or JSON lines"),
-        ("a.TSV.gz", gzip.compress(b"text\nabc\n", mtime=0), "table of separated values"),
-        ("a.csv", "id,text\n1,a\n".encode("utf-16"), "table of separated values"),
-        ("a.txt", b"id,text\n1,a\n", "table of separated values"),
-        ("a", b'"",Text,label\n0,a,1\n', "table of separated values"),
-        ("a", b"text\tlabel\na\t1\n", "table of separated values"),
+        (
+            "a.gz",
+            gzip.compress(zstandard.compress(PROSE), mtime=0),
+            "compressed twice .zstd within.",
+        ),
+        ("a.csv", "id,text\n1,a\n".encode("utf-16"), "table in UTF-16-LE.*iconv -f UTF-16-LE"),
         ("a.zip", zipped("a.jsonl", LINES), "a zip archive. Unpack it"),
         ("a.tar.gz", gzip.compress(tar("a.jsonl", LINES), mtime=0), "a tar archive. Unpack it"),
         ("a.parquet.gz", gzip.compress(parquet(), mtime=0), "Parquet file within"),
@@ -192,6 +191,22 @@ def test_what_is_no_file_of_texts_is_refused_with_what_to_do(
     with pytest.raises(InputError, match=said) as info:
         form(tmp_path, name, data)
     assert info.value.path == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv", b"x,y\n1,2\n"),
+        ("a.TSV.gz", gzip.compress(b"text\nabc\n", mtime=0)),
+        ("a.txt", b"id,text\n1,a\n"),
+        ("a", b'"",Text,label\n0,a,1\n'),
+        ("a", b"text\tlabel\na\t1\n"),
+    ],
+)
+def test_a_table_is_known_by_its_name_or_by_a_header_with_the_texts_column(
+    name: str, data: bytes, tmp_path: Path
+) -> None:
+    assert form(tmp_path, name, data) == "table"
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:

@@ -68,10 +68,10 @@ def test_options_come_as_text_and_become_what_the_setting_is(option, text, value
 
 
 def test_a_profile_is_other_defaults_that_the_file_still_overrides(toml):
-    assert load(toml('profile = "clean"')).corpus.near_threshold == 0.7
-    path = toml('profile = "clean"\n[corpus]\nnear_threshold = 0.6\n')
+    assert load(toml('profile = "modern"')).corpus.near_threshold == 0.7
+    path = toml('profile = "modern"\n[corpus]\nnear_threshold = 0.6\n')
     assert load(path).corpus.near_threshold == 0.6
-    assert load(None, {"profile": "clean"}).profile == "clean"
+    assert load(None, {"profile": "modern"}).profile == "modern"
 
 
 def test_every_profile_names_only_settings_that_exist():
@@ -83,7 +83,7 @@ def test_an_unknown_profile_names_the_known_ones(toml):
     text = refusal(toml('# mine\nprofile = "papper"\n'))
     assert "profile is 'papper'" in text
     assert "line 2" in text
-    assert "paper, clean" in text
+    assert "paper, modern" in text
 
 
 def test_an_unknown_key_names_its_line_and_the_nearest_known_one(toml):

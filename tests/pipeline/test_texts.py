@@ -408,7 +408,7 @@ def test_broken_rows_of_json_lines_called_text_are_drops(tmp_path: Path) -> None
 def test_a_table_that_is_taken_for_text_is_said(tmp_path: Path, text: str, is_said: bool) -> None:
     _, said = one_of(tmp_path, "t.txt", text.encode())
     assert said == is_said * [
-        "t.txt: lines of separated values, like a table's; they are taken for text as they are (1)"
+        "t.txt: lines like a table's, taken for one text; a file named .csv gives rows (1)"
     ]
 
 
@@ -440,6 +440,17 @@ def test_the_url_may_be_the_id_and_is_the_url_too(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(lines([{"text": "a", "id": "x", "url": "http://a.example/"}]))
     (found,) = read_texts(tmp_path / "t", "t", TextsSettings(id_field="url"), Odd())
     assert found.id == found.row.url == "http://a.example/"
+
+
+@pytest.mark.parametrize("text_field", ["text", "doc.text"])
+def test_of_a_text_within_an_object_it_is_told_how_to_lift_it(
+    tmp_path: Path, text_field: str
+) -> None:
+    (tmp_path / "t.jsonl").write_bytes(lines([{"id": 1, "doc": {"text": "within"}}]))
+    rules = TextsSettings(text_field=text_field)
+    (found,) = read_texts(tmp_path / "t.jsonl", "t", rules, Odd())
+    mend = "; `jq -c '.text = .doc.text' FILE > NEW.jsonl` lifts that of `doc`"
+    assert found.row.detail == f"it has no `{text_field}`; its fields are id, doc{mend}"
 
 
 def test_a_missing_text_field_is_told_by_its_name(tmp_path: Path) -> None:

@@ -103,6 +103,38 @@ def test_a_stage_that_keeps_nothing_stops_the_build_with_reasons_and_what_came_b
     assert stages["pages"]["state"] == "partial"
 
 
+def test_the_list_of_urls_comes_with_the_links_of_a_build(inputs, tmp_path, capsys):
+    urls = tmp_path / "urls.txt"
+    words = ["build", str(inputs), "--out", str(tmp_path / "build"), *FEW, "--urls", str(urls)]
+    assert main([*words, "--to", "links"]) == 0
+    assert sorted(urls.read_text().split()) == ["http://a.example/0", "http://a.example/1"]
+    told = capsys.readouterr()
+    assert f"{urls}: 2 URLs" in told.err
+    assert f"{tmp_path}/build/links" in told.out  # where it lies
+    urls.unlink()
+    assert main([*words[:-1], str(tmp_path / "RS.jsonl"), "--to", "links"]) == 2
+    assert "is one of the dumps" in capsys.readouterr().err
+
+
+def test_the_log_tells_when_a_build_began_and_ended_and_a_failed_gate_at_once(
+    inputs, tmp_path, capsys
+):
+    early = {"id": "e", "url": "http://b.example/", "score": 9, "created_utc": 1_350_000_000}
+    with (tmp_path / "RS.jsonl").open("a") as file:
+        file.writelines(json.dumps({**early, "retrieved_on": 1_350_000_009}) + "\n" for _ in "ab")
+    words = ["build", str(inputs), "--out", str(tmp_path / "build"), *FEW, "--to", "pages"]
+    assert main(words) == 3
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].endswith(f"  build: {tmp_path}/build, to pages, by process {os.getpid()}")
+    gate = next(n for n, line in enumerate(told) if line.startswith("quality gate failed: links:"))
+    assert told[gate].endswith("; the build goes on, and will end with 3")
+    assert gate < next(n for n, line in enumerate(told) if line.startswith("pages: "))
+    assert "  build: done to pages, after " in told[-2]
+    assert told[-1].startswith("webtext: quality gate failed: links:")
+    log = (tmp_path / "build" / "log.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["gates"] == [told[-1].removeprefix("webtext: quality gate failed: ")]
+
+
 def test_a_file_in_the_place_of_the_build_is_an_error(inputs, tmp_path, capsys):
     (tmp_path / "build").write_text("")
     assert main(["build", str(inputs), "--out", str(tmp_path / "build")]) == 2
@@ -110,10 +142,10 @@ def test_a_file_in_the_place_of_the_build_is_an_error(inputs, tmp_path, capsys):
 
 
 def test_a_build_keeps_the_settings_that_it_was_made_with(inputs, tmp_path):
-    words = ["--to", "links", "--links.karma-min", "5", "--train.steps", "7", "--profile", "clean"]
+    words = ["--to", "links", "--links.karma-min", "5", "--train.steps", "7", "--profile", "modern"]
     assert main(["build", str(inputs), "--out", str(tmp_path / "build"), *FEW, *words]) == 0
     record = tmp_path / "build" / "webtext.toml"
-    overrides = {"links.karma_min": 5, "train.steps": "7", "profile": "clean"}
+    overrides = {"links.karma_min": 5, "train.steps": "7", "profile": "modern"}
     overrides |= {"engine.workers": 1, "engine.buckets": 2}
     assert load(record) == load(inputs, overrides)
     assert f"# Paths are relative to {tmp_path}\n" in record.read_text()

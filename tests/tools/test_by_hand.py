@@ -236,7 +236,7 @@ def test_what_cannot_be_read_is_told_and_others_come(page, tmp_path):
 def test_a_file_that_may_not_be_read_is_told(page):
     page.chmod(0)
     told = extract(page, code=InputError.exit_code).stderr
-    assert told == f"webtext: {page}: cannot be read: Permission denied. Check its rights.\n"
+    assert told == f"webtext: {page}: cannot be read: Permission denied. Check its permissions.\n"
 
 
 def test_a_file_that_the_system_does_not_give_is_told(page):
@@ -308,7 +308,7 @@ def test_limits_count_anew_for_each_page(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "wants a file, a folder, or - for stdin"),
+        ([], "name a file or a folder, or - for stdin"),
         (
             ["x", "--workers", "2"],
             "--workers does nothing without --out; leave it out, or give --out",

@@ -110,9 +110,24 @@ def test_a_model_that_is_made_does_not_need_again_what_it_was_started_from(place
     checks.check_build(settings, place, place / "out", "model", force=True)
 
 
+@pytest.mark.parametrize("option", ["--redo", "--replay"])
+def test_a_stage_after_the_last_one_is_not_asked_for_in_vain(place, capsys, option):
+    assert main(["build", "--out", "out", "--to", "pages", option, "shards"]) == 2
+    told = capsys.readouterr().err
+    assert f"{option} shards: the build ends before that stage, with --to pages" in told
+    assert not (place / "out").exists()
+
+
 @pytest.fixture
 def full_disk(monkeypatch):
     monkeypatch.setattr(checks, "free_bytes", lambda out: 1_000_000)
+
+
+def test_a_disk_that_is_too_small_for_the_links_alone_is_refused(place, monkeypatch, capsys):
+    monkeypatch.setattr(checks, "free_bytes", lambda out: 10)
+    assert main(["build", "--out", "out", "--to", "links", "--input.warcs="]) == 2
+    assert "the disk of out has 10 bytes free, and this build takes" in capsys.readouterr().err
+    assert not (place / "out").exists()
 
 
 def test_a_disk_that_is_too_small_by_the_plan_is_refused_with_what_to_do(place, full_disk, capsys):

@@ -216,7 +216,7 @@ def test_nothing_is_removed_while_a_build_is_made_there(build, capsys):
 def test_a_folder_that_is_no_build_is_left_alone(tmp_path, capsys):
     put(tmp_path / KILLED, "x", 9 * DAY_S)
     assert main(["clean", str(tmp_path)]) == 2
-    assert "is no build folder" in capsys.readouterr().err
+    assert "is not a build folder" in capsys.readouterr().err
     assert files_of(tmp_path) == {KILLED}
 
 

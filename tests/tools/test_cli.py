@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.settings import Settings
 from pipeline.settings_file import load
-from tools.cli import COMMANDS, GROUPS, NAMES, command_of, main
+from tools.cli import COMMANDS, GROUPS, NAMES, PANELS, command_of, main
 from tools.flow import STAGES
 from tools.inputs import find_inputs
 
@@ -71,6 +71,7 @@ def test_an_example_is_a_command_line_that_is_understood(words):
 
 def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
     listed = re.findall(r"^│ (\w+) {2,}(\S.*?) *│$", helps[()], re.MULTILINE)
+    assert [name for name, _ in listed] == [name for names in PANELS.values() for name in names]
     assert {name for name, _ in listed} == {*COMMANDS, *GROUPS}
     for name in COMMANDS:
         first = command_of(name).__doc__.splitlines()[0]
@@ -80,24 +81,32 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["bild"], 'Did you mean "build"?'),
+        (["bild"], 'Unknown command "bild". Did you mean "build"?'),
+        (["help"], 'Unknown command "help"; `webtext --help` tells what there is'),
         (["status", "x", "--jsn"], "Did you mean --json?"),
-        (["status"], "FOLDER requires an argument; `webtext status --help` tells what there is"),
-        (["look", "x", "y"], "y: more than the command takes; `webtext look --help` tells"),
+        (["status"], "webtext: FOLDER is missing; `webtext status --help` tells what there is"),
+        (["look", "x", "y"], "unexpected argument: y; `webtext look --help` tells"),
         (["look", "x", "--rows", "few"], "int; `webtext look --help` tells what there is"),
         (["tokens", "exprt"], 'Did you mean "export"?'),
         (["train", "data", "--steeps", "3"], "unknown option --steeps; did you mean --steps?"),
         (["report", "nowhere"], "nowhere: no such build folder"),
         (["why", "http://x.y/", "--build", "nowhere"], "run webtext build first"),
-        (["clean", "nowhere"], "nowhere is no build folder"),
+        (["clean", "nowhere"], "nowhere is not a build folder"),
+        (["dedup", "d", "--out", "o", "--threshold", "1"], "Did you mean --near-threshold?"),
+        (["shards", "--datset", "d", "--tokenizer", "t", "--out", "o"], "Did you mean --dataset?"),
+        (["tokenizer", "train", "d", "--vocab", "9"], "Did you mean --vocab-size?"),
         (["dedup", "nowhere", "--out", "o"], "nowhere: there is no such file or folder"),
         (["extract", "nowhere", "--out", "o.jsonl"], "nowhere: there is no such file"),
         (["shards", "nowhere", "--out", "o", "--tokenizer", "t"], "t: there is no tokenizer.json"),
         (["tokens", "export", "nowhere", "--out", "o"], "no such file"),
-        (["evaluate", "nowhere"], "nowhere: no run.json there"),
-        (["links", "dump.zst"], "--out"),
+        (["evaluate", "nowhere"], "nowhere: there is no such folder"),
+        (["links", "dump.zst"], "webtext: --out is missing; `webtext links --help` tells"),
+        (
+            ["links", "dump.zst", "--otu", "o"],
+            "Unknown option: --otu. Did you mean --out?",
+        ),
         (["status", ".", "--links.karma-min", "3"], "Unknown option: --links.karma-min"),
-        (["build", "--links.karma-min"], "--links.karma-min requires an argument"),
+        (["build", "--links.karma-min"], "--links.karma-min: its value is missing"),
         (["build", "--karma-min", "3"], "Did you mean --links.karma-min?"),
         (["build", "--texts.ids", "place"], "Unknown option: --texts.ids"),
         (["build", "--to", "shard"], "known: links, pages"),
@@ -108,8 +117,8 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["links", "d", "--out", "o", "--karma-min", "few"], "--karma-min is 'few'; it must be a"),
         (["links", "d", "--out", "o", "--karma-min=-3"], "--karma-min is -3; it must be 0 or more"),
         (["links", "d", "--out", "o", "--hops-max", "3"], "Unknown option: --hops-max"),
-        (["links", "d", "--out", "o", "--profile", "clean"], "Unknown option: --profile"),
-        (["dedup", "d", "--out", "o", "--profile", "cleen"], "one of paper, clean"),
+        (["links", "d", "--out", "o", "--profile", "modern"], "Unknown option: --profile"),
+        (["dedup", "d", "--out", "o", "--profile", "modren"], "one of paper, modern"),
         (["extract", "d", "--out", "o", "--buckets", "3"], "Unknown option: --buckets"),
         (["links", "--out", "o"], "name at least one file"),
         (["build", "nowhere.toml"], "`webtext init` writes one"),
@@ -117,6 +126,9 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["build", "--train.preset", "gtp2"], "preset"),
         (["build", "--train.layers", "3"], "Did you mean --train.n-layer?"),
         (["build", "--train.out", "here"], "Unknown option: --train.out"),
+        (["demo", "--input.dumps", "x"], "Unknown option: --input.dumps"),
+        (["demo", "--fast", "--train.steps", "3"], "--train.steps does nothing with --fast"),
+        (["build", "--train.fsdp", "true"], "Unknown option: --train.fsdp"),
     ],
 )
 def test_usage_and_settings_errors_end_with_2_and_say_what_is_known(
@@ -152,7 +164,7 @@ def test_an_error_of_the_system_is_told_without_a_traceback(tmp_path, capsys):
 
 def test_the_trainer_has_a_profile_of_its_own(capsys):
     assert main(["train", "--profile", "-1"]) == 2
-    assert "--profile is -1; it must be 0 or more; 0 traces nothing" in capsys.readouterr().err
+    assert "--profile is -1; it must be 0 or more" in capsys.readouterr().err
 
 
 def test_a_file_that_two_patterns_name_counts_once(tmp_path):
@@ -171,6 +183,28 @@ def test_init_writes_a_file_that_gives_the_defaults_and_overwrites_none(tmp_path
     assert main(["init", str(path)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert path.read_text() == before
+
+
+def test_init_tells_the_trainers_settings_and_their_values_without_torch(tmp_path):
+    path = tmp_path / "webtext.toml"
+    program = (
+        "import sys; sys.modules['torch'] = None; from tools.cli import main; main(sys.argv[1:])"
+    )
+    subprocess.run([sys.executable, "-c", program, "init", str(path)], check=True, cwd=REPO)
+    _, found, trainer = path.read_text().partition("[train]\n")
+    assert found
+    assert "# AdamW's beta1. Values: from 0 to below 1.\n# beta1 = 0.9\n" in trainer
+    assert 'Values: one of cosine, linear.\n# schedule = "cosine"\n' in trainer
+    assert "Values: 1 or more.\n# n_layer =\n" in trainer
+
+
+def test_init_says_what_comes_next_and_refuses_a_folder_that_is_not_there(tmp_path, capsys):
+    path = tmp_path / "webtext.toml"
+    assert main(["init", str(path)]) == 0
+    assert f"then: webtext plan {path}" in capsys.readouterr().err
+    assert main(["init", str(tmp_path / "absent" / "webtext.toml")]) == 2
+    told = capsys.readouterr().err
+    assert told == f"webtext: {tmp_path}/absent: there is no such folder. Make it first.\n"
 
 
 def test_another_distributions_pipeline_is_refused(tmp_path):

@@ -14,7 +14,7 @@ import pytest
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.store import Disk
 from pipeline.reasons import Reason
-from tools.commands import FAST_LEAVES_OUT
+from tools.commands import AS_PLANNED, FAST_LEAVES_OUT
 from tools.demo import UNREACHABLE
 from tools.demo.compare import differences
 from tools.model import COMMIT
@@ -108,6 +108,9 @@ def test_the_build_ends_by_telling_the_funnel_the_loss_a_sample_and_where_everyt
     sample = commit["samples"][0]["samples"][0]["text"].split()
     assert sample[0] in told
     assert str(finished.folder / "report.html") in told
+    for command in ("look", "look --drops", "why URL --build", "sample"):
+        assert f"  webtext {command} {finished.folder}  " in told
+    assert "1 other reasons" not in told
 
 
 def test_progress_is_told_on_stderr_in_single_lines(finished):
@@ -164,7 +167,7 @@ def whole(webtext, tmp_path_factory):
 @pytest.mark.timeout(600)
 def test_the_whole_demo_meets_its_plan_and_only_what_was_planted_are_copies(whole, stages):
     folder, told = whole
-    assert "Every planted page and submission met the end that was planned for it." in told.stdout
+    assert AS_PLANNED in told.stdout
     found = status(folder)["stages"]
     for copies in ("near_copy", "exact_copy", "same_url"):
         assert found["corpus"]["drops"][copies] == stages["corpus"]["drops"][copies]
@@ -187,6 +190,7 @@ def test_the_fast_demo_leaves_the_model_out_and_says_so(webtext, tmp_path):
     folder = tmp_path / "fast"
     told = webtext("demo", "--fast", "--out", folder).stdout
     assert told.splitlines()[-1] == FAST_LEAVES_OUT
+    assert "webtext sample" not in told
     assert list(status(folder)["stages"]) == list(DIGESTS)
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert 'id="likeness"' in report
@@ -196,6 +200,6 @@ def test_the_fast_demo_leaves_the_model_out_and_says_so(webtext, tmp_path):
 def test_the_fast_demo_has_no_model_to_stop_at(webtext, tmp_path):
     told = webtext("demo", "--fast", "--to", "model", "--out", tmp_path / "none", code=2)
     assert told.stderr == (
-        "webtext: --fast leaves the model out; take --to shards, or leave --fast away\n"
+        "webtext: --fast leaves the model out; take --to shards, or leave --fast out\n"
     )
     assert not (tmp_path / "none").exists()

@@ -73,7 +73,7 @@ def test_dedup_reads_folders_patterns_and_stdin_in_the_order_given(tmp_path, mon
     out = tmp_path / "d.jsonl"
     told = run(capsys, "dedup", tmp_path / "g?.jsonl", "-", tmp_path / "f", "--out", out)
     assert [line["id"] for line in lines_of(out)] == ["t2", "stdin:1", "t1", "t0"]
-    assert f"not read, of the folders that were named: {tmp_path}/f/README.md" in told.err
+    assert f"left out of the folders that were named: {tmp_path}/f/README.md" in told.err
     assert {path.name for path in tmp_path.iterdir()} == {"f", "g1.jsonl", "d.jsonl"}
 
 
@@ -118,7 +118,7 @@ def test_results_in_a_folder_that_is_read_are_no_input_the_next_time(tmp_path, m
     train = ["tokenizer", "train", ".", "--out", "bpe", *FEW, "--vocab-size", "300"]
     first, again = (run(capsys, *dedup) for _ in range(2))
     assert first.out == again.out
-    assert again.err == "not read, of the folders that were named: d.jsonl, k.jsonl, s.parquet\n"
+    assert again.err == "left out of the folders that were named: d.jsonl, k.jsonl, s.parquet\n"
     for name in ("d.jsonl", "k.jsonl", "s.parquet"):
         (tmp_path / name).unlink()
     run(capsys, *train)
@@ -176,7 +176,7 @@ def test_what_is_wrong_with_a_data_set_is_one_message(tmp_path, capsys):
             "are content. Name the one that holds the text by --text",
         ),
         (["--dataset", tmp_path / "dict"], "no split 'train'. Its splits are a, b: name one by"),
-        (["--dataset", tmp_path / "one", "--split", "b"], "holds one data set: leave --split away"),
+        (["--dataset", tmp_path / "one", "--split", "b"], "holds one data set: leave --split out"),
         (["--dataset", tmp_path / "empty"], "cannot be read as a data set"),
         ([tmp_path / "one"], "Name it by --dataset"),
     ):
@@ -220,16 +220,26 @@ def test_datasets_is_imported_for_a_data_set_alone(texts, tmp_path):
         (["--kept", "t.jsonl"], "--kept t.jsonl is an input too"),
         (["--kept", "d.jsonl"], "--kept d.jsonl is --out too"),
         (["--signatures", "folder"], "--signatures folder is a folder"),
+        (["--signatures", "s.npy"], "--signatures s.npy: its name must end in .parquet"),
+        (["--kept", "pipe.jsonl"], "--kept pipe.jsonl is no regular file"),
+        (
+            ["--kept", "new/"],
+            "--kept new: its name must end in .jsonl, .jsonl.gz, .jsonl.zst or .p",
+        ),
+        (["--kept", "k.csv"], "--kept k.csv: its name must end in"),
+        (["--kept", "k.jsonl.xz"], "--kept k.jsonl.xz: its name must end in"),
+        (["--kept", "-"], "--kept -: its name must end in"),
     ],
 )
 def test_dedup_writes_over_nothing_that_it_needs(tmp_path, monkeypatch, capsys, option, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.jsonl")
     source = write(tmp_path / "t.jsonl", ROWS[:2])
     told = run(capsys, "dedup", "t.jsonl", "--out", "d.jsonl", *option, code=2)
     assert said in told.err
     assert lines_of(source) == ROWS[:2]
-    assert not (tmp_path / "d.jsonl").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "pipe.jsonl", "t.jsonl"}
 
 
 def test_a_tokenizer_that_cannot_be_read_is_refused_before_the_texts(tmp_path, capsys):

@@ -1,5 +1,6 @@
 import gzip
 import json
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 from pipeline.tokens import tokenizer
 from tools.cli import main
+from tools.status import status
 
 TEXTS = (
     "First text.\nIts second line is long: " + "word " * 200,
@@ -157,6 +159,23 @@ def test_dropped_rows_of_a_stage_are_shown_with_their_reasons(looked, finished):
     told = looked(finished.folder, "--drops")
     for stage in ("links", "pages", "documents", "corpus"):
         assert f"drops of {stage}" in told
+    assert "drops of tokenizer: none\n" in told
+
+
+UNITS = {"links": "submissions", "pages": "links"}
+
+
+def test_rows_that_are_no_kept_rows_or_no_single_drops_are_told_with_both_numbers(looked, finished):
+    stages = status(finished.folder)["stages"]
+    for stage in ("links", "pages"):
+        kept = stages[stage]["rows_out"]
+        assert f" rows, {kept:,} of them kept\n" in looked(finished.folder / stage)
+        dropped = sum(stages[stage]["drops"].values())
+        told = looked(finished.folder / stage, "--drops")
+        assert re.search(rf" rows, .*{dropped:,} {UNITS[stage]}\n", told)
+    assert looked(finished.folder / "documents").startswith(
+        f"documents: 5 of {stages['documents']['rows_out']:,} rows\n"
+    )
 
 
 def test_a_run_its_weights_and_captures_are_shown(looked, finished):

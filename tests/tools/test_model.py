@@ -20,10 +20,17 @@ def test_what_the_build_sets_itself_is_refused():
 
 
 def test_a_wrong_option_is_the_trainers_own_error():
-    with pytest.raises(SettingsError, match="did you mean steps"):
+    with pytest.raises(SettingsError, match=r"did you mean train\.steps"):
         check_settings({"step": 3})
-    with pytest.raises(SettingsError, match="--steps is 0; it must be 1 or more"):
+    with pytest.raises(SettingsError, match=r"^train\.steps is 0; it must be 1 or more"):
         check_settings({"steps": 0})
+    with pytest.raises(SettingsError, match=r"^train\.batch_tokens is 'many'; it must be a whole"):
+        check_settings({"batch_tokens": "many"})
+
+
+def test_a_build_is_one_process_and_splits_no_model():
+    with pytest.raises(SettingsError, match="train on them by torchrun -m train --fsdp"):
+        check_settings({"fsdp": True})
 
 
 def test_the_trainers_parser_reads_back_what_it_is_told():

@@ -54,6 +54,32 @@ def test_small_inputs_are_counted_to_the_last_row(inputs):
     assert found["warc_bytes"] == (inputs.parent / "web.warc.gz").stat().st_size
 
 
+def test_a_plan_to_the_links_needs_no_captures_and_names_only_what_is_made(inputs, capsys):
+    inputs.write_text('[input]\ndumps = ["RS.jsonl.gz"]\n')
+    assert main(["plan", str(inputs), "--to", "links", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["stages"]) == ["links"]
+    assert found["model"] is None
+    assert found["wall_s"] == found["stages"]["links"]["wall_s"]
+    assert main(["plan", str(inputs), "--to", "links"]) == 0
+    told = capsys.readouterr().out
+    assert "about 300 submissions\n" in told
+    assert "model" not in told
+    assert main(["plan", str(inputs)]) == 2
+    assert "or make the links alone: --to links" in capsys.readouterr().err
+    assert main(["plan", str(inputs), "--to", "lnks"]) == 2
+    assert "--to lnks: no such stage" in capsys.readouterr().err
+
+
+def test_dumps_that_take_longer_to_unpack_are_told(inputs, capsys):
+    words = ["plan", str(inputs), "--to", "links"]
+    assert main(words) == 0
+    assert "three times" not in capsys.readouterr().out
+    (inputs.parent / "RS.bz2").write_bytes(bz2.compress(b'{"id": "a"}\n'))
+    assert main([*words, "--input.dumps", "RS.bz2"]) == 0
+    assert "are .bz2 or .xz: links may take three times as long" in capsys.readouterr().out
+
+
 def test_a_plan_counts_what_the_build_then_counts_and_its_disk_is_enough(finished):
     settings = load(finished.input.settings_path)
     found = plan(settings, finished.input.settings_path.parent, finished.folder)

@@ -71,7 +71,7 @@ def dump(tmp_path):
 def test_links_makes_a_folder_that_status_understands(dump, tmp_path, capsys):
     out = tmp_path / "links"
     told = run(capsys, "links", dump, "--out", out, *FEW)
-    assert "links" in told.out
+    assert told.out.endswith(f"\nlinks: {out / 'links'}\n")
     table = pa.concat_tables(pq.read_table(p) for p in sorted((out / "links").glob("part-*")))
     rows = {row["key"]: row for row in table.to_pylist()}
     story = rows["a.example/story"]
@@ -379,7 +379,8 @@ def test_extract_takes_folders_and_pages_of_any_name_and_never_its_own_results(t
     words = ["extract", site, "--out", out, *FEW[:2]]
     for _ in range(2):
         told = run(capsys, *words)
-        assert told.out == "5 records: 4 documents, 1 dropped (1 not_html)\n"
+        counts = "5 records: 4 documents, 1 dropped (1 not_html)"
+        assert told.out == f"{counts}, in {out}.drops.jsonl\n"
         ids = [row["id"] for row in lines_of(out)]
         assert ids == [f"{site}/a.php", f"{site}/b.htm.gz", "row", f"{site}/deep/c"]
     assert lines_of(site / "o.jsonl.drops.jsonl")[0]["detail"] == "PDF"
@@ -415,7 +416,7 @@ def test_extract_refuses_a_wrong_name_before_it_touches_anything(tmp_path, capsy
     page = tmp_path / "page.html"
     page.write_text(page_of("x"))
     told = run(capsys, "extract", page, "--out", tmp_path / "o.csv", code=2)
-    assert "use .jsonl, .jsonl.gz, .jsonl.zst or .parquet" in told.err
+    assert "its name must end in .jsonl, .jsonl.gz, .jsonl.zst or .parquet" in told.err
     earlier = tmp_path / "o.jsonl"
     earlier.write_text("earlier\n")
     run(capsys, "extract", page, tmp_path / "gone.html", "--out", earlier, code=2)
@@ -479,15 +480,17 @@ def test_dedup_obeys_the_cap_of_a_page_and_says_what_was_odd(tmp_path, capsys):
     source.write_text("".join(json.dumps({"text": "word " * n}) + "\n" for n in (1, 2, 3, 30)))
     out = tmp_path / "d.jsonl"
     told = run(capsys, "dedup", source, "--out", out, "--text-chars-max", "20")
-    assert told.out == "4 texts, 3 kept, 0 exact copies, 0 near copies, 1 dropped\n"
+    assert told.out == "4 texts, 3 kept, 0 exact copies, 0 near copies, 1 dropped (1 too_long)\n"
     assert "texts.txt: rows without an id of their own are named by file and line" in told.err
     assert "texts.txt: JSON by its content" in told.err
+    assert "texts.txt: the first row that is dropped: line 4, 150 characters; " in told.err
     assert lines_of(out)[3] == {
         "id": "texts.txt:4", "keep": False, "keeper": None, "jaccard": None, "reason": "too_long",
     }  # fmt: skip
     told = run(capsys, "dedup", source, "--out", out, "--text-chars-max", "5", "--json", code=3)
     assert json.loads(told.out)["dropped"] == 3
     assert "quality gate failed: texts.txt: 3 of 4 rows were dropped" in told.err
+    assert "the first row" not in told.err  # the gate tells of it
 
 
 # tokenizer, shards, train, evaluate, sample
@@ -551,6 +554,14 @@ def test_shards_holds_every_text_once_and_says_so(tokens, capsys):
     assert sorted(urls) == sorted(f"http://a.example/{n}" for n in range(60))
     stages = json.loads(run(capsys, "status", tokens, "--json").out)["stages"]
     assert (stages["shards"]["rows_in"], stages["shards"]["rows_out"]) == (60, 60)
+
+
+def test_look_shows_tokenizer_and_shards_and_not_the_manifests_of_texts_that_are_not_copied(
+    tokens, capsys
+):
+    told = run(capsys, "look", tokens, "--json").out
+    rows = [json.loads(line) for line in told.splitlines()]
+    assert {row["table"] for row in rows} == {"tokenizer.json", "shards"}
 
 
 def test_most_rows_dropped_is_a_quality_gate_of_each_command(texts, bpe, tmp_path, capsys):

@@ -136,8 +136,27 @@ def test_a_reason_is_told_by_stage_with_file_and_line_of_what_has_no_url(finishe
         with pytest.raises(ValueError, match=r"."):
             json.loads(line)
     assert main(words) == 0
-    assert f"{rows[0]['part']} {rows[0]['detail']}" in capsys.readouterr().out
+    first, *examples = capsys.readouterr().out.splitlines()
+    assert first.endswith("[line_invalid] Such as:")
+    assert [line.strip() for line in examples] == [
+        f"{row['detail']} of {row['part']}" for row in rows
+    ]
     assert main(["why", "comment_lost", "--build", str(finished.folder)]) == 1
+
+
+def test_the_examples_of_a_reason_name_no_part_that_is_no_dump(finished):
+    (chapter,) = why(finished.folder, "karma_low")
+    first = chapter.row["rows"][0]
+    assert f"\n{first['url']}: {first['detail']}\n" in chapter.text
+
+
+@pytest.mark.parametrize(
+    ("word", "near"), [("mediahost", " Did you mean media_host?"), ("volunteers", "")]
+)
+def test_a_word_that_can_be_no_url_is_said_to_be_none(links_only, capsys, word, near):
+    assert main(["why", word, "--build", str(links_only)]) == 1
+    told = f"links      unknown  {word} is no URL, no id of a link and no reason.{near}\n"
+    assert capsys.readouterr().out == told
 
 
 def test_a_reason_for_which_nothing_was_dropped_is_unknown(links_only, capsys):
@@ -216,3 +235,16 @@ def test_the_command_prints_lines_for_people_and_json_for_programs(finished, fat
 def test_a_folder_without_links_is_an_error(tmp_path, capsys):
     assert main(["why", "http://a.example", "--build", str(tmp_path)]) == 2
     assert "run webtext build first" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_a_build_is_told(tmp_path, capsys):
+    (tmp_path / "decisions.jsonl").write_text("{}\n")
+    assert main(["why", "a", "--build", str(tmp_path / "decisions.jsonl")]) == 2
+    assert "decisions.jsonl is a file; --build takes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["why", "a.example", "--build"], ["status"], ["clean"]])
+def test_of_a_folder_of_builds_the_builds_are_named(links_only, capsys, words):
+    assert main([*words, str(links_only.parent)]) == 2
+    told = f"; name one of the builds in it: {links_only}\n"
+    assert capsys.readouterr().err.endswith(told)

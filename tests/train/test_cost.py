@@ -57,10 +57,10 @@ def test_weights_that_are_split_leave_room_for_more_sequences(monkeypatch):
     monkeypatch.setattr("train.hardware.free_memory", lambda _: 40 << 30)
     monkeypatch.setattr("train.hardware.device_of", lambda _: "cuda")
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: "A100")
-    settings = TrainSettings(dtype="bfloat16", shard=True)
+    settings = TrainSettings(dtype="bfloat16", fsdp=True)
     found = [
-        choose(replace(settings, shard=shard), PRESETS["gpt2-xl"], 8).micro_batch
-        for shard in (False, True)
+        choose(replace(settings, fsdp=fsdp), PRESETS["gpt2-xl"], 8).micro_batch
+        for fsdp in (False, True)
     ]
     assert found[0] < found[1]
 

@@ -50,7 +50,7 @@ def one(shards_folder, tiny, tmp_path_factory):
 
 @pytest.mark.parametrize("way", ["averaged", "sharded"])
 def test_two_ranks_train_like_one_and_one_goes_on_alone(shards_folder, tiny, tmp_path, one, way):
-    options = [*tiny, *SHORT, *(["--shard"] if way == "sharded" else [])]
+    options = [*tiny, *SHORT, *(["--fsdp"] if way == "sharded" else [])]
     out = tmp_path / "run"
     codes, errors = two_ranks(str(shards_folder), "--out", str(out), *options)
     assert codes == [0, 0], errors
@@ -61,7 +61,7 @@ def test_two_ranks_train_like_one_and_one_goes_on_alone(shards_folder, tiny, tmp
     assert len(numbers(out)) == len(one) + 3
 
 
-@pytest.mark.parametrize("way", [[], ["--shard"]], ids=["averaged", "sharded"])
+@pytest.mark.parametrize("way", [[], ["--fsdp"]], ids=["averaged", "sharded"])
 def test_two_ranks_go_on_with_what_one_left(shards_folder, tiny, tmp_path, one, way):
     out = str(tmp_path / "run")
     assert main([str(shards_folder), "--out", out, *tiny, *SHORT, "--stop-after", "0s"]) == 75
@@ -70,7 +70,7 @@ def test_two_ranks_go_on_with_what_one_left(shards_folder, tiny, tmp_path, one, 
     assert numbers(tmp_path / "run") == pytest.approx(one, abs=1e-5)
 
 
-@pytest.mark.parametrize("way", [[], ["--shard"]], ids=["averaged", "sharded"])
+@pytest.mark.parametrize("way", [[], ["--fsdp"]], ids=["averaged", "sharded"])
 def test_a_stopped_run_of_two_ranks_needs_only_resume_and_goes_on_bit_for_bit(
     shards_folder, tiny, tmp_path, way
 ):
@@ -139,7 +139,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.parametrize("gone", [0, 1])
-@pytest.mark.parametrize("way", [[], ["--shard"]], ids=["averaged", "sharded"])
+@pytest.mark.parametrize("way", [[], ["--fsdp"]], ids=["averaged", "sharded"])
 def test_a_rank_that_dies_ends_the_other_with_a_message(
     shards_folder, tiny, tmp_path, one, gone, way
 ):
@@ -155,7 +155,7 @@ def test_a_rank_that_dies_ends_the_other_with_a_message(
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="compiling on a CPU needs a C++ compiler")
-@pytest.mark.parametrize("split", [[], ["--shard"]], ids=["averaged", "sharded"])
+@pytest.mark.parametrize("split", [[], ["--fsdp"]], ids=["averaged", "sharded"])
 @pytest.mark.parametrize("again", [[], ["--checkpoint-activations"]], ids=["kept", "recomputed"])
 def test_two_ranks_train_compiled_blocks(shards_folder, tiny, tmp_path, one, split, again):
     options = [*tiny, *SHORT, "--compile", "on", "--micro-batch", "2", *split, *again]

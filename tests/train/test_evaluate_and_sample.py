@@ -238,7 +238,8 @@ def test_samples_have_the_seeds_from_the_first_on(text_run, capsys, monkeypatch,
     shown, found = sampled(text_run, capsys, *options, "4", "--samples", "3")
     assert found == alone
     assert [one["seed"] for one in found] == [4, 5, 6] and found[0]["ids"] != found[1]["ids"]
-    assert shown == "the" + "".join(one["text"] + "\n" for one in found)
+    told = [f"==> seed {one['seed']} <==\nthe{one['text']}\n" for one in found]
+    assert shown == "\n".join(told), "each has its seed and the prompt"
 
 
 def test_samples_that_fill_the_context_say_so(text_run, capsys):
@@ -268,9 +269,12 @@ def test_each_sample_ends_for_its_own_reason_and_all_of_them_the_batch(
     assert [one["ended"] for one in found] == ["stop text", "end of text", "end of text"]
     assert [one["text"] for one in found] == ["the ", "and", "the city"]
     assert [one["ids"] for one in found[1:]] == [encode("and"), encode("the city")]
-    assert "".join(shown) == "the \nand\nthe city\n"
+    heads = [f"==> seed {seed} <==\n" for seed in (1, 2, 3)]
+    assert "".join(shown) == f"{heads[0]}the \n\n{heads[1]}and\n\n{heads[2]}the city\n"
     assert len(asked) == max(map(len, columns)), "no step after the last has ended"
-    assert "t" in asked and asked[-1] == "the \n", "the first is live, the others wait"
+    assert f"{heads[0]}t" in asked and asked[-1] == f"{heads[0]}the \n", (
+        "the first is live, the others wait"
+    )
 
 
 LIMITS = {
@@ -440,7 +444,7 @@ def test_an_error_while_sampling_has_a_line_of_its_own(text_run, monkeypatch, ca
     monkeypatch.setattr("train.sample.sample", broken)
     assert main(["sample", str(text_run), "--prompt", "the city"]) == 2
     told = capsys.readouterr()
-    assert told.out == ("the cityone two\n" if pieces else "")
+    assert told.out == ("one two\n" if pieces else "")
     assert told.err == "train: no more\n"
 
 

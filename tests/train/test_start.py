@@ -66,13 +66,13 @@ def test_weights_stay_split_on_resume_unless_told_otherwise(
 ):
     assert main([str(shards_folder), "--out", str(tmp_path), *tiny, "--steps", "1"]) == 0
     run = json.loads((tmp_path / "run.json").read_text())
-    run["settings"]["shard"] = True
+    run["settings"]["fsdp"] = True
     (tmp_path / "run.json").write_text(json.dumps(run))
     wanted = TrainSettings(resume=True)
     assert start._needed_to_join(tmp_path, wanted, {}) == ("cpu", False)
     monkeypatch.setattr(start, "ranks_started", lambda: 2)
     assert start._needed_to_join(tmp_path, wanted, {}) == ("cpu", True)
-    assert start._needed_to_join(tmp_path, wanted, {"shard": False}) == ("cpu", False)
+    assert start._needed_to_join(tmp_path, wanted, {"fsdp": False}) == ("cpu", False)
 
 
 def test_ranks_of_one_machine_share_its_cores(monkeypatch):
@@ -122,7 +122,7 @@ def finished(shards_folder, tiny, tmp_path_factory):
         (["--steps", "50", "--micro-batch", "3"], "--micro-batch is 3"),
         (["--steps", "50", "--sample-every", "5"], "--sample-every needs --tokenizer"),
         (["--steps", "50", "--tokenizer", "none.json"], "--tokenizer: no file"),
-        (["--steps", "50", "--shard"], "--shard needs several processes"),
+        (["--steps", "50", "--fsdp"], "--fsdp splits the model over several processes"),
         (["--steps", "50", "--keep", "0"], "--keep is 0"),
         (["--steps", "50", "--seed", "2"], "--seed is 2"),
     ],

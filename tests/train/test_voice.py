@@ -20,14 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
         (["data", "--steeps", "3"], "unknown option --steeps; did you mean --steps?"),
         (["data", "--steeps=3"], "unknown option --steeps; did you mean --steps?"),
         (["sample", "run", "--temprature", "1"], "did you mean --temperature?"),
-        (["export", "run", "--qqq"], "unknown option --qqq; NAME export --help tells what there"),
-        (["evaluate", "run", "other"], "'other' is one argument too many; NAME evaluate --help"),
+        (["export", "run", "--qqq"], "unknown option --qqq; `NAME export --help` tells what there"),
+        (["evaluate", "run", "other"], "'other' is one argument too many; `NAME evaluate --help`"),
         (["evalute", "run"], "evalute: no such command or folder; did you mean evaluate?"),
-        (["data", "--steps"], "--steps: expected one argument; NAME --help tells more"),
+        (["data", "--steps"], "--steps: expected one argument; `NAME --help` tells what there is"),
         (["absent", "--out", "run"], "absent: no such folder; `webtext shards` writes one"),
-        (["evaluate", "absent"], "absent: no run.json there; give the --out folder of a training"),
-        (["sample", "absent"], "absent: no run.json there"),
-        (["export", "absent", "--out", "x"], "absent: no run.json there"),
+        (["evaluate", "absent"], "absent: there is no such folder. Check the name."),
+        (["sample", "absent"], "absent: there is no such folder."),
+        (["sample", "."], ".: no run.json there; give the --out folder of a training run, or a"),
+        (["export", "absent", "--out", "x"], "absent: there is no such folder."),
     ],
 )
 @pytest.mark.parametrize(("prog", "name"), [("python -m train", "train"), ("webtext", "webtext")])
@@ -41,6 +42,18 @@ def test_what_is_wrong_with_a_command_line_or_its_inputs_ends_with_2_in_one_line
     assert told.err.startswith(f"{name}: ")
     assert said.replace("NAME", prog) in told.err
     assert told.err.count("\n") == 1
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+@pytest.mark.parametrize("command", ["sample", "evaluate"])
+def test_of_a_build_without_a_model_it_is_said_how_to_train_one(
+    tmp_path, monkeypatch, capsys, command
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build" / "shards").mkdir(parents=True)
+    assert main([command, "build"]) == 2
+    told = "train: build holds shards and no model; `webtext train build --out RUN` trains one\n"
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("out", [["--out", "run"], ["--out=run"], ["--out", "x", "--out", "run"]])

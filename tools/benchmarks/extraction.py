@@ -9,10 +9,10 @@ whole ones. So two figures stand beside it, for each set of pages and as the mea
     line F1      over multisets of lines; a line is its words (runs of \\w, in lower case)
     table rows   share of all characters in lines that begin with | or hold " | " twice
 
-Each page goes through the engine and the cleaning of the stage `documents`, and beside it through
-plain trafilatura, whose lines are cleaned alike. The floors in `extraction_floors.json` are those
-of our figures on the data with that digest: a test fails below them. A change may raise a floor;
-whoever lowers one says why in the commit.
+Each page goes through the extractor and the cleaning of the stage `documents`, and beside it
+through plain trafilatura, whose lines are cleaned alike. The floors in `extraction_floors.json` are
+those of our figures on the data with that digest: a test fails below them. A change may raise a
+floor; whoever lowers one says why in the commit.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from types import ModuleType
 import trafilatura
 
 from pipeline.documents.clean import clean_text
-from pipeline.documents.engines import ENGINES
+from pipeline.documents.extractors import EXTRACTORS
 
 FLOORS = Path(__file__).with_name("extraction_floors.json")
 _WORD = re.compile(r"\w+")
@@ -100,7 +100,7 @@ def labelled_pages(folder: Path, every: int = 1) -> Iterator[dict[str, str]]:
 
 def ours(html: str) -> str:
     """The page's text as the stage `documents` writes it."""
-    return clean_text(ENGINES["trafilatura"](html).text)
+    return clean_text(EXTRACTORS["trafilatura"](html).text)
 
 
 def plain(html: str) -> str:

@@ -12,8 +12,8 @@ from tools.demo.web import Target
 # Why the demo cannot show these.
 UNREACHABLE: dict[Reason, str] = {
     Reason.OTHER_OBJECT: "accounts, messages and subreddits stand in dumps of their own",
-    Reason.EXTRACTION_FAILED: "no page is known on which the engine raises an error",
-    Reason.TIMED_OUT: "the budgets drop every page that could hold an engine up",
+    Reason.EXTRACTION_FAILED: "no page is known on which the extractor raises an error",
+    Reason.TIMED_OUT: "the budgets drop every page that could hold an extractor up",
     Reason.CRASHED: "no page is known that ends a worker process",
     Reason.OUT_OF_MEMORY: "the caps on body and text keep every page far below the limit",
     Reason.TEXT_MISSING: "each document of a build has a text; only files of others may lack one",

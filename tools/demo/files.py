@@ -30,7 +30,7 @@ date_max = 2020-06-30
 over_18 = false
 blocked_domains = ["spamfarm.example"]
 blocked_subreddits = ["blocked_board"]
-removed = ["takedown.example"]
+removed_by_request = ["takedown.example"]
 
 [documents]
 body_bytes_max = 1_000_000

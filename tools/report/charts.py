@@ -11,45 +11,14 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 30
 Points = Sequence[tuple[float, float]]
 
 
-def columns(bars: Sequence[tuple[str, int]], label: str) -> Markup:
-    """A column for each (name, count), with its count above and its name below."""
-    if not bars:
-        return Markup("")
-    highest = max(count for _, count in bars) or 1
-    slot = (WIDTH - LEFT - RIGHT) / len(bars)
-    every = max(1, math.ceil(len(bars) / 12))  # names that fit below
-    parts = []
-    for i, (name, count) in enumerate(bars):
-        height = (HEIGHT - TOP - BOTTOM - 14) * count / highest
-        x, y = LEFT + i * slot, HEIGHT - BOTTOM - height
-        parts.append(
-            f'<rect class="bar" x="{x + slot * 0.1:.1f}" y="{y:.1f}" width="{slot * 0.8:.1f}" '
-            f'height="{height:.1f}"><title>{escape(name)}: {count:,}</title></rect>'
-        )
-        if i % every == 0:
-            parts.append(_text(x + slot / 2, HEIGHT - BOTTOM + 16, name, "middle"))
-        if len(bars) <= 12 and count:
-            parts.append(_text(x + slot / 2, y - 4, f"{count:,}", "middle"))
-    return _svg(
-        "".join(parts) + _line(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM), label
-    )
-
-
-def histogram(values: Sequence[float], edges: Sequence[float]) -> list[tuple[str, int]]:
-    """Counts of values between neighbouring edges, named by the lower one; for `columns`."""
-    counts = [0] * (len(edges) - 1)
-    for value in values:
-        for i in range(len(counts)):
-            if edges[i] <= value < edges[i + 1]:
-                counts[i] += 1
-                break
-    return [(_short(edge), count) for edge, count in zip(edges, counts, strict=False)]
-
-
 def lines(
     series: Sequence[tuple[str, Points]], marks: Sequence[tuple[str, float]], label: str
 ) -> Markup:
-    """Lines of (name, points), with horizontal marks of (name, height)."""
+    """Lines of (name, points by step), horizontal marks of (name, height), and their legend.
+
+    Letters keep their size on a narrow page: places along it are percent, and only the lines, in a
+    drawing of their own, are stretched.
+    """
     points = [point for _, line in series for point in line]
     if not points:
         return Markup("")
@@ -57,27 +26,63 @@ def lines(
     heights = [y for _, y in points] + [y for _, y in marks]
     low, high = math.floor(min(heights)), math.ceil(max(heights))
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        return (
-            LEFT + (WIDTH - LEFT - RIGHT) * x / x_max,
-            TOP + (HEIGHT - TOP - BOTTOM) * (high - y) / ((high - low) or 1),
-        )
+    def across(x: float) -> float:
+        return 100 * x / x_max
+
+    def down(y: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (high - y) / ((high - low) or 1)
 
     parts = []
     for tick in range(low, high + 1, max(1, (high - low) // 5)):
-        y = place(0, tick)[1]
-        parts.append(_line(LEFT, y, WIDTH - RIGHT, y, "grid"))
-        parts.append(_text(LEFT - 6, y + 4, str(tick), "end"))
-    for name, height in marks:
-        y = place(0, height)[1]
-        parts.append(_line(LEFT, y, WIDTH - RIGHT, y, "mark"))
-        parts.append(_text(WIDTH - RIGHT, y - 4, name, "end"))
-    for i, (name, line) in enumerate(series):
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
-        parts.append(f'<polyline class="line{i}" points="{path}"/>')
-        parts.append(_text(LEFT + 12 + 150 * i, HEIGHT - 4, f"— {name}", "start", f"name{i}"))
-    parts.append(_text(WIDTH - RIGHT, HEIGHT - 4, f"step {x_max:,.0f}", "end"))
-    return _svg("".join(parts), label)
+        parts.append(_across(down(tick), "grid"))
+        parts.append(_text(-8, down(tick) + 4, str(tick), "end"))
+    parts += _steps(x_max)
+    drawn = []
+    for i, (_, line) in enumerate(series):
+        path = " ".join(f"{10 * across(x):.1f},{down(y):.1f}" for x, y in line)
+        drawn.append(f'<polyline class="line{i}" points="{path}"/>')
+    inner = f'<svg viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">{"".join(drawn)}</svg>'
+    over = []
+    for _, height in marks:
+        over.append(_across(down(height), "mark"))
+        over.append(_text("100%", down(height) - 5, f"{height:.2f}", "end", "halo"))
+    return Markup(
+        f'<svg class="plot" height="{HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f"{''.join(parts)}{inner}{''.join(over)}</svg>{_legend(series, marks)}"
+    )
+
+
+def _legend(series: Sequence[tuple[str, Points]], marks: Sequence[tuple[str, float]]) -> str:
+    """Each line's and each mark's name, beside a sample of its stroke."""
+    names = [(f"line{i}", name) for i, (name, _) in enumerate(series)]
+    names += [("mark", f"{height:.2f}: {name}") for name, height in marks]
+    items = [
+        f'<li><svg width="24" height="10"><line class="{kind}" x1="0" y1="5" x2="24" y2="5"/></svg>'
+        f" {escape(name)}</li>"
+        for kind, name in names
+    ]
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def _steps(x_max: float) -> list[str]:
+    """Round numbers of steps below the drawing, at most five beside 0."""
+    power = 10 ** max(0, math.floor(math.log10(x_max)) - 1)
+    unit = next(
+        (power * times for times in (1, 2, 5, 10) if x_max <= 5 * power * times), 20 * power
+    )
+    return [
+        _text(
+            f"{100 * tick / x_max:.2f}%",
+            HEIGHT - 8,
+            f"{tick:,}",
+            "start" if tick == 0 else "end" if tick == x_max else "middle",
+        )
+        for tick in range(0, int(x_max) + 1, unit)
+    ]
+
+
+def _across(y: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="0" y1="{y:.1f}" x2="100%" y2="{y:.1f}"/>'
 
 
 def losses_by_size(points: Sequence[tuple[float, float, str]], label: str) -> Markup:
@@ -125,9 +130,10 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str = "axis") -> str
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
+def _text(x: float | str, y: float, text: str, anchor: str, kind: str = "") -> str:
+    place = x if isinstance(x, str) else f"{x:.1f}"
     return (
-        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        f'<text class="{kind}" x="{place}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
     )
 
 

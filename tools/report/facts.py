@@ -1,8 +1,8 @@
 """What the report says, collected from a build's own files."""
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -10,31 +10,35 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pyarrow.compute as pc
 import tldextract
 import xxhash
 
 from pipeline.corpus.publish import read_detail
-from pipeline.engine.drops import read_drops
-from pipeline.engine.manifest import Manifest, read_manifest
-from pipeline.engine.store import Disk, Store
+from pipeline.engine.manifest import Manifest
+from pipeline.engine.reading import Published, read_published
+from pipeline.engine.store import Disk
 from pipeline.errors import SettingsError
+from pipeline.languages import LANGUAGES
 from pipeline.reasons import Reason
+from tools.flow import ENGINE_STAGES
 from tools.model import COMMIT
+from tools.report.rules import Bin, Histogram, histograms
+from tools.report.texts import near_copies, random_documents, urls_of
 from tools.status import status
 from train.log import read_log
 
 EXAMPLES = 4  # of each reason
-PAIRS = 6  # near copies side by side
-RANDOM_DOCUMENTS = 10
-EXCERPT_CHARS = 900
-LANGUAGES = 8
-LENGTH_EDGES = [0, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 1e12]
+HOSTS = 12
+LANGUAGES_SHOWN = 8
+RECORDS = ("records", "records that a kept link leads to")
+_EMPTY_LINES = re.compile(r"\n\s*\n")
+_PASSWORD = re.compile(r"//[^/?#@]*@")
 UNITS = {  # what each stage of the funnel takes in, and what its rows out are
     "links": ("submissions", "links"),
     "pages": ("links", "pages"),
     "documents": ("pages", "documents"),
-    "corpus": ("documents", "documents of the corpus"),
+    "corpus": ("documents", "documents in the corpus"),
 }
 
 
@@ -60,6 +64,19 @@ class FunnelStage:
     drops: list[DroppedReason]
     cpu_s: float
     wall_s: float
+
+    @property
+    def dropped(self) -> int:
+        """All drops, whatever their reason."""
+        return sum(drop.count for drop in self.drops)
+
+
+@dataclass
+class MadeStage:
+    """What a stage of the whole flow took, and the digest of its rows."""
+
+    name: str
+    wall_s: float
     digest: str
 
 
@@ -71,12 +88,19 @@ class Facts:
     digest: str
     funnel: list[FunnelStage]
     gates: list[str]
+    made: list[MadeStage]
+    missing: list[str]  # stages that are not made
+    partial: list[str]  # stages that were begun, and are not finished
+    records: FunnelStage | None = None  # of WARC files, which stand beside the funnel
+    rules: list[Histogram] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     pairs: list[dict[str, Any]] = field(default_factory=list)
     documents: list[dict[str, Any]] = field(default_factory=list)
     likeness: dict[str, Any] = field(default_factory=dict)
     tokens: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
+    inputs: list[str] = field(default_factory=list)
+    recorded: bool = False  # whether the folder holds the settings as webtext.toml
     settings: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -89,38 +113,65 @@ class Facts:
 
 def collect(build: Path) -> Facts:
     """All facts about a build; sections whose stage is missing stay empty."""
-    state = status(build)
+    states = status(build)
     store = Disk(build)
-    manifests = {
-        name: manifest for name in UNITS if (manifest := read_manifest(store, name)) is not None
-    }
-    if not manifests:
+    published = {n: stage for n in ENGINE_STAGES if (stage := read_published(store, n))}
+    manifests = {name: stage.manifest for name, stage in published.items()}
+    through = {name: published[name] for name in UNITS if name in published}
+    if not through:
         raise SettingsError(f"{build} has no stage to report on yet; run webtext build first")
+    stages = states["stages"]
     facts = Facts(
         name=build.resolve().name,
-        digest=state["digest"],
-        funnel=[_funnel_stage(store, manifest) for manifest in manifests.values()],
-        gates=[gate for manifest in manifests.values() for gate in manifest.gates],
+        digest=states["digest"],
+        funnel=[_funnel_stage(stage) for stage in through.values()],
+        gates=[gate for stage in through.values() for gate in stage.manifest.gates],
+        made=[MadeStage(name, made.wall_s, made.digest) for name, made in manifests.items()],
+        missing=[name for name in (*ENGINE_STAGES, "model") if name not in stages],
+        partial=[name for name, row in stages.items() if row["state"] == "partial"],
+        rules=histograms(through),
     )
     for manifest in manifests.values():
         for step in manifest.steps:
             facts.versions.update(step.versions)
-    facts.settings = json.dumps({n: m.settings for n, m in manifests.items()}, indent=1)
-    if "corpus" in manifests and not manifests["corpus"].rows_gone:
-        _add_corpus(facts, store, manifests)
-        if "documents" in manifests:
-            facts.pairs = list(_pairs(store, manifests["corpus"], manifests["documents"]))
+    facts.inputs = _inputs(manifests)
+    facts.recorded = (build / "webtext.toml").is_file()
+    facts.settings = json.dumps({n: _rules_of(m) for n, m in manifests.items()}, indent=1)
+    if "pages" in through and "records" in through["pages"].manifest.ledgers:
+        facts.records = _funnel_stage(through["pages"], RECORDS)
+    corpus, documents = through.get("corpus"), through.get("documents")
+    if corpus and documents and not corpus.manifest.rows_gone:
+        _add_corpus(facts, corpus, documents)
+        facts.pairs = list(near_copies(corpus, documents))
+        _name_keepers(facts.funnel[-1], documents)
     if (build / "shards" / "shards.json").exists():
         facts.tokens = _tokens(build)
     if (build / "model" / COMMIT).exists():
         facts.model = _model(build / "model")
+        facts.made.append(MadeStage("model", facts.model["wall_s"], facts.model["digest"]))
     return facts
 
 
-def _funnel_stage(store: Store, manifest: Manifest) -> FunnelStage:
-    ledger = manifest.ledgers[manifest.unit]
-    unit_in, unit_out = UNITS[manifest.stage]
-    examples = _examples(store, manifest)
+def _rules_of(manifest: Manifest) -> dict[str, Any]:
+    """The settings of a stage's steps, less the steps that have none."""
+    return {step: settings for step, settings in manifest.settings.items() if settings is not None}
+
+
+def _inputs(manifests: dict[str, Manifest]) -> list[str]:
+    """The names of dumps and WARC files; one that was read in parts is named once."""
+    readers = (("links", "read"), ("pages", "index"))
+    records = [manifests[name].record_of(step) for name, step in readers if name in manifests]
+    labels = [part.label for record in records if record for part in record.parts]
+    return list(dict.fromkeys(label.split(" from byte ")[0] for label in labels))
+
+
+def _funnel_stage(stage: Published, units: tuple[str, str] | None = None) -> FunnelStage:
+    """A stage by its own unit, or by another that it counts; `units` are (in, out)."""
+    manifest = stage.manifest
+    unit_in, unit_out = units or UNITS[manifest.stage]
+    unit = unit_in if units else manifest.unit
+    ledger = manifest.ledgers[unit]
+    examples = _examples(stage, unit)
     drops = [
         DroppedReason(Reason(name), count, examples.get(name, []))
         for name, count in ledger.drops.most_common()
@@ -135,62 +186,84 @@ def _funnel_stage(store: Store, manifest: Manifest) -> FunnelStage:
         drops=drops,
         cpu_s=manifest.cpu_s,
         wall_s=manifest.wall_s,
-        digest=manifest.digest,
     )
 
 
-def _examples(store: Store, manifest: Manifest) -> dict[str, list[dict[str, str]]]:
-    """A few dropped rows of each reason: those with the lowest hashes, so not just the first."""
-    drops = read_drops(store, manifest.all_parts).to_pylist()
-    rows = [row for row in drops if row["unit"] == manifest.unit]
+def _examples(stage: Published, unit: str) -> dict[str, list[dict[str, str]]]:
+    """A few dropped rows of each reason: those with the lowest hashes, so not just the first.
+
+    A user name and a password in a URL are a stranger's, and are not shown.
+    """
+    rows = [row for row in stage.drops() if row["unit"] == unit]
     rows.sort(key=lambda row: xxhash.xxh3_64_intdigest((row["id"] + row["url"]).encode()))
     found: dict[str, list[dict[str, str]]] = {}
     for row in rows:
         examples = found.setdefault(row["reason"], [])
         if len(examples) < EXAMPLES:
-            examples.append(row)
+            examples.append({**row, "url": _PASSWORD.sub("//…@", row["url"])})
     return found
 
 
-def _add_corpus(facts: Facts, store: Store, manifests: Mapping[str, Manifest]) -> None:
-    corpus = manifests["corpus"]
-    columns = ["id", "host", "language", "text_chars", "first_post_s", "engine"]
-    table = pa.concat_tables([store.table(part.table, columns) for part in corpus.parts])
+def _name_keepers(corpus: FunnelStage, documents: Published) -> None:
+    """Tell in the examples of copies the URL of what was kept, where the drop has its id."""
+    copies = [
+        (example, copy)
+        for drop in corpus.drops
+        for example in drop.examples
+        if (copy := read_detail(example["detail"]))
+    ]
+    urls = urls_of(documents, {copy.keeper for _, copy in copies})
+    for example, copy in copies:
+        if copy.keeper in urls:
+            told = f"kept is {urls[copy.keeper]}"
+            example["detail"] = told + (f", Jaccard {copy.jaccard:.3f}" if copy.jaccard else "")
+
+
+def _add_corpus(facts: Facts, corpus: Published, documents: Published) -> None:
+    table = corpus.table(["id", "host", "text_chars", "first_post_s"])
     years = Counter(
         datetime.fromtimestamp(s, UTC).year for s in table["first_post_s"].to_pylist() if s
     )
-    lengths = table["text_chars"].to_pylist()
     hosts = Counter(table["host"].to_pylist())
     facts.corpus = {
         "documents": table.num_rows,
-        "chars": sum(lengths),
-        "years": sorted((str(year), count) for year, count in years.items()),
-        "languages": _languages(store, manifests.get("documents")),
-        "engines": Counter(table["engine"].to_pylist()).most_common(),
-        "lengths": lengths,
-        "length_edges": LENGTH_EDGES,
-        "hosts": hosts.most_common(20),
+        "chars": pc.sum(table["text_chars"]).as_py() or 0,
+        "years": [Bin(str(year), count) for year, count in sorted(years.items())],
+        "languages": _languages(documents),
+        "hosts": [Bin(host, count) for host, count in hosts.most_common(HOSTS)],
         "hosts_in_all": len(hosts),
     }
     facts.likeness = likeness(hosts)
-    facts.documents = list(_random_documents(store, corpus, table["id"].to_pylist()))
+    facts.documents = list(random_documents(corpus, table["id"].to_pylist()))
 
 
-def _languages(store: Store, documents: Manifest | None) -> list[dict[str, Any]]:
-    """Kept and dropped documents of each language, most frequent first."""
-    if documents is None:
-        return []
+def _languages(documents: Published) -> list[dict[str, Any]]:
+    """Texts of each language that were kept and dropped, most frequent first; then the others."""
     kept: Counter[str] = Counter()
-    for part in documents.parts:
-        kept.update(store.table(part.table, ["language"])["language"].to_pylist())
+    for table in documents.tables(["language"]):
+        kept.update(table["language"].to_pylist())
     dropped: Counter[str] = Counter()
-    for row in read_drops(store, documents.all_parts).to_pylist():
+    for row in documents.drops():
         if row["reason"] == Reason.OTHER_LANGUAGE:
             dropped[row["detail"].split()[0]] += 1
         elif row["reason"] == Reason.LANGUAGE_UNSURE:
             dropped[""] += 1
-    names = [name for name, _ in (kept + dropped).most_common(LANGUAGES)]
-    return [{"language": name, "kept": kept[name], "dropped": dropped[name]} for name in names]
+    names = [name for name, _ in (kept + dropped).most_common()]
+    shown = [
+        {"language": _language(name), "kept": kept[name], "dropped": dropped[name]}
+        for name in names[:LANGUAGES_SHOWN]
+    ]
+    if others := names[LANGUAGES_SHOWN:]:
+        sums = {
+            word: sum(of[name] for name in others)
+            for word, of in (("kept", kept), ("dropped", dropped))
+        }
+        shown.append({"language": f"{len(others)} others", **sums})
+    return shown
+
+
+def _language(code: str) -> str:
+    return f"{LANGUAGES[code]} ({code})" if code in LANGUAGES else code or "not known"
 
 
 def likeness(hosts: Counter[str]) -> dict[str, Any]:
@@ -208,7 +281,7 @@ def likeness(hosts: Counter[str]) -> dict[str, Any]:
     return {
         "labels": len(ours),
         "shared": len(shared),
-        "documents_share": sum(ours[label] for label in shared) / documents,
+        "documents_share": sum(ours[label] for label in shared) / (documents or 1),
         "top": top,
         "missing": [label for label in theirs if label and label not in ours][:15],
     }
@@ -239,42 +312,6 @@ def domain_label(host: str) -> str:
     return str(found.domain)
 
 
-def _random_documents(store: Store, corpus: Manifest, ids: list[str]) -> Iterator[dict[str, Any]]:
-    chosen = sorted(ids, key=lambda id: xxhash.xxh3_64_intdigest(id.encode()))[:RANDOM_DOCUMENTS]
-    rows = _rows(store, corpus, chosen)
-    for id in chosen:
-        yield {**rows[id], "text": _excerpt(rows[id]["text"])}
-
-
-def _pairs(store: Store, corpus: Manifest, documents: Manifest) -> Iterator[dict[str, Any]]:
-    """Near copies and their keepers, spread over the range of Jaccard."""
-    found = []
-    for row in read_drops(store, corpus.all_parts).to_pylist():
-        copy = read_detail(row["detail"]) if row["reason"] == Reason.NEAR_COPY else None
-        if copy and copy.jaccard is not None:
-            found.append((copy.jaccard, row["id"], copy.keeper))
-    found.sort()
-    step = max(1, len(found) // PAIRS)
-    chosen = found[::step][:PAIRS]
-    rows = _rows(store, documents, [id for _, *both in chosen for id in both])
-    for jaccard, id, keeper in chosen:
-        if id in rows and keeper in rows:
-            sides = [{**rows[side], "text": _excerpt(rows[side]["text"])} for side in (keeper, id)]
-            yield {"jaccard": jaccard, "kept": sides[0], "dropped": sides[1]}
-
-
-def _rows(store: Store, manifest: Manifest, ids: list[str]) -> dict[str, dict[str, Any]]:
-    wanted: dict[str, dict[str, Any]] = {}
-    for part in manifest.parts if ids else ():
-        for row in store.table(part.table, filters=[("id", "in", ids)]).to_pylist():
-            wanted[row["id"]] = row
-    return wanted
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= EXCERPT_CHARS else text[:EXCERPT_CHARS].rsplit(" ", 1)[0] + " …"
-
-
 def _tokens(build: Path) -> dict[str, Any]:
     shards = json.loads((build / "shards" / "shards.json").read_text())
     splits = shards["splits"]
@@ -293,14 +330,30 @@ def _model(folder: Path) -> dict[str, Any]:
     commit = json.loads((folder / COMMIT).read_text())
     began = [e for e in log if e["kind"] == "run"][-1]
     marks = [
-        ("ln V: a model that knows nothing", began["uniform_loss"]),
-        ("entropy of single tokens: a model that only counts", began["unigram_loss"]),
-        ("the released weights of this size", began.get("released_loss")),
+        ("a model that knows nothing (ln V)", began["uniform_loss"]),
+        ("a model that only knows how frequent each token is", began["unigram_loss"]),
+        ("OpenAI's weights of this size", began.get("released_loss")),
     ]
     return {
         **commit,
+        "samples": [
+            {"prompt": asked["prompt"], "text": _text_of(asked["prompt"], one["text"])}
+            for asked in commit["samples"]
+            for one in asked["samples"]
+        ],
         "train": [(e["step"], e["loss"]) for e in log if e["kind"] == "step" and e["loss"]],
         "held_out": [(e["step"], e["val_loss"]) for e in log if e["kind"] == "eval"],
+        "parameters": began["parameters"],
+        "unigram_loss": began["unigram_loss"],
+        "while_training": [
+            {**e, "text": _text_of("", e["text"])} for e in log if e["kind"] == "sample"
+        ],
         "marks": [(name, loss) for name, loss in marks if loss is not None],
         "run": json.loads((folder / "run.json").read_text()),
     }
+
+
+def _text_of(prompt: str, sample: str) -> str:
+    """A sample without its empty lines, of which a young model makes pages."""
+    text = _EMPTY_LINES.sub("\n", sample)
+    return text if prompt else text.lstrip("\n")

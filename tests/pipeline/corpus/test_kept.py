@@ -96,6 +96,16 @@ def _without_nulls(row: Any) -> Any:
     return {name: value for name, value in row.items() if value is not None}
 
 
+@pytest.mark.parametrize("kept", ["k.jsonl", "k.parquet"])
+def test_kept_rows_of_a_table_have_all_its_columns_as_text(tmp_path: Path, kept: str) -> None:
+    (tmp_path / "t.csv").write_text(f"id,text,n\n007,{A},1.50\n8,short\n9,{A.upper()},2\n10,{B},\n")
+    decisions, path = run(tmp_path / "t.csv", kept=kept)
+    assert [(one["id"], one["reason"]) for one in decisions] == [
+        ("007", None), ("t.csv:2", "line_invalid"), ("9", "exact_copy"), ("10", None),
+    ]  # fmt: skip
+    assert read(path) == [{"id": "007", "text": A, "n": "1.50"}, {"id": "10", "text": B, "n": ""}]
+
+
 def test_a_line_is_kept_as_it_came(tmp_path: Path) -> None:
     lines = [
         '{"text": "TEXT",   "n": 1.50, "big": 123456789012345678901234567890, "u": "\\u00e9"}',

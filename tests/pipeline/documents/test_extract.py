@@ -44,7 +44,11 @@ def test_a_page_becomes_a_document():
     document = extract(response(gzip.compress(PAGE.encode()), ("content-encoding", "gzip")), RULES)
     assert isinstance(document, Document)
     assert (document.title, document.date) == ("The flood", "2012-11-06")
-    assert (document.charset, document.language, document.engine) == ("utf-8", "en", "trafilatura")
+    assert (document.charset, document.language, document.extractor) == (
+        "utf-8",
+        "en",
+        "trafilatura",
+    )
     assert document.language_score > 0.9
     assert "The miller’s cat watched us. The river rose" in document.text
     assert "Home" not in document.text
@@ -86,7 +90,7 @@ def test_what_an_engine_raises_travels_up(monkeypatch):
     def broken(html):
         raise RecursionError("too deep for me")
 
-    monkeypatch.setattr("pipeline.documents.extract.ENGINES", {"trafilatura": broken})
+    monkeypatch.setattr("pipeline.documents.extract.EXTRACTORS", {"trafilatura": broken})
     with pytest.raises(RecursionError, match="too deep"):
         extract(response(PAGE), RULES)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from justext.core import revise_paragraph_classification
 
-from pipeline.documents.engines import ENGINES
+from pipeline.documents.extractors import EXTRACTORS
 from pipeline.documents.neighbours import revise_paragraphs
 
 
@@ -34,4 +34,4 @@ def test_the_engine_uses_it(monkeypatch):
 
     monkeypatch.setattr("justext.core._get_neighbour", walk)
     monkeypatch.setattr("trafilatura.external.LOGGER.error", walk)
-    ENGINES["trafilatura"]("<html><body>" + "<td>x" * 100)
+    EXTRACTORS["trafilatura"]("<html><body>" + "<td>x" * 100)

@@ -173,7 +173,7 @@ def test_pages_in_every_encoding_become_documents(made):
 def test_a_document_carries_where_it_came_from(made):
     row = rows_of(made)["gzip"]
     assert (row["host"], row["karma_max"], row["warc"]) == ("example.com", 7, "made.warc.gz")
-    assert (row["language"], row["charset"], row["engine"]) == ("en", "ascii", "trafilatura")
+    assert (row["language"], row["charset"], row["extractor"]) == ("en", "ascii", "trafilatura")
     assert row["text_chars"] == len(row["text"])
     assert row["offset"] > 0
 

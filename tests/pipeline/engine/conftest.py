@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import toy
 
 from pipeline.engine import build, runner
 from pipeline.engine.build import Build
+from pipeline.engine.leftovers import unnamed_files
+from pipeline.engine.manifest import Manifest, read_journal, read_manifest
 from pipeline.engine.parts import read_record
 from pipeline.engine.stage import Output, Stage
 from pipeline.engine.store import Disk
@@ -39,6 +41,8 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(build, "pool_of", lambda engine: nullcontext())
     monkeypatch.setattr(runner.Runner, "run", run)
+    # These parts are the driver's own work, which is no machine of a cluster.
+    monkeypatch.setattr(runner, "check_alike", lambda task: None)
 
 
 @dataclass
@@ -49,6 +53,11 @@ class Toys:
     log: Path
     drivers: "Drivers | None" = None
     engine: dict[str, Any] = field(default_factory=lambda: dict(ENGINE))
+
+    def at(self, folder: Path) -> "Toys":
+        """The same in another folder."""
+        folder.mkdir(exist_ok=True)
+        return replace(self, folder=folder / "build", log=folder / "log")
 
     def build(self, *labels: str, build: dict[str, Any] | None = None, **stage: Any) -> Output:
         """Build the toy stage in this process."""
@@ -91,6 +100,35 @@ class Toys:
         """The labels of the parts of the step `read` that are committed."""
         records = [read_record(self.store, e.name) for e in self.store.entries("parts/toy-read")]
         return {record.label for record in records if record}
+
+    def manifest(self) -> Manifest:
+        """The published toy."""
+        found = read_manifest(self.store, "toy")
+        assert found is not None
+        return found
+
+    def rows(self, output: Output) -> list[list[dict[str, Any]]]:
+        """The rows of each part."""
+        return [output.store.table(record.table).to_pylist() for record in output.parts]
+
+    def unnamed(self) -> list[str]:
+        """The files of data/ that no manifest, record or journal names."""
+        return [entry.name for entry in unnamed_files(self.store)]
+
+    def names_nothing_lost(self) -> bool:
+        """Whether all that a manifest, record or journal names is there, and people see no more."""
+        store = self.store
+        records = [name for folder in store.folders("parts") for name in store.entries(folder)]
+        found = [read_record(store, entry.name) for entry in records]
+        for entry in store.entries("steps"):
+            journal = read_journal(store, entry.name)
+            found += journal.parts if journal else []
+        found += self.manifest().all_parts
+        files = [file for record in found if record for file in record.files.values()]
+        files += self.manifest().all_files()
+        view = {*self.manifest().view(), "toy/manifest.json"}
+        shown = {entry.name for entry in store.entries("toy", below=True)}
+        return all(store.stat(file.name) for file in files) and shown == view
 
     @property
     def store(self) -> Disk:

@@ -5,11 +5,11 @@ import json
 import os
 import resource
 import shutil
-from pathlib import Path
 
 import pytest
 
 from pipeline.engine.build import Build
+from pipeline.engine.store import Disk
 from pipeline.errors import BusyError, SettingsError, StageError
 from pipeline.settings import EngineSettings
 
@@ -77,8 +77,8 @@ def test_a_write_that_fails_names_the_part_and_the_next_run_goes_on(toys, reques
             toys.build(do={"c": "fill the disk"})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    (step,) = (toys.folder / ".work").glob("toy-read-*")
-    assert not list(step.rglob("*.bin"))
+    assert not list(toys.folder.rglob("*.bin"))
+    assert toys.unnamed() == []
     read = toys.done()["done"]
     request.getfixturevalue("inline")
     toys.build()
@@ -86,11 +86,14 @@ def test_a_write_that_fails_names_the_part_and_the_next_run_goes_on(toys, reques
 
 
 def test_a_failure_is_told_also_where_the_disk_cannot_take_its_note(toys, inline, monkeypatch):
-    def full(self, data):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(self, name, value, **more):
+        if name.startswith("runs/") and "failures" in name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_json(self, name, value, **more)
 
+    write_json = Disk.write_json
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(Disk, "write_json", full)
         with pytest.raises(StageError, match="part b: KeyError"):
             toys.build(do={"b": "raise KeyError"})
     assert toys.done()["read"] == 2  # the others heard of it
@@ -102,7 +105,7 @@ def test_a_disk_that_fills_up_under_the_driver_is_told_as_such(toys, inline, mon
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.engine.publish.write_durably", full)
+        patch.setattr("pipeline.engine.publish.write_manifest", full)
         with pytest.raises(StageError, match=r"toy: .*No space left on device.* to go on"):
             toys.build()
     toys.done()
@@ -120,15 +123,15 @@ def test_a_stage_of_another_format_is_refused(toys, inline):
     toys.build("a")
     path = toys.folder / "toy" / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
-    with pytest.raises(StageError, match=r"has format 99, this webtext reads format 2"):
+    with pytest.raises(StageError, match=r"has format 99, this webtext reads format 3"):
         toys.build("a")
 
 
 def test_a_build_of_another_format_is_refused_before_any_of_its_parts_is_read(toys, inline):
     toys.build("a")
-    path = toys.folder / ".work" / "build.json"
+    path = toys.folder / "build.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 0}))
-    with pytest.raises(StageError, match=r"was made in format 0, this webtext reads format 2"):
+    with pytest.raises(StageError, match=r"was made in format 0, this webtext reads format 3"):
         toys.build("a", "b")
 
 

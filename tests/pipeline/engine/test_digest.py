@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.engine.digest import FileDigests, digest_of, hex_digest, rows_digest, sum_digests
+from pipeline.engine.store import Disk
 from pipeline.errors import Stopped
 
 SCHEMA = pa.schema([("a", pa.string()), ("b", pa.float64()), ("c", pa.list_(pa.int64()))])
@@ -93,19 +94,25 @@ def test_what_has_no_stable_form_has_no_digest():
 def test_a_file_is_read_again_only_when_it_changed(tmp_path, monkeypatch):
     from pipeline.engine import digest as module
 
-    path, cache = tmp_path / "dump.zst", tmp_path / "build" / "inputs.json"
+    def remembered(path: Path) -> str:
+        digests = FileDigests(Disk(tmp_path / "build"), "inputs.json")
+        found = digests.digest(path)
+        digests.save()
+        return found
+
+    path = tmp_path / "dump.zst"
     path.write_bytes(b"one")
-    first = FileDigests(cache).digest(path)
+    first = remembered(path)
     reads = []
     file_digest = module.file_digest
     monkeypatch.setattr(
         module, "file_digest", lambda p, heartbeat: reads.append(p) or file_digest(p)
     )
-    assert FileDigests(cache).digest(path) == first
+    assert remembered(path) == first
     assert reads == []
     path.write_bytes(b"two")
     os.utime(path, ns=(1, 1))
-    assert FileDigests(cache).digest(path) != first
+    assert remembered(path) != first
     assert reads == [path]
 
 
@@ -117,14 +124,14 @@ def test_the_reading_of_a_large_file_hears_of_a_stop(tmp_path):
         raise Stopped(signal.SIGINT)
 
     with pytest.raises(Stopped):
-        FileDigests(tmp_path / "inputs.json", stop).digest(path)
+        FileDigests(Disk(tmp_path), "inputs.json", stop).digest(path)
     assert not (tmp_path / "inputs.json").exists()
 
 
 def test_a_file_that_moves_keeps_its_digest(tmp_path):
     path = tmp_path / "dump.zst"
     path.write_bytes(b"one")
-    digests = FileDigests(tmp_path / "inputs.json")
+    digests = FileDigests(Disk(tmp_path), "inputs.json")
     before = digests.digest(path)
     assert digests.digest(path.rename(tmp_path / "moved.zst")) == before
 
@@ -133,4 +140,33 @@ def test_a_damaged_cache_of_digests_is_made_anew(tmp_path):
     path = tmp_path / "dump.zst"
     path.write_bytes(b"one")
     (tmp_path / "inputs.json").write_text('{"half')
-    assert len(FileDigests(tmp_path / "inputs.json").digest(path)) == 32
+    assert len(FileDigests(Disk(tmp_path), "inputs.json").digest(path)) == 32
+
+
+def test_ten_thousand_small_files_are_written_down_together(tmp_path, monkeypatch):
+    from pipeline.engine import digest as module
+
+    class Counting(Disk):
+        writes = 0
+
+        def write_json(self, name, value, **more) -> None:
+            self.writes += 1
+            assert self.writes < 3  # each would be of all files so far
+            super().write_json(name, value, **more)
+
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    paths = [tmp_path / f"{number}.warc" for number in range(10_000)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    store = Counting(tmp_path / "build")
+    digests = FileDigests(store, "inputs.json")
+    for path in paths:
+        digests.digest(path)
+        now[0] += 0.001  # as fast as a disk opens them
+    digests.save()
+    digests.save()
+    assert store.writes == 2  # after five seconds, and at the end
+    monkeypatch.setattr(module, "file_digest", None)  # no file is read again
+    again = FileDigests(store, "inputs.json")
+    assert len({again.digest(path) for path in paths}) == len(paths)

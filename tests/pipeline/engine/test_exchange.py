@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.engine import exchange
 from pipeline.engine.digest import hex_digest, rows_digest
 from pipeline.engine.exchange import BucketWriter, Exchange, from_bytes, read_batches, to_bytes
-from pipeline.engine.parts import read_sidecars
+from pipeline.engine.store import Disk
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64()), ("words", pa.list_(pa.string()))])
 ROWS = st.lists(
@@ -38,7 +38,7 @@ def write_parts(folder: Path, rows, parts: int, buckets: int):
         mine = rows[number::parts]
         writer.write(table_of(mine[: len(mine) // 2]))
         writer.write(table_of(mine[len(mine) // 2 :]))
-        written.append((path, writer.close()))
+        written.append((path, writer.close()[0]))
     return written
 
 
@@ -49,7 +49,8 @@ def reduced(written, buckets: int, bytes_max: int, shuffled: bool = False) -> li
 
         def batches(bucket: int = bucket) -> Iterator[tuple[str, pa.RecordBatch]]:
             for path, index in reversed(written) if shuffled else written:
-                for batch in read_batches(path, index, bucket):
+                where = index.get(str(bucket), [])
+                for batch in read_batches(Disk(path.parent), path.name, where):
                     for one in from_bytes(to_bytes(batch)) if shuffled else [batch]:
                         yield "read", one
 
@@ -112,7 +113,8 @@ def test_rows_cut_to_buckets_in_several_flushes_are_all_there(tmp_path, monkeypa
     rows = [(f"key {n}", n, []) for n in range(500)]
     ((path, index),) = write_parts(tmp_path, rows, 1, 4)
     assert max(map(len, index.values())) > 1
-    read = [batch for bucket in range(4) for batch in read_batches(path, index, bucket)]
+    store = Disk(path.parent)
+    read = [batch for where in index.values() for batch in read_batches(store, path.name, where)]
     assert sum(batch.num_rows for batch in read) == 500
 
 
@@ -162,8 +164,8 @@ def test_a_build_gives_the_same_rows_by_files_and_by_shuffle_for_any_number_of_w
         toys.folder = tmp_path / f"{transport}-{workers}"
         toys.engine |= {"exchange": transport, "workers": workers, "bucket_bytes_max": 300}
         output = toys.build(items=True)
-        rows = [info.read().to_pylist() for info in output.parts]
-        seen[transport, workers] = (output.digest, rows, [info.digest for info in output.parts])
+        digests = [part.digest for part in output.parts]
+        seen[transport, workers] = (output.digest, toys.rows(output), digests)
     assert len({repr(value) for value in seen.values()}) == 1
 
 
@@ -173,6 +175,7 @@ def test_a_bucket_without_rows_is_a_part_by_shuffle_too(toys):
 
     toys.engine |= {"exchange": "shuffle", "workers": 1}
     output = toys.build("a", rules=toy.Rules(rows=5, keys=1))
-    assert [info.rows for info in output.parts].count(0) == 3
-    assert len(read_sidecars(toys.folder / "toy")) == 4
-    assert hex_digest(sum(rows_digest(info.read()) for info in output.parts)) == output.digest
+    assert [part.rows for part in output.parts].count(0) == 3
+    assert len(toys.store.entries("parts/toy-group")) == 4
+    tables = [toys.store.table(part.table) for part in output.parts]
+    assert hex_digest(sum(map(rows_digest, tables))) == output.digest

@@ -3,7 +3,6 @@
 import io
 import json
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 import toy
@@ -11,9 +10,12 @@ from rich.console import Console
 
 from pipeline.engine import progress
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.parts import Part, PartWriter
+from pipeline.engine.parts import Committed, Part
 from pipeline.engine.progress import Log, Progress
+from pipeline.engine.store import Disk
+from pipeline.engine.writer import PartWriter
 from pipeline.errors import StageError
+from pipeline.reasons import Reason
 
 
 @pytest.fixture
@@ -59,20 +61,29 @@ def test_a_terminal_gets_its_cursor_back_after_a_failure(terminal, toys, inline)
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0
 
 
+def parts_of(number: int) -> list[Part]:
+    return [Part(n, f"{n}", f"{n}", fingerprint=f"{n:032x}") for n in range(number)]
+
+
+def commit(store: Disk, part: Part) -> None:
+    """A part of a thousand posts."""
+    out = PartWriter(store, "links", "read", part, toy.SCHEMA)
+    out.drop("posts", Reason.SELF_POST, id="a", count=60)
+    out.drop("posts", Reason.REMOVED, id="b", count=40)
+    out.book("posts", rows_in=1000, rows_out=700, merged=200)
+    out.commit()
+
+
 def test_elsewhere_a_plain_line_comes_every_thirty_seconds(tmp_path, capsys, monkeypatch):
-    now = [0.0]
+    now, store, parts = [0.0], Disk(tmp_path), parts_of(10)
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    posts = Ledger(1000, 700, 200, Counter(self_post=60, removed=40))
-    part = SimpleNamespace(ledgers={"posts": posts})
-    monkeypatch.setattr(progress, "read_sidecar", lambda path: part)
     shown = Progress()
-    (tmp_path / ".meta").mkdir()
-    (tmp_path / ".meta" / "part-00099.json").write_text("{}")  # from an earlier run
-    shown.begin("links: read", 10, tmp_path)
+    commit(store, parts[9])  # by an earlier run
+    shown.begin("links: read", parts, Committed(store, "links", "read", parts))
     for second in range(0, 61, 10):
         now[0] = float(second)
-        (tmp_path / ".meta" / f"part-{second:05d}.json").write_text("{}")
-        shown.update(tmp_path)
+        commit(store, parts[second // 10])
+        shown.update(store, "run")
     shown.end({"posts": Ledger(7000, 6000, 400, Counter(self_post=600))})
     assert capsys.readouterr().err.splitlines() == [
         "links: read: 5 of 10 parts, 5,000 posts, 90% kept, self_post 300, removed 200"
@@ -86,17 +97,18 @@ def test_elsewhere_a_plain_line_comes_every_thirty_seconds(tmp_path, capsys, mon
 def test_a_line_with_nothing_new_names_the_parts_at_work_and_their_items(
     tmp_path, capsys, monkeypatch
 ):
-    now = [0.0]
+    now, store = [0.0], Disk(tmp_path)
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    out = PartWriter(tmp_path, Part(3, "RS_2019-06.zst", "digest"), toy.SCHEMA)
+    parts = [Part(3, "RS_2019-06.zst", "digest", fingerprint="3"), *parts_of(1)]
+    out = PartWriter(store, "links", "read", parts[0], toy.SCHEMA, run="run")
     shown = Progress()
-    shown.begin("links: read", 2, tmp_path)
+    shown.begin("links: read", parts, Committed(store, "links", "read", parts))
     out.heartbeat("line 1,340,000")
     now[0] = 31.0
-    shown.update(tmp_path)
+    shown.update(store, "run")
     out.abandon()
     now[0] = 62.0
-    shown.update(tmp_path)
+    shown.update(store, "run")
     assert capsys.readouterr().err.splitlines() == [
         "links: read: 0 of 2 parts; RS_2019-06.zst at line 1,340,000",
         "links: read: 0 of 2 parts",
@@ -105,7 +117,8 @@ def test_a_line_with_nothing_new_names_the_parts_at_work_and_their_items(
 
 def test_a_quiet_build_says_nothing(tmp_path, capsys):
     shown = Progress(quiet=True)
-    shown.begin("links: read", 1, tmp_path)
+    parts = parts_of(1)
+    shown.begin("links: read", parts, Committed(Disk(tmp_path), "links", "read", parts))
     shown.say("hello")
     shown.end({})
     assert capsys.readouterr().err == ""

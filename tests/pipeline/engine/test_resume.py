@@ -7,18 +7,22 @@ from functools import partial
 import pytest
 import toy
 
-from pipeline.engine.manifest import read_manifest
-from pipeline.engine.parts import Part, PartWriter, read_sidecars
-from pipeline.engine.stage import Stage, Step
+from pipeline.engine.drops import read_drops
+from pipeline.engine.stage import Part, PartWriter, Stage, Step
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 
 pytestmark = pytest.mark.usefixtures("inline")
 
 
-def edit_manifest(toys, **changes) -> None:
+def make_costly(toys, part_s: float) -> None:
+    """Have each part of the published toy say that it took so long."""
     path = toys.folder / "toy" / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    manifest = json.loads(path.read_text())
+    for step in manifest["steps"]:
+        for part in step["parts"]:
+            part["wall_s"] = part_s
+    path.write_text(json.dumps(manifest))
 
 
 def events(toys) -> list[dict]:
@@ -47,15 +51,8 @@ def test_parts_are_known_by_content_whatever_number_they_get(toys):
     toys.done()
     output = toys.build("a", "d", "b", "c", keep=True)
     assert toys.done()["read"] == 1
-    (step,) = (toys.folder / ".work").glob("toy-read-*")
-    infos = read_sidecars(step)
-    assert [(info.number, info.label) for info in infos] == [
-        (0, "a"),
-        (1, "d"),
-        (2, "b"),
-        (3, "c"),
-    ]
-    assert all(info.path.name == f"part-{info.number:05d}.arrow" for info in infos)
+    parts = toys.manifest().record_of("read").parts
+    assert [(part.number, part.label) for part in parts] == list(enumerate("adbc"))
     toys.folder = toys.folder.with_name("fresh")
     assert toys.build("d", "c", "b", "a").digest == output.digest
 
@@ -79,11 +76,10 @@ def test_two_parts_with_the_same_content_are_both_there(toys):
 
 def test_files_that_a_stage_named_itself_keep_their_names_and_are_taken_over_whole(toys):
     def plan(labels, inputs) -> list[Part]:
-        return [Part(number, label, label) for number, label in enumerate(labels)]
+        # Its number is in the file's name, so it is in the content too.
+        return [Part(number, label, f"{number} {label}") for number, label in enumerate(labels)]
 
     def stage(*labels: str) -> Stage:
-        from functools import partial
-
         step = Step("read", 1, partial(plan, labels), with_file, toy.SCHEMA)
         return Stage("toy", "posts", (step,))
 
@@ -234,20 +230,22 @@ def flaky_stage(toys, busy: str, lxml: str = "5.3") -> Stage:
 
 def test_drops_by_limits_are_listed_in_the_manifest_and_replay_does_their_parts_alone(toys):
     toys.run(flaky_stage(toys, busy="bc"))
-    manifest = read_manifest(toys.folder / "toy")
-    assert [(fault["id"], fault["reason"]) for fault in manifest.faults] == [
+    assert [(fault["id"], fault["reason"]) for fault in toys.manifest().faults] == [
         ("b", "timed_out"),
         ("c", "timed_out"),
     ]
     toys.done()
     toys.run(flaky_stage(toys, busy="c"))
     assert toys.done() == {}
+    shown = set(toys.manifest().view())
     replayed = toys.run(flaky_stage(toys, busy="c"), {"replay": ["toy"]})
     assert toys.done() == {"read": 2}
     assert replayed.ledgers["posts"].rows_out == 3
+    assert not shown & set(toys.manifest().view())  # no reader mixes the rows of both
+    assert toys.unnamed() == []
     healed = toys.run(flaky_stage(toys, busy=""), {"replay": ["toy"]})
     assert toys.done() == {"read": 1}
-    assert not read_manifest(toys.folder / "toy").faults
+    assert not toys.manifest().faults
     toys.run(flaky_stage(toys, busy=""), {"replay": ["toy"]})
     assert toys.done() == {}
     toys.folder = toys.folder.with_name("undisturbed")
@@ -262,7 +260,7 @@ def test_a_replay_of_what_was_never_finished_says_so(toys, monkeypatch):
         told.append("|")
     first, second, _ = " ".join(told).split("|")
     assert "toy: it is not finished yet, and goes on; replay it when it is" in first
-    assert "not finished" not in second and "toy: 1 faults are tried again" in second
+    assert "not finished" not in second and "toy: 1 faults to try again" in second
 
 
 def test_a_replay_mixes_no_versions_and_leaves_the_stage_as_it_is(toys):
@@ -275,11 +273,11 @@ def test_a_replay_mixes_no_versions_and_leaves_the_stage_as_it_is(toys):
     assert toys.done() == {}
 
 
-def test_a_dear_stage_is_made_again_only_when_asked(toys):
+def test_a_costly_stage_is_made_again_only_when_asked(toys):
     toys.build()
-    edit_manifest(toys, wall_s=7200.0)
+    make_costly(toys, 3600.0)
     toys.done()
-    with pytest.raises(StageError, match=r"took 120 minutes.*--redo toy"):
+    with pytest.raises(StageError, match=r"read would take about 120 minutes.*--redo toy"):
         toys.build(rules=toy.Rules(keys=3))
     assert toys.done() == {}
     toys.build(rules=toy.Rules(keys=3), build={"redo": ["toy"]})
@@ -291,8 +289,7 @@ def test_a_stage_made_in_several_runs_counts_all_of_them_as_its_cost(toys):
     with pytest.raises(StageError):
         toys.build(do={"a": "finish slowly", "d": "raise KeyError"})
     toys.build()
-    manifest = json.loads((toys.folder / "toy" / "manifest.json").read_text())
-    assert manifest["wall_s"] > 1.5
+    assert toys.manifest().wall_s > 1.5
 
 
 def test_a_stage_that_keeps_nothing_stops_the_build_and_shows_why(toys):
@@ -379,43 +376,44 @@ def test_gates_that_failed_are_told_also_when_the_stage_is_up_to_date(toys):
 
 
 def test_finish_adds_files_before_the_stage_is_published(toys):
-    def finish(folder, outputs) -> None:
+    def finish(outputs) -> dict[str, bytes]:
         assert not (toys.folder / "toy").exists()
-        (folder / "README.md").write_text(f"{len(outputs['group'].parts)} parts")
+        return {"README.md": f"{len(outputs['group'].parts)} parts".encode()}
 
     toys.build(finish=finish)
+    assert "README.md" in toys.manifest().files
     assert (toys.folder / "toy" / "README.md").read_text() == "4 parts"
 
 
 def test_dropped_rows_of_all_steps_are_in_the_published_stage(toys):
-    from pipeline.engine.drops import read_drops
-
     toys.build()
-    drops = read_drops(toys.folder / "toy")
+    drops = read_drops(toys.store, toys.manifest().all_parts)
     assert drops.num_rows == toys.build().ledgers["posts"].dropped == 8
     toys.build("a", keep=True)
     toys.build("a", "b", keep=True)
-    assert read_drops(toys.folder / "toy").num_rows == 4
+    assert read_drops(toys.store, toys.manifest().all_parts).num_rows == 4
 
 
-def test_scratch_goes_and_kept_steps_stay(toys):
-    toys.build("a", keep=True)
-    toys.build("b", keep=True)
-    assert len(list((toys.folder / ".work").glob("toy-*"))) == 1
-    toys.build("b", "c")
-    assert not list((toys.folder / ".work").glob("toy-*"))
+def test_rows_of_middle_steps_go_and_those_of_kept_ones_stay(toys):
+    def read_of(*labels: str, keep: bool) -> tuple[set[str], int, int]:
+        toys.build(*labels, keep=keep)
+        tables = list((toys.folder / "data").glob("*.arrow"))
+        assert toys.unnamed() == []
+        return toys.committed(), len(tables), len(list((toys.folder / "steps").iterdir()))
+
+    assert read_of("a", keep=True) == ({"a"}, 1, 1)
+    assert read_of("b", keep=True) == ({"b"}, 1, 1)
+    assert read_of("b", "c", keep=False) == (set(), 0, 0)
+    assert not (toys.folder / "scratch").exists()
+    assert not (toys.folder / "runs").exists()
 
 
 def test_the_next_stage_reads_the_one_before_under_the_name_of_its_rows(toys):
     def plan(inputs) -> list[Part]:
-        return [
-            Part(i.number, i.label, i.digest, {"path": str(i.path)}) for i in inputs["toy"].parts
-        ]
+        return [Part(i.number, i.label, i.digest, i.table) for i in inputs["toy"].parts]
 
     def work(part: Part, out) -> None:
-        from pyarrow.parquet import read_table
-
-        table = read_table(part.source["path"])
+        table = out.store.table(part.source)
         out.write(table)
         out.book("links", rows_in=table.num_rows, rows_out=table.num_rows - lost)
         out.book("links", merged=lost)

@@ -10,7 +10,9 @@ import toy
 
 from pipeline.engine import runner
 from pipeline.engine.build import Build
-from pipeline.engine.parts import PartStopped
+from pipeline.engine.store import Disk
+from pipeline.engine.task import Task
+from pipeline.engine.writer import PartStopped
 from pipeline.errors import InputError, SettingsError, StageError
 from pipeline.settings import EngineSettings
 
@@ -85,10 +87,10 @@ def test_every_part_is_done_once_and_workers_share_them(toys):
 def test_items_come_back_in_their_order(toys, request):
     toys.engine["workers"] = 1
     output = toys.build("a", items=True)
-    whole = [row for info in output.parts for row in info.read().to_pylist()]
+    whole = [row for rows in toys.rows(output) for row in rows]
     request.getfixturevalue("inline")
     toys.folder = toys.folder.with_name("plain")
-    plain = [row for info in toys.build("a").parts for row in info.read().to_pylist()]
+    plain = [row for rows in toys.rows(toys.build("a")) for row in rows]
     assert whole == [{"id": row["id"], "n": row["n"] * 2} for row in plain]
 
 
@@ -125,7 +127,7 @@ def test_a_refused_runner_leaves_no_lock(toys):
 
 
 def test_a_runner_that_fails_is_named_and_its_thread_joined(toys, monkeypatch):
-    def broken(self, task, parts):
+    def broken(self, task, parts, sources):
         raise OSError("no port is free")
 
     monkeypatch.setattr(runner.Runner, "run", broken)
@@ -136,7 +138,7 @@ def test_a_runner_that_fails_is_named_and_its_thread_joined(toys, monkeypatch):
 def test_a_driver_that_fails_joins_the_parts_before_it_lets_go_of_the_lock(
     toys, inline, monkeypatch
 ):
-    def broken(self, folder):
+    def broken(self, store, run):
         raise ValueError("a defect of the line")
 
     monkeypatch.setattr("pipeline.engine.progress.Progress.update", broken)
@@ -147,9 +149,7 @@ def test_a_driver_that_fails_joins_the_parts_before_it_lets_go_of_the_lock(
 
 
 def test_a_part_that_is_asked_to_stop_is_no_fault(toys, tmp_path):
-    from pipeline.engine.task import Task
-
-    task = Task("toy: read", toy.stage().steps[0], tmp_path, EngineSettings(), {})
+    task = Task("toy", toy.stage().steps[0], Disk(tmp_path), EngineSettings(), "")
     task.fail(toy.Part(0, "a", "a"), PartStopped("asked"), "")
     assert not task.stopping()
 

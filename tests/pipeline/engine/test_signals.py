@@ -8,8 +8,7 @@ import time
 import pytest
 
 from pipeline.engine.build import Build
-from pipeline.engine.control import Signals, StopFlag
-from pipeline.engine.parts import read_sidecars
+from pipeline.engine.control import Signals
 from pipeline.errors import Stopped
 from pipeline.settings import EngineSettings
 
@@ -26,13 +25,11 @@ def test_a_signal_to_the_whole_group_stops_the_build_and_the_next_run_goes_on(
     assert killable.wait(driver) == exit_code
     assert all_gone(driver)
     assert "run the same command to go on" in killable.stderr.read_text()
-    (step,) = (killable.folder / ".work").glob("toy-read-*")
     committed = killable.committed()
     assert "c" not in committed
-    assert {path.name for path in step.glob("part-*")} == {
-        f"part-{info.number:05d}.arrow" for info in read_sidecars(step)
-    }
-    assert not list((step / ".aside").glob("0*"))
+    assert killable.unnamed() == []
+    assert not (killable.folder / "scratch").exists()
+    assert not (killable.folder / "runs").exists()
     killable.done()
     killable.build()  # the lock is free
     assert killable.done()["read"] == 4 - len(committed)
@@ -69,15 +66,16 @@ def test_items_in_flight_do_not_hold_up_a_stop(killable, all_gone):
     assert all_gone(driver)
 
 
-def test_a_wish_to_stop_of_an_earlier_run_is_forgotten(toys, inline):
+def test_a_request_to_stop_of_an_earlier_run_is_forgotten(toys, inline):
     toys.build("a")
-    StopFlag(toys.folder / ".work" / "stop").set("SIGTERM")
+    (toys.folder / "runs" / "0123456789ab").mkdir(parents=True)
+    (toys.folder / "runs" / "0123456789ab" / "stop").write_text("a signal")
     assert toys.build("a", "b").ledgers["posts"].rows_in == 40
 
 
 def test_handlers_are_given_back(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
-    with Signals(StopFlag(tmp_path / "stop")):
+    with Signals():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
 

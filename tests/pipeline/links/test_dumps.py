@@ -126,7 +126,7 @@ def test_an_empty_file_is_a_dump_of_no_lines(tmp_path: Path, name: str) -> None:
         (
             "RS_2014-05.gz",
             gzip.compress(gzip.compress(LINES, mtime=0), mtime=0),
-            "packed twice, by gzip",
+            "compressed twice, by gzip",
         ),
         ("RS_2014-05.zip", b"PK\x03\x04" + bytes(60), "a zip archive"),
         ("RS.db", b"SQLite format 3\0" + bytes(60), "a database"),

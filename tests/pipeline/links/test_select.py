@@ -482,14 +482,14 @@ def test_links_are_removed_by_host_url_or_id(entry: str) -> None:
     kept = judge(GOOD)
     assert isinstance(kept, Post)
     entry = kept.target.id if entry == "c3b66bd0" else entry
-    assert reason(GOOD, removed=(entry,)) == "removed_by_request"
-    assert reason({**GOOD, "url": "http://other.org/a"}, removed=(entry,)) is None
+    assert reason(GOOD, removed_by_request=(entry,)) == "removed_by_request"
+    assert reason({**GOOD, "url": "http://other.org/a"}, removed_by_request=(entry,)) is None
 
 
 @pytest.mark.parametrize("entry", ["", "example", "not a url", "c3b66bd0"])
 def test_a_request_that_names_nothing_is_refused(entry: str) -> None:
-    with pytest.raises(SettingsError, match=r"links\.removed"):
-        Selector(ReadRules.of(LinksSettings(removed=(entry,))))
+    with pytest.raises(SettingsError, match=r"links\.removed_by_request"):
+        Selector(ReadRules.of(LinksSettings(removed_by_request=(entry,))))
 
 
 def test_a_drop_names_the_link_so_that_why_can_find_it() -> None:

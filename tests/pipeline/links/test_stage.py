@@ -196,6 +196,19 @@ def drops_of(folder: Path, reason: str) -> list[str]:
     return [r["url"] for r in drops_in(folder, "links") if r["reason"] == reason]
 
 
+def test_a_password_in_a_url_is_kept_nowhere(tmp_path: Path) -> None:
+    rows = [
+        post("kept", url="http://medium.example.com/@ann"),
+        post("told", url="ftp://ann:secret@a.example.com/"),
+        post("drop", url="http://ann:secret@a.example.com/x@y"),
+    ]
+    run(tmp_path / "build", [write_dump(tmp_path / "RS", rows)])
+    assert drops_of(tmp_path / "build", "url_credentials") == ["http://…@a.example.com/x@y"]
+    assert drops_of(tmp_path / "build", "scheme_not_http") == ["ftp://…@a.example.com/"]
+    files = list((tmp_path / "build").rglob("*.parquet"))
+    assert not [path for path in files if "secret" in str(pq.read_table(path).to_pylist())]
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_mark_in_any_copy_of_a_post_drops_them_all_and_the_ledger_adds_up(
     tmp_path: Path, order: int
@@ -290,6 +303,16 @@ def test_an_empty_dump_stops_no_other_and_is_said_once(
         run(tmp_path / "none", [nothing])
     with pytest.raises(StageError, match="of 0 submissions"):
         run(tmp_path / "packed", [nothing, packed])
+
+
+def test_a_dump_of_another_year_is_said(tmp_path: Path) -> None:
+    late = [post(f"z{number}", score=9, created_utc=1_700_000_000) for number in range(3)]
+    late.append(post("zz", score=9))
+    paths = [*dumps(tmp_path / "dumps", 2), write_dump(tmp_path / "RS_2023-11", late)]
+    said: list[str] = []
+    run(tmp_path / "build", paths, said)
+    told = "links: most submissions of 1 of 3 dumps are not of links.date_min 2005-01-01 to"
+    assert said == [f"{told} links.date_max 2017-12-31: RS_2023-11"]
 
 
 def test_comments_that_are_named_like_submissions_are_refused_as_what_they_are(

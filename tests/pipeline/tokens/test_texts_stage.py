@@ -167,8 +167,8 @@ def test_empty_parts_are_files_of_no_rows_and_are_said_once(tmp_path):
 
 def test_a_refused_file_is_an_input_error_with_its_path(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("id,text\n1,a\n")
-    with pytest.raises(InputError, match="table of separated values") as info:
+    path.write_text("id,body\n1,a\n")
+    with pytest.raises(InputError, match="whose columns are id, body") as info:
         made(tmp_path / "b", [path])
     assert info.value.path == str(path)
 

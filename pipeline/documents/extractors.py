@@ -1,6 +1,6 @@
-"""Extraction engines: a page's markup in, its main text out.
+"""Extractors: a page's markup in, its main text out.
 
-An engine is a function of the page alone: no network, no clock, no state from page to page. What
+An extractor is a function of the page alone: no network, no clock, no state from page to page. What
 it raises travels up: the pool makes it a named drop.
 """
 
@@ -48,13 +48,13 @@ _baseline.BASIC_CLEAN_XPATH = with_one_look(_baseline.BASIC_CLEAN_XPATH)
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A page's main text, "" where there is none, and the engine that gave it."""
+    """A page's main text, "" where there is none, and the extractor that gave it."""
 
     text: str
-    engine: str
+    extractor: str
 
 
-Engine = Callable[[str], Extracted]
+Extractor = Callable[[str], Extracted]
 
 
 def extract_by_trafilatura(html: str) -> Extracted:
@@ -72,4 +72,4 @@ def extract_by_trafilatura(html: str) -> Extracted:
     return Extracted(render(found.body) if found else "", "trafilatura")
 
 
-ENGINES: dict[str, Engine] = {"trafilatura": extract_by_trafilatura}
+EXTRACTORS: dict[str, Extractor] = {"trafilatura": extract_by_trafilatura}

@@ -1,6 +1,7 @@
 import re
 import shutil
 from html.parser import HTMLParser
+from itertools import product
 
 import lxml.html
 import pyarrow as pa
@@ -12,8 +13,7 @@ from pipeline.engine.parts import DROPS
 from pipeline.engine.store import Disk
 from pipeline.errors import SettingsError
 from pipeline.reasons import Reason
-from tools.report import write_report
-from tools.report.charts import columns, histogram, lines
+from tools.report import breakable, percent, write_report
 from tools.report.facts import EXAMPLES, collect, domain_label, likeness, openai_domains
 
 HOSTILE = (
@@ -56,7 +56,7 @@ class Nesting(HTMLParser):
         self.opened = []
 
     def handle_starttag(self, tag, attrs):
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "wbr"):
             self.opened.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -111,11 +111,21 @@ def test_it_tells_the_verdict_and_shows_every_section(page, finished):
     facts = collect(finished.folder)
     assert f"{facts.funnel[0].rows_in:,} submissions" in verdict
     assert f"{facts.funnel[-1].rows_out:,} documents" in verdict
-    assert "No page broke its extractor" in verdict
+    assert "No page failed, crashed or timed out" in verdict
     assert facts.digest in content(page)
-    sections = {"funnel", "corpus", "likeness", "copies", "documents", "tokens", "model", "rebuild"}
+    sections = {
+        "funnel",
+        "rules",
+        "corpus",
+        "likeness",
+        "copies",
+        "documents",
+        "tokens",
+        "model",
+        "rebuild",
+    }
     assert sections <= set(page.xpath("//h2/@id"))
-    assert len(page.xpath("//svg")) == 3
+    assert len(page.xpath("//svg[@role='img']")) == 1
     assert len(page.find_class("sample")) == len(facts.model["samples"])
 
 
@@ -125,7 +135,9 @@ def test_near_copies_stand_beside_their_keepers(finished):
     for pair in facts.pairs:
         assert 0.5 <= pair["jaccard"] <= 1
         assert pair["kept"]["id"] != pair["dropped"]["id"]
-        kept, dropped = (set(pair[side]["text"].split()) for side in ("kept", "dropped"))
+        kept, dropped = (
+            set(pair[side]["text"].striptags().split()) for side in ("kept", "dropped")
+        )
         assert len(kept & dropped) > len(kept) / 4
 
 
@@ -141,8 +153,10 @@ def test_sections_whose_stage_is_missing_are_left_out(finished, tmp_path):
     for name in ("links", "data"):
         shutil.copytree(finished.folder / name, tmp_path / name)
     page = lxml.html.document_fromstring(write_report(tmp_path).read_text(encoding="utf-8"))
-    assert page.xpath("//h2/@id") == ["funnel", "rebuild"]
-    assert page.xpath("//nav/a/@href") == ["#funnel", "#rebuild"]
+    assert page.xpath("//h2/@id") == ["funnel", "rules", "rebuild"]
+    assert page.xpath("//nav/a/@href") == ["#funnel", "#rules", "#rebuild"]
+    verdict = content(page.find_class("verdict")[0])
+    assert "Not made: pages, documents, corpus, tokenizer, shards, model." in verdict
 
 
 def test_a_folder_without_a_stage_is_an_error(tmp_path):
@@ -206,29 +220,11 @@ def test_a_host_counts_by_its_registrable_name_without_the_suffix(host, label):
     assert domain_label(host) == label
 
 
-def test_charts_show_each_value_and_survive_none():
-    assert columns([], "nothing") == ""
-    assert lines([("training", [])], [], "nothing") == ""
-    svg = str(columns([("a<b", 3), ("c", 0)], "x<y"))
-    lxml.html.fragment_fromstring(svg)
-    assert "a&lt;b: 3" in svg
-    assert histogram([0, 5, 10, 99], [0, 10, 100]) == [("0", 2), ("10", 2)]
-
-
-def test_a_chart_of_losses_spans_all_its_points():
-    svg = str(lines([("training", [(1, 9.0), (20, 4.0)])], [("ln V", 9.01)], "Loss"))
-    points = re.search(r'points="([^"]+)"', svg)[1].split()
-    assert len(points) == 2
-    assert float(points[0].split(",")[1]) < float(points[1].split(",")[1])  # downwards
-    assert "ln V" in svg
-
-
 def test_the_loss_curve_has_the_lines_of_guessing_and_of_counting(finished, page):
     marks = dict(collect(finished.folder).model["marks"])
     assert sorted(marks.values()) == list(marks.values())[::-1]
-    label = content(page.xpath("//svg[@aria-label='Loss by step']")[0])
-    assert len(marks) == 2 and all(name in label for name in marks)
-    assert len(page.xpath("//svg//line[@class='mark']")) == 2
+    legend = content(page.find_class("legend")[0])
+    assert len(marks) == 2 and all(name in legend for name in marks)
 
 
 def test_each_host_with_its_held_out_loss_is_in_the_table(finished, page):
@@ -247,3 +243,82 @@ def test_each_host_with_its_held_out_loss_is_in_the_table(finished, page):
 def test_every_reason_has_a_sentence_for_people():
     for reason in Reason:
         assert reason.sentence.endswith(".")
+
+
+def test_each_limit_stands_in_a_table_with_what_it_drops(finished, page):
+    tables = page.xpath("//h2[@id='rules']/following-sibling::div[1]//table")
+    rules = collect(finished.folder).rules
+    assert len(tables) == len(rules) == 4
+    for table, rule in zip(tables, rules, strict=True):
+        shown = [[content(cell) for cell in row.xpath("td")] for row in table.xpath("tr[td[3]]")]
+        assert shown == [[one.name, "", f"{one.count:,}"] for one in rule.bins]
+        assert len(table.xpath("tr[@class='out']")) == sum(not one.kept for one in rule.bins)
+        told = [content(row) for row in table.xpath("tr[@class='limit']")]
+        assert told == [one.limit for one in rule.bins if one.limit]
+
+
+def test_the_records_of_warc_files_are_accounted_for_too(finished, page):
+    records = collect(finished.folder).records
+    assert records.rows_in == records.rows_out + records.merged + records.dropped
+    assert f"{records.rows_in:,} records →" in content(page)
+
+
+def test_a_copy_names_the_url_of_what_is_kept(finished):
+    corpus = collect(finished.folder).funnel[-1]
+    (near,) = [drop for drop in corpus.drops if drop.reason == Reason.NEAR_COPY]
+    assert all(re.match(r"kept is https?://", one["detail"]) for one in near.examples)
+
+
+def test_no_password_of_a_url_is_shown(text, page):
+    (details,) = page.xpath("//details[summary/span/code='url_credentials']")
+    assert "//…@" in content(details)
+    assert not re.search(r"https?://[^/\s<]*:[^/\s<]*@", text)
+
+
+def test_it_tells_how_to_build_it_again(finished, page):
+    told = content(page.xpath("//h2[@id='rebuild']/..")[0])
+    assert "webtext build COPY.toml --out NEW_FOLDER" in told
+    for name in ("links", "pages", "documents", "corpus", "tokenizer", "shards"):
+        assert read_manifest(finished.folder / name).digest in told
+    files = [content(item) for item in page.xpath("//details[contains(., 'input files')]//li")]
+    settings = (finished.folder / "webtext.toml").read_text(encoding="utf-8")
+    assert files and all(name in settings for name in files)
+
+
+def test_samples_that_were_taken_in_training_are_shown_by_step(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "build")
+    with (tmp_path / "build" / "model" / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"kind": "sample", "step": 7, "text": "\\n\\nFirst\\n\\n \\nwords"}\n')
+    text = write_report(tmp_path / "build").read_text(encoding="utf-8")
+    shown = lxml.html.document_fromstring(text).xpath("//div[@class='card sample'][p]")
+    assert [one.text_content().split("\n") for one in shown] == [["step 7First", "words"]]
+    assert "train.sample_every" not in text
+
+
+def test_a_share_above_nothing_is_not_shown_as_nothing():
+    told = [percent(share).replace("\u00a0", " ") for share in (0, 0.0001, 0.1234)]
+    assert told == ["0.0 %", "< 0.1 %", "12.3 %"]
+
+
+def luminance(colour):
+    full = "".join(digit * 2 for digit in colour) if len(colour) == 3 else colour
+    channels = [int(full[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_every_text_reads_on_every_ground(page, scheme):
+    # WCAG 2 AA asks for a contrast of 4.5 to 1.
+    style = page.xpath("//style/text()")[0]
+    found = re.findall(r"--(\w+): light-dark\(#(\w+), #(\w+)\)", style)
+    colours = {name: pair[scheme] for name, *pair in found}
+    grounds = ("page", "card", "code")
+    pairs = [*product(("ink", "soft", "main", "warm"), grounds), ("ink", "pale")]
+    for text, ground in pairs:
+        high, low = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground)
+
+
+def test_a_name_may_be_broken_before_a_letter_and_stays_escaped():
+    assert breakable("<b>.host.co_op 0.5") == "&lt;b&gt;.<wbr>host.<wbr>co_<wbr>op 0.5"

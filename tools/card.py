@@ -1,0 +1,53 @@
+"""The dataset card of a build's corpus, with all that it comes from: what a reader elsewhere needs.
+
+The stage `corpus` writes a card of its own rules alone: it knows no other stage.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.corpus.publish import card
+from pipeline.engine.build import Build
+from pipeline.settings import Settings
+from tools.flow import STAGES
+
+ROWS = STAGES[: STAGES.index("corpus") + 1]  # the stages that decide which rows there are
+LISTED = 5  # entries of a longer list are only counted
+UNNAMED = "links.removed"  # whoever asked for it did not ask to be listed
+
+
+def write_card(build: Build, settings: Settings) -> None:
+    """Write the card of a build whose corpus is published; one that says the same stays."""
+    manifest = build.manifest("corpus")
+    tables = asdict(settings)
+    rules = {f"{stage}.{name}": tables[stage][name] for stage in ROWS for name in tables[stage]}
+    told = {name: _told(name, value) for name, value in rules.items()}
+    rows = manifest.ledgers[manifest.unit].rows_out
+    text = card(rows, told, _origin(build, manifest.digest))
+    build.publish_file("corpus", "README.md", text.encode())
+
+
+def _told(name: str, value: Any) -> Any:
+    if isinstance(value, list | tuple) and (len(value) > LISTED or name == UNNAMED):
+        return f"{len(value):,} entries"
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _origin(build: Build, digest: str) -> str:
+    """The funnel in lines, the gates that failed, and the digest."""
+    lines = []
+    for name in ROWS:
+        manifest = build.manifest(name)
+        ledger = manifest.ledgers[manifest.unit]
+        lines.append(f"- {ledger.rows_in:,} {manifest.unit}: {ledger.rows_out:,} kept")
+        if name == "links" and (read := manifest.record_of("read")):
+            labels = [part.label for part in read.parts]
+            lines[-1] += f" as {manifest.gives}; {len(labels):,} dumps: {_span(labels)}"
+    lines += [f"- A quality gate failed: {message}" for message in build.gates]
+    lines += ["", f"The digest of its content is {digest}; `webtext status FOLDER --verify` reads",
+              "every file again."]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _span(labels: list[str]) -> str:
+    return ", ".join(labels) if len(labels) <= LISTED else f"{labels[0]} to {labels[-1]}"
