@@ -279,7 +279,7 @@ def test_it_tells_how_to_build_it_again(finished, page):
     told = content(page.xpath("//h2[@id='rebuild']/..")[0])
     assert "webtext build COPY.toml --out NEW_FOLDER" in told
     for name in ("links", "pages", "documents", "corpus", "tokenizer", "shards"):
-        assert read_manifest(finished.folder / name).digest in told
+        assert read_manifest(Disk(finished.folder), name).digest in told
     files = [content(item) for item in page.xpath("//details[contains(., 'input files')]//li")]
     settings = (finished.folder / "webtext.toml").read_text(encoding="utf-8")
     assert files and all(name in settings for name in files)
