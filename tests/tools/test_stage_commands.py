@@ -20,7 +20,7 @@ from pipeline.pages.warc import records
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.demo.stories import article
-from tools.why import _shard
+from tools.why import _Made, _shard
 
 MOMENT = datetime(2015, 3, 1, tzinfo=UTC)
 FEW = ["--workers", "1", "--buckets", "2"]
@@ -660,7 +660,7 @@ def test_one_text_without_a_held_out_block_ends_with_3_and_blocks_mend_it(bpe, t
     run(capsys, *words, "--split-by", "block")
     about = json.loads((tmp_path / "out" / "shards" / "shards.json").read_text())
     assert about["splits"]["val"]["text_bytes"] > 4000
-    chapter = _shard(tmp_path / "out", xxhash.xxh3_128_hexdigest(b"one.txt:1"))
+    chapter = _shard(_Made(tmp_path / "out"), xxhash.xxh3_128_hexdigest(b"one.txt:1"))
     assert chapter is not None
     assert "this may be its first piece alone" in chapter.text
 
