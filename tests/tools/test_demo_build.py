@@ -116,10 +116,10 @@ def test_the_build_ends_by_telling_the_funnel_the_loss_a_sample_and_where_everyt
 def test_progress_is_told_on_stderr_in_single_lines(finished):
     told = finished.told.stderr.splitlines()
     moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  "
-    assert any(re.match(f"{moment}documents: extract: ", line) for line in told)
+    assert any(re.match(f"{moment}documents: texts: ", line) for line in told)
     line_of_ours = rf"({moment})?([a-z0-9 ]+[:,/] ?\S|the |first loss )"
     assert all(re.match(line_of_ours, line) for line in told), told
-    assert "documents: extract" not in finished.told.stdout
+    assert "documents: texts" not in finished.told.stdout
 
 
 def test_a_second_run_finds_everything_up_to_date(finished, webtext, tmp_path):

@@ -64,7 +64,7 @@ def test_stages_of_different_builds_are_told_apart(build):
 
 
 def test_an_unfinished_build_says_which_stage_was_begun_and_which_are_not_made(build):
-    assert list((build / "parts" / "documents-extract").iterdir())
+    assert list((build / "parts" / "documents-texts").iterdir())
     for name in ("documents", "corpus", "tokenizer", "shards", "model"):
         shutil.rmtree(build / name)
     for step in (build / "parts").iterdir():
