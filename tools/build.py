@@ -11,8 +11,8 @@ from pathlib import Path
 from pipeline.corpus.stage import corpus_stage
 from pipeline.documents.stage import documents_stage
 from pipeline.engine.build import Build
-from pipeline.engine.files import write_durably
 from pipeline.engine.stage import Stage
+from pipeline.engine.store import Store
 from pipeline.errors import SettingsError
 from pipeline.inputs import input_names
 from pipeline.links.stage import links_stage
@@ -25,17 +25,19 @@ from tools.card import write_card
 from tools.checks import check_build, known_stages, reached
 from tools.flow import STAGES
 from tools.inputs import find_inputs
+from tools.places import Place
 from tools.report import write_report
 from tools.stages import list_urls
+from tools.stores import folder_of
 from tools.url_list import check_target
 from train.log import duration
 
-RECORD = "webtext.toml"  # in the build folder: what it was made with
+RECORD = "webtext.toml"  # of a build: what it was made with
 RECORD_HEAD = "# The settings of the last build in this folder: a record, which no build reads."
 
 
 def run_build(
-    folder: Path,
+    place: Place,
     settings: Settings,
     base: Path,
     *,
@@ -55,13 +57,14 @@ def run_build(
     """
     known_stages({"to": [to], "redo": redo, "replay": replay})
     reached({"redo": redo, "replay": replay}, to)
-    check_build(settings, base, folder, to, force=force)
+    check_build(settings, base, place, to, force=force)
     if urls:
-        check_target(urls, find_inputs(settings.input.dumps, base, "input.dumps"), folder)
+        check_target(urls, find_inputs(settings.input.dumps, base, "input.dumps"), place)
     with Build(
-        folder, settings.engine, redo=redo, replay=replay, keep_versions=keep_versions
+        place, settings.engine, redo=redo, replay=replay, keep_versions=keep_versions
     ) as build:
-        write_durably(folder / RECORD, _record(settings, base))
+        # Paths that are not UTF-8 are written as the bytes that they are.
+        build.store.write(RECORD, _record(settings, base).encode("utf-8", "surrogateescape"))
         _make(build, settings, base, to, urls)
         return build.gates
 
@@ -69,7 +72,7 @@ def run_build(
 def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | None) -> None:
     """Make the stages; what a person reads in the log of a build without a terminal begins here."""
     say, started = build.progress.say, time.monotonic()
-    say(f"build: {build.folder}, to {to}, by process {os.getpid()}")
+    say(f"build: {build.store.place}, to {to}, by process {os.getpid()}")
     makers = _stage_makers(build, settings, base)
     for name in STAGES[: STAGES.index(to) + 1]:
         if name == "model":
@@ -89,18 +92,19 @@ def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | No
     build.log.write("end", to=to, gates=build.gates)
 
 
-def check_record(folder: Path, settings_path: Path) -> None:
+def check_record(store: Store, settings_path: Path) -> None:
     """Raise SettingsError if the build's record stands in for a settings file, or the reverse."""
-    record = folder / RECORD
-    if not record.exists():
+    text = store.read(RECORD)
+    if text is None:
         return
-    text = record.read_text(encoding="utf-8", errors="replace")
-    if not text.startswith(RECORD_HEAD):
+    record = f"{store.place}/{RECORD}"
+    if not text.startswith(RECORD_HEAD.encode()):
         raise SettingsError(
             f"{record} is a settings file of yours, and a build keeps a record of its settings "
             "under that name; build in another folder, such as --out build"
         )
-    if settings_path.resolve() == record.resolve():
+    folder = folder_of(store)
+    if folder and settings_path.resolve() == (folder / RECORD).resolve():
         raise SettingsError(
             f"{record} is this build's record of its settings, not a settings file; to build with "
             "these settings again, copy it elsewhere"

@@ -12,26 +12,37 @@ from typing import Any
 from rich.filesize import decimal
 
 from pipeline.engine.names import FIXED
+from pipeline.engine.store import open_store
 from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
 from pipeline.tokens.tokenizer_json import load
 from tools import model
 from tools.flow import STAGES, reaches
 from tools.inputs import check_dumps, check_warcs, find_inputs, warc_files
+from tools.places import Place
 from tools.plan import free_bytes, needed_bytes, size_of
 
 # No build takes so many times the bytes of its inputs, before the model: 3 to 5 times are usual.
 # With more space than that nothing is sampled.
 INPUT_TIMES = 20
+_NO_MODEL = (
+    "{place} is in a bucket, and the trainer keeps a model in a folder: add --to shards; then "
+    "`webtext train {place}/shards --out FOLDER` trains on them, and `webtext report` takes {place}"
+)
 
 
-def check_build(settings: Settings, base: Path, out: Path, to: str, *, force: bool) -> None:
+def check_build(settings: Settings, base: Path, place: Place, to: str, *, force: bool) -> None:
     """Raise SettingsError or InputError for what keeps a build to the stage `to` from its end.
 
     `base` is what paths in the settings are relative to. `force` takes the disk as it is. A build
-    that was begun is not asked about the disk again: what it has written counts for it.
+    that was begun is not asked about the disk again: what it has written counts for it. One in a
+    bucket keeps little here, and the engine watches the disk of its scratch.
     """
     model.check_settings(settings.train)
+    store = open_store(place, settings.engine.scratch)
+    out = place if isinstance(place, Path) else None
+    if out is None and reaches(to, "model"):
+        raise SettingsError(_NO_MODEL.format(place=store.place))
     if reaches(to, "model"):
         model.check_packages()
     dumps = find_inputs(settings.input.dumps, base, "input.dumps")
@@ -40,9 +51,9 @@ def check_build(settings: Settings, base: Path, out: Path, to: str, *, force: bo
     check_warcs(warcs)
     if reaches(to, "tokenizer") and settings.tokenizer.path:
         load(base / settings.tokenizer.path)
-    if reaches(to, "model") and not model.is_made(out):
+    if out and reaches(to, "model") and not model.is_made(out):
         _check_given_model(model.with_places(settings.train, base))
-    if not force and not (out / FIXED).exists():
+    if out and not force and not store.stat(FIXED):
         _check_disk(settings, base, out, to, size_of([*dumps, *warcs]))
 
 

@@ -4,24 +4,24 @@ Files that nothing names are what attempts left that were killed; young ones may
 that is still at work on another machine. `everything` removes too what a build would make again.
 """
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from rich.filesize import decimal
 from rich.table import Table
 
 from pipeline.engine import leftovers, names
-from pipeline.engine.control import locked
 from pipeline.engine.manifest import Manifest
-from pipeline.engine.store import Disk
+from pipeline.engine.store import Store, open_store
 from pipeline.errors import SettingsError
-from tools.status import builds_below, console_for_tables
+from tools.places import Place
+from tools.status import console_for_tables
+from tools.stores import builds_below, folder_of
+from tools.watch import log_events
 
 YOUNG_S = 24 * 3600.0
 
@@ -38,18 +38,18 @@ class Entry:
 
 
 def clean(
-    folder: Path, *, now: bool = False, everything: bool = False, dry_run: bool = False
+    place: Place, *, now: bool = False, everything: bool = False, dry_run: bool = False
 ) -> list[Entry]:
     """Remove what is not needed; each thing that was there, and what became of it.
 
-    `now` removes unnamed files whatever their age. Raises SettingsError for a folder that is no
+    `now` removes unnamed files whatever their age. Raises SettingsError for a place that is no
     build, BusyError while one is made in it.
     """
-    store = Disk(folder)
+    store = open_store(place)
     if not store.stat(names.FIXED):
-        mend = builds_below(folder) or "; name the --out folder of a build or of a stage"
-        raise SettingsError(f"{folder} is not a build folder{mend}")
-    with locked(folder):
+        mend = builds_below(place) or "; name the --out folder of a build or of a stage"
+        raise SettingsError(f"{place} is not a build folder{mend}")
+    with store.locked():
         found = list(_survey(store, now=now, everything=everything))
         for entry in found:
             if not entry.kept and not dry_run:
@@ -72,7 +72,7 @@ def show(found: list[Entry], *, dry_run: bool) -> None:
     console.print(f"{decimal(rest)} {gone}, {decimal(kept)} kept")
 
 
-def _survey(store: Disk, *, now: bool, everything: bool) -> Iterator[Entry]:
+def _survey(store: Store, *, now: bool, everything: bool) -> Iterator[Entry]:
     published = leftovers.manifests(store)
     for manifest in published:
         yield from _of_stage(store, manifest, everything)
@@ -92,7 +92,7 @@ def _survey(store: Disk, *, now: bool, everything: bool) -> Iterator[Entry]:
     yield from _unnamed(store, now=now)
 
 
-def _unnamed(store: Disk, *, now: bool) -> Iterator[Entry]:
+def _unnamed(store: Store, *, now: bool) -> Iterator[Entry]:
     """The files of killed attempts: those that go, and those that may be of one at work."""
     found = leftovers.unnamed_files(store)
     since = math.inf if now else time.time() - YOUNG_S
@@ -106,7 +106,7 @@ def _unnamed(store: Disk, *, now: bool) -> Iterator[Entry]:
             yield Entry(f"{names.DATA}: {len(files):,} files", size, young, told, remove)
 
 
-def _of_stage(store: Disk, manifest: Manifest, everything: bool) -> Iterator[Entry]:
+def _of_stage(store: Store, manifest: Manifest, everything: bool) -> Iterator[Entry]:
     last = manifest.steps[-1].parts
     size = sum(file.bytes for part in last for file in part.files.values())
     size += sum(file.bytes for file in manifest.files.values())
@@ -119,7 +119,7 @@ def _of_stage(store: Disk, manifest: Manifest, everything: bool) -> Iterator[Ent
         yield Entry(f"{manifest.stage}: {parts.step}", parts.bytes, not everything, why, remove)
 
 
-def _others(store: Disk, published: set[str]) -> Iterator[Entry]:
+def _others(store: Store, published: set[str]) -> Iterator[Entry]:
     """What lies in the folder besides the engine's own."""
     ours = {
         names.DATA,
@@ -130,24 +130,24 @@ def _others(store: Disk, published: set[str]) -> Iterator[Entry]:
         names.FORGET,
         *published,
     }
-    for path in sorted(store.folder.iterdir()):
-        if path.name not in ours:
-            yield Entry(path.name, _size(path), True, _purpose(path))
+    for name in sorted({*store.folders(""), *(entry.name for entry in store.entries(""))} - ours):
+        yield Entry(name, _size(store, name), True, _purpose(name))
 
 
-def _purpose(path: Path) -> str:
+def _purpose(name: str) -> str:
     known = {
         names.FIXED: "what the build is fixed to",
         names.INPUTS: "digests of inputs",
-        "lock": "the build's lock",
-        "log.jsonl": "the build's log",
+        names.LOCK: "the build's lock",
+        names.LOG: "the build's log",
+        "log": "the build's log",
         "model": "the trained model",
         "work": "a model at work",
         "report.html": "the report",
         "webtext.toml": "the settings it was made with",
         "input": "the demo's web and submissions",
     }
-    return known.get(path.name, "not made by a build")
+    return known.get(name, "not made by a build")
 
 
 def _verdict(
@@ -161,16 +161,18 @@ def _verdict(
     return False, f"begun with other settings; {parts.stage} is published"
 
 
-def _last_run(store: Disk) -> float:
-    """When the last build in this folder began; 0 where the log does not say."""
-    log = store.folder / "log.jsonl"
-    if not log.is_file():
-        return 0.0
-    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
-    return max((event["time"] for event in events if event["event"] == "run"), default=0.0)
+def _last_run(store: Store) -> float:
+    """When the last build in this store began; 0 where the log does not say."""
+    begun = (event["time"] for event in log_events(store) if event["event"] == "run")
+    return max(begun, default=0.0)
 
 
-def _size(path: Path) -> int:
-    """Bytes on disk."""
+def _size(store: Store, name: str) -> int:
+    """Bytes on disk, or in the bucket."""
+    folder = folder_of(store)
+    if folder is None:
+        alone, below = store.stat(name), store.entries(name, below=True)
+        return sum(entry.bytes for entry in (*below, *([alone] if alone else ())))
+    path = folder / name
     found = (path, *path.rglob("*")) if path.is_dir() else (path,)
     return sum(os.lstat(each).st_blocks * 512 for each in found)

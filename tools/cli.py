@@ -32,6 +32,7 @@ from cyclopts import (
 from pipeline.errors import SettingsError, Stopped, WebtextError
 from tools import commands, stage_commands
 from tools.options import STDIN, with_settings
+from tools.places import require_here
 
 TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
 BUILD_COMMANDS = ("demo", "init", "plan", "build", "status", "look", "why", "report", "clean")
@@ -198,6 +199,10 @@ def _run(tokens: Sequence[str]) -> int:
         tokens = [READ_STDIN[tokens[0]] if token == "-" else token for token in tokens]
     app = make_app(only=tokens[0] if tokens else "")
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    for name, value in bound.arguments.items():
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path):
+                require_here(name, path)
     result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
 

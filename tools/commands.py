@@ -13,7 +13,8 @@ from cyclopts import Parameter
 
 from pipeline.errors import SettingsError
 from tools.flow import STAGES
-from tools.options import SettingsFrom, spelled
+from tools.options import BuildPlace, SettingsFrom, spelled
+from tools.places import Place
 
 LastStage = Annotated[str, Parameter(help=f"The last stage to make: {', '.join(STAGES)}.")]
 SETTINGS_FILE = "webtext.toml"
@@ -102,7 +103,7 @@ def plan(
     settings: Path = Path(SETTINGS_FILE),
     /,
     *,
-    out: Path = Path("build"),
+    out: BuildPlace = Path("build"),
     to: LastStage = "report",
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     settings_from: SettingsFrom,
@@ -118,7 +119,8 @@ def plan(
     settings
         The settings file. Samples of the inputs it names are read.
     out
-        The build folder that would be made; the free space of its disk is shown.
+        The build folder that would be made; the free space of its disk is shown. For a build in a
+        bucket, s3://BUCKET/NAME, none is.
     as_json
         Print one JSON object, with the source of every rate.
     """
@@ -137,7 +139,7 @@ def build(
     settings: Path = Path(SETTINGS_FILE),
     /,
     *,
-    out: Path = Path("build"),
+    out: BuildPlace = Path("build"),
     to: LastStage = "report",
     redo: tuple[str, ...] = (),
     replay: tuple[str, ...] = (),
@@ -152,6 +154,8 @@ def build(
 
     Example: webtext build webtext.toml --to links --urls urls.txt
 
+    Example: webtext build webtext.toml --out s3://BUCKET/NAME --to shards
+
     Ctrl-C and SIGTERM stop it within seconds (exit codes 130 and 75). The same command
     goes on, after a kill or a power cut too. `webtext status` tells how far it is.
 
@@ -160,8 +164,10 @@ def build(
     settings
         The settings file. Paths in it are relative to its folder.
     out
-        The build folder. A copy of the settings is saved as OUT/webtext.toml for the record; no
-        build reads it.
+        The build folder, or s3://BUCKET/NAME (perhaps with
+        ?endpoint_override=HOST:PORT&scheme=http) for a build in a bucket, which ends with --to
+        shards. A copy of the settings is saved as OUT/webtext.toml for the record; no build reads
+        it.
     redo
         Make this stage again, even if nothing changed or it takes long; may be given more than
         once.
@@ -171,7 +177,7 @@ def build(
     keep_versions
         Reuse results that other versions of the libraries made.
     force
-        Start even if the disk is too small by `webtext plan`.
+        Start even if the disk is too small by `webtext plan`, which a bucket is not asked about.
     urls
         A file for crawlers, written when the links are made: the URL of each kept link on a line of
         its own.
@@ -186,7 +192,7 @@ def build(
 
 
 def status(
-    folder: Path,
+    folder: BuildPlace,
     /,
     *,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
@@ -203,13 +209,13 @@ def status(
     Parameters
     ----------
     folder
-        A build folder, or the --out folder of `webtext links`, `tokenizer train`, `shards` or
-        `train`.
+        A build's folder or s3://BUCKET/NAME, or the --out folder of `webtext links`, `tokenizer
+        train`, `shards` or `train`.
     as_json
         Print one JSON object. Of a build: the rows, drops and digest of each stage, and the digest
         of all. Of a training run: its state, step, steps, loss and held-out loss.
     watch
-        Show it again every two seconds, until no build is at work.
+        Show it again every two seconds (of a bucket: every ten), until no build is at work.
     verify
         Read every file of the stages and checkpoints again, and name those that are missing or
         damaged; the exit code is 1 if there are any.
@@ -238,7 +244,7 @@ def status(
 
 
 def look(
-    path: Path,
+    path: BuildPlace,
     /,
     *,
     rows: int | None = None,
@@ -254,8 +260,9 @@ def look(
     Parameters
     ----------
     path
-        A build, a stage's folder, or a file: Parquet, JSON or JSON lines (compressed or not), token
-        files and their indexes, tokenizer.json, logs, manifests, weights, WARC.
+        A build or a stage's folder, in a bucket too (s3://BUCKET/NAME, s3://BUCKET/NAME/STAGE); or
+        a file: Parquet, JSON or JSON lines (compressed or not), token files and their indexes,
+        tokenizer.json, logs, manifests, weights, WARC.
     rows
         Rows to show of each table; 0: all. If not given, 5, or 1 of each stage of a build.
     drops
@@ -284,7 +291,7 @@ def why(
     url: str,
     /,
     *,
-    build: Path = Path("build"),
+    build: BuildPlace = Path("build"),
     as_json: Annotated[bool, Parameter(name="--json")] = False,
 ) -> int:
     """Tell what became of a URL, from its submissions to its tokens.
@@ -300,7 +307,7 @@ def why(
         it. For a URL that the build does not know the nearest known ones are shown, and the exit
         code is 1.
     build
-        The build folder.
+        The build folder, or s3://BUCKET/NAME.
     as_json
         Print what each stage says as JSON.
     """
@@ -317,7 +324,7 @@ def why(
     return 1 if chapters[0].verdict == "unknown" else 0
 
 
-def report(build: Path = Path("build"), /) -> None:
+def report(build: BuildPlace = Path("build"), /) -> None:
     """Write the report of a build again: BUILD/report.html, one self-contained page.
 
     Example: webtext report build/demo
@@ -325,7 +332,7 @@ def report(build: Path = Path("build"), /) -> None:
     Parameters
     ----------
     build
-        The build folder.
+        The build folder, or s3://BUCKET/NAME: the report is then written there.
     """
     from tools.report import write_report
 
@@ -333,7 +340,7 @@ def report(build: Path = Path("build"), /) -> None:
 
 
 def clean(
-    folder: Path = Path("build"),
+    folder: BuildPlace = Path("build"),
     /,
     *,
     everything: Annotated[bool, Parameter(name="--all")] = False,
@@ -347,7 +354,7 @@ def clean(
     Parameters
     ----------
     folder
-        A build folder, or the --out folder of a stage's command.
+        A build's folder or s3://BUCKET/NAME, or the --out folder of a stage's command.
     everything
         Also delete what makes the next build faster: unfinished stages, and intermediate rows, from
         which a changed rule would start.
@@ -363,7 +370,7 @@ def clean(
 
 
 def _build(
-    out: Path,
+    out: Place,
     settings_path: Path,
     settings_from: SettingsFrom,
     *,
@@ -371,12 +378,13 @@ def _build(
     report_too: bool = False,
     **reuse: Any,
 ) -> int:
+    from pipeline.engine.store import open_store
     from tools.build import check_record, run_build
     from tools.report import write_report
     from tools.summary import show_build
 
-    check_record(out, settings_path)
     settings = settings_from(settings_path)
+    check_record(open_store(out, settings.engine.scratch), settings_path)
     gates = run_build(out, settings, settings_path.parent, to=to, **reuse)
     if report_too:
         write_report(out)

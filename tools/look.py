@@ -6,8 +6,10 @@ Parquet file, the first documents of a token file.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,19 +19,21 @@ import pyarrow.parquet as pq
 
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import DROPS
-from pipeline.engine.store import Disk
+from pipeline.engine.store import Store, open_store
 from pipeline.errors import InputError, SettingsError
 from pipeline.lines import Lines
 from pipeline.pages.warc import records
 from tools.flow import ENGINE_STAGES
 from tools.look_tokens import documents_of, index_rows, is_tokens, tokenizer_rows
+from tools.places import Place, Uri, above
 from tools.runs import is_run
-from tools.status import builds_below
+from tools.stores import builds_below, published_file
 
 HEAD_BYTES = 1 << 12
 JSON_BYTES_MAX = 64 << 20  # of a file that is read whole: manifests, a tokenizer.json
 SAFETENSORS_HEADER_MAX = 100 << 20  # the format's own limit
 Row = dict[str, Any]
+Files = Mapping[str, Callable[[], pq.ParquetFile]]  # of Parquet, by the places that people know
 
 
 @dataclass(frozen=True)
@@ -45,22 +49,57 @@ class Table:
     note: str = ""
 
 
-def tables(path: Path, *, drops: bool = False) -> list[Table]:
+def tables(path: Place, *, drops: bool = False) -> list[Table]:
     """What a file or folder holds; `drops` asks for the dropped rows of a stage or a build.
 
     Raises SettingsError for a path that is not there or holds nothing of ours, InputError for a
     damaged file, both when called or while rows are read.
     """
+    if isinstance(path, Uri):
+        return _in_bucket(path, drops)
     if not path.exists():
         raise SettingsError(f"{path}: no such file or folder; name one that webtext made")
     found = _of_folder(path, drops) if path.is_dir() else [_of_file(path)]
     if not found:
-        what = "no dropped rows" if drops else "nothing that look knows"
-        mend = builds_below(path) or "; name a build, a stage's folder, or a file"
-        raise SettingsError(f"{path} holds {what}{mend}")
+        raise _nothing(path, drops, "a build, a stage's folder, or a file")
     if drops and path.is_file():
         raise SettingsError(f"{path} is a file; --drops takes a build, or a stage's folder")
     return found
+
+
+def _nothing(place: Place, drops: bool, wanted: str) -> SettingsError:
+    what = "no dropped rows" if drops else "nothing that look knows"
+    return SettingsError(f"{place} holds {what}{builds_below(place) or f'; name {wanted}'}")
+
+
+def _in_bucket(uri: Uri, drops: bool) -> list[Table]:
+    """The tables of a build, or of one of its stages: those that its manifests name."""
+    store = open_store(uri)
+    found = [table for name in ENGINE_STAGES for table in _published(store, name, drops)]
+    if not found:
+        build, stage = above(uri)
+        found = _published(open_store(build), stage, drops) if stage in ENGINE_STAGES else []
+    if not found:
+        raise _nothing(uri, drops, "a build or a stage in the bucket")
+    return found
+
+
+def _published(store: Store, stage: str, drops: bool) -> list[Table]:
+    """A published stage's rows: of tokens the table of their documents, of a tokenizer itself."""
+    manifest = read_manifest(store, stage)
+    if manifest is None:
+        return []
+    if drops:
+        return _drops_of(store, manifest)
+    if name := published_file(store, manifest, "tokenizer.json"):
+        return [Table("tokenizer.json", tokenizer_rows(store.local(name)))]
+    names = [part.table for part in manifest.parts if part.has_rows]
+    table = _of_parquet(stage, _in_store(store, names))
+    return [replace(table, note=_about_kept(manifest, table.count))] if names else []
+
+
+def _in_store(store: Store, names: Iterable[str]) -> Files:
+    return {f"{store.place}/{name}": partial(store.parquet, name) for name in names}
 
 
 def _of_folder(folder: Path, drops: bool) -> list[Table]:
@@ -79,8 +118,9 @@ def _holds_rows(stage: Path) -> bool:
 
 
 def _of_stage(folder: Path, drops: bool) -> list[Table]:
+    manifest = _manifest_of(folder)
     if drops:
-        return _drops_of(folder)
+        return _drops_of(open_store(folder.absolute().parent), manifest) if manifest else []
     if (folder / "shards.json").exists():
         files = sorted(folder.glob("*_*.bin"))
         rows = (row for file in files for row in documents_of(file))
@@ -89,28 +129,24 @@ def _of_stage(folder: Path, drops: bool) -> list[Table]:
         return [_of_file(folder / "tokenizer.json")]
     files = sorted(folder.glob("*.parquet"))
     if files:
-        table = _of_parquet(folder.name, files)
-        return [replace(table, note=_about_kept(folder, table.count))]
+        table = _of_parquet(folder.name, _here(files))
+        return [replace(table, note=_about_kept(manifest, table.count))]
     names = ("*.bin", "*.jsonl", "*.safetensors", "*.json")
     return [_of_file(path) for name in names for path in sorted(folder.glob(name))]
 
 
 def _manifest_of(stage: Path) -> Manifest | None:
-    return read_manifest(Disk(stage.absolute().parent), stage.name)
+    return read_manifest(open_store(stage.absolute().parent), stage.absolute().name)
 
 
-def _drops_of(stage: Path) -> list[Table]:
-    store, manifest = Disk(stage.absolute().parent), _manifest_of(stage)
-    if manifest is None:
-        return []
-    files = [store.local(part.file(DROPS)) for part in manifest.all_parts if DROPS in part.files]
-    table = _of_parquet(f"drops of {stage.name}", files)
+def _drops_of(store: Store, manifest: Manifest) -> list[Table]:
+    names = (part.file(DROPS) for part in manifest.all_parts if DROPS in part.files)
+    table = _of_parquet(f"drops of {manifest.stage}", _in_store(store, names))
     return [replace(table, note=_about_drops(manifest, table.count))]
 
 
-def _about_kept(folder: Path, rows: int | None) -> str:
+def _about_kept(manifest: Manifest | None, rows: int | None) -> str:
     """Links and pages have rows of those that were dropped too, which a column tells."""
-    manifest = _manifest_of(folder)
     ledger = manifest.ledgers.get(manifest.unit) if manifest else None
     return f"{ledger.rows_out:,} of them kept" if ledger and ledger.rows_out != rows else ""
 
@@ -136,7 +172,7 @@ def _of_file(path: Path) -> Table:
     except OSError as error:
         raise InputError(path, "", f"cannot be read: {error.strerror}", "Check it.") from None
     if head.startswith(b"PAR1"):
-        return _of_parquet(path.name, [path])
+        return _of_parquet(path.name, _here([path]))
     if head.startswith(b"WTIDX"):
         return Table(path.name, index_rows(path))
     if is_tokens(path, head):
@@ -150,22 +186,32 @@ def _of_file(path: Path) -> Table:
     return Table(path.name, _lines(path))
 
 
-def _of_parquet(name: str, files: list[Path]) -> Table:
+def _here(paths: Iterable[Path]) -> Files:
+    return {str(path): partial(pq.ParquetFile, path) for path in paths}
+
+
+def _of_parquet(name: str, files: Files) -> Table:
+    count = 0
+    for place, opened in files.items():
+        with _damage_told(place), opened() as file:
+            count += file.metadata.num_rows
+    rows = (row for place, opened in files.items() for row in _parquet_rows(place, opened))
+    return Table(name, rows, count)
+
+
+def _parquet_rows(place: str, opened: Callable[[], pq.ParquetFile]) -> Iterator[Row]:
+    with _damage_told(place), opened() as file:
+        for batch in file.iter_batches(16):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def _damage_told(place: str) -> Iterator[None]:
     try:
-        count = sum(pq.read_metadata(path).num_rows for path in files)
+        yield
     except pa.ArrowException as error:
         mend = "Name another, or make it again."
-        raise InputError(files[0], "", f"damaged Parquet ({error})", mend) from None
-    return Table(name, (row for path in files for row in _parquet_rows(path)), count)
-
-
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(16):
-                yield from batch.to_pylist()
-    except pa.ArrowException as error:
-        raise InputError(path, "", f"damaged Parquet ({error})", "Make it again.") from None
+        raise InputError(place, "", f"damaged Parquet ({error})", mend) from None
 
 
 def _lines(path: Path) -> Iterator[Row]:

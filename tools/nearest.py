@@ -6,28 +6,30 @@ with nearly its name. The work is bounded: so many links are read, so many are c
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from pipeline.engine.store import Store
 
 SHOWN = 3
 LINKS_READ = 3_000_000  # about two seconds
+BATCH_ROWS = 1 << 16
 URLS_COMPARED = 2_000  # of one host: a second
 HOSTS_COMPARED = 20_000
 HOST_LIKENESS_MIN = 0.75  # difflib's ratio: exmaple.com and example.com have 0.91
 
 
-def nearest_urls(links: Sequence[Path], key: str) -> list[str]:
+def nearest_urls(store: Store, links: Sequence[str], key: str) -> list[str]:
     """At most SHOWN URLs in these tables of links, the nearest to a canonical `key` first."""
     host = _host(key)
     if not host:
         return []
-    of_host = _urls_of(links, {host})
+    of_host = _urls_of(_batches(store, links), {host})
     if not of_host:
-        hosts = difflib.get_close_matches(host, _hosts(links), SHOWN, HOST_LIKENESS_MIN)
-        of_host = _urls_of(links, set(hosts))
+        known = _hosts(_batches(store, links))
+        hosts = difflib.get_close_matches(host, known, SHOWN, HOST_LIKENESS_MIN)
+        of_host = _urls_of(_batches(store, links), set(hosts))
     return sorted(of_host, key=lambda url: (-_likeness(of_host[url], key), url))[:SHOWN]
 
 
@@ -39,12 +41,12 @@ def _host(key: str) -> str:
     return key.partition("/")[0]
 
 
-def _urls_of(links: Iterable[Path], hosts: set[str]) -> dict[str, str]:
+def _urls_of(links: Iterable[pa.RecordBatch], hosts: set[str]) -> dict[str, str]:
     """URL -> key of links to these hosts, at most URLS_COMPARED."""
     found: dict[str, str] = {}
     if not hosts:
         return found
-    for batch in _batches(links):
+    for batch in links:
         wanted = pc.is_in(_hosts_of(batch), pa.array(sorted(hosts)))
         rows = batch.filter(wanted)
         found.update(zip(rows["url"].to_pylist(), rows["key"].to_pylist(), strict=True))
@@ -53,9 +55,9 @@ def _urls_of(links: Iterable[Path], hosts: set[str]) -> dict[str, str]:
     return found
 
 
-def _hosts(links: Iterable[Path]) -> list[str]:
+def _hosts(links: Iterable[pa.RecordBatch]) -> list[str]:
     found: dict[str, None] = {}
-    for batch in _batches(links):
+    for batch in links:
         found.update(dict.fromkeys(pc.unique(_hosts_of(batch)).to_pylist()))
         if len(found) >= HOSTS_COMPARED:
             break
@@ -66,12 +68,11 @@ def _hosts_of(batch: pa.RecordBatch) -> pa.Array:
     return pc.replace_substring_regex(batch["key"], pattern="/.*", replacement="")
 
 
-def _batches(links: Iterable[Path]) -> Iterator[pa.RecordBatch]:
+def _batches(store: Store, links: Iterable[str]) -> Iterator[pa.RecordBatch]:
     read = 0
-    for path in links:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(columns=["key", "url"]):
-                yield batch
-                read += batch.num_rows
-                if read >= LINKS_READ:
-                    return
+    for table in links:
+        for batch in store.batches(table, BATCH_ROWS, ["key", "url"]):
+            yield batch
+            read += batch.num_rows
+            if read >= LINKS_READ:
+                return

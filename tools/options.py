@@ -7,7 +7,7 @@ command is no option of it.
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import cache
@@ -28,6 +28,7 @@ from pipeline.settings import (
     described,
 )
 from pipeline.settings_file import NOT_IN_A_BUILD, load, toml_value
+from tools.places import Place, Uri, place_of
 
 ENGINE = (
     *("engine.runner", "engine.runner_options", "engine.workers", "engine.parts_in_flight"),
@@ -64,6 +65,14 @@ ONLY_WHERE_GIVEN = {
     *("documents.text_chars_min", "documents.text_chars_max"),
     *("documents.languages", "documents.language_score_min"),
 }
+
+
+def _place(kind: Any, tokens: Sequence[Any]) -> Place:
+    return place_of(tokens[0].value)
+
+
+# A build's place as a parameter of a command; help shows it as PATH|URI.
+BuildPlace = Annotated[Path | Uri, Parameter(converter=_place)]
 STDIN = Path("/dev/stdin")  # what - stands for
 IN_FULL = ("demo", "plan", "build")
 MADE_BY_THE_DEMO = "input"  # the section that names files: the demo makes its own

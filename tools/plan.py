@@ -25,6 +25,7 @@ from tools import rates
 from tools.flow import reaches
 from tools.inputs import find_inputs, warc_files
 from tools.model import check_settings
+from tools.places import Place
 from tools.status import console_for_tables
 from train.cost import CONVENTION, cost, memory, sustained_flops
 from train.log import duration
@@ -53,11 +54,12 @@ class StagePlan:
     source: str
 
 
-def plan(settings: Settings, base: Path, out: Path, to: str = "report") -> dict[str, Any]:
+def plan(settings: Settings, base: Path, out: Place, to: str = "report") -> dict[str, Any]:
     """The plan of a build to the stage `to`, in plain form.
 
-    `base` is what paths in the settings are relative to. `model` is None where none is made. Raises
-    SettingsError and InputError as a build would for its inputs and settings.
+    `base` is what paths in the settings are relative to. `model` is None where none is made, the
+    free bytes are None for a bucket. Raises SettingsError and InputError as a build would for its
+    inputs and settings.
     """
     inputs = _measured_inputs(settings, base, to)
     cores = settings.engine.workers or os.cpu_count() or 1
@@ -72,7 +74,7 @@ def plan(settings: Settings, base: Path, out: Path, to: str = "report") -> dict[
         "wall_s": None if None in walls else round(sum(wall for wall in walls if wall), 1),
         "disk_bytes": _peak(stages.values()),
         "memory_bytes": max(stage.memory_bytes for stage in stages.values()),
-        "free_disk_bytes": free_bytes(out),
+        "free_disk_bytes": free_bytes(out) if isinstance(out, Path) else None,
         "measured_on": rates.MEASURED_ON,
     }
 
@@ -304,10 +306,11 @@ def show(found: dict[str, Any]) -> None:
     console.print(table)
     if found["model"]:
         console.print(_model_line(found["model"]))
+    free = found["free_disk_bytes"]
+    where = "in the bucket" if free is None else f"of disk ({decimal(free)} are free)"
     console.print(
         f"in all {_time(found['wall_s'])} on {found['cores']} cores, {decimal(found['disk_bytes'])}"
-        f" of disk ({decimal(found['free_disk_bytes'])} are free), "
-        f"{decimal(found['memory_bytes'])} of memory"
+        f" {where}, {decimal(found['memory_bytes'])} of memory"
     )
     if slow := inputs["slow_dump_bytes"]:
         console.print(

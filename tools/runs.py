@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from pipeline.engine.store import Disk
 from pipeline.engine.verify import Written
 from pipeline.errors import StageError
 from train.log import read_log
@@ -55,7 +58,7 @@ def checkpoint_files(folder: Path) -> Iterator[Written]:
         try:
             files = json.loads(path.read_text(encoding="utf-8")).items()
             found = [
-                Written(path.parent / name, facts["bytes"], facts["sha256"], _sha256)
+                Written(Disk(path.parent), name, facts["bytes"], facts["sha256"], _sha256)
                 for name, facts in files
             ]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -75,6 +78,5 @@ def is_held(lock: Path) -> bool:
     return False
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(file: pa.NativeFile) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,10 +4,11 @@ The report and the commit of the model are no parts of the engine, and each is o
 """
 
 import re
-from pathlib import Path
 
+import pyarrow as pa
 import xxhash
 
+from pipeline.engine.store import Store
 from pipeline.engine.verify import Written
 
 KEY = "xxh3_128"
@@ -20,15 +21,20 @@ def seal(text: str) -> str:
     return text.replace(f'"{KEY}": "{BLANK}"', f'"{KEY}": "{_digest(text.encode())}"')
 
 
-def sealed(path: Path) -> Written:
-    """What a sealed file says of itself; without a seal it is not as it was written."""
-    data = path.read_bytes()
+def sealed(store: Store, name: str) -> Written | None:
+    """What a sealed file says of itself; without a seal it is not as it was written.
+
+    None where there is no such file.
+    """
+    data = store.read(name)
+    if data is None:
+        return None
     found = _SEAL.search(data)
-    return Written(path, len(data), found[1].decode() if found else "", _digest_of)
+    return Written(store, name, len(data), found[1].decode() if found else "", _digest_of)
 
 
-def _digest_of(path: Path) -> str:
-    return _digest(_SEAL.sub(b'"%s": "%s"' % (KEY.encode(), BLANK.encode()), path.read_bytes()))
+def _digest_of(file: pa.NativeFile) -> str:
+    return _digest(_SEAL.sub(b'"%s": "%s"' % (KEY.encode(), BLANK.encode()), file.read()))
 
 
 def _digest(data: bytes) -> str:

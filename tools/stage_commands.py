@@ -264,7 +264,13 @@ def train(*words: Words) -> int:
     """Train a GPT-2 on shards: the command line of `python -m train`.
 
     Example: webtext train tokens --out model --preset gpt2 --steps 1000
+
+    Shards in a bucket (s3://BUCKET/NAME/shards) are fetched into the run's folder first.
     """
+    if any("://" in word for word in words):
+        from tools.fetch import with_fetched
+
+        words = tuple(with_fetched(words, "webtext train"))
     return _trainer(words, "webtext train")
 
 

@@ -34,7 +34,7 @@ def make_links(
 
 def list_urls(build: Build, links: Output, urls: Path) -> None:
     """Write the URLs of the kept links, and say how many."""
-    tables = [build.store.local(part.table) for part in links.parts]
+    tables = (build.store.local(part.table) for part in links.parts)  # copies, if in a bucket
     count = write_urls(tables, urls, build.check_signals)
     build.progress.say(f"{urls}: {count:,} URLs")
 

@@ -16,7 +16,6 @@ runs.py tells another object.
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -27,55 +26,48 @@ from pipeline.engine.control import run_at_work
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.manifest import Manifest, read_manifest, read_manifest_at
-from pipeline.engine.store import Disk, Store
+from pipeline.engine.store import Store, open_store
 from pipeline.engine.verify import damaged, stage_files
 from pipeline.errors import SettingsError
 from tools import watch
 from tools.flow import ENGINE_STAGES
 from tools.model import COMMIT, model_status
+from tools.places import Place, above
 from tools.runs import checkpoint_files, is_run, run_status
 from tools.sealed import sealed
+from tools.stores import builds_below, folder_of
 
 WATCH_EVERY_S = 2.0
 DIGEST_DIGITS = 8  # shown in the table, which then fits a terminal
-BUILDS_NAMED = 5
 PLAIN_WIDTH = 120  # of the table where there is no terminal
 
 
-def status(folder: Path) -> dict[str, Any]:
-    """The state of every stage that the folder knows of, in the order of the flow; or of a run."""
-    if not folder.is_dir():
-        raise SettingsError(f"{folder}: no such build folder; name the --out folder of a build")
-    if is_run(folder):
+def status(place: Place) -> dict[str, Any]:
+    """The state of every stage that is known there, in the order of the flow; or of a run."""
+    store = open_store(place)
+    folder = folder_of(store)
+    if folder and not folder.is_dir():
+        raise SettingsError(f"{place}: no such build folder; name the --out folder of a build")
+    if folder and is_run(folder):
         return run_status(folder)
-    store, manifests = Disk(folder), _manifests(folder)
+    manifests = _manifests(store)
     stages = {name: found for name in ENGINE_STAGES if (found := _stage(store, name, manifests))}
-    if found := model_status(folder):
+    if folder and (found := model_status(folder)):
         stages["model"] = found
     if not stages and not store.stat(names.FIXED):
-        mend = builds_below(folder) or "; name the --out folder of one"
-        raise SettingsError(f"{folder} holds no stage of a build and no training run{mend}")
+        mend = builds_below(place) or "; name the --out folder of one"
+        raise SettingsError(f"{place} holds no stage of a build and no training run{mend}")
     content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
     more = {"gates": watch.gates(manifests), "at_work": watch.at_work(store)}
     told = {name: value for name, value in more.items() if value}
     return {"stages": stages, "digest": digest_of(content), **told}
 
 
-def _manifests(folder: Path) -> dict[str, Manifest]:
+def _manifests(store: Store) -> dict[str, Manifest]:
     """The manifests of a build, or of a stage's own folder, such as a copy of it."""
-    if own := read_manifest_at(Disk(folder), names.MANIFEST):
+    if own := read_manifest_at(store, names.MANIFEST):
         return {own.stage: own}
-    store = Disk(folder)
     return {name: found for name in ENGINE_STAGES if (found := read_manifest(store, name))}
-
-
-def builds_below(folder: Path) -> str:
-    """The end of a message about a folder that is no build: the builds in it, "" without any.
-
-    `build` is the default of most commands, and the demo is made in build/demo.
-    """
-    found = sorted(str(work.parent) for work in folder.glob(f"*/{names.FIXED}"))
-    return f"; name one of the builds in it: {', '.join(found[:BUILDS_NAMED])}" if found else ""
 
 
 @dataclass(frozen=True)
@@ -87,27 +79,30 @@ class Verified:
     damaged: list[str]
 
 
-def verify(folder: Path) -> Verified:
+def verify(place: Place) -> Verified:
     """Read again all files of published stages, the checkpoints of a run or the model, the report.
 
     Of the model's folder its commit is read too; the trainer's log and settings have no digest.
     """
-    runs = [run for run in (folder, folder / "model") if is_run(run)]
-    is_stage = (folder / names.MANIFEST).is_file()
+    store = open_store(place)
+    folder, manifests = folder_of(store), _manifests(store)
+    is_stage = store.stat(names.MANIFEST) is not None
+    if is_stage and not folder:  # in a bucket its files lie in the build's data/ alone
+        store, is_stage = open_store(above(place)[0]), False
     files = [
         file
-        for manifest in _manifests(folder).values()
-        for file in stage_files(Disk(folder), manifest, alone=is_stage)
+        for manifest in manifests.values()
+        for file in stage_files(store, manifest, alone=is_stage)
     ]
+    runs = [run for run in (folder, folder / "model") if is_run(run)] if folder else []
     files += [file for run in runs for file in checkpoint_files(run)]
-    sealed_ones = (folder / "report.html", folder / "model" / COMMIT)
-    files += [sealed(path) for path in sealed_ones if path.exists()]
+    files += filter(None, (sealed(store, name) for name in ("report.html", f"model/{COMMIT}")))
     return Verified(len(files), sum(file.size_bytes for file in files), list(damaged(files)))
 
 
-def show(folder: Path) -> None:
+def show(place: Place) -> None:
     """Print the state as a table."""
-    found = status(folder)
+    found = status(place)
     console = console_for_tables()
     if "run" in found:
         console.print(_run_table(found["run"]))
@@ -118,18 +113,20 @@ def show(folder: Path) -> None:
         console.print("no part of a stage is done yet")
     if any(stage["digest"] for stage in found["stages"].values()):
         console.print(f"digest {found['digest']}")
-    for line in watch.lines(Disk(folder), _manifests(folder), time.time()):
+    store = open_store(place)
+    for line in watch.lines(store, _manifests(store), time.time()):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def show_again(folder: Path) -> None:
+def show_again(place: Place) -> None:
     """Print the state again and again, until no build is at work."""
+    store = open_store(place)
     while True:
         console_for_tables().clear()
-        show(folder)
-        if not run_at_work(Disk(folder)):
+        show(place)
+        if not run_at_work(store):
             return
-        time.sleep(WATCH_EVERY_S)
+        time.sleep(max(WATCH_EVERY_S, store.patience_s))
 
 
 def console_for_tables() -> Console:

@@ -4,13 +4,17 @@ import json
 import shlex
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from pipeline.engine import names
 from pipeline.engine.manifest import Manifest, read_manifest
-from pipeline.engine.store import Disk
+from pipeline.engine.store import Store, open_store
 from pipeline.reasons import Reason
 from tools.model import COMMIT
+from tools.places import Place, within
+from tools.stores import folder_of, read_shards
 from train.log import read_log, told_perplexity
 
 FUNNEL = ("links", "pages", "documents", "corpus")
@@ -25,6 +29,7 @@ PLACES = {
     "model": "checkpoints and log.jsonl",
     "report.html": "open it in a browser",
 }
+IN_A_BUCKET = "a stage's manifest.json names its files, which lie in data/"
 
 # Commands that take the folder, with what must be there.
 COMMANDS = (
@@ -35,26 +40,39 @@ COMMANDS = (
 )
 
 
-def show_build(folder: Path) -> None:
+def show_build(place: Place) -> None:
     """Print what the build holds, for a person who waited for it."""
-    console = Console(highlight=False, soft_wrap=True)
+    console, store = Console(highlight=False, soft_wrap=True), open_store(place)
     for name in FUNNEL:
-        if manifest := read_manifest(Disk(folder), name):
+        if manifest := read_manifest(store, name):
             _show_stage(console, manifest)
-    if (folder / "shards" / "shards.json").exists():
-        _show_tokens(console, folder)
-    if (folder / "model" / COMMIT).exists():
+    if shards := read_shards(store, read_manifest(store, "shards")):
+        _show_tokens(console, shards)
+    folder = folder_of(store)
+    if folder and (folder / "model" / COMMIT).exists():
         _show_model(console, folder / "model")
+    _show_places(console, store, place)
+
+
+def _show_places(console: Console, store: Store, place: Place) -> None:
+    there = [name for name in PLACES if _is_there(store, name)]
     console.print("\n[bold]Where it lies[/]")
-    ended_before = not (folder / "corpus").exists()  # then what leads to it is what there is
-    for name, what in PLACES.items():
-        if (folder / name).exists() and (ended_before or name not in FUNNEL[:-1]):
-            console.print(f"  {folder / name}  [dim]{what}[/]")
+    ended_before = "corpus" not in there  # then what leads to it is what there is
+    for name in there:
+        if ended_before or name not in FUNNEL[:-1]:
+            console.print(f"  {within(place, name)}  [dim]{PLACES[name]}[/]")
+    if not folder_of(store):
+        console.print(f"  [dim]{IN_A_BUCKET}[/]")
     console.print("\n[bold]How to see more[/]")
     for command, needed, what in COMMANDS:
-        if (folder / needed).exists():
-            told = shlex.join([*command, str(folder)])
+        if needed in there:
+            told = shlex.join([*command, str(place)])
             console.print(f"  webtext {told}  [dim]{what}[/]")
+
+
+def _is_there(store: Store, name: str) -> bool:
+    """Whether there is a file or folder of this name; a bucket has no folders, but manifests."""
+    return any(store.stat(each) for each in (name, names.manifest(name)))
 
 
 def _show_stage(console: Console, manifest: Manifest) -> None:
@@ -72,8 +90,7 @@ def _show_stage(console: Console, manifest: Manifest) -> None:
         console.print(f"  {rest:>9,}  for {len(ledger.drops) - len(shown)} other reasons")
 
 
-def _show_tokens(console: Console, folder: Path) -> None:
-    shards = json.loads((folder / "shards" / "shards.json").read_text())
+def _show_tokens(console: Console, shards: dict[str, Any]) -> None:
     train, val = shards["splits"]["train"], shards["splits"]["val"]
     console.print(
         f"\n[bold]shards[/]  {train['tokens']:,} tokens to train on, {val['tokens']:,} held out; "

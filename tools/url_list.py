@@ -8,7 +8,7 @@ equal file, whatever the parts and buckets were. Runs lie on disk: 45 million UR
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,25 +18,26 @@ import pyarrow.parquet as pq
 from pipeline.engine.files import remove_tree, rename_durably
 from pipeline.errors import SettingsError
 from pipeline.links.group import KEPT
+from tools.places import Place
 
 RUN_ROWS = 1 << 20  # about 100 MB
 BATCH_ROWS = 1 << 14
 
 
-def check_target(target: Path, inputs: Sequence[Path], out: Path) -> None:
+def check_target(target: Path, inputs: Sequence[Path], out: Place) -> None:
     """Raise SettingsError, before any work, for a place where the list cannot stand."""
     place = target.resolve()
     if target.is_dir():
         raise SettingsError(f"--urls {target} is a folder; name a file")
     if place in {path.resolve() for path in inputs}:
         raise SettingsError(f"--urls {target} is one of the dumps; name another file")
-    if place.is_relative_to((out / "links").resolve()):
+    if isinstance(out, Path) and place.is_relative_to((out / "links").resolve()):
         raise SettingsError(f"--urls {target} lies in a folder that is replaced; name another file")
     target.parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_urls(
-    parts: Sequence[Path], target: Path, heartbeat: Callable[[], None], run_rows: int = RUN_ROWS
+    parts: Iterable[Path], target: Path, heartbeat: Callable[[], None], run_rows: int = RUN_ROWS
 ) -> int:
     """Write the URLs of the kept links in these tables; how many. The file is whole or not there.
 
@@ -60,7 +61,7 @@ def write_urls(
 
 
 def _runs(
-    parts: Sequence[Path], scratch: Path, heartbeat: Callable[[], None], run_rows: int
+    parts: Iterable[Path], scratch: Path, heartbeat: Callable[[], None], run_rows: int
 ) -> Iterator[Path]:
     """Files of so many kept links each, sorted by id."""
     waiting: list[pa.Table] = []
@@ -76,7 +77,7 @@ def _runs(
         yield _run(waiting, scratch / f"{number}.arrow")
 
 
-def _kept(parts: Sequence[Path]) -> Iterator[pa.Table]:
+def _kept(parts: Iterable[Path]) -> Iterator[pa.Table]:
     for path in parts:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH_ROWS, columns=["id", "url", "verdict"]):

@@ -8,15 +8,16 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
+from pipeline.engine import names
 from pipeline.engine.control import run_at_work
 from pipeline.engine.manifest import Manifest
 from pipeline.engine.progress import Standing
-from pipeline.engine.store import Disk, Store
+from pipeline.engine.store import Store
 from tools.model import WORK
 from tools.runs import is_held, is_run, run_status
+from tools.stores import folder_of
 from train.log import duration
 
 PARTS_NAMED = 8
@@ -32,7 +33,8 @@ def at_work(store: Store) -> dict[str, Any] | None:
 
 def _is_killed(store: Store) -> bool:
     """Whether nobody holds the lock, where this machine can tell."""
-    return isinstance(store, Disk) and not is_held(store.folder / "lock")
+    folder = folder_of(store)
+    return folder is not None and not is_held(folder / names.LOCK)
 
 
 def outdated(manifests: Manifests) -> list[str]:
@@ -57,11 +59,11 @@ def lines(store: Store, manifests: Manifests, now_s: float) -> Iterator[str]:
     if found := at_work(store):
         yield from _told(found, now_s)
         yield from _training(store)
-    elif isinstance(store, Disk) and (told := _last_end(store)):
+    elif told := _last_end(store):
         yield told
-    if names := outdated(manifests):
+    if stale := outdated(manifests):
         yield (
-            f"out of date: {', '.join(names)}: what they were made of was made again since; "
+            f"out of date: {', '.join(stale)}: what they were made of was made again since; "
             "the next `webtext build` makes them again"
         )
     for message in gates(manifests):
@@ -83,33 +85,34 @@ def _told(found: Mapping[str, Any], now_s: float) -> Iterator[str]:
 
 
 def _training(store: Store) -> Iterator[str]:
-    for folder in sorted((Path(store.place) / WORK).glob("model-*")):
+    build = folder_of(store)
+    for folder in sorted((build / WORK).glob("model-*")) if build else ():
         if is_run(folder):
             run = run_status(folder)["run"]
             yield f"model: {run['state']}, step {run['step']:,} of {run['steps']:,}"
 
 
-def _last_end(store: Disk) -> str:
+def _last_end(store: Store) -> str:
     """How the last build ended, "" where it was done or nothing is known."""
     if (said := run_at_work(store)) and _is_killed(store):
         return (
             f"nobody works here: process {said['pid']} on {said['host']} was killed; what is done "
             "is kept, and the same command goes on"
         )
-    events = list(_log(store.folder))
+    events = list(log_events(store))
     if events and events[-1]["event"] == "end" and "error" in events[-1]:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(events[-1]["time"]))
         return f"nobody works here: the last build ended at {moment}: {events[-1]['error']}"
     return ""
 
 
-def _log(folder: Path) -> Iterator[dict[str, Any]]:
-    """The events of a build's log; a line that was cut by a kill is none."""
-    try:
-        text = (folder / "log.jsonl").read_text(encoding="utf-8")
-    except OSError:
-        return
-    for line in text.splitlines():
+def log_events(store: Store) -> Iterator[dict[str, Any]]:
+    """The events of a build's log, in a bucket those of its last run; a line that was cut is none.
+
+    A bucket keeps a log for each run, under names in the order of time.
+    """
+    logs = [names.LOG] if folder_of(store) else [log.name for log in store.entries("log")]
+    for line in (store.read(logs[-1]) or b"").splitlines() if logs else ():
         try:
             yield json.loads(line)
         except ValueError:

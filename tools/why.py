@@ -5,7 +5,6 @@ is the thread: the same 32 digits in every table. What has no URL, such as a bro
 is asked for by its reason: `webtext why line_invalid`.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -22,14 +21,15 @@ from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import reasons_of
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import DROPS
-from pipeline.engine.store import Disk
+from pipeline.engine.store import open_store
 from pipeline.errors import SettingsError
 from pipeline.links.select import Explained, ReadRules, why_url
 from pipeline.reasons import Reason
 from pipeline.tokens.shards import read_index
 from tools.flow import ENGINE_STAGES
 from tools.nearest import nearest_urls
-from tools.status import builds_below
+from tools.places import Place
+from tools.stores import builds_below, read_shards
 
 EXAMPLES = 5  # of the rows that a reason dropped, or of the places of one URL
 Verdict = Literal["kept", "dropped", "unknown"]
@@ -55,12 +55,12 @@ class Chapter:
         return self.verdict == "kept"
 
 
-def why(build: Path, url: str) -> list[Chapter]:
+def why(build: Place, url: str) -> list[Chapter]:
     """The chapters of a URL's (or link id's) story, up to the stage where it was dropped.
 
     Of a reason's name: a chapter of each stage that dropped rows for it, with examples.
     """
-    if build.is_file():
+    if isinstance(build, Path) and build.is_file():
         raise SettingsError(f"{build} is a file; --build takes the folder of a build")
     made = _Made(build)
     links = made.manifest("links")
@@ -97,9 +97,8 @@ def _of_no_url(word: str) -> Chapter:
 class _Made:
     """A build's published stages; a manifest is read once."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.store = Disk(folder)
+    def __init__(self, place: Place) -> None:
+        self.store = open_store(place)
         self.manifest = cache(self._manifest)
 
     def _manifest(self, stage: str) -> Manifest | None:
@@ -193,7 +192,7 @@ def _without_row(made: _Made, links: Manifest, url: str, explained: Explained) -
     if explained.reason is not None:
         seen = "No submission in these dumps links to it, and if one did: " if explained.id else ""
         text = f"{seen}{explained.reason.sentence} [{explained.reason.value}]"
-    near = nearest_urls([made.store.local(part.table) for part in links.parts], explained.key)
+    near = nearest_urls(made.store, [part.table for part in links.parts], explained.key)
     if near:
         text += f" The nearest that one links to: {', '.join(near)}"
     return Chapter("links", "unknown", text, {"nearest": near} if near else {})
@@ -239,15 +238,19 @@ def _corpus(made: _Made, id: str) -> Chapter | None:
 
 
 def _shard(made: _Made, id: str) -> Chapter | None:
-    for path in sorted((made.folder / "shards").glob("*.idx")):
-        index = read_index(path)
+    manifest = made.manifest("shards")
+    for name, file in sorted(manifest.view().items()) if manifest else ():
+        if not name.endswith(".idx"):
+            continue
+        index, shard = read_index(made.store.local(file)), Path(name).stem
         if id in index.ids:
             number = index.ids.index(id)
             start, end = int(index.starts[number]), int(index.starts[number + 1])
-            text = f"{path.with_suffix('.bin').name}, tokens {start:,} to {end:,}"
-            if json.loads((path.parent / "shards.json").read_text())["split_by"] == "block":
+            text = f"{shard}.bin, tokens {start:,} to {end:,}"
+            about = read_shards(made.store, manifest)
+            if about and about["split_by"] == "block":
                 text += " (blocks are held out: this may be its first piece alone)"
-            return Chapter("shards", "kept", text, {"file": path.stem, "start": start, "end": end})
+            return Chapter("shards", "kept", text, {"file": shard, "start": start, "end": end})
     return None
 
 

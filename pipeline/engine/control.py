@@ -19,7 +19,6 @@ from types import FrameType
 from typing import Any
 
 from pipeline.engine import names
-from pipeline.engine.lock import locked as locked
 from pipeline.engine.store import Store
 from pipeline.errors import SettingsError, StageError, Stopped
 

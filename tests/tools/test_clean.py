@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.engine import leftovers, names
-from pipeline.engine.control import locked
+from pipeline.engine.lock import locked
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.parts import read_record
 from pipeline.engine.store import Disk

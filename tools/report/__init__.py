@@ -5,20 +5,20 @@ verdict.py puts the first screen into words, charts.py draws, page.html lays out
 the build's own files hold, and leaves out sections whose stage is not there.
 """
 
-import os
 import re
-from pathlib import Path
 
 import jinja2
 from markupsafe import Markup, escape
 
+from pipeline.engine.store import open_store
+from tools.places import Place, within
 from tools.report import charts, verdict
 from tools.report.facts import collect
 from tools.sealed import BLANK, KEY, seal
 
 
-def write_report(build: Path) -> Path:
-    """Write BUILD/report.html and give back its path. Raises StageError if nothing is there."""
+def write_report(build: Place) -> Place:
+    """Write BUILD/report.html and give back its place. Raises SettingsError for no build."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tools.report", "."),
         autoescape=True,
@@ -31,11 +31,9 @@ def write_report(build: Path) -> Path:
     environment.filters["breakable"] = breakable
     template = environment.get_template("page.html")
     page = template.render(facts=collect(build), charts=charts, verdict=verdict)
-    path = build / "report.html"
-    aside = path.with_suffix(".aside")
-    aside.write_text(seal(f'{page}<!-- "{KEY}": "{BLANK}" -->\n'), encoding="utf-8")
-    os.replace(aside, path)  # noqa: PTH105 (over an earlier report, on every system)
-    return path
+    text = seal(f'{page}<!-- "{KEY}": "{BLANK}" -->\n')
+    open_store(build).write("report.html", text.encode())
+    return within(build, "report.html")
 
 
 def percent(share: float) -> str:

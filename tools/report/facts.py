@@ -17,15 +17,17 @@ import xxhash
 from pipeline.corpus.publish import read_detail
 from pipeline.engine.manifest import Manifest
 from pipeline.engine.reading import Published, read_published
-from pipeline.engine.store import Disk
+from pipeline.engine.store import open_store
 from pipeline.errors import SettingsError
 from pipeline.languages import LANGUAGES
 from pipeline.reasons import Reason
 from tools.flow import ENGINE_STAGES
 from tools.model import COMMIT
+from tools.places import Place, above
 from tools.report.rules import Bin, Histogram, histograms
 from tools.report.texts import near_copies, random_documents, urls_of
 from tools.status import status
+from tools.stores import folder_of, read_shards
 from train.log import read_log
 
 EXAMPLES = 4  # of each reason
@@ -111,10 +113,10 @@ class Facts:
         return sum(d.count for stage in self.funnel for d in stage.drops if d.reason in faults)
 
 
-def collect(build: Path) -> Facts:
+def collect(build: Place) -> Facts:
     """All facts about a build; sections whose stage is missing stay empty."""
     states = status(build)
-    store = Disk(build)
+    store = open_store(build)
     published = {n: stage for n in ENGINE_STAGES if (stage := read_published(store, n))}
     manifests = {name: stage.manifest for name, stage in published.items()}
     through = {name: published[name] for name in UNITS if name in published}
@@ -122,7 +124,7 @@ def collect(build: Path) -> Facts:
         raise SettingsError(f"{build} has no stage to report on yet; run webtext build first")
     stages = states["stages"]
     facts = Facts(
-        name=build.resolve().name,
+        name=build.resolve().name if isinstance(build, Path) else above(build)[1] or store.place,
         digest=states["digest"],
         funnel=[_funnel_stage(stage) for stage in through.values()],
         gates=[gate for stage in through.values() for gate in stage.manifest.gates],
@@ -135,7 +137,7 @@ def collect(build: Path) -> Facts:
         for step in manifest.steps:
             facts.versions.update(step.versions)
     facts.inputs = _inputs(manifests)
-    facts.recorded = (build / "webtext.toml").is_file()
+    facts.recorded = store.stat("webtext.toml") is not None
     facts.settings = json.dumps({n: _rules_of(m) for n, m in manifests.items()}, indent=1)
     if "pages" in through and "records" in through["pages"].manifest.ledgers:
         facts.records = _funnel_stage(through["pages"], RECORDS)
@@ -144,10 +146,11 @@ def collect(build: Path) -> Facts:
         _add_corpus(facts, corpus, documents)
         facts.pairs = list(near_copies(corpus, documents))
         _name_keepers(facts.funnel[-1], documents)
-    if (build / "shards" / "shards.json").exists():
-        facts.tokens = _tokens(build)
-    if (build / "model" / COMMIT).exists():
-        facts.model = _model(build / "model")
+    if shards := read_shards(store, manifests.get("shards")):
+        facts.tokens = _tokens(shards)
+    folder = folder_of(store)
+    if folder and (folder / "model" / COMMIT).exists():
+        facts.model = _model(folder / "model")
         facts.made.append(MadeStage("model", facts.model["wall_s"], facts.model["digest"]))
     return facts
 
@@ -312,8 +315,7 @@ def domain_label(host: str) -> str:
     return str(found.domain)
 
 
-def _tokens(build: Path) -> dict[str, Any]:
-    shards = json.loads((build / "shards" / "shards.json").read_text())
+def _tokens(shards: dict[str, Any]) -> dict[str, Any]:
     splits = shards["splits"]
     tokens = sum(split["tokens"] for split in splits.values())
     text_bytes = sum(split["text_bytes"] for split in splits.values())

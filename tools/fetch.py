@@ -1,0 +1,86 @@
+"""Token shards of a build in a bucket, fetched for the trainer, which maps files into memory."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.filesize import decimal
+
+from pipeline.engine.manifest import Manifest, read_manifest
+from pipeline.engine.store import Store, open_store
+from pipeline.errors import SettingsError
+from tools.places import Place, Uri, above, place_of, require_here
+from tools.stores import published_file
+from train.errors import TrainError
+from train.options import parse
+from train.settings import TrainSettings
+
+LEFT_OUT = (".parquet", ".urls.txt")  # of the shards' files: the trainer reads none of them
+
+
+def with_fetched(words: Sequence[str], prog: str) -> list[str]:
+    """The trainer's words, for shards in a bucket the folder to which they were fetched."""
+    try:
+        wanted, _, _ = parse(TrainSettings, words, prog)
+    except TrainError:  # the trainer itself tells of it
+        return list(words)
+    for name in ("out", "init", "tokenizer"):
+        require_here(f"--{name}", Path(getattr(wanted, name) or ""))
+    place = place_of(str(wanted.data or ""))
+    if isinstance(place, Path) or not wanted.out:
+        return list(words)
+    folder = fetch_shards(place, Path(wanted.out))
+    return [str(folder) if word == wanted.data else word for word in words]
+
+
+def fetch_shards(place: Uri, run: Path) -> Path:
+    """A folder below a run with the shards of a build and their tokenizer.
+
+    It is named by their publication, and a file that is there already is not fetched again.
+    """
+    above_it, stage = above(place)
+    build: Place = above_it if stage == "shards" else place
+    store = open_store(build)
+    manifest = read_manifest(store, "shards")
+    if manifest is None:
+        raise SettingsError(
+            f"{place}: no shards are there; name s3://BUCKET/NAME/shards of a build"
+        )
+    folder = run / f"shards-{manifest.publication[:8]}"
+    missing = {
+        path: name
+        for path, (name, size) in _files(store, manifest, folder).items()
+        if not path.exists() or path.stat().st_size != size
+    }
+    if missing:
+        sizes = {file.name: file.bytes for file in manifest.all_files()}
+        size = decimal(sum(sizes.get(name, 0) for name in missing.values()))
+        print(f"fetching {len(missing)} files, {size}, to {folder}", file=sys.stderr)
+    for path, name in missing.items():
+        _fetch(store, name, path)
+    return folder
+
+
+def _files(store: Store, shards: Manifest, folder: Path) -> dict[Path, tuple[str, int]]:
+    """What is to be there: the file of the store for each, and its size."""
+    sizes = {file.name: file.bytes for file in shards.all_files()}
+    found = {
+        folder / Path(shown).name: (name, sizes[name])
+        for shown, name in shards.view().items()
+        if not shown.endswith(LEFT_OUT)
+    }
+    tokenizer = read_manifest(store, "tokenizer")
+    name = published_file(store, tokenizer, "tokenizer.json")
+    if tokenizer and name:
+        sizes = {file.name: file.bytes for file in tokenizer.all_files()}
+        found[folder / "tokenizer.json"] = (name, sizes[name])
+    return found
+
+
+def _fetch(store: Store, name: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.aside")
+    with store.open(name) as source, aside.open("wb") as file:
+        shutil.copyfileobj(source, file, 8 << 20)
+    aside.replace(path)

@@ -1,0 +1,56 @@
+"""Where a build lies, as people name it: a folder of this machine, or a URI of a bucket.
+
+Imports nothing of the engine: help is quick.
+"""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipeline.errors import SettingsError
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):/+", re.IGNORECASE)
+
+
+class Uri(str):
+    """A place in a bucket: s3://BUCKET/NAME, perhaps with ?endpoint_override=HOST:PORT."""
+
+    __slots__ = ()
+
+
+Place = Path | Uri
+
+
+def place_of(text: str) -> Place:
+    """A place as it was written on the command line."""
+    if text.startswith("file://"):
+        return Path(unquote(urlsplit(text).path))
+    return Uri(text) if "://" in text else Path(text)
+
+
+def within(place: Place, name: str) -> Place:
+    """What lies below a place."""
+    if isinstance(place, Path):
+        return place / name
+    path, mark, query = place.partition("?")
+    return Uri(f"{path.rstrip('/')}/{name}{mark}{query}")
+
+
+def above(place: Place) -> tuple[Place, str]:
+    """The place that this one lies in, and its name there; "" at the top of a bucket."""
+    if isinstance(place, Path):
+        return place.absolute().parent, place.name
+    path, mark, query = place.partition("?")
+    scheme, _, rest = path.rstrip("/").partition("://")
+    parent, _, name = rest.rpartition("/")
+    return (Uri(f"{scheme}://{parent}{mark}{query}"), name) if parent else (place, "")
+
+
+def require_here(option: str, path: Path) -> None:
+    """SettingsError if the path of an option is a URI: few things are read or written there."""
+    if found := _SCHEME.match(str(path)):
+        uri = f"{found[1]}://{str(path)[found.end() :]}"  # a Path has one slash of two
+        raise SettingsError(
+            f"{option} {uri}: this is a file or folder of this machine; only a build lies in a "
+            "bucket: webtext build --out, and status, look, why, report and clean of one"
+        )
