@@ -8,6 +8,7 @@ but a quality gate failed; 130 after Ctrl-C, 75 after SIGTERM or `train --stop-a
 (`train` with --resume).
 """
 
+import inspect
 import io
 import os
 import signal
@@ -49,6 +50,10 @@ PANELS = {
 }
 # Where - is a file, not an option as cyclopts takes it: what stands for it (./- is the path "-").
 READ_STDIN = {"extract": str(STDIN), **dict.fromkeys(("dedup", "tokenizer", "shards"), "./-")}
+ACCESS_MEND = (
+    " Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials), "
+    "and what they may do"
+)
 # What a signal leaves of a command, and how to go on. Of the others: nothing was changed.
 GOES_ON = "what is done is kept; the same command goes on"
 LEFT = {
@@ -147,7 +152,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
         print(f"webtext: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"webtext: {error}", file=sys.stderr)
+        refused = ACCESS_MEND if "ACCESS_DENIED" in str(error) else ""  # by an object store
+        print(f"webtext: {error}{refused}", file=sys.stderr)
         return 1
     except Exception as error:
         # An interrupt within the import of a library may come out as an error of the library's.
@@ -199,12 +205,18 @@ def _run(tokens: Sequence[str]) -> int:
         tokens = [READ_STDIN[tokens[0]] if token == "-" else token for token in tokens]
     app = make_app(only=tokens[0] if tokens else "")
     command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    for name, value in bound.arguments.items():
-        for path in value if isinstance(value, tuple) else (value,):
-            if isinstance(path, Path):
-                require_here(name, path)
+    _require_here(bound)
     result = command(*bound.args, **bound.kwargs)
     return result if isinstance(result, int) else 0
+
+
+def _require_here(bound: inspect.BoundArguments) -> None:
+    """Refuse a URI for what is a Path, which would make of s3://… a folder of that name here."""
+    for name, value in bound.arguments.items():
+        is_option = bound.signature.parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path):
+                require_here(path, f"--{name}" if is_option else "")
 
 
 @contextmanager

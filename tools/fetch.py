@@ -26,7 +26,7 @@ def with_fetched(words: Sequence[str], prog: str) -> list[str]:
     except TrainError:  # the trainer itself tells of it
         return list(words)
     for name in ("out", "init", "tokenizer"):
-        require_here(f"--{name}", Path(getattr(wanted, name) or ""))
+        require_here(Path(getattr(wanted, name)), f"--{name}")
     place = place_of(str(wanted.data or ""))
     if isinstance(place, Path) or not wanted.out:
         return list(words)

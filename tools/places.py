@@ -46,11 +46,12 @@ def above(place: Place) -> tuple[Place, str]:
     return (Uri(f"{scheme}://{parent}{mark}{query}"), name) if parent else (place, "")
 
 
-def require_here(option: str, path: Path) -> None:
-    """SettingsError if the path of an option is a URI: few things are read or written there."""
+def require_here(path: Path, option: str = "") -> None:
+    """SettingsError for a URI where only a path of this machine is taken; `option` gave it."""
     if found := _SCHEME.match(str(path)):
         uri = f"{found[1]}://{str(path)[found.end() :]}"  # a Path has one slash of two
         raise SettingsError(
-            f"{option} {uri}: this is a file or folder of this machine; only a build lies in a "
-            "bucket: webtext build --out, and status, look, why, report and clean of one"
+            f"{option} {uri}".lstrip() + " is a URI, and this must be a file or folder of this "
+            "machine; what lies in a bucket is a build, which webtext build --out, status, look, "
+            "why, report, clean and train take"
         )

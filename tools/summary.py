@@ -29,7 +29,11 @@ PLACES = {
     "model": "checkpoints and log.jsonl",
     "report.html": "open it in a browser",
 }
-IN_A_BUCKET = "a stage's manifest.json names its files, which lie in data/"
+IN_A_BUCKET = {
+    "corpus": "manifest.json names its files; docs/files.md reads them by pyarrow",
+    "tokenizer": "manifest.json names its files",
+    "shards": "tokens: `webtext train` fetches them",
+}
 
 # Commands that take the folder, with what must be there.
 COMMANDS = (
@@ -60,9 +64,8 @@ def _show_places(console: Console, store: Store, place: Place) -> None:
     ended_before = "corpus" not in there  # then what leads to it is what there is
     for name in there:
         if ended_before or name not in FUNNEL[:-1]:
-            console.print(f"  {within(place, name)}  [dim]{PLACES[name]}[/]")
-    if not folder_of(store):
-        console.print(f"  [dim]{IN_A_BUCKET}[/]")
+            what = IN_A_BUCKET.get(name) if not folder_of(store) else None
+            console.print(f"  {within(place, name)}  [dim]{what or PLACES[name]}[/]")
     console.print("\n[bold]How to see more[/]")
     for command, needed, what in COMMANDS:
         if needed in there:

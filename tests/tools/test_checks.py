@@ -126,14 +126,16 @@ def full_disk(monkeypatch):
 def test_a_disk_that_is_too_small_for_the_links_alone_is_refused(place, monkeypatch, capsys):
     monkeypatch.setattr(checks, "free_bytes", lambda out: 10)
     assert main(["build", "--out", "out", "--to", "links", "--input.warcs="]) == 2
-    assert "the disk of out has 10 bytes free, and this build takes" in capsys.readouterr().err
+    assert "the disk of out has 10 bytes free, but by `webtext plan`" in capsys.readouterr().err
     assert not (place / "out").exists()
 
 
 def test_a_disk_that_is_too_small_by_the_plan_is_refused_with_what_to_do(place, full_disk, capsys):
     assert main(["build", "--out", "out"]) == 2
     told = capsys.readouterr().err
-    assert "the disk of out has 1.0 MB free, and this build takes about 1." in told
+    assert (
+        "the disk of out has 1.0 MB free, but by `webtext plan` this build needs about 1." in told
+    )
     assert "--force" in told
     assert not (place / "out").exists()
 
