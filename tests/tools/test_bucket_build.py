@@ -39,7 +39,6 @@ class Built:
     uri: Uri
     folder: Path
     settings: Path
-    told: str  # at the end of the first
 
     @property
     def store(self) -> Bucket:
@@ -65,7 +64,7 @@ def built(server_here, tmp_path_factory):
     words = ["build", str(settings), *WORDS, *VOCABULARY]
     assert main([*words, *scratch, "--out", uri]) == 0
     assert main([*words, "--out", str(folder / "build"), "--force"]) == 0
-    return Built(uri, folder / "build", settings, "")
+    return Built(uri, folder / "build", settings)
 
 
 def told(capsys, *words, code=0):
@@ -181,8 +180,10 @@ def test_the_report_is_written_into_the_bucket_and_verified(built, capsys):
     text = built.store.read("report.html").decode()
     assert text.count("<html") == 1
     assert "<h1" in text and "near_copy" in text
-    assert collect(built.uri).funnel == collect(built.folder).funnel
-    assert collect(built.uri).tokens == collect(built.folder).tokens
+    there, here = collect(built.uri), collect(built.folder)
+    assert [stage.drops for stage in there.funnel] == [stage.drops for stage in here.funnel]
+    assert (there.tokens, there.documents) == (here.tokens, here.documents)
+    assert there.name == "built"
     built.store.write("report.html", text.replace("near_copy", "near_copx", 1).encode())
     assert [line.split()[0] for line in verify(built.uri).damaged] == [
         f"{built.store.place}/report.html"
