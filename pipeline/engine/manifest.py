@@ -61,8 +61,8 @@ class StepRecord:
 class Manifest:
     """A published stage: its ledgers, its digest, its files, and all that it was made with.
 
-    `digest` is that of its content, which people and tests compare. `inputs` are the full digests of
-    the stages that it was made of. `files` are those that belong to no part, by the name that
+    `digest` is that of its content, which people and tests compare. `inputs` are the full digests
+    of the stages that it was made of. `files` are those that belong to no part, by the name that
     people see. `rows_gone` says that the tables were removed on purpose.
     """
 
