@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -28,6 +29,8 @@ from pipeline.engine.log import Log
 from pipeline.errors import SettingsError, printable
 
 ASIDE = ".aside"  # how a file ends that is not whole yet, beside its name on another disk
+
+READABLE_BYTES = 1 << 20  # a larger JSON file is written without white space
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,8 @@ class Store(ABC):
         return None if data is None else json.loads(data)
 
     def write_json(self, name: str, value: Any, *, durably: bool = True) -> None:
-        """Write a value as JSON."""
-        self.write(name, json.dumps(value, indent=1, default=str).encode(), durably=durably)
+        """Write a value as JSON, indented where a person may read it."""
+        self.write(name, _to_json(value), durably=durably)
 
 
 class Disk(Store):
@@ -260,6 +263,15 @@ class Disk(Store):
             if folder.is_dir() and folder.stat().st_dev != disk:
                 for path in folder.rglob(f".*{ASIDE}"):
                     path.unlink(missing_ok=True)
+
+
+def _to_json(value: Any) -> bytes:
+    # A journal of 20,000 parts: json takes 190 MB on the way, msgspec 16.
+    try:
+        data = msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:  # a path that is not UTF-8 holds halves of surrogate pairs
+        return json.dumps(value, default=str).encode()
+    return msgspec.json.format(data, indent=1) if len(data) < READABLE_BYTES else data
 
 
 def _alike(one: os.stat_result, other: os.stat_result) -> bool:
