@@ -126,9 +126,9 @@ def test_the_log_tells_when_a_build_began_and_ended_and_a_failed_gate_at_once(
     assert main(words) == 3
     told = capsys.readouterr().err.splitlines()
     assert told[0].endswith(f"  build: {tmp_path}/build, to pages, by process {os.getpid()}")
-    gate = next(n for n, line in enumerate(told) if line.startswith("quality gate failed: links:"))
+    gate = next(n for n, line in enumerate(told) if "  quality gate failed: links:" in line)
     assert told[gate].endswith("; the build goes on, and will end with 3")
-    assert gate < next(n for n, line in enumerate(told) if line.startswith("pages: "))
+    assert gate < next(n for n, line in enumerate(told) if "  pages: " in line)
     assert "  build: done to pages, after " in told[-2]
     assert told[-1].startswith("webtext: quality gate failed: links:")
     log = (tmp_path / "build" / "log.jsonl").read_text().splitlines()
