@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -144,8 +145,12 @@ def _last_run(store: Disk) -> float:
     log = store.folder / "log.jsonl"
     if not log.is_file():
         return 0.0
-    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
-    return max((event["time"] for event in events if event["event"] == "run"), default=0.0)
+    times = [0.0]
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError):  # a full disk cut this one
+            event = json.loads(line)
+            times += [event["time"]] * (event["event"] == "run")
+    return max(times)
 
 
 def _size(path: Path) -> int:

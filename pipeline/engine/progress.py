@@ -5,12 +5,13 @@ the store too (`Standing`), for a status that is asked on any machine.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rich.console import Console
 from rich.status import Status
@@ -176,9 +177,16 @@ class Log:
         """Append one event; a log that cannot be written never stops a build."""
         line = json.dumps({"time": round(time.time(), 3), "event": event, **facts}, default=str)
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with self._path.open("a+b") as file:
+                if file.tell() and not self._ends_a_line(file):  # a full disk cut it
+                    file.write(b"\n")
+                file.write(line.encode() + b"\n")
         except OSError as error:
             if not self._complained:
                 sys.stderr.write(f"{self._path}: {error.strerror}\n")
             self._complained = True
+
+    @staticmethod
+    def _ends_a_line(file: BinaryIO) -> bool:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
