@@ -4,11 +4,9 @@ Files that nothing names are what attempts left that were killed; young ones may
 that is still at work on another machine. `everything` removes too what a build would make again.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +20,7 @@ from pipeline.engine.manifest import Manifest
 from pipeline.engine.store import Disk
 from pipeline.errors import SettingsError
 from tools.status import builds_below, console_for_tables
+from tools.watch import log_events
 
 YOUNG_S = 24 * 3600.0
 
@@ -142,15 +141,8 @@ def _verdict(
 
 def _last_run(store: Disk) -> float:
     """When the last build in this folder began; 0 where the log does not say."""
-    log = store.folder / "log.jsonl"
-    if not log.is_file():
-        return 0.0
-    times = [0.0]
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-        with suppress(ValueError):  # a full disk cut this one
-            event = json.loads(line)
-            times += [event["time"]] * (event["event"] == "run")
-    return max(times)
+    runs = (event for event in log_events(store.folder) if event["event"] == "run")
+    return max((event["time"] for event in runs), default=0.0)
 
 
 def _size(path: Path) -> int:

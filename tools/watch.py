@@ -96,15 +96,15 @@ def _last_end(store: Disk) -> str:
             f"nobody works here: process {said['pid']} on {said['host']} was killed; what is done "
             "is kept, and the same command goes on"
         )
-    events = list(_log(store.folder))
+    events = list(log_events(store.folder))
     if events and events[-1]["event"] == "end" and "error" in events[-1]:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(events[-1]["time"]))
         return f"nobody works here: the last build ended at {moment}: {events[-1]['error']}"
     return ""
 
 
-def _log(folder: Path) -> Iterator[dict[str, Any]]:
-    """The events of a build's log; a line that was cut by a kill is none."""
+def log_events(folder: Path) -> Iterator[dict[str, Any]]:
+    """The events of a build's log; a line that was cut by a kill or a full disk is none."""
     try:
         text = (folder / "log.jsonl").read_text(encoding="utf-8")
     except OSError:

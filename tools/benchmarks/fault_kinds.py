@@ -19,8 +19,8 @@ from tools.benchmarks.fault_site import ENV, GONE_S, TIMEOUT_S, Broken, Site, un
 Fault = Callable[[Site, random.Random], str]
 DISK_BYTES = 64 << 20  # of the disk that gets full
 STOPPED = {signal.SIGTERM: 75, signal.SIGINT: 130}
-# Before which of a part's files a lost worker is held: its table, its drops, its record mostly.
-FILES = 3
+# Where a lost worker is held in a part: at its start, or before its table, drops or record.
+HOLDS = 4
 DAMAGES = ("turned", "cut", "removed")
 
 

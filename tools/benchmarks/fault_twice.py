@@ -40,17 +40,25 @@ class Untouched(Disk):
 
 
 class Stopping(Disk):
-    """A store whose user stops itself before it puts its file of this number there."""
+    """A store whose user stops itself at its first heartbeat (0), or before a file (1, 2, ...)."""
 
     def __init__(self, folder: Path, stop: int) -> None:
         super().__init__(folder)
         self._left = stop
 
+    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:  # noqa: D102
+        if not durably:
+            self._count()
+        super().write(name, data, durably=durably)
+
     def add(self, path: Path, name: str) -> None:  # noqa: D102
+        self._count()
+        super().add(path, name)
+
+    def _count(self) -> None:
         if self._left == 0:
             signal.raise_signal(signal.SIGSTOP)
         self._left -= 1
-        super().add(path, name)
 
 
 def main() -> None:
@@ -59,7 +67,7 @@ def main() -> None:
     parser.add_argument("settings", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", default="")
-    parser.add_argument("--stop", type=int, default=-1, help="stop before this file: 0, 1, ...")
+    parser.add_argument("--stop", type=int, default=-1, help="where to stop: see Stopping")
     parser.add_argument("--deaf", action="store_true", help="hear no request to stop")
     options = parser.parse_args()
     settings = load(options.settings)

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from tools.benchmarks.fault_kinds import (
     DASK,
-    FILES,
     HELPED,
+    HOLDS,
     LOCAL,
     disk_of_its_own,
     without_disk,
@@ -180,7 +180,7 @@ def disturb(site: Site, case: Case) -> None:
     for moment in case.moments:
         if moment.kind in HELPED:
             words = [str(site.settings), str(site.folder), "--seed", str(rng.random())]
-            words += ["--stop", str(rng.randrange(FILES))] if moment.kind == "late commit" else []
+            words += ["--stop", str(rng.randrange(HOLDS))] if moment.kind == "late commit" else []
             site.helper(*words, *(["--deaf"] if rng.random() < 0.5 else []))
     site.start()
     for moment in case.moments:

@@ -133,6 +133,17 @@ def test_the_log_keeps_one_object_a_line(tmp_path):
     assert second["stack"] == "a\nb"
 
 
+def test_a_line_that_a_full_disk_cut_does_not_spoil_the_next(tmp_path):
+    path = tmp_path / "log.jsonl"
+    Log(path).write("run")
+    path.write_text(path.read_text() + '{"time": 1')
+    Log(path).write("end")
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()[::2]] == [
+        "run",
+        "end",
+    ]
+
+
 def test_a_log_that_cannot_be_written_never_stops_a_build(tmp_path, capsys):
     log = Log(tmp_path / "none" / "log.jsonl")
     log.write("run")
