@@ -90,6 +90,11 @@ class EngineSettings:
         "Size in bytes above which a bucket is split and worked on in several passes",
         valid=POSITIVE,
     )
+    scratch: str = option(
+        "",
+        "Folder of this machine for unfinished files of a build in a bucket; "
+        "empty: the system's temporary folder",
+    )
     free_disk_min_bytes: int = option(1 << 30, "Free bytes of disk below which the work stops")
     item_cpu_s: int = option(
         # About ten times the worst page within the budgets of [documents].

@@ -15,7 +15,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from pipeline.engine import leftovers, names
-from pipeline.engine.control import locked
+from pipeline.engine.lock import locked
 from pipeline.engine.manifest import Manifest
 from pipeline.engine.store import Disk
 from pipeline.errors import SettingsError

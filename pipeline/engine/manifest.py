@@ -113,7 +113,8 @@ class Manifest:
     @property
     def faults(self) -> list[dict[str, str]]:
         """The rows that were dropped by the limits on an item; `--replay` tries them again."""
-        return [fault for part in self.all_parts for fault in part.faults]
+        all_faults = (fault for part in self.all_parts for fault in part.faults)
+        return [fault for fault in all_faults if fault["unit"] == self.unit]
 
     def all_files(self) -> list[File]:
         """Every file that the publication names."""

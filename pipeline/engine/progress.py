@@ -1,23 +1,19 @@
-"""How far a build is: a live line on a terminal, else a plain line every 30 seconds; and its log.
+"""How far a build is: a live line on a terminal, else a plain line every 30 seconds.
 
 Parts are counted by their records, so this sees the same on every runner. What is seen is told to
 the store too (`Standing`), for a status that is asked on any machine.
 """
 
-import json
-import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
 
 from rich.console import Console
 from rich.status import Status
 
 from pipeline.engine.control import Run
 from pipeline.engine.ledger import Ledger, Ledgers, total
+from pipeline.engine.log import Log as Log
 from pipeline.engine.parts import Committed, Part
 
 PLAIN_EVERY_S = 30.0
@@ -93,7 +89,8 @@ class Progress:
     def update(self, run: Run) -> None:
         """Look for new records; show the line and tell the store when their times have come."""
         now = time.monotonic()
-        show = now - self._shown >= (LIVE_EVERY_S if self._live else PLAIN_EVERY_S)
+        live_s = max(LIVE_EVERY_S, run.store.patience_s)
+        show = now - self._shown >= (live_s if self._live else PLAIN_EVERY_S)
         tell = now - self._told >= max(TELL_EVERY_S, run.store.patience_s)
         if not show and not tell:
             return
@@ -164,29 +161,3 @@ def _at_work(run: Run) -> str:
         for part in run.heartbeats()[:PARTS_NAMED]
     ]
     return f"; {', '.join(named)}" if named else ""
-
-
-class Log:
-    """`log.jsonl`: runs, versions, faults with their stacks; one JSON object a line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._complained = False
-
-    def write(self, event: str, **facts: Any) -> None:
-        """Append one event; a log that cannot be written never stops a build."""
-        line = json.dumps({"time": round(time.time(), 3), "event": event, **facts}, default=str)
-        try:
-            with self._path.open("a+b") as file:
-                if file.tell() and not self._ends_a_line(file):  # a full disk cut it
-                    file.write(b"\n")
-                file.write(line.encode() + b"\n")
-        except OSError as error:
-            if not self._complained:
-                sys.stderr.write(f"{self._path}: {error.strerror}\n")
-            self._complained = True
-
-    @staticmethod
-    def _ends_a_line(file: BinaryIO) -> bool:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"

@@ -127,6 +127,10 @@ class PartWriter:
         if reason in FAULTS:
             self._faults.append(row)
 
+    def fault(self, unit: str, **row: str) -> None:
+        """Note a row that broke the limits on an item, where no drop tells it: for a replay."""
+        self._faults.append({"unit": unit, **row})
+
     def file(self, role: str, *, side: bool = False) -> Path:
         """Where to write a further file of this part; it is committed with it under its role.
 
@@ -144,6 +148,15 @@ class PartWriter:
     def note(self, key: str, value: Any) -> None:
         """Keep a JSON fact in the part's record, for the manifest and the report."""
         self._notes[key] = value
+
+    def add_note(self, key: str, value: Any) -> None:
+        """Append a JSON fact to a list of them."""
+        self._notes.setdefault(key, []).append(value)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were written so far."""
+        return self._rows
 
     def heartbeat(self, item: str = "") -> None:
         """Say how far the part is; raises PartStopped if the build was asked to stop."""
