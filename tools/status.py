@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.engine import names
+from pipeline.engine import leftovers, names
 from pipeline.engine.control import run_at_work
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
@@ -90,13 +90,13 @@ def verify(folder: Path) -> Verified:
     """Read all files of the published stages and of a run's (or the model's) checkpoints again."""
     runs = [run for run in (folder, folder / "model") if is_run(run)]
     is_stage = (folder / names.MANIFEST).is_file()
-    files = [
-        file
-        for manifest in _manifests(folder).values()
-        for file in stage_files(Disk(folder), manifest, alone=is_stage)
-    ]
-    files += [file for run in runs for file in checkpoint_files(run)]
-    return Verified(len(files), sum(file.size_bytes for file in files), list(damaged(files)))
+    files = [file for run in runs for file in checkpoint_files(run)]
+    lines = [*damaged(files), *leftovers.damaged_records(Disk(folder))]
+    for name, manifest in _manifests(folder).items():
+        of_stage = list(stage_files(Disk(folder), manifest, alone=is_stage))
+        lines += [f"{line}; --redo {name} makes the stage again" for line in damaged(of_stage)]
+        files += of_stage
+    return Verified(len(files), sum(file.size_bytes for file in files), lines)
 
 
 def show(folder: Path) -> None:

@@ -30,7 +30,10 @@ def stage_files(store: Store, manifest: Manifest, *, alone: bool = False) -> Ite
     for file in manifest.all_files():
         if alone and file.name not in seen:
             continue
-        path = store.local(seen.get(file.name, file.name))
+        shown = seen.get(file.name, file.name)
+        if not alone and store.stat(file.name) is None:
+            shown = file.name  # people see another name of it, and the next stage reads none
+        path = store.local(shown)
         yield Written(path, file.bytes, file.xxh3_128)
 
 

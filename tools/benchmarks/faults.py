@@ -218,12 +218,12 @@ def go_on(site: Site, case: Case) -> None:
 
 def mend(site: Site, case: Case, message: str) -> None:
     """Do what a message about a damaged file says."""
-    if found := re.search(r"remove (\S+?\.json)", message):
-        path = site.folder / found.group(1)
-        if path.name not in {Path(name).name for name in site.damaged}:
+    if "remove it, and run the same command" in message:
+        told = [name for name in site.damaged if name in message]
+        if not told:
             raise Broken(f"a sound file is to be removed: {message}")
-        path.unlink(missing_ok=True)
-        case.mends.append(f"removed {found.group(1)}")
+        (site.folder / told[0]).unlink(missing_ok=True)
+        case.mends.append(f"removed {told[0]}")
     elif found := re.search(r"--redo (\w+)", message):
         site.words = ("--redo", found.group(1))
         case.mends.append(" ".join(site.words))
@@ -235,12 +235,10 @@ def mend_what_verify_names(site: Site, case: Case) -> None:
         return
     for named in verify(site.folder).damaged:
         case.told.append(named)
-        stage = Path(named.partition(" ")[0]).parent.name
-        words = ("--redo", stage)
-        if stage == "data":
+        before, site.words = len(case.mends), ()
+        mend(site, case, named)
+        if len(case.mends) == before:
             raise Broken(f"no mend is told: {named}")
-        case.mends.append(" ".join(words))
-        site.words = words
         site.start()
         while site.wait():
             go_on(site, case)

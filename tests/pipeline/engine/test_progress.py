@@ -11,7 +11,8 @@ from rich.console import Console
 from pipeline.engine import progress
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.parts import Committed, Part
-from pipeline.engine.progress import Log, Progress
+from pipeline.engine.log import Log
+from pipeline.engine.progress import Progress
 from pipeline.engine.store import Disk
 from pipeline.engine.writer import PartWriter
 from pipeline.errors import StageError
