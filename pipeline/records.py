@@ -126,7 +126,7 @@ CORPUS = pa.schema(
     ]
 )
 
-# Rows that left, in every stage: `.meta/drops-*.parquet`.
+# Rows that left, in every stage: files whose names end in `.drops.parquet`, in a build's data/.
 DROP = pa.schema(
     [
         ("unit", pa.string()),  # what was counted: submissions, links, records, documents

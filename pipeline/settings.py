@@ -392,7 +392,8 @@ def refusals(settings: Settings) -> list[tuple[str, Any, str]]:
     for code in settings.documents.languages:
         if code not in LANGUAGES:
             near = nearest_language(code)
-            hint = f"did you mean {near}?" if near else f"known: {', '.join(LANGUAGES)}"
+            told = f"{len(LANGUAGES)} codes are known: docs/settings.md lists them"
+            hint = f"did you mean {near}?" if near else told
             found.append(("documents.languages", code, f"codes such as en or zh; {hint}"))
     links, corpus, texts = settings.links, settings.corpus, settings.texts
     if texts.id_field == texts.text_field:

@@ -4,6 +4,7 @@ The same versions as the driver, a sight of the store, and a pool of workers tha
 the machine.
 """
 
+import logging
 import multiprocessing
 import platform
 import socket
@@ -79,6 +80,9 @@ def dask_options(engine: EngineSettings) -> list[str]:
         raise SettingsError(
             "engine.runner is dask, which needs the extra: pip install '.[dask]'"
         ) from None
+    # A scheduler that goes is told by the step that it leaves, in one sentence.
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # One part a partition; the default puts 128 of them, one after the other, in one.
     return [f"--dask_client_address={engine.scheduler}", "--dask_partition_size=1"]
 

@@ -8,6 +8,7 @@
     <stage>/part-<publication>-00017.parquet …  a view for people: links to files in data/
     forget/<stage>.json                         what a redo or a replay has yet to remove
     runs/<run>/run.json, stop, heartbeats/, failures/    of the run at work
+    scratch/                                    what is being written, on a disk
     lock  log.jsonl  inputs.json                in a bucket lock/<claim>.json, log/<run>.jsonl
 
 Only the store (store.py) knows where these lie.
@@ -26,6 +27,8 @@ DATA = "data"
 RECORDS = "parts"
 JOURNALS = "steps"
 RUNS = "runs"
+FORGET = "forget"
+SCRATCH = "scratch"
 OWN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{12}\.")  # how each name in data/ begins
 
 
@@ -71,7 +74,7 @@ def view(stage: str, publication: str, number: int) -> str:
 
 def forget(stage: str) -> str:
     """What is to be removed before the stage is made again."""
-    return f"forget/{stage}.json"
+    return f"{FORGET}/{stage}.json"
 
 
 def log(run: str) -> str:

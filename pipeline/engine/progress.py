@@ -114,7 +114,7 @@ class Progress:
         books = "; ".join(
             f"{led.rows_in:,} {unit}, {led.rows_out:,} kept"
             + (f", {led.merged:,} merged" if led.merged else "")
-            + "".join(f", {reason} {n:,}" for reason, n in led.drops.most_common(3))
+            + _commonest(led)
             for unit, led in ledgers.items()
         )
         stage, step, _ = self._step
@@ -152,6 +152,14 @@ class Progress:
             rows_per_s=fresh_rows / seconds if going else None,
             left_s=seconds / fresh_parts * (parts - done) if going else None,
         )
+
+
+def _commonest(ledger: Ledger) -> str:
+    """The three commonest reasons of a ledger, and how many rows fell for others."""
+    shown = ledger.drops.most_common(3)
+    others = ledger.dropped - sum(count for _, count in shown)
+    told = "".join(f", {reason} {count:,}" for reason, count in shown)
+    return f"{told}, {others:,} for other reasons" if others else told
 
 
 def _at_work(run: Run) -> str:

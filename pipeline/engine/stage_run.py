@@ -315,7 +315,10 @@ class StageRun:
     ) -> StepRecord:
         parts = committed.in_order()
         if missing := len(planned.parts) - len(parts):
-            raise StageError(f"{self.stage.name}: {step.name}: {missing} parts are missing")
+            raise StageError(
+                f"{self.stage.name}: {step.name}: the runner ended without {missing} of "
+                f"{len(planned.parts)} parts. What is done is kept; run the same command to go on"
+            )
         sums = ledgers_of.total(part.ledgers for part in parts)
         self._check_boundary(step, sums, inputs)
         record = StepRecord(

@@ -175,7 +175,7 @@ class Disk(Store):
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.place = str(self.folder)
-        self.scratch = self.folder / "scratch"
+        self.scratch = self.folder / names.SCRATCH
 
     def write(self, name: str, data: bytes, *, durably: bool = True) -> None:  # noqa: D102
         aside = self._aside()

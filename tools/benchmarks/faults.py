@@ -190,7 +190,7 @@ def disturb(site: Site, case: Case) -> None:
                 case.happened.append(f"{moment.kind}: the build was done before")
                 continue
             go_on(site, case)
-        told = (LOCAL | DASK)[moment.kind](site, rng)
+        told = (DASK if site.cluster else LOCAL)[moment.kind](site, rng)
         case.happened.append(f"{told} in {where} + {moment.share:.0%}")
         if site.driver.poll() not in (None, 0):
             go_on(site, case)

@@ -89,8 +89,8 @@ def drive(toys: Toys, dies: tuple[str, str], more: dict[str, Any]) -> None:
         real = getattr(Bucket, method)
 
         def dying(self: Bucket, name: Any, *rest: Any, **named: Any) -> Any:
-            first = name if isinstance(name, str) else next(iter(name := list(name)), "")
-            if first.startswith(beginning):
+            names = [name] if isinstance(name, str) else (name := list(name))
+            if any(each.startswith(beginning) for each in names):
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(self, name, *rest, **named)
 
