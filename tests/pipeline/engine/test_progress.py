@@ -12,8 +12,8 @@ from rich.console import Console
 from pipeline.engine import progress
 from pipeline.engine.control import Run, run_at_work
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.parts import Committed, Part
 from pipeline.engine.log import Log
+from pipeline.engine.parts import Committed, Part
 from pipeline.engine.progress import Progress
 from pipeline.engine.store import Disk
 from pipeline.engine.writer import PartWriter
