@@ -252,9 +252,11 @@ class StageRun:
         self.build.check_signals()
         task, planned = self._task(step), self._plan(step)
         committed = Committed(self.store, self.stage.name, step.name, planned.parts)
-        if self._forget_lost(step, committed.refresh()):
+        records = committed.refresh()
+        if self._forget_lost(step, records):
             committed = Committed(self.store, self.stage.name, step.name, planned.parts)
-        done = committed.names()
+            records = committed.refresh()
+        done = {record.fingerprint for record in records}
         if any(part.fingerprint not in done for part in planned.parts):
             for earlier in before:
                 if not self._readable(earlier):

@@ -224,10 +224,8 @@ class Site:
     def left_over(self) -> list[str]:
         """Files of data/ that nothing names, and what is in scratch/, runs/ and forget/."""
         store = Disk(self.folder)
-        named = {f.name for m in leftovers.manifests(store) for f in m.all_files()}
-        for _, record in leftovers._records(store):
-            named.update(file.name for file in record.files.values())
-        found = [entry.name for entry in store.entries(names.DATA) if entry.name not in named]
+        found = [entry.name for entry in leftovers.unnamed_files(store)]
+        found += [e.name for e in store.entries(names.DATA) if not leftovers.is_ours(e)]
         for folder in ("scratch", names.RUNS, "forget"):
             found += [entry.name for entry in store.entries(folder, below=True)]
         return found

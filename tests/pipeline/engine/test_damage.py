@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,13 @@ def test_a_published_file_that_is_gone_is_named_with_the_mend(toys, inline):
     with pytest.raises(StageError, match=rf"{output.parts[0].table} is missing; --redo toy"):
         toys.build()
     assert toys.build(build={"redo": ["toy"]}).digest == output.digest
+
+
+def test_a_damaged_manifest_is_told_and_its_mend_brings_the_stage_back(toys, inline):
+    before = toys.build().digest
+    turn(toys.folder / "toy" / "manifest.json", 200)
+    with pytest.raises(StageError, match=r"toy/manifest\.json is damaged.*remove its folder"):
+        toys.build()
+    shutil.rmtree(toys.folder / "toy")
+    assert toys.build().digest == before
+    assert toys.names_nothing_lost()
