@@ -100,7 +100,8 @@ def verify(folder: Path) -> Verified:
     lines = [*damaged(files), *leftovers.damaged_records(Disk(folder))]
     for name, manifest in _manifests(folder).items():
         of_stage = list(stage_files(Disk(folder), manifest, alone=is_stage))
-        lines += [f"{line}; --redo {name} makes the stage again" for line in damaged(of_stage)]
+        mend = "" if is_stage else f"; --redo {name} makes the stage again"
+        lines += [line + mend for line in damaged(of_stage)]
         files += of_stage
     return Verified(len(files), sum(file.size_bytes for file in files), lines)
 

@@ -95,10 +95,11 @@ def main(words: Sequence[str] | None = None) -> int:
         if options.runner == "dask":
             cluster = stack.enter_context(Cluster(base / f"cluster-{options.seed}"))
         trial = Trial(base / f"input-{options.seed}", cluster)
-        cases = [
-            trial.run(base / f"case-{seed}", draw(seed, kinds, trial), quiet=options.json)
-            for seed in range(options.seed, options.seed + options.cases)
-        ]
+        cases = []
+        with suppress(KeyboardInterrupt):  # the table is of those that were done
+            for seed in range(options.seed, options.seed + options.cases):
+                case = draw(seed, kinds, trial)
+                cases.append(trial.run(base / f"case-{seed}", case, quiet=options.json))
     if options.json:
         print(json.dumps([asdict(case) for case in cases], indent=1))
     else:
