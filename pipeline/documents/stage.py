@@ -41,7 +41,7 @@ from pipeline.engine.stage import (
 from pipeline.engine.store import Store
 from pipeline.errors import InputError
 from pipeline.reasons import FAULTS, Drop, Reason
-from pipeline.records import DOCUMENT, PAGE
+from pipeline.records import DOCUMENT, PAGE, content_of
 from pipeline.settings import DocumentsSettings
 
 UNIT = "pages"
@@ -115,6 +115,7 @@ def documents_stage(
         plan=_plan_documents,
         work=_documents,
         schema=DOCUMENT,
+        content=content_of(DOCUMENT),
     )
     return Stage("documents", UNIT, (place, gather, texts, documents), gives="documents")
 

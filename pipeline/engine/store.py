@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
@@ -30,6 +31,8 @@ from pipeline.errors import SettingsError, StageError, printable
 
 CHECKSUM = "xxh3_128"  # of all else that a JSON object of the store says
 ASIDE = ".aside"  # how a file ends that is not whole yet, beside its name on another disk
+
+READABLE_BYTES = 1 << 20  # a larger JSON file is written without white space
 
 
 @dataclass(frozen=True)
@@ -156,15 +159,17 @@ class Store(ABC):
         return value
 
     def write_json(self, name: str, value: Any, *, durably: bool = True) -> None:
-        """Write a value as JSON; an object gets a checksum of what it says."""
+        """Write a value as JSON, indented where a person may read it; an object with a checksum."""
         if isinstance(value, dict):
             value = {**value, CHECKSUM: _checksum(value)}
-        self.write(name, json.dumps(value, indent=1, default=str).encode(), durably=durably)
+        data = _to_json(value)
+        if len(data) < READABLE_BYTES:
+            data = msgspec.json.format(data, indent=1)
+        self.write(name, data, durably=durably)
 
 
 def _checksum(value: dict[str, Any]) -> str:
-    plain = json.dumps(value, default=str)
-    return xxhash.xxh3_128_hexdigest(plain.encode())
+    return xxhash.xxh3_128_hexdigest(_to_json(value))
 
 
 class Disk(Store):
@@ -292,6 +297,14 @@ class Disk(Store):
             if folder.is_dir() and folder.stat().st_dev != disk:
                 for path in folder.rglob(f".*{ASIDE}"):
                     path.unlink(missing_ok=True)
+
+
+def _to_json(value: Any) -> bytes:
+    # A journal of 20,000 parts: json takes 190 MB on the way, msgspec 16.
+    try:
+        return msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:  # a path that is not UTF-8 holds halves of surrogate pairs
+        return json.dumps(value, default=str).encode()
 
 
 def _alike(one: os.stat_result, other: os.stat_result) -> bool:
