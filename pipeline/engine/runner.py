@@ -179,7 +179,7 @@ class Runner:
 
         `sources` are the map parts of an exchange, by input.
         """
-        # Dask's own shuffle makes a graph of (map parts x map parts): 16 s for 300 before it starts.
+        # Dask's own shuffle plans by map parts x map parts: 16 s for 300, before it starts.
         shuffle = self.engine.exchange == "shuffle" or (
             self.engine.exchange == "auto" and self.engine.runner not in ("local", "dask")
         )

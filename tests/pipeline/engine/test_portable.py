@@ -14,6 +14,8 @@ import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
+# What a driver writes for people: what stopped it, and plain lines of progress.
+OURS = re.compile(r"StageError: |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  toy: ")
 PATHS = [str(ROOT), str(ROOT / "tests")]
 # Services start `python` by that name: the environment's must come first.
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -139,7 +141,7 @@ def test_a_job_service_that_dies_is_one_message_and_a_rerun_on_a_new_one_goes_on
     assert [line for line in told if line.startswith("StageError: ")] == told[-1:]
     assert "the runner failed" in told[-1]
     assert "run the same command to go on" in told[-1]
-    assert all(line.startswith(("StageError: ", "toy: ")) for line in told)
+    assert [line for line in told if not OURS.match(line)] == []
     (tmp_path / "next").mkdir()
     on_own.service, address = start_job_service(tmp_path / "next")
     on_own.engine["runner_options"] = (f"--job_endpoint={address}", "--environment_type=LOOPBACK")
