@@ -99,14 +99,19 @@ def dask_options(engine: EngineSettings) -> list[str]:
 
 def quieten(engine: EngineSettings) -> None:
     """Keep what other libraries log off stderr: what stops a build is told in its own words."""
-    root = logging.getLogger()
-    if not root.handlers:
-        root.addHandler(logging.NullHandler())
-    if engine.runner == "dask":
-        with suppress(ImportError):
-            import distributed  # noqa: F401 (it sets up handlers and levels of its own)
-        for name in ("distributed", "distributed.client", "tornado.application"):
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    if engine.runner == "local":
+        return
+    with suppress(ImportError):
+        import distributed  # noqa: F401 (it sets levels and handlers of its own)
+    for name in (None, "apache_beam", "distributed", "distributed.client", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    threading.excepthook = _tell_of_thread
+
+
+def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """Beam's threads end by an error when a job service goes; the job itself says so too."""
+    if not failed.exc_type.__module__.startswith("grpc"):
+        threading.__excepthook__(failed)
 
 
 @contextmanager
