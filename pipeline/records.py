@@ -126,7 +126,10 @@ CORPUS = pa.schema(
     ]
 )
 
-# Rows that left, in every stage: `.meta/drops-*.parquet`.
+# Where a page is stored and when it was captured: no content, so in no digest of a stage.
+STORED = frozenset({"warc", "offset", "length", "record_id", "captured_s"})
+
+# Rows that left, in every stage: files whose names end in `.drops.parquet`, in a build's data/.
 DROP = pa.schema(
     [
         ("unit", pa.string()),  # what was counted: submissions, links, records, documents
@@ -136,3 +139,8 @@ DROP = pa.schema(
         ("detail", pa.string()),
     ]
 )
+
+
+def content_of(schema: pa.Schema) -> tuple[str, ...]:
+    """The columns of a table that are its content: the same page by another source is the same."""
+    return tuple(name for name in schema.names if name not in STORED)

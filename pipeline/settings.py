@@ -90,6 +90,11 @@ class EngineSettings:
         "Size in bytes above which a bucket is split and worked on in several passes",
         valid=POSITIVE,
     )
+    scratch: str = option(
+        "",
+        "Folder of this machine for unfinished files of a build in a bucket; "
+        "empty: the system's temporary folder",
+    )
     free_disk_min_bytes: int = option(1 << 30, "Free bytes of disk below which the work stops")
     item_cpu_s: int = option(
         # About ten times the worst page within the budgets of [documents].
@@ -387,7 +392,8 @@ def refusals(settings: Settings) -> list[tuple[str, Any, str]]:
     for code in settings.documents.languages:
         if code not in LANGUAGES:
             near = nearest_language(code)
-            hint = f"did you mean {near}?" if near else f"known: {', '.join(LANGUAGES)}"
+            told = f"{len(LANGUAGES)} codes are known: docs/settings.md lists them"
+            hint = f"did you mean {near}?" if near else told
             found.append(("documents.languages", code, f"codes such as en or zh; {hint}"))
     links, corpus, texts = settings.links, settings.corpus, settings.texts
     if texts.id_field == texts.text_field:

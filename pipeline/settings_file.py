@@ -154,6 +154,8 @@ def toml_value(value: Any) -> str:
 
 
 def _read(path: Path) -> str:
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder; name a settings file: `webtext init` writes one")
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -1,8 +1,10 @@
 """Fixtures that all tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import s3
 from hypothesis import settings
 
 # A busy machine is no failure.
@@ -18,6 +20,18 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no data folder at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[s3.Server]:
+    """An object store on loopback; the test is skipped where moto is not installed."""
+    pytest.importorskip("moto")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.CREDENTIALS.items():
+            patch.setenv(name, value)
+        found = s3.Server()
+        yield found
+        found.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from tools.flow import STAGES
 
 ROWS = STAGES[: STAGES.index("corpus") + 1]  # the stages that decide which rows there are
 LISTED = 5  # entries of a longer list are only counted
-UNNAMED = "links.removed"  # whoever asked for it did not ask to be listed
+UNNAMED = "links.removed_by_request"  # whoever asked for it did not ask to be listed
 
 
 def write_card(build: Build, settings: Settings) -> None:

@@ -5,6 +5,7 @@ that is still at work on another machine. `everything` removes too what a build 
 """
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ YOUNG_S = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing in a build. `bytes` is what would be free without it."""
+    """One thing in a build. `bytes` is what would be free without it, of a stage what it has."""
 
     name: str
     bytes: int
@@ -76,6 +77,10 @@ def _survey(store: Disk, *, now: bool, everything: bool) -> Iterator[Entry]:
     for manifest in published:
         yield from _of_stage(store, manifest, everything)
     yield from _others(store, {manifest.stage for manifest in published})
+    for folder in (names.RUNS, names.SCRATCH):
+        if size := sum(entry.bytes for entry in store.entries(folder, below=True)):
+            why = "a build that was killed left it"
+            yield Entry(folder, size, False, why, partial(store.remove_folder, folder))
     last_run = _last_run(store)
     for parts in leftovers.open_parts(store):
         kept, why = _verdict(parts, published, last_run)
@@ -84,12 +89,21 @@ def _survey(store: Disk, *, now: bool, everything: bool) -> Iterator[Entry]:
         name = f"{parts.stage}: {len(parts.records):,} parts of {parts.step}"
         remove = partial(leftovers.remove_open, store, parts)
         yield Entry(name, parts.bytes, kept, why, remove)
-    for file in leftovers.unnamed_files(store):
-        young = not now and file.time_s > time.time() - YOUNG_S
-        why = "nothing names it: an attempt was killed"
-        if young:
-            why += " less than a day ago; --now removes it"
-        yield Entry(file.name, file.bytes, young, why, partial(store.remove, [file.name]))
+    yield from _unnamed(store, now=now)
+
+
+def _unnamed(store: Disk, *, now: bool) -> Iterator[Entry]:
+    """The files of killed attempts: those that go, and those that may be of one at work."""
+    found = leftovers.unnamed_files(store)
+    since = math.inf if now else time.time() - YOUNG_S
+    why = "nothing names them: attempts were killed"
+    for young in (False, True):
+        files = [file for file in found if (file.time_s > since) == young]
+        if files:
+            told = f"{why} less than a day ago; --now removes them" if young else why
+            size = sum(file.bytes for file in files)
+            remove = partial(store.remove, [file.name for file in files])
+            yield Entry(f"{names.DATA}: {len(files):,} files", size, young, told, remove)
 
 
 def _of_stage(store: Disk, manifest: Manifest, everything: bool) -> Iterator[Entry]:
@@ -107,7 +121,15 @@ def _of_stage(store: Disk, manifest: Manifest, everything: bool) -> Iterator[Ent
 
 def _others(store: Disk, published: set[str]) -> Iterator[Entry]:
     """What lies in the folder besides the engine's own."""
-    ours = {names.DATA, names.RECORDS, names.JOURNALS, names.RUNS, "scratch", *published}
+    ours = {
+        names.DATA,
+        names.RECORDS,
+        names.JOURNALS,
+        names.RUNS,
+        names.SCRATCH,
+        names.FORGET,
+        *published,
+    }
     for path in sorted(store.folder.iterdir()):
         if path.name not in ours:
             yield Entry(path.name, _size(path), True, _purpose(path))

@@ -21,6 +21,7 @@ from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.files import remove_tree, write_durably
 from pipeline.engine.manifest import COSTLY_S
 from pipeline.errors import SettingsError, StageError, Stopped
+from tools.sealed import BLANK, KEY, seal
 from train.errors import TrainError
 from train.log import read_log
 from train.options import from_options, refuse_senseless
@@ -118,8 +119,9 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
         "evaluation": evaluation,
         "samples": sampled,
         "wall_s": round(time.monotonic() - started, 1),
+        KEY: BLANK,
     }
-    write_durably(work / COMMIT, json.dumps(commit, indent=1, ensure_ascii=False))
+    write_durably(work / COMMIT, seal(json.dumps(commit, indent=1, ensure_ascii=False)))
     if folder.exists():
         folder.rename(build.folder / WORK / f"old-model-{time.time_ns()}")
     work.rename(folder)
@@ -175,6 +177,11 @@ def _read_commit(model: Path) -> dict[str, Any] | None:
         commit: dict[str, Any] = json.loads((model / COMMIT).read_text())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise StageError(
+            f"{model / COMMIT} is damaged ({error}); move {model} elsewhere, "
+            "and the next build trains it again"
+        ) from None
     return commit
 
 

@@ -3,6 +3,7 @@
 python -m tools.reference > docs/settings.md
 """
 
+from pipeline.languages import LANGUAGES
 from pipeline.settings import SECTIONS, Described, Settings, described
 from pipeline.settings_file import NOT_IN_A_BUILD, comment, to_toml, toml_value
 from tools.options import SETTINGS_OF, TRAIN, default_size, settings_of, trainers
@@ -53,6 +54,8 @@ def settings_page() -> str:
     for each in trainers():
         cells = (f"`{each.key}`", _default(each), each.text, each.values)
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
+    lines += ["", "## Languages", "", "Codes that `documents.languages` takes:", ""]
+    lines.append(", ".join(f"`{code}` {name}" for code, name in sorted(LANGUAGES.items())))
     return "\n".join(lines) + "\n"
 
 

@@ -32,8 +32,9 @@ from pipeline.engine.verify import damaged, stage_files
 from pipeline.errors import SettingsError
 from tools import watch
 from tools.flow import ENGINE_STAGES
-from tools.model import model_status
+from tools.model import COMMIT, model_status
 from tools.runs import checkpoint_files, is_run, run_status
+from tools.sealed import sealed
 
 WATCH_EVERY_S = 2.0
 DIGEST_DIGITS = 8  # shown in the table, which then fits a terminal
@@ -87,7 +88,10 @@ class Verified:
 
 
 def verify(folder: Path) -> Verified:
-    """Read all files of the published stages and of a run's (or the model's) checkpoints again."""
+    """Read again all files of published stages, the checkpoints of a run or the model, the report.
+
+    Of the model's folder its commit is read too; the trainer's log and settings have no digest.
+    """
     runs = [run for run in (folder, folder / "model") if is_run(run)]
     is_stage = (folder / names.MANIFEST).is_file()
     files = [
@@ -96,6 +100,8 @@ def verify(folder: Path) -> Verified:
         for file in stage_files(Disk(folder), manifest, alone=is_stage)
     ]
     files += [file for run in runs for file in checkpoint_files(run)]
+    sealed_ones = (folder / "report.html", folder / "model" / COMMIT)
+    files += [sealed(path) for path in sealed_ones if path.exists()]
     return Verified(len(files), sum(file.size_bytes for file in files), list(damaged(files)))
 
 

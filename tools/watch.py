@@ -41,7 +41,7 @@ def outdated(manifests: Manifests) -> list[str]:
     for name, manifest in manifests.items():
         for before, digest in manifest.inputs.items():
             source = manifests.get(before)
-            if before in found or (source and source.digest != digest):
+            if before in found or (source and source.full_digest != digest):
                 found.append(name)
                 break
     return found

@@ -38,7 +38,7 @@ from pipeline.engine.stage import (
 )
 from pipeline.engine.store import Store
 from pipeline.reasons import Reason
-from pipeline.records import CORPUS
+from pipeline.records import CORPUS, content_of
 from pipeline.settings import CorpusSettings
 
 UNIT = "documents"
@@ -100,6 +100,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
         plan=_plan_publish,
         work=_publish,
         schema=CORPUS,
+        content=content_of(CORPUS),
     )
     return Stage(
         name="corpus",

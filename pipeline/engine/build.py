@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.engine import failures, names
-from pipeline.engine.control import Run, Signals, check_disk, check_fixed, locked
+from pipeline.engine.control import Run, Signals, check_disk, check_fixed
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
-from pipeline.engine.progress import Log, Progress
+from pipeline.engine.progress import Progress
 from pipeline.engine.publish import add_file, remove_rows, take_back
 from pipeline.engine.stage import Output, Part, Record, Stage
 from pipeline.engine.stage_run import StageRun
-from pipeline.engine.store import Disk
+from pipeline.engine.store import Disk, open_store
 from pipeline.engine.task import Task, pool_of
-from pipeline.errors import SettingsError, StageError, printable
+from pipeline.errors import SettingsError, StageError
 from pipeline.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ DISK_PATIENCE_S = 2.0
 
 
 class Build:
-    """A build folder with its lock, signals, log and runner. Use as a context manager.
+    """A build with its store, lock, signals, log and runner. Use as a context manager.
+
+    `place` is a folder, or a URI: s3://BUCKET/PREFIX?endpoint_override=HOST:PORT&scheme=http.
 
     `redo` names stages that are made anew although they were costly, or although nothing changed;
     `replay` those whose parts with faults (items that broke their limits) are done once more.
@@ -44,7 +46,7 @@ class Build:
 
     def __init__(
         self,
-        folder: Path,
+        place: str | Path,
         engine: EngineSettings | None = None,
         *,
         redo: Iterable[str] = (),
@@ -52,21 +54,15 @@ class Build:
         keep_versions: bool = False,
         quiet: bool = False,
     ) -> None:
-        self.folder = folder.absolute()
-        if printable(self.folder) != str(self.folder):
-            raise SettingsError(
-                f"{printable(self.folder)} is no name in UTF-8, and Arrow writes to no other; "
-                "write to another folder or file"
-            )
         self.engine = engine or EngineSettings()
+        self.store = open_store(place, self.engine.scratch)
         self.redo = frozenset(redo)
         self.replay = frozenset(replay)
         self.keep_versions = keep_versions
         self.gates: list[str] = []  # quality gates that fail in the stages of this run
-        self.store = Disk(self.folder)
         self.id = names.new_attempt()
         self.progress = Progress(quiet=quiet)
-        self.log = Log(self.folder / "log.jsonl")
+        self.log = self.store.log(self.id)
         self.files = FileDigests(self.store, names.INPUTS, self.check_signals)
         self._run = Run(self.store, self.id)
         self._signals = Signals()
@@ -76,17 +72,17 @@ class Build:
         try:
             self._stack = self._opened()
         except OSError as error:
-            raise SettingsError(f"cannot build in {self.folder}: {error}") from None
+            raise SettingsError(f"cannot build in {self.store.place}: {error}") from None
         self.log.write("run", runner=self.engine.runner, pid=os.getpid(), versions=_versions())
         return self
 
     def _opened(self) -> ExitStack:
         with ExitStack() as stack:
-            stack.enter_context(locked(self.folder))
+            stack.enter_context(self.store.locked())
             check_fixed(self.store, FORMAT, self.engine.buckets)
             self.store.sweep()
             stack.callback(self.store.sweep)
-            check_disk(self.folder, self.engine.free_disk_min_bytes)
+            self._check_disk()
             stack.enter_context(self._signals)
             stack.callback(self.files.save)
             self._run.begin()
@@ -97,7 +93,18 @@ class Build:
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> None:
         if error is not None:
             self.log.write("end", error=f"{type(error).__name__}: {error}")
-        self._stack.close()
+        try:
+            self._stack.close()
+        except OSError as failed:  # the next run takes away what is left of this one
+            if error is None:
+                raise _unable("the build's end", failed) from failed
+
+    @property
+    def folder(self) -> Path:
+        """The folder of a build that is in one; SettingsError for a build in a bucket."""
+        if isinstance(self.store, Disk):
+            return self.store.folder
+        raise SettingsError(f"{self.store.place} is in a bucket; this needs a build in a folder")
 
     @property
     def signal_received(self) -> int | None:
@@ -124,7 +131,7 @@ class Build:
         """The manifest of a published stage; StageError if it is not there."""
         manifest = read_manifest(self.store, name)
         if manifest is None:
-            raise StageError(f"{self.folder} has no stage {name}; run webtext build first")
+            raise StageError(f"{self.store.place} has no stage {name}; run webtext build first")
         return manifest
 
     def publish_file(self, stage: str, name: str, content: bytes) -> None:
@@ -148,7 +155,7 @@ class Build:
 
         `sources` are the map parts that a ReduceStep reads, for a runner that shuffles them.
         """
-        check_disk(self.folder, self.engine.free_disk_min_bytes, DISK_PATIENCE_S)
+        self._check_disk(DISK_PATIENCE_S)
         task.stop.withdraw()
         crash = self._drive(task, parts, sources)
         failed = failures.take(self.store, self.id)
@@ -158,15 +165,19 @@ class Build:
             )
         self.check_signals()
         for each in failed:
-            raise _told(task, each.part, each.error)
+            raise _told(task, each.part, each.error, self.log.place)
         if crash:
             stack = "".join(traceback.format_exception(crash))
             self.log.write("fault", step=task.label, error=str(crash), stack=stack)
             first = (str(crash).strip() or type(crash).__name__).splitlines()[0][:200]
             raise StageError(
-                f"{task.label}: the runner failed: {first} (all of it is in log.jsonl). What is "
-                "done is kept; run the same command to go on"
+                f"{task.label}: the runner failed: {first} (all of it is in {self.log.place}). "
+                "What is done is kept; run the same command to go on"
             ) from crash
+
+    def _check_disk(self, patience_s: float = 0) -> None:
+        self.store.scratch.mkdir(parents=True, exist_ok=True)
+        check_disk(self.store.scratch, self.engine.free_disk_min_bytes, patience_s)
 
     def _drive(
         self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]
@@ -210,12 +221,12 @@ class Build:
         return self._runner
 
 
-def _told(task: Task, label: str, error: Exception) -> Exception:
+def _told(task: Task, label: str, error: Exception, log: str) -> Exception:
     """A part's failure as people are told it: what is not an error of ours names the part."""
     if isinstance(error, OSError):
         return _unable(f"{task.label}, part {label}", error)
     if isinstance(error, RuntimeError):
-        return StageError(f"{task.label}, part {label}: {error} (the stack is in log.jsonl)")
+        return StageError(f"{task.label}, part {label}: {error} (the stack is in {log})")
     return error
 
 

@@ -1,12 +1,9 @@
-"""Who may build, when to stop, and when the disk is too full.
+"""What a build is fixed to, when to stop, and when the disk is too full.
 
-One build a folder at a time: the lock is an advisory lock of the kernel's (flock), so it goes with
-its process however that ends; the file only names the holder. A request to stop is a file in the
-store, so that every process and machine at work on the build sees it.
+A request to stop is a file in the store, so that every process and machine at work on the build
+sees it.
 """
 
-import fcntl
-import json
 import os
 import shutil
 import signal
@@ -14,37 +11,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pipeline.engine import names
+from pipeline.engine.lock import locked as locked
 from pipeline.engine.store import Store
-from pipeline.errors import BusyError, SettingsError, StageError, Stopped
-
-
-@contextmanager
-def locked(build: Path) -> Iterator[None]:
-    """Hold the build's lock; BusyError names the holder if another process has it."""
-    build.mkdir(parents=True, exist_ok=True)
-    with (build / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise BusyError(f"{build} is being built by {_holder(file.read())}") from None
-        file.truncate(0)
-        json.dump(
-            {"pid": os.getpid(), "host": socket.gethostname(), "command": " ".join(sys.argv)}, file
-        )
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
+from pipeline.errors import SettingsError, StageError, Stopped
 
 
 def check_fixed(store: Store, form: int, buckets: int) -> None:
@@ -76,14 +53,6 @@ def check_fixed(store: Store, form: int, buckets: int) -> None:
             f"engine.buckets is {buckets}, but this build was begun with {fixed['buckets']}; "
             "set it back, or build in another folder"
         )
-
-
-def _holder(text: str) -> str:
-    try:
-        holder = json.loads(text)
-    except json.JSONDecodeError:
-        return "another process"
-    return f"process {holder['pid']} on {holder['host']} ({holder['command']})"
 
 
 @dataclass(frozen=True)
@@ -151,9 +120,12 @@ class StopRequest:
 
     def is_made(self) -> bool:
         """Whether parts should stop: so those of a run that is over, whose files are gone."""
-        if self.store.stat(names.stop(self.run)):
-            return True
-        return bool(self.run) and not self.store.stat(names.run(self.run))
+        try:
+            if self.store.stat(names.stop(self.run)):
+                return True
+            return bool(self.run) and not self.store.stat(names.run(self.run))
+        except OSError:  # a store that does not answer stops the parts by itself
+            return False
 
 
 class Signals:

@@ -43,7 +43,7 @@ class Ledger:
         self.drops.update(other.drops)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form for sidecars and manifests; drops by falling count."""
+        """Plain form for records and manifests; drops by falling count."""
         return {
             "rows_in": self.rows_in,
             "rows_out": self.rows_out,

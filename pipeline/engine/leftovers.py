@@ -76,12 +76,12 @@ def open_parts(store: Store) -> list[Parts]:
 
 
 def kept_parts(manifest: Manifest) -> Iterator[Parts]:
-    """The steps of a published stage, but its last, whose rows are kept."""
+    """The steps of a published stage, but its last, whose rows are kept; `bytes` are of those."""
     for step in manifest.steps[:-1]:
         kept = [part for part in step.parts if part.has_rows]
         if kept:
             records = [names.record(manifest.stage, step.name, p.fingerprint) for p in kept]
-            size = sum(file.bytes for part in kept for file in part.files.values())
+            size = _bytes(step.parts) - _bytes(step.drops_alone().parts)
             yield Parts(manifest.stage, step.name, records, size, 0.0)
 
 
@@ -105,6 +105,10 @@ def remove_kept(store: Store, manifest: Manifest, step: str) -> Manifest:
     write_manifest(store, without)
     forget(store, manifest.stage)
     return without
+
+
+def _bytes(parts: list[Record]) -> int:
+    return sum(file.bytes for part in parts for file in part.files.values())
 
 
 def _records(store: Store) -> Iterator[tuple[Entry, Record]]:

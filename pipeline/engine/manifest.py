@@ -23,6 +23,7 @@ class StepRecord:
     name: str
     fingerprint: str
     digest: str
+    content: str
     ledgers: Ledgers
     versions: dict[str, str]
     parts: list[Record]
@@ -60,8 +61,9 @@ class StepRecord:
 class Manifest:
     """A published stage: its ledgers, its digest, its files, and all that it was made with.
 
-    `inputs` are the digests of the stages that it was made of. `files` are those that belong to no
-    part, by the name that people see. `rows_gone` says that the tables were removed on purpose.
+    `digest` is that of its content, which people and tests compare. `inputs` are the full digests
+    of the stages that it was made of. `files` are those that belong to no part, by the name that
+    people see. `rows_gone` says that the tables were removed on purpose.
     """
 
     format: int
@@ -84,6 +86,11 @@ class Manifest:
     def publication(self) -> str:
         """Names what is published: a replay gives other rows with the same fingerprint."""
         return digest_of([self.fingerprint, self.digest])
+
+    @property
+    def full_digest(self) -> str:
+        """The digest of all columns of its rows: what the next stage is made of."""
+        return self.steps[-1].digest
 
     @property
     def parts(self) -> list[Record]:
@@ -113,7 +120,8 @@ class Manifest:
     @property
     def faults(self) -> list[dict[str, str]]:
         """The rows that were dropped by the limits on an item; `--replay` tries them again."""
-        return [fault for part in self.all_parts for fault in part.faults]
+        all_faults = (fault for part in self.all_parts for fault in part.faults)
+        return [fault for fault in all_faults if fault["unit"] == self.unit]
 
     def all_files(self) -> list[File]:
         """Every file that the publication names."""
@@ -197,7 +205,7 @@ def published(store: Store, manifest: Manifest) -> Output:
     if manifest.gives != manifest.unit:
         kept = by_unit.pop(manifest.unit, Ledger())
         by_unit[manifest.gives] = Ledger(kept.rows_out, kept.rows_out)
-    return Output(manifest.stage, store, manifest.digest, by_unit, manifest.parts)
+    return Output(manifest.stage, store, manifest.full_digest, by_unit, manifest.parts)
 
 
 def plain_settings(settings: Any) -> Any:

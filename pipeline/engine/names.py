@@ -8,21 +8,27 @@
     <stage>/part-<publication>-00017.parquet …  a view for people: links to files in data/
     forget/<stage>.json                         what a redo or a replay has yet to remove
     runs/<run>/run.json, stop, heartbeats/, failures/    of the run at work
-    lock  log.jsonl  inputs.json
+    scratch/                                    what is being written, on a disk
+    lock  log.jsonl  inputs.json                in a bucket lock/<claim>.json, log/<run>.jsonl
 
 Only the store (store.py) knows where these lie.
 """
 
 import re
+import time
 import uuid
 
 FIXED = "build.json"
+LOCK = "lock"
+LOG = "log.jsonl"
 INPUTS = "inputs.json"
 MANIFEST = "manifest.json"  # in a stage's folder
 DATA = "data"
 RECORDS = "parts"
 JOURNALS = "steps"
 RUNS = "runs"
+FORGET = "forget"
+SCRATCH = "scratch"
 OWN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{12}\.")  # how each name in data/ begins
 
 
@@ -68,7 +74,12 @@ def view(stage: str, publication: str, number: int) -> str:
 
 def forget(stage: str) -> str:
     """What is to be removed before the stage is made again."""
-    return f"forget/{stage}.json"
+    return f"{FORGET}/{stage}.json"
+
+
+def log(run: str) -> str:
+    """The log of one run, where none can be appended to; in order of time."""
+    return f"log/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{run}.jsonl"
 
 
 def run(run: str) -> str:

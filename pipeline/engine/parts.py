@@ -59,7 +59,8 @@ class Record:
     number: int
     label: str
     fingerprint: str
-    digest: str
+    digest: str  # of all columns, and of the stage's own files
+    content: str  # of the columns that are content: where a page is stored is not
     rows: int
     ledgers: Ledgers
     files: dict[str, File]  # by role

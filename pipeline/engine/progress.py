@@ -1,22 +1,19 @@
-"""How far a build is: a live line on a terminal, else a plain line every 30 seconds; and its log.
+"""How far a build is: a live line on a terminal, else a plain line every 30 seconds.
 
 Parts are counted by their records, so this sees the same on every runner. What is seen is told to
 the store too (`Standing`), for a status that is asked on any machine.
 """
 
-import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.status import Status
 
 from pipeline.engine.control import Run
 from pipeline.engine.ledger import Ledger, Ledgers, total
+from pipeline.engine.log import Log as Log
 from pipeline.engine.parts import Committed, Part
 
 PLAIN_EVERY_S = 30.0
@@ -92,7 +89,8 @@ class Progress:
     def update(self, run: Run) -> None:
         """Look for new records; show the line and tell the store when their times have come."""
         now = time.monotonic()
-        show = now - self._shown >= (LIVE_EVERY_S if self._live else PLAIN_EVERY_S)
+        live_s = max(LIVE_EVERY_S, run.store.patience_s)
+        show = now - self._shown >= (live_s if self._live else PLAIN_EVERY_S)
         tell = now - self._told >= max(TELL_EVERY_S, run.store.patience_s)
         if not show and not tell:
             return
@@ -116,7 +114,7 @@ class Progress:
         books = "; ".join(
             f"{led.rows_in:,} {unit}, {led.rows_out:,} kept"
             + (f", {led.merged:,} merged" if led.merged else "")
-            + "".join(f", {reason} {n:,}" for reason, n in led.drops.most_common(3))
+            + _commonest(led)
             for unit, led in ledgers.items()
         )
         stage, step, _ = self._step
@@ -156,6 +154,14 @@ class Progress:
         )
 
 
+def _commonest(ledger: Ledger) -> str:
+    """The three commonest reasons of a ledger, and how many rows fell for others."""
+    shown = ledger.drops.most_common(3)
+    others = ledger.dropped - sum(count for _, count in shown)
+    told = "".join(f", {reason} {count:,}" for reason, count in shown)
+    return f"{told}, {others:,} for other reasons" if others else told
+
+
 def _at_work(run: Run) -> str:
     """The parts at work, for a line that would say the same as the one before."""
     named = [
@@ -163,22 +169,3 @@ def _at_work(run: Run) -> str:
         for part in run.heartbeats()[:PARTS_NAMED]
     ]
     return f"; {', '.join(named)}" if named else ""
-
-
-class Log:
-    """`log.jsonl`: runs, versions, faults with their stacks; one JSON object a line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._complained = False
-
-    def write(self, event: str, **facts: Any) -> None:
-        """Append one event; a log that cannot be written never stops a build."""
-        line = json.dumps({"time": round(time.time(), 3), "event": event, **facts}, default=str)
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            if not self._complained:
-                sys.stderr.write(f"{self._path}: {error.strerror}\n")
-            self._complained = True

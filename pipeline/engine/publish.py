@@ -35,16 +35,18 @@ def refuse_empty(stage: Stage, manifest: Manifest, outputs: Iterable[Output]) ->
     labels = [record.label for output in outputs for record in output.parts]
     others = f" and {len(labels) - 1:,} more parts" if len(labels) > 1 else ""
     none = f"no row in {labels[0]}{others}" if labels else "no input"
-    reasons = ", ".join(f"{r} {n}" for r, n in ledger.drops.most_common(5)) or none
+    reasons = ", ".join(f"{r} {n:,}" for r, n in ledger.drops.most_common(5)) or none
+    commonest = {reason for reason, _ in ledger.drops.most_common(1)}
     examples = [
-        f"  {row['url'] or row['id']}: {Reason(row['reason']).sentence} {row['detail']}"
+        f"  {row['url'] or row['id'] or 'a row'}: {Reason(row['reason']).sentence} {row['detail']}"
         for output in outputs
-        for row in read_drops(output.store, output.parts).slice(0, 3).to_pylist()
+        for row in read_drops(output.store, output.parts).to_pylist()
+        if row["reason"] in commonest
     ]
     raise StageError(
         "\n".join(
             [
-                f"{stage.name} kept nothing of {ledger.rows_in} {stage.unit} "
+                f"{stage.name} kept nothing of {ledger.rows_in:,} {stage.unit} "
                 f"({reasons}); nothing was published",
                 *examples[:EXAMPLES],
             ]

@@ -79,6 +79,8 @@ class _Declared:
     `exchange` partitions the rows for a ReduceStep. `keep` keeps the step's parts after the stage
     is published, for what is costly to make. `feeds` names the inputs whose units this step
     continues, where not all do. `sampled_drops` keeps a sample of the drops, and hashes of all.
+    `content` names the columns of which a stage's digest is taken, where not all are its content:
+    where a page is stored is not. Fingerprints go by all columns nevertheless.
     """
 
     settings: Any = None
@@ -87,6 +89,7 @@ class _Declared:
     keep: bool = False
     feeds: tuple[str, ...] | None = None
     sampled_drops: bool = False
+    content: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,10 @@ def identity(stage: Stage, step: AnyStep, versions: Mapping[str, str]) -> str:
     exchange = step.exchange.key if step.exchange else ""
     settings = digest_of(step.settings)
     return digest_of(
-        [stage.name, step.name, step.version, settings, dict(versions), schema, key, exchange]
+        [
+            *(stage.name, step.name, step.version, settings, dict(versions)),
+            *(schema, key, exchange, *step.content),
+        ]
     )
 
 

@@ -103,6 +103,7 @@ def run_part(
         exchange=step.exchange,
         buckets=task.engine.buckets,
         sampled_drops=step.sampled_drops,
+        content=step.content,
         stopping=task.stopping,
         pool=pool,
     )

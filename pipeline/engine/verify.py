@@ -23,6 +23,7 @@ def stage_files(store: Store, manifest: Manifest, *, alone: bool = False) -> Ite
     """The files that a publication names, those that people see under the names they see.
 
     `alone`: the store is a stage's folder that was copied out of its build, where only these are.
+    Else, where such a name is a file of its own (a copied build has no hard links), both are given.
     """
     seen = {source: name for name, source in manifest.view().items()}
     if alone:
@@ -30,8 +31,15 @@ def stage_files(store: Store, manifest: Manifest, *, alone: bool = False) -> Ite
     for file in manifest.all_files():
         if alone and file.name not in seen:
             continue
-        path = store.local(seen.get(file.name, file.name))
-        yield Written(path, file.bytes, file.xxh3_128)
+        path = store.local(file.name)
+        shown = store.local(seen.get(file.name, file.name))
+        yield Written(shown, file.bytes, file.xxh3_128)
+        if not alone and shown != path and not _are_one(shown, path):
+            yield Written(path, file.bytes, file.xxh3_128)
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def damaged(files: Iterable[Written]) -> Iterator[str]:

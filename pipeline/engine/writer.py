@@ -57,6 +57,7 @@ class PartWriter:
         exchange: Exchange | None = None,
         buckets: int = 1,
         sampled_drops: bool = False,
+        content: tuple[str, ...] = (),
         stopping: Callable[[], bool] = bool,
         pool: Pool | None = None,
     ) -> None:
@@ -75,7 +76,8 @@ class PartWriter:
         self._ledgers: Ledgers = defaultdict(Ledger)
         self._notes: dict[str, Any] = {}
         self._faults: list[dict[str, str]] = []
-        self._digest = 0
+        self._digest = self._content = 0
+        self._columns = list(content)
         self._rows = 0
         self._cpu_items_s = 0.0
         self._retries = 0
@@ -96,6 +98,8 @@ class PartWriter:
         """Add rows; columns are taken by name and must fit the step's schema."""
         table = table.select(self.schema.names).cast(self.schema)
         self._digest += digest.rows_digest(table)
+        if self._columns:
+            self._content += digest.rows_digest(table.select(self._columns))
         self._rows += table.num_rows
         self._table.write(table)
 
@@ -127,6 +131,10 @@ class PartWriter:
         if reason in FAULTS:
             self._faults.append(row)
 
+    def fault(self, unit: str, **row: str) -> None:
+        """Note a row that broke the limits on an item, where no drop tells it: for a replay."""
+        self._faults.append({"unit": unit, **row})
+
     def file(self, role: str, *, side: bool = False) -> Path:
         """Where to write a further file of this part; it is committed with it under its role.
 
@@ -144,6 +152,15 @@ class PartWriter:
     def note(self, key: str, value: Any) -> None:
         """Keep a JSON fact in the part's record, for the manifest and the report."""
         self._notes[key] = value
+
+    def add_note(self, key: str, value: Any) -> None:
+        """Append a JSON fact to a list of them."""
+        self._notes.setdefault(key, []).append(value)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were written so far."""
+        return self._rows
 
     def heartbeat(self, item: str = "") -> None:
         """Say how far the part is; raises PartStopped if the build was asked to stop."""
@@ -191,6 +208,7 @@ class PartWriter:
                 label=self._part.label,
                 fingerprint=self._part.fingerprint,
                 digest=found,
+                content=digest.hex_digest(self._content + own) if self._columns else found,
                 rows=self._rows,
                 ledgers=self._ledgers,
                 files=files,

@@ -43,7 +43,7 @@ from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, w
 from pipeline.pages.frames import Range, ranges
 from pipeline.pages.warc import checked, records
 from pipeline.reasons import Drop, Reason
-from pipeline.records import CAPTURE, PAGE
+from pipeline.records import CAPTURE, PAGE, content_of
 from pipeline.settings import PagesSettings
 
 BATCH_ROWS = 5_000
@@ -349,6 +349,7 @@ def _pages_step(follow: Sequence[str]) -> Step:
         plan=partial(_plan_pages, tuple(follow)),
         work=pages,
         schema=PAGE,
+        content=content_of(PAGE),
     )
 
 

@@ -196,7 +196,7 @@ def test_a_file_that_is_no_toml_names_the_place(toml):
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
     assert "no such settings file" in refusal(tmp_path / "none.toml")
-    assert "cannot be read" in refusal(tmp_path)
+    assert "is a folder; name a settings file" in refusal(tmp_path)
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     assert "cannot be read" in refusal(tmp_path / "bytes.toml")
 

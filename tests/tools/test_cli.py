@@ -254,8 +254,8 @@ def test_a_stage_command_leaves_with_the_code_of_the_signal_and_without_workers(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     deadline = time.monotonic() + 100
-    at_work = ".o.jsonl.work/.work/documents-extract-*/.aside/*/part-*.parquet"
-    while not any(path.stat().st_size > 4 for path in tmp_path.glob(at_work)):
+    at_work = ".o.jsonl.work/runs/*/heartbeats/*.json"
+    while not any('"item": "item' in path.read_text() for path in tmp_path.glob(at_work)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     children = children_of(webtext.pid)

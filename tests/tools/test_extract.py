@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.documents.files_stage import _ExtractFiles
-from pipeline.engine.parts import read_sidecars
+from pipeline.engine.parts import read_record
+from pipeline.engine.store import Disk
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.demo.stories import article
@@ -27,7 +28,7 @@ from tools.cli import main
 
 def dying(pages):
     for number, page in enumerate(pages):
-        if number and len(list(Path().glob(".*.work/.work/*/.meta/part-*.json"))) == 2:
+        if number and len(list(Path().glob(".*.work/parts/*/*.json"))) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         yield page
 
@@ -94,8 +95,9 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def kept_parts(folder: Path) -> set[str]:
-    (work,) = (folder / ".o.jsonl.work/.work").glob("documents-extract-*")
-    return {info.label for info in read_sidecars(work)}
+    store = Disk(folder / ".o.jsonl.work")
+    records = store.entries("parts/documents-extract")
+    return {read_record(store, entry.name).label for entry in records}
 
 
 def undisturbed(folder: Path, done: list[str], *words: str) -> list[bytes]:
@@ -199,10 +201,14 @@ def test_a_run_that_ended_when_all_was_done_only_has_its_result_to_write(folder,
     assert len(results(folder)[0].splitlines()) == 15
 
 
-def test_a_run_that_was_killed_as_it_put_the_one_before_away_can_still_go_on(folder, done):
-    left = folder / ".o.jsonl.work"
-    for name in ("documents", ".work/old-documents-0"):
-        (left / name / ".meta").mkdir(parents=True)
+@pytest.mark.parametrize("last", ["Build.unpublish", "shutil.rmtree"])
+def test_a_run_that_was_killed_as_its_folder_went_can_still_go_on(folder, done, monkeypatch, last):
+    with monkeypatch.context() as broken:
+        broken.setattr(f"tools.extract.{last}", interrupted_after_the_records)
+        assert main(WORDS) == 130
+    assert (folder / ".o.jsonl.work").exists()
+    for path in (folder / ".o.jsonl.work/data").iterdir():
+        path.unlink()
     assert main(WORDS) == 0
     resumed = results(folder)
     assert resumed == undisturbed(folder, done)
@@ -219,6 +225,11 @@ def test_settings_that_changed_between_the_work_and_the_result_need_no_leave(
     assert main([*WORDS, *limit]) == 0
     resumed = results(folder)
     assert resumed == undisturbed(folder, done, *limit)
+
+
+def interrupted_after_the_records(*_: object, **__: object) -> None:
+    if Path("o.jsonl").read_text() != "earlier\n":
+        raise KeyboardInterrupt
 
 
 def interrupted(*_: object) -> None:

@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.engine import publish
+from pipeline.engine.build import Build
+from tools.clean import clean
 from tools.cli import main
 from tools.demo.stories import article
 
@@ -253,7 +256,7 @@ def test_no_second_copy_of_the_texts_stays_and_a_rerun_makes_nothing_again(
     words = ["shards", texts, "--tokenizer", bpe, "--out", tmp_path / "o", *FEW]
     run(capsys, *words)
     out = tmp_path / "o"
-    assert not list(out.glob("corpus/part-*")) and not list((out / ".work").glob("corpus-*"))
+    assert not copies_of_texts(out)
     run(capsys, "status", out, "--verify")
     state = json.loads(run(capsys, "status", out, "--json").out)
     assert state["stages"]["corpus"]["rows_out"] == 41
@@ -261,8 +264,14 @@ def test_no_second_copy_of_the_texts_stays_and_a_rerun_makes_nothing_again(
     made = (out / "shards" / "manifest.json").stat().st_ino
     run(capsys, *words)
     assert (out / "shards" / "manifest.json").stat().st_ino == made
-    assert not list(out.glob("corpus/part-*"))
+    assert not copies_of_texts(out)
     assert json.loads(run(capsys, "status", out, "--json").out) == state
+
+
+def copies_of_texts(build):
+    """The tables of a build that hold texts."""
+    tables = [*build.glob("corpus/part-*.parquet"), *build.glob("data/*.parquet")]
+    return [path for path in tables if "text" in pq.read_schema(path).names]
 
 
 def test_a_stopped_command_keeps_the_texts_and_goes_on(texts, tmp_path, monkeypatch, capsys):
@@ -278,6 +287,7 @@ def test_a_stopped_command_keeps_the_texts_and_goes_on(texts, tmp_path, monkeypa
     assert pq.read_table(part).num_rows == 41
     run(capsys, *words)
     assert not part.exists()
+    assert not copies_of_texts(tmp_path / "o")
 
 
 def test_other_settings_read_the_texts_again(texts, tmp_path, capsys):
@@ -308,15 +318,38 @@ def test_readers_find_what_they_need_a_folder_below(texts, bpe, tmp_path, capsys
     run(capsys, *words)
 
 
-def test_rows_that_a_kill_left_half_removed_are_made_again(texts, bpe, tmp_path, capsys):
+@pytest.mark.parametrize("last", ["hide", "write_manifest"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_rows_that_a_kill_left_half_removed_are_made_again_or_go(
+    texts, bpe, tmp_path, monkeypatch, capsys, last, when
+):
     words = ["shards", texts, "--tokenizer", bpe, "--out", tmp_path, *FEW]
     run(capsys, *words)
     before = digest(capsys, tmp_path)
-    (tmp_path / "corpus" / "part-00000.parquet").write_text("half")
+    shutil.rmtree(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("tools.stages.Build.remove_rows", half_removed(patch, last, when))
+        run(capsys, *words, code=130)
+    assert copies_of_texts(tmp_path)
     shutil.rmtree(tmp_path / "shards")
     run(capsys, *words)
     assert digest(capsys, tmp_path) == before
-    (tmp_path / "corpus" / ".meta" / "rows-gone").unlink()
-    assert (
-        "part-00000.parquet is missing" in run(capsys, "status", tmp_path, "--verify", code=1).err
-    )
+    clean(tmp_path, now=True)
+    assert not copies_of_texts(tmp_path)
+    run(capsys, "status", tmp_path, "--verify")
+
+
+def half_removed(patch, last, when):
+    """Removes rows, but before or after a function of publish.py a Ctrl-C comes."""
+    remove_rows, whole = Build.remove_rows, getattr(publish, last)
+
+    def stopped(*given):
+        if when == "after":
+            whole(*given)
+        raise KeyboardInterrupt
+
+    def half(build, name):
+        patch.setattr(publish, last, stopped)
+        remove_rows(build, name)
+
+    return half

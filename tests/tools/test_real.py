@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.engine.drops import read_drops
 from pipeline.engine.manifest import read_manifest
+from pipeline.engine.store import Disk
 from pipeline.lines import Lines
 from pipeline.links.select import ReadRules, UrlRules
 from pipeline.settings_file import load
@@ -67,7 +69,8 @@ def test_every_line_of_the_dumps_is_a_submission_in_the_ledger(stages):
 
 
 def test_every_record_of_the_captures_has_one_outcome(build, shared_data):
-    ledger = read_manifest(build / "pages").ledgers["records"]
+    manifest = read_manifest(Disk(build), "pages")
+    ledger = manifest.ledgers["records"]
     records = 0
     for path in (shared_data / "pages").glob("*.warc.gz"):
         with gzip.open(path) as file:
@@ -77,8 +80,7 @@ def test_every_record_of_the_captures_has_one_outcome(build, shared_data):
     assert ledger.rows_in == ledger.rows_out + ledger.drops.total()
     drops = [
         row
-        for path in (build / "pages" / ".meta").rglob("drops-*.parquet")
-        for row in pq.read_table(path).to_pylist()
+        for row in read_drops(Disk(build), manifest.all_parts).to_pylist()
         if row["unit"] == "records"
     ]
     assert len(drops) == ledger.drops.total()

@@ -20,7 +20,7 @@ from pipeline.pages.warc import records
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.demo.stories import article
-from tools.why import _shard
+from tools.why import _Made, _shard
 
 MOMENT = datetime(2015, 3, 1, tzinfo=UTC)
 FEW = ["--workers", "1", "--buckets", "2"]
@@ -269,7 +269,7 @@ def test_extract_refuses_counts_that_do_not_add_up_and_publishes_nothing(
 ):
     page = tmp_path / "page.html"
     page.write_text(page_of("x"))
-    monkeypatch.setattr("pipeline.engine.parts.PartWriter.drop", lambda *_, **__: None)
+    monkeypatch.setattr("pipeline.engine.writer.PartWriter.drop", lambda *_, **__: None)
     words = ["extract", page, "--out", tmp_path / "o.jsonl", *FEW[:2]]
     told = run(capsys, *words, "--text-chars-min", "100000", code=1)
     assert "1 rows came in, but 0 are accounted for" in told.err
@@ -660,7 +660,7 @@ def test_one_text_without_a_held_out_block_ends_with_3_and_blocks_mend_it(bpe, t
     run(capsys, *words, "--split-by", "block")
     about = json.loads((tmp_path / "out" / "shards" / "shards.json").read_text())
     assert about["splits"]["val"]["text_bytes"] > 4000
-    chapter = _shard(tmp_path / "out", xxhash.xxh3_128_hexdigest(b"one.txt:1"))
+    chapter = _shard(_Made(tmp_path / "out"), xxhash.xxh3_128_hexdigest(b"one.txt:1"))
     assert chapter is not None
     assert "this may be its first piece alone" in chapter.text
 

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engine import leftovers
+from pipeline.engine.store import Disk
 from pipeline.lines import Lines
-from tools.status import status
+from tools.clean import clean
+from tools.model import WORK
+from tools.status import status, verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 STAGES = ("links", "pages", "documents", "corpus", "tokenizer", "shards", "model")
@@ -85,7 +89,7 @@ class Driver:
     def began(self, stage):
         """Whether this run is at the stage."""
         if stage == "model":
-            return any((self.out / ".work").glob("model-*/checkpoints/step-*"))
+            return any((self.out / WORK).glob("model-*/checkpoints/step-*"))
         lines = (self.out / "log.jsonl").read_text().splitlines() if self.events() else []
         events = [json.loads(line) for line in lines[self.seen :]]
         return any(e["event"] == "stage" and e["stage"] == stage for e in events)
@@ -133,7 +137,11 @@ def test_a_build_that_is_killed_in_every_stage_ends_like_an_undisturbed_one(
         assert driver.left() == []
     webtext(*finished.words, "--out", out)
     assert content(out) == content(finished.folder)
-    assert not [path for path in (out / ".work").iterdir() if path.name.startswith("old-")]
+    clean(out, now=True)
+    assert leftovers.unnamed_files(Disk(out)) == []
+    assert not list((out / WORK).iterdir())
+    assert verify(out).damaged == []
+    assert content(out) == content(finished.folder)
 
 
 def test_a_build_that_is_interrupted_in_every_stage_leaves_politely_and_can_be_resumed(

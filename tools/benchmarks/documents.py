@@ -7,7 +7,7 @@ include_comments=False)`. The stage reads the same records through the engine, w
 cleaning, language, title and date, in one worker process. Both sides run at the same time, each in
 processes of its own, so that what else the machine does weighs on both.
 
-Two figures for the stage: the CPU time of its parts (driver and items, as the sidecars book it;
+Two figures for the stage: the CPU time of its parts (driver and items, as the records book it;
 loading the language model is in it, once a worker), and that of the whole process tree with all
 that it takes to start (Beam, imports), which a long run spreads over many pages. Records whose body
 is chunked or compressed are left out: the plain loop cannot read them.

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from tools.report import charts, verdict
 from tools.report.facts import collect
+from tools.sealed import BLANK, KEY, seal
 
 
 def write_report(build: Path) -> Path:
@@ -32,7 +33,7 @@ def write_report(build: Path) -> Path:
     page = template.render(facts=collect(build), charts=charts, verdict=verdict)
     path = build / "report.html"
     aside = path.with_suffix(".aside")
-    aside.write_text(page, encoding="utf-8")
+    aside.write_text(seal(f'{page}<!-- "{KEY}": "{BLANK}" -->\n'), encoding="utf-8")
     os.replace(aside, path)  # noqa: PTH105 (over an earlier report, on every system)
     return path
 

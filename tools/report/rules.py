@@ -51,8 +51,9 @@ def histograms(stages: Mapping[str, Published]) -> list[Histogram]:
     if links := stages.get("links"):
         found.append(_karma(links, links.manifest.settings["verdict"]))
     if documents := stages.get("documents"):
-        found += _texts(documents, documents.manifest.settings["extract"])
-    if corpus := stages.get("corpus"):
+        found += _texts(documents, documents.manifest.settings["texts"])
+    corpus = stages.get("corpus")
+    if corpus and "walk" in corpus.manifest.settings:  # given texts are not compared
         found.append(_copies(corpus, corpus.manifest.settings["walk"]))
     return [histogram for histogram in found if histogram.bins]
 

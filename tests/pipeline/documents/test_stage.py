@@ -4,6 +4,7 @@ import gzip
 import io
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import brotli
@@ -11,7 +12,9 @@ import hostile_pages
 import pyarrow as pa
 import pytest
 import zstandard
-from reading import drops_of, tables_of
+from hypothesis import given
+from hypothesis import strategies as st
+from reading import drops_of, manifest_of, tables_of
 from warcio.recordloader import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -25,6 +28,7 @@ from pipeline.reasons import Reason
 from pipeline.records import DOCUMENT, PAGE
 from pipeline.settings import DocumentsSettings, EngineSettings
 
+EMPTY = {"stretch": pa.array([], pa.string()), "offset": pa.array([], pa.int64()), "length": []}
 # Wide enough for a busy machine, short enough for a test.
 ENGINE = EngineSettings(workers=2, item_cpu_s=2, item_wall_s=20, free_disk_min_bytes=0)
 
@@ -93,33 +97,44 @@ class Pages:
     """Stands in for the stage `pages`: a row for each record, and one link without a page."""
 
     warc: Path
+    karma: int = 7
+    but: tuple[str, ...] = ()
+    copies: int = 1
 
     def __call__(self, part, out):
-        rows = [
+        every = [
             {
                 **dict.fromkeys(PAGE.names),
                 **{"id": found.headers["warc-target-uri"].rpartition("/")[2].ljust(32, "0")},
                 **{"url": found.headers["warc-target-uri"], "outcome": "captured"},
-                **{"final_url": found.headers["warc-target-uri"], "karma_max": 7},
+                **{"final_url": found.headers["warc-target-uri"], "karma_max": self.karma},
                 **{"warc": "made.warc.gz", "offset": found.offset, "length": found.length},
             }
             for found in records(self.warc)
-        ][part.source["start"] :: part.source["step"]]
+            if found.headers["warc-target-uri"].rpartition("/")[2] not in self.but
+        ]
+        every = [
+            {**row, "id": f"{copy}" + row["id"][1:]} if copy else row
+            for row in every
+            for copy in range(self.copies)
+        ]
+        rows = every[part.source["start"] :: part.source["step"]]
         lost = {**rows[0], "id": "f" * 32, "outcome": "not_captured"}
         out.write_rows([*rows, lost])
         out.book("links", rows_in=len(rows) + 1, rows_out=len(rows))
         out.drop("links", Reason.NOT_CAPTURED)
 
 
-def pages_stage(warc, tables):
+def pages_stage(warc, tables, pages=None):
+    work = pages or Pages(warc)
     parts = [Part(n, f"{n}", f"{n}", {"start": n, "step": tables}) for n in range(tables)]
-    step = Step("pages", 1, lambda _: parts, Pages(warc), PAGE, runs="items")
+    step = Step("pages", 1, lambda _: parts, work, PAGE, runs="items", settings=work)
     return Stage("pages", "links", (step,), gives="pages")
 
 
-def build(folder, warc, tables=1):
+def build(folder, warc, tables=1, pages=None):
     with Build(folder, ENGINE, quiet=True) as made:
-        made.run(pages_stage(warc, tables))
+        made.run(pages_stage(warc, tables, pages))
         return made.run(stage_over(warc, made))
 
 
@@ -185,7 +200,8 @@ def test_what_was_encoded_twice_is_counted_in_the_rows_and_in_the_notes(tmp_path
     row = rows_of(output)["twice"]
     assert "It’s £5 signsâ€" in row["text"]
     assert (row["mojibake_repaired"], row["mojibake_left"]) == (2, 1)
-    assert output.parts[0].notes["mojibake"] == {"repaired": 2, "left": 1}
+    (noted,) = manifest_of(tmp_path / "build", "documents").notes("texts")
+    assert noted["mojibake"] == {"repaired": 2, "left": 1}
 
 
 def test_hostile_pages_are_dropped_by_name_and_no_other_page_is_lost(made):
@@ -203,7 +219,7 @@ def test_the_ledger_adds_up(made):
 
 
 @pytest.mark.usefixtures("inline")
-def test_parts_are_cut_and_joined_by_size_and_give_the_same_documents(tmp_path, monkeypatch):
+def test_groups_are_cut_by_size_and_give_the_same_documents(tmp_path, monkeypatch):
     warc = tmp_path / "made.warc.gz"
     write_warc(warc, KEPT)
     outputs = []
@@ -212,6 +228,64 @@ def test_parts_are_cut_and_joined_by_size_and_give_the_same_documents(tmp_path, 
         outputs.append(build(tmp_path / f"{tables}-{size}", warc, tables))
     assert [len(output.parts) for output in outputs] == [1, 1, 4]
     assert len({output.digest for output in outputs}) == 1
+
+
+@pytest.mark.usefixtures("inline")
+def test_another_karma_extracts_no_page_and_a_new_link_its_neighbours_alone(tmp_path, monkeypatch):
+    warc = tmp_path / "made.warc.gz"
+    write_warc(warc, KEPT)
+    monkeypatch.setattr(documents, "PAGES_PER_PART", 3)
+    work, extracted = documents.ExtractTexts.__call__, []
+
+    def counted(self, part, out):
+        extracted.append(part.label)
+        work(self, part, out)
+
+    monkeypatch.setattr(documents.ExtractTexts, "__call__", counted)
+    pages = partial(Pages, warc)
+    run = partial(build, tmp_path / "build", warc)
+    assert {row["karma_max"] for row in rows_of(run(pages=pages())).values()} == {7}
+    assert len(extracted) == 3
+    extracted.clear()
+    assert {row["karma_max"] for row in rows_of(run(pages=pages(karma=8))).values()} == {8}
+    assert extracted == []
+    fewer = rows_of(run(pages=pages(but=("zstd",))))
+    assert set(KEPT) - set(fewer) == {"zstd"}
+    assert 1 <= len(extracted) <= 2
+    extracted.clear()
+    assert set(rows_of(run(pages=pages()))) == set(KEPT)
+    assert len(extracted) <= 2
+
+
+@pytest.mark.usefixtures("inline")
+def test_links_that_lead_to_one_capture_each_get_its_text_which_is_extracted_once(tmp_path):
+    warc = tmp_path / "made.warc.gz"
+    write_warc(warc, {"one": KEPT["plain"]})
+    output = build(tmp_path / "build", warc, pages=Pages(warc, copies=3))
+    rows = rows_of(output)
+    assert len(rows) == 3
+    assert len({row["text"] for row in rows.values()}) == 1
+    ledgers = manifest_of(tmp_path / "build", "documents").ledgers
+    assert (ledgers["captures"].rows_in, ledgers["pages"].rows_in) == (1, 3)
+
+
+@given(
+    pages=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9), st.integers(1, 99)), max_size=60)
+)
+def test_groups_hold_each_row_once_and_no_capture_twice(pages):
+    placed = sorted({(f"w {stretch}", offset): length for stretch, offset, length in pages}.items())
+    rows = [(*place, length) for place, length in placed for _ in range(1 + length % 3)]
+    columns = dict(zip(("stretch", "offset", "length"), zip(*rows, strict=True), strict=False))
+    table = pa.table({name: list(column) for name, column in columns.items()} or EMPTY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "PAGES_PER_PART", 4)
+        patch.setattr(documents, "PAGES_PER_GROUP_MIN", 2)
+        cuts = list(documents._groups(table))
+    assert [start for start, _ in cuts] == [0, *(stop for _, stop in cuts[:-1])][: len(cuts)]
+    assert sum(stop - start for start, stop in cuts) == len(rows)
+    groups = [{row[:2] for row in rows[start:stop]} for start, stop in cuts]
+    assert sum(map(len, groups)) == len(set().union(*groups))
+    assert all(1 <= len(group) <= 4 for group in groups)
 
 
 @pytest.mark.usefixtures("inline")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -9,6 +10,7 @@ import toy
 from rich.console import Console
 
 from pipeline.engine import progress
+from pipeline.engine.control import Run, run_at_work
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.parts import Committed, Part
 from pipeline.engine.progress import Log, Progress
@@ -61,6 +63,33 @@ def test_a_terminal_gets_its_cursor_back_after_a_failure(terminal, toys, inline)
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0
 
 
+def undated(text: str) -> list[str]:
+    """The lines of a build without a terminal, each of which begins with its time."""
+    lines = text.splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines)
+    return [line[21:] for line in lines]
+
+
+def test_a_status_elsewhere_reads_how_far_the_run_is(tmp_path, monkeypatch):
+    now, store, parts = [0.0], Disk(tmp_path), parts_of(4)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    assert run_at_work(store) is None
+    run, shown = Run(store, "run"), Progress(quiet=True)
+    run.begin()
+    shown.begin("links", "read", parts, Committed(store, "links", "read", parts))
+    out = PartWriter(store, "links", "read", parts[1], toy.SCHEMA, run="run")
+    out.heartbeat("line 7")
+    commit(store, parts[0])
+    now[0] = 10.0
+    shown.update(run)
+    said = run_at_work(store)
+    assert (said["stage"], said["step"], said["done"], said["parts"]) == ("links", "read", 1, 4)
+    assert (said["rows"], said["unit"], said["left_s"]) == (1000, "posts", 30.0)
+    assert [(part["part"], part["item"]) for part in said["at_work"]] == [("1", "line 7")]
+    run.end()
+    assert run_at_work(store) is None
+
+
 def parts_of(number: int) -> list[Part]:
     return [Part(n, f"{n}", f"{n}", fingerprint=f"{n:032x}") for n in range(number)]
 
@@ -79,13 +108,13 @@ def test_elsewhere_a_plain_line_comes_every_thirty_seconds(tmp_path, capsys, mon
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     shown = Progress()
     commit(store, parts[9])  # by an earlier run
-    shown.begin("links: read", parts, Committed(store, "links", "read", parts))
+    shown.begin("links", "read", parts, Committed(store, "links", "read", parts))
     for second in range(0, 61, 10):
         now[0] = float(second)
         commit(store, parts[second // 10])
-        shown.update(store, "run")
+        shown.update(Run(store, "run"))
     shown.end({"posts": Ledger(7000, 6000, 400, Counter(self_post=600))})
-    assert capsys.readouterr().err.splitlines() == [
+    assert undated(capsys.readouterr().err) == [
         "links: read: 5 of 10 parts, 5,000 posts, 90% kept, self_post 300, removed 200"
         " (133/s, 38 s left)",
         "links: read: 8 of 10 parts, 8,000 posts, 90% kept, self_post 480, removed 320"
@@ -102,14 +131,14 @@ def test_a_line_with_nothing_new_names_the_parts_at_work_and_their_items(
     parts = [Part(3, "RS_2019-06.zst", "digest", fingerprint="3"), *parts_of(1)]
     out = PartWriter(store, "links", "read", parts[0], toy.SCHEMA, run="run")
     shown = Progress()
-    shown.begin("links: read", parts, Committed(store, "links", "read", parts))
+    shown.begin("links", "read", parts, Committed(store, "links", "read", parts))
     out.heartbeat("line 1,340,000")
     now[0] = 31.0
-    shown.update(store, "run")
+    shown.update(Run(store, "run"))
     out.abandon()
     now[0] = 62.0
-    shown.update(store, "run")
-    assert capsys.readouterr().err.splitlines() == [
+    shown.update(Run(store, "run"))
+    assert undated(capsys.readouterr().err) == [
         "links: read: 0 of 2 parts; RS_2019-06.zst at line 1,340,000",
         "links: read: 0 of 2 parts",
     ]
@@ -118,7 +147,7 @@ def test_a_line_with_nothing_new_names_the_parts_at_work_and_their_items(
 def test_a_quiet_build_says_nothing(tmp_path, capsys):
     shown = Progress(quiet=True)
     parts = parts_of(1)
-    shown.begin("links: read", parts, Committed(Disk(tmp_path), "links", "read", parts))
+    shown.begin("links", "read", parts, Committed(Disk(tmp_path), "links", "read", parts))
     shown.say("hello")
     shown.end({})
     assert capsys.readouterr().err == ""

@@ -138,7 +138,7 @@ def test_a_runner_that_fails_is_named_and_its_thread_joined(toys, monkeypatch):
 def test_a_driver_that_fails_joins_the_parts_before_it_lets_go_of_the_lock(
     toys, inline, monkeypatch
 ):
-    def broken(self, store, run):
+    def broken(self, run):
         raise ValueError("a defect of the line")
 
     monkeypatch.setattr("pipeline.engine.progress.Progress.update", broken)
@@ -171,7 +171,7 @@ with Build(Path({str(tmp_path / "b")!r}), EngineSettings(workers=1, free_disk_mi
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout == ""
-    assert [line.partition(" (")[0] for line in run.stderr.splitlines()] == [
+    assert [line[21:].partition(" (")[0] for line in run.stderr.splitlines()] == [
         "toy: read: 20 posts, 18 kept, url_invalid 2",
         "toy: group: 18 posts, 1 kept, 17 merged",
     ]

@@ -4,7 +4,7 @@ from functools import partial
 
 import pyarrow as pa
 import pytest
-from reading import drops_of, kept_paths, tables_of
+from reading import drops_of, kept_paths, manifest_of, tables_of
 
 from pipeline.engine.build import Build
 from pipeline.engine.stage import Part, Stage, Step
@@ -232,6 +232,17 @@ def test_the_pages_do_not_depend_on_where_the_files_lie(inline, archive, tmp_pat
     moved = archive.rename(tmp_path / "elsewhere" / archive.name)
     after = build(tmp_path / "build", ROWS, [moved])
     assert after.digest == before.digest
+
+
+def test_the_same_captures_in_a_file_of_another_name_are_the_same_content(
+    inline, archive, tmp_path
+):
+    before = build(tmp_path / "before", ROWS, [archive])
+    renamed = archive.rename(archive.with_name("renamed.warc.gz"))
+    after = build(tmp_path / "after", ROWS, [renamed])
+    digests = [manifest_of(tmp_path / name, "pages").digest for name in ("before", "after")]
+    assert digests[0] == digests[1]
+    assert after.digest != before.digest  # what is made of them reads another file
 
 
 def test_another_archive_or_another_rule_indexes_only_what_is_new(inline, archive, maker, tmp_path):

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from pipeline.engine.manifest import read_manifest  # noqa: E402 (the checkout's own, once it is found)
+from pipeline.engine.store import Disk  # noqa: E402
 from tools.demo import digest, write_demo  # noqa: E402
 from tools.status import status  # noqa: E402
 
@@ -49,7 +50,7 @@ def inputs(folder: Path) -> dict[str, str]:
 
 def versions(build: Path) -> dict[str, str]:
     """Of the packages that shaped the rows."""
-    manifests = [read_manifest(build / name) for name in STAGES]
+    manifests = [read_manifest(Disk(build), name) for name in STAGES]
     steps = [step for manifest in manifests if manifest for step in manifest.steps]
     return {name: version for step in steps for name, version in step.versions.items()}
 

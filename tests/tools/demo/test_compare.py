@@ -42,5 +42,5 @@ def test_a_build_that_went_otherwise_is_told_apart(built, tmp_path):
 def test_a_folder_without_a_build_is_refused(tmp_path):
     expected = tmp_path / "expected.json"
     expected.write_text('{"submissions": {}, "links": {}}')
-    with pytest.raises(StageError, match="no stage links"):
+    with pytest.raises(StageError, match="links is missing"):
         differences(tmp_path, expected)

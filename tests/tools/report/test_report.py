@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.engine.manifest import read_manifest
+from pipeline.engine.parts import DROPS
+from pipeline.engine.store import Disk
 from pipeline.errors import SettingsError
 from pipeline.reasons import Reason
 from tools.report import breakable, percent, write_report
@@ -81,7 +83,7 @@ def test_the_funnel_adds_up_and_is_that_of_the_manifests(finished):
     for stage in facts.funnel:
         dropped = sum(drop.count for drop in stage.drops)
         assert stage.rows_in == stage.rows_out + stage.merged + dropped
-        manifest = read_manifest(finished.folder / stage.name)
+        manifest = read_manifest(Disk(finished.folder), stage.name)
         booked = manifest.ledgers[manifest.unit].drops
         assert {drop.reason.value: drop.count for drop in stage.drops} == dict(booked)
 
@@ -148,7 +150,8 @@ def test_ten_different_documents_are_shown_with_their_texts(finished, page):
 
 
 def test_sections_whose_stage_is_missing_are_left_out(finished, tmp_path):
-    shutil.copytree(finished.folder / "links", tmp_path / "links")
+    for name in ("links", "data"):
+        shutil.copytree(finished.folder / name, tmp_path / name)
     page = lxml.html.document_fromstring(write_report(tmp_path).read_text(encoding="utf-8"))
     assert page.xpath("//h2/@id") == ["funnel", "rules", "rebuild"]
     assert page.xpath("//nav/a/@href") == ["#funnel", "#rules", "#rebuild"]
@@ -174,12 +177,15 @@ def hostile(table, columns):
 def test_what_pages_and_posts_say_can_not_act_in_the_report(finished, tmp_path):
     build = tmp_path / "<b>build"
     shutil.copytree(finished.folder, build)
-    for path in [*(build / "corpus").glob("*.parquet"), *(build / "documents").glob("*.parquet")]:
-        table = pq.read_table(path)
-        pq.write_table(hostile(table, ["title", "text", "url", "host", "date", "language"]), path)
-    for path in build.rglob("drops-*.parquet"):
-        table = pq.read_table(path)
-        pq.write_table(hostile(table, ["url"]), path)
+    store, columns = Disk(build), ["title", "text", "url", "host", "date", "language"]
+    for stage in FUNNEL:
+        manifest = read_manifest(store, stage)
+        spoilt = {part.file(DROPS): ["url"] for part in manifest.all_parts}
+        if stage in ("documents", "corpus"):
+            spoilt |= {part.table: columns for part in manifest.parts}
+        for name, hostile_columns in spoilt.items():
+            table = hostile(store.table(name), hostile_columns)
+            pq.write_table(table, store.local(name))
     text = write_report(build).read_text(encoding="utf-8")
     page = lxml.html.document_fromstring(text)
     assert "<script" not in text
@@ -273,7 +279,7 @@ def test_it_tells_how_to_build_it_again(finished, page):
     told = content(page.xpath("//h2[@id='rebuild']/..")[0])
     assert "webtext build COPY.toml --out NEW_FOLDER" in told
     for name in ("links", "pages", "documents", "corpus", "tokenizer", "shards"):
-        assert read_manifest(finished.folder / name).digest in told
+        assert read_manifest(Disk(finished.folder), name).digest in told
     files = [content(item) for item in page.xpath("//details[contains(., 'input files')]//li")]
     settings = (finished.folder / "webtext.toml").read_text(encoding="utf-8")
     assert files and all(name in settings for name in files)

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.engine.manifest import read_manifest
+from pipeline.engine.reading import read_published
+from pipeline.engine.store import Disk
 from tools.report.rules import bin_counts, histograms
 
 INF = math.inf
@@ -34,8 +35,9 @@ def test_a_share_is_named_by_its_range():
 
 def test_the_histograms_of_a_build_count_what_its_ledgers_count(finished):
     names = ("links", "documents", "corpus")
-    manifests = {name: read_manifest(finished.folder / name) for name in names}
-    karma, length, language, copies = histograms(finished.folder, manifests)
+    found = {name: read_published(Disk(finished.folder), name) for name in names}
+    karma, length, language, copies = histograms(found)
+    manifests = {name: published.manifest for name, published in found.items()}
     links = manifests["links"].ledgers["submissions"]
     pages = manifests["documents"].ledgers["pages"]
     assert sum(one.count for one in karma.bins if one.kept) == links.rows_out
@@ -57,5 +59,5 @@ def test_the_histograms_of_a_build_count_what_its_ledgers_count(finished):
 
 
 def test_a_build_without_documents_has_the_histogram_of_its_links(finished):
-    manifests = {"links": read_manifest(finished.folder / "links")}
-    assert [one.title for one in histograms(finished.folder, manifests)] == ["Karma of a link"]
+    found = {"links": read_published(Disk(finished.folder), "links")}
+    assert [one.title for one in histograms(found)] == ["Karma of a link"]
