@@ -38,9 +38,9 @@ VERSIONS = {
 }
 DIGESTS = {
     "links": "b62263d6fec4f9d5b6bbd98e7054b6d4",
-    "pages": "227e23b8ba7cc8d705fabdadabf7aee4",
-    "documents": "13568311c905516eb9c630ed4e36648e",
-    "corpus": "cb30f8cf8c2277cf1aeeba6d3166e4d9",
+    "pages": "24fed87a0b3577607d7119781316c757",
+    "documents": "668b7e4a33611e56025422d9bebe3fd6",
+    "corpus": "9cfab7bfea521e89086f358f1251046b",
     "tokenizer": "df50072f37fc9581219bca65a3b265de",
     "shards": "3c2ec54db0e77ff49fa2c2454de841b3",
 }
