@@ -78,7 +78,7 @@ class EngineSettings:
     exchange: Literal["auto", "files", "shuffle"] = option(
         "auto",
         "How rows of one key come together: files, shuffle (the Beam runner's own), auto (files "
-        "with the local runner, shuffle with others)",
+        "with local and dask, shuffle with others)",
     )
     buckets: int = option(
         16,

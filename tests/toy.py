@@ -242,6 +242,27 @@ def _fill_disk(out: PartWriter, log: str) -> None:
     out.file("more.bin").write_bytes(bytes(64 << 20))
 
 
+def _once(act: Callable[[PartWriter, str], None]) -> Callable[[PartWriter, str], None]:
+    """The first attempt at a part does it, those after it do not."""
+
+    def once(out: PartWriter, log: str) -> None:
+        line = f"once {out._part.label}"
+        if line not in Path(log).read_text():
+            say(log, line)
+            act(out, log)
+
+    return once
+
+
+def _wait_for_a_twice(out: PartWriter, log: str) -> None:
+    say(log, "waiting")
+    deadline = time.monotonic() + 60
+    while Path(log).read_text().count("done a\n") < 2:
+        if time.monotonic() > deadline:
+            raise TimeoutError("a was done once")
+        time.sleep(0.05)
+
+
 def _hang_in_pool(out: PartWriter, log: str) -> None:
     say(log, f"asleep {os.getpid()}")
     list(out.pool.map(time.sleep, [500.0, 500.0]))
@@ -264,4 +285,7 @@ MISDEEDS: dict[str, Callable[[PartWriter, str], None]] = {
     "book wrongly": _book_wrongly,
     "fill the disk": _fill_disk,
     "hang in the pool": _hang_in_pool,
+    "hang in the pool once": _once(_hang_in_pool),
+    "sleep once": _once(_sleep),
+    "wait for a twice": _wait_for_a_twice,
 }

@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.engine import names
+from pipeline.engine import leftovers, names
 from pipeline.engine.control import run_at_work
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
@@ -89,15 +89,16 @@ def verify(place: Place) -> Verified:
     is_stage = store.stat(names.MANIFEST) is not None
     if is_stage and not folder:  # in a bucket its files lie in the build's data/ alone
         store, is_stage = open_store(above(place)[0]), False
-    files = [
-        file
-        for manifest in manifests.values()
-        for file in stage_files(store, manifest, alone=is_stage)
-    ]
     runs = [run for run in (folder, folder / "model") if is_run(run)] if folder else []
-    files += [file for run in runs for file in checkpoint_files(run)]
+    files = [file for run in runs for file in checkpoint_files(run)]
     files += filter(None, (sealed(store, name) for name in ("report.html", f"model/{COMMIT}")))
-    return Verified(len(files), sum(file.size_bytes for file in files), list(damaged(files)))
+    lines = [*damaged(files), *leftovers.damaged_records(store)]
+    for name, manifest in manifests.items():
+        of_stage = list(stage_files(store, manifest, alone=is_stage))
+        mend = "" if is_stage else f"; --redo {name} makes the stage again"
+        lines += [line + mend for line in damaged(of_stage)]
+        files += of_stage
+    return Verified(len(files), sum(file.size_bytes for file in files), lines)
 
 
 def show(place: Place) -> None:

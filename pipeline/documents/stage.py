@@ -307,7 +307,7 @@ def _read_rows(
     store: Store, group: Group, columns: list[str] | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a group: only the row groups that are needed, of a table that may be large."""
-    with store.parquet(group.pages) as file:
+    with store.sound(group.pages), store.parquet(group.pages) as file:
         needed, first, before = [], 0, 0
         for number in range(file.num_row_groups):
             last = first + file.metadata.row_group(number).num_rows

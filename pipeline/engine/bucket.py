@@ -192,7 +192,11 @@ class Bucket(Store):
         """Nothing: in a bucket a further name would be a copy. The manifest names the files."""
 
     def parquet(self, name: str) -> pq.ParquetFile:  # noqa: D102
-        return pq.ParquetFile(self.open(name), pre_buffer=True)  # fewer and longer ranges
+        return pq.ParquetFile(
+            self.open(name),
+            page_checksum_verification=True,
+            pre_buffer=True,  # fewer and longer ranges
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:  # noqa: D102

@@ -29,7 +29,8 @@ FLUSH_BYTES = 16 << 20
 IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 Batches = Iterable[tuple[str, pa.RecordBatch]]  # the input's name, rows of one bucket
-# Where a map part's rows of one bucket lie: batches as [number in the file, rows, bytes].
+# Where a map part's rows of one bucket lie: batches as [number in the file, rows, bytes in memory,
+# start and end in the file, xxh3_64 of what is between them].
 Where = list[list[int]]
 Index = dict[str, Where]  # by bucket
 
@@ -45,7 +46,9 @@ class BucketWriter:
     """The map side: rows to one Arrow file, cut into a batch a bucket."""
 
     def __init__(self, path: Path, schema: pa.Schema, exchange: Exchange, buckets: int) -> None:
-        self._writer = pa.ipc.new_file(path, schema, options=IPC_OPTIONS)
+        self._path = path
+        self._file = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._file, schema, options=IPC_OPTIONS)
         self._key = exchange.key
         self._buckets = buckets
         self._waiting: list[pa.Table] = []
@@ -66,7 +69,12 @@ class BucketWriter:
         if self._open:
             self._flush()
             self._writer.close()
+            self._file.close()
             self._open = False
+            with pa.memory_map(str(self._path)) as file:
+                for where in self._index.values():
+                    for batch in where:
+                        batch.append(_checksum(file, *batch[3:]))
         return self._index, []
 
     def _flush(self) -> None:
@@ -76,9 +84,10 @@ class BucketWriter:
         self._waiting, self._bytes = [], 0
         for bucket, rows in partition(table, self._key, self._buckets):
             batch = rows.combine_chunks().to_batches()[0]
+            start = self._file.tell()
             self._writer.write_batch(batch)
             self._index.setdefault(str(bucket), []).append(
-                [self._batches, batch.num_rows, batch.nbytes]
+                [self._batches, batch.num_rows, batch.nbytes, start, self._file.tell()]
             )
             self._batches += 1
 
@@ -151,10 +160,16 @@ def _sorted(table: pa.Table, key: str) -> pa.Table:
 def read_batches(store: Store, name: str, where: Where) -> Iterator[pa.RecordBatch]:
     """Batches of a map part's file."""
     if where:
-        with store.map(name) as source:
+        with store.sound(name), store.map(name) as source:
             reader = pa.ipc.open_file(source)
-            for number, _, _ in where:
+            for number, _, _, start, end, checksum in where:
+                if _checksum(source, start, end) != checksum:
+                    raise store.damaged(name, "")
                 yield reader.get_batch(number)
+
+
+def _checksum(file: pa.NativeFile, start: int, end: int) -> int:
+    return xxhash.xxh3_64_intdigest(file.read_at(end - start, start))
 
 
 def to_bytes(batch: pa.RecordBatch) -> bytes:

@@ -13,6 +13,7 @@ from pipeline.engine.manifest import Manifest, read_journal, read_manifest, writ
 from pipeline.engine.parts import Record, read_record
 from pipeline.engine.publish import forget, list_stale, with_files
 from pipeline.engine.store import Entry, Store
+from pipeline.errors import StageError
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,17 @@ def remove_kept(store: Store, manifest: Manifest, step: str) -> Manifest:
     write_manifest(store, without)
     forget(store, manifest.stage)
     return without
+
+
+def damaged_records(store: Store) -> Iterator[str]:
+    """A line for each record and journal that cannot be read, with its mend."""
+    records = [e.name for folder in store.folders(names.RECORDS) for e in store.entries(folder)]
+    journals = [entry.name for entry in store.entries(names.JOURNALS)]
+    for name in (*records, *journals):
+        try:
+            (read_journal if name in journals else read_record)(store, name)
+        except StageError as error:
+            yield str(error)
 
 
 def _bytes(parts: list[Record]) -> int:

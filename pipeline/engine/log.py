@@ -1,10 +1,11 @@
 """The log of a build: runs, versions, faults with their stacks; one JSON object a line."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 class Log:
@@ -26,5 +27,12 @@ class Log:
             self._complained = True
 
     def _append(self, line: str) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line)
+        with self._path.open("a+b") as file:
+            if file.tell() and not _ends_a_line(file):  # a full disk cut it
+                file.write(b"\n")
+            file.write(line.encode())
+
+
+def _ends_a_line(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"

@@ -175,7 +175,10 @@ def read_manifest_at(store: Store, name: str) -> Manifest | None:
     try:
         data = store.read_json(name)
     except ValueError as error:
-        raise StageError(f"{place} is damaged ({error}); remove it to make it again") from None
+        raise StageError(
+            f"{place} is damaged ({error}); remove its folder, which has "
+            "only further names of files in data/, and run the same command"
+        ) from None
     if data is None:
         return None
     if data.get("format") != FORMAT:

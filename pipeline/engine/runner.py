@@ -3,7 +3,7 @@
 What crosses a Beam boundary are parts and Arrow batches, never single rows (a row through a
 shuffle costs 46 us and 535 B). `local` is Beam's own FnApiRunner in memory: its threads only hand
 parts on, the work happens in the worker pool. `dask` and any other engine run the same transforms
-in processes of their own, on any machine that sees the store.
+in processes of their own, on any machine that sees the store; each has a pool as the driver has.
 
 A part that fails says so in the store (failures.py), and the others are asked to stop.
 """
@@ -14,12 +14,17 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_fn_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.worker import worker_pool_main
+from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
+from apache_beam.utils import thread_pool_executor
 
-from pipeline.engine.cluster import check_alike, dask_options, share_of
+from pipeline.engine.cluster import check_alike, dask_options, job_at_work, quieten, share_of
 from pipeline.engine.exchange import Batches, from_bytes, read_batches, to_bytes
 from pipeline.engine.pool import Pool
 from pipeline.engine.stage import Part, Record
@@ -112,33 +117,32 @@ class _ShuffledBatches:
 # The pool of this process: parts find it here, since Beam copies what a DoFn holds. The driver
 # sets it before a run; a worker of a distributed engine makes its own when it first needs one.
 _pool: Pool | None = None
-_of_cluster = False  # whether this process is a cluster's, not the driver
+_in_driver = False  # whether this process is the driver, not a cluster's
 _pool_lock = threading.Lock()
 
 
 def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterator[str]:
     try:
-        if _pool is None or _of_cluster:
+        if not _in_driver:
             check_alike(task)
         if task.stopping():
             return
-        if batches is None and task.runs_in_worker and _pool is not None:
-            _pool.run(run_part, task, part)
+        pool = _pool_here(task)
+        if pool is not None and batches is None and task.runs_in_worker:
+            pool.run(run_part, task, part)
         else:
-            run_part(task, part, batches=batches, pool=_pool_of(task))
+            run_part(task, part, batches=batches, pool=None if task.runs_in_worker else pool)
     except BaseException as error:  # noqa: BLE001 (raised again by the driver, with its type)
         task.fail(part, error, traceback.format_exc())
     else:
         yield part.fingerprint
 
 
-def _pool_of(task: Task) -> Pool | None:
-    global _pool, _of_cluster
-    if task.runs_in_worker:
-        return None
+def _pool_here(task: Task) -> Pool | None:
+    global _pool
     with _pool_lock:
-        if _pool is None:
-            _pool, _of_cluster = pool_of(share_of(task.engine)), True
+        if _pool is None and not (_in_driver and task.runs_in_worker):
+            _pool = pool_of(share_of(task.engine))
     return _pool
 
 
@@ -149,6 +153,7 @@ class Runner:
         self.engine = engine
         self._pool = pool
         self._options = list(engine.runner_options)
+        quieten(engine)
         if engine.runner == "dask":
             self._options += dask_options(engine)
         if engine.runner == "local":
@@ -161,21 +166,22 @@ class Runner:
         _runner_class(engine.runner)  # refuses early
 
     def __enter__(self) -> "Runner":
-        global _pool
-        _pool = self._pool
+        global _pool, _in_driver
+        _pool, _in_driver = self._pool, True
         return self
 
     def __exit__(self, *_: object) -> None:
-        global _pool
-        _pool = None
+        global _pool, _in_driver
+        _pool, _in_driver = None, False
 
     def run(self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]) -> None:
         """Do these parts; those that fail have told the task, those that stop have done nothing.
 
         `sources` are the map parts of an exchange, by input.
         """
+        # Dask's own shuffle plans by map parts x map parts: 16 s for 300, before it starts.
         shuffle = self.engine.exchange == "shuffle" or (
-            self.engine.exchange == "auto" and self.engine.runner != "local"
+            self.engine.exchange == "auto" and self.engine.runner not in ("local", "dask")
         )
         shuffle = shuffle and bool(sources)
         pipeline = beam.Pipeline(
@@ -190,12 +196,8 @@ class Runner:
         else:
             done = pipeline | "Missing parts" >> beam.Create(parts)
             done | "Parts" >> RunParts(task)
-        result = pipeline.run()
-        try:
-            result.wait_until_finish()
-        finally:
-            if client := getattr(result, "client", None):  # Dask's: each job opens one
-                client.close()
+        with job_at_work(task, pipeline) as job:
+            job.wait_until_finish()
         if shuffle:
             # A bucket that got no row never came out of the shuffle; it is a part all the same.
             for part in parts:
@@ -216,6 +218,28 @@ class Runner:
         return [f"--direct_num_workers={threads}"]
 
 
+_PINGS = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]  # Beam's
+
+
+class _LoopbackWorkers(BeamFnExternalWorkerPoolServicer):  # type: ignore[misc]
+    """What Beam's LOOPBACK starts in the driver, on loopback: Beam's own takes code from anybody.
+
+    It listens on all of the machine's addresses.
+    """
+
+    @classmethod
+    def start(cls, use_process: bool = False, **more: Any) -> tuple[str, Any]:
+        """The address, and the server, which Beam stops."""
+        server = worker_pool_main.grpc.server(
+            thread_pool_executor.shared_unbounded_instance(), options=_PINGS
+        )
+        address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        workers = cls(use_process=use_process, **more)
+        beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(workers, server)
+        server.start()
+        return address, server
+
+
 def _runner_class(name: str) -> type:
     if name == "local":
         found: type = FnApiRunner
@@ -223,6 +247,7 @@ def _runner_class(name: str) -> type:
     if name == "dask":
         name = "apache_beam.runners.dask.dask_runner.DaskRunner"
     if name == "portable":
+        worker_pool_main.BeamFnExternalWorkerPoolServicer = _LoopbackWorkers
         name = "apache_beam.runners.portability.portable_runner.PortableRunner"
     module, _, leaf = name.rpartition(".")
     if leaf in REFUSED:

@@ -8,7 +8,7 @@ A kill at any instant loses at most the parts at work.
 import os
 import time
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from pipeline.engine.manifest import (
     versions_mixed,
     versions_only,
 )
-from pipeline.engine.parts import Committed, Record
+from pipeline.engine.parts import Committed, File, Record
 from pipeline.engine.publish import (
     forget,
     publish,
@@ -71,6 +71,7 @@ class StageRun:
         self._plans: dict[str, _Planned] = {}
         self._records: dict[str, StepRecord] = {}
         self._has_rows: set[str] = set()  # steps whose rows are known to be there
+        self._sizes: dict[str, int] | None = None  # of the files in data/, once they are needed
 
     def output(self) -> Output:
         """The published stage, made first where it is missing or out of date."""
@@ -78,7 +79,7 @@ class StageRun:
         if self.old and record and self.old.fingerprint == record.fingerprint:
             if not self.old.rows_gone and not self._wanted_again(self.old):
                 self.build.gates += self.old.gates
-                self.store.show(self.old.view())  # a killed run may have left it half made
+                self._show(self.old)
                 tidy(self.store, self.stage, self.old)
                 return published(self.store, self.old)
             self._take_back(self.old)
@@ -90,6 +91,16 @@ class StageRun:
         self._make(self.last)
         return self._publish(time.monotonic() - started)
 
+    def _show(self, manifest: Manifest) -> None:
+        """Make the view whole, which a killed run may have left half made."""
+        try:
+            self.store.show(manifest.view())
+        except FileNotFoundError as error:
+            raise StageError(
+                f"{manifest.stage}: {error.filename} is missing; --redo {manifest.stage} makes the "
+                "stage again"
+            ) from None
+
     # What is there
 
     def _known(self, step: AnyStep) -> StepRecord | None:
@@ -99,6 +110,8 @@ class StageRun:
             if any(self._known(earlier) is None for earlier in before):
                 return None
             record = read_journal(self.store, self._journal(step))
+            if record and self._forget_lost(step, record.parts):
+                return None
             if record:
                 self._has_rows.add(step.name)
             elif self.old:
@@ -107,6 +120,30 @@ class StageRun:
                 return None
             self._records[step.name] = record
         return self._records[step.name]
+
+    def _forget_lost(self, step: AnyStep, records: Sequence[Record]) -> int:
+        """Forget an earlier run's parts whose files are gone or cut, with the journal: how many."""
+        if records and self._sizes is None:
+            self._sizes = {entry.name: entry.bytes for entry in self.store.entries(names.DATA)}
+        lost = [
+            record.fingerprint
+            for record in records
+            if any(self._is_lost(file) for file in record.files.values())
+        ]
+        if lost:
+            folder = names.records(self.stage.name, step.name)
+            self.store.remove([self._journal(step), *(f"{folder}/{name}.json" for name in lost)])
+            self.build.progress.say(
+                f"{self.stage.name}: {step.name}: files of {len(lost):,} finished parts are gone "
+                "or cut; these parts are made again"
+            )
+        return len(lost)
+
+    def _is_lost(self, file: File) -> bool:
+        if (self._sizes or {}).get(file.name) == file.bytes:
+            return False
+        there = self.store.stat(file.name)  # it may have come since they were listed
+        return there is None or there.bytes != file.bytes
 
     def _input(self, name: str) -> Output:
         """An earlier step's output, perhaps only what its record says, or another stage's."""
@@ -215,7 +252,11 @@ class StageRun:
         self.build.check_signals()
         task, planned = self._task(step), self._plan(step)
         committed = Committed(self.store, self.stage.name, step.name, planned.parts)
-        done = committed.names()
+        records = committed.refresh()
+        if self._forget_lost(step, records):
+            committed = Committed(self.store, self.stage.name, step.name, planned.parts)
+            records = committed.refresh()
+        done = {record.fingerprint for record in records}
         if any(part.fingerprint not in done for part in planned.parts):
             for earlier in before:
                 if not self._readable(earlier):
@@ -276,7 +317,10 @@ class StageRun:
     ) -> StepRecord:
         parts = committed.in_order()
         if missing := len(planned.parts) - len(parts):
-            raise StageError(f"{self.stage.name}: {step.name}: {missing} parts are missing")
+            raise StageError(
+                f"{self.stage.name}: {step.name}: the runner ended without {missing} of "
+                f"{len(planned.parts)} parts. What is done is kept; run the same command to go on"
+            )
         sums = ledgers_of.total(part.ledgers for part in parts)
         self._check_boundary(step, sums, inputs)
         record = StepRecord(

@@ -12,7 +12,7 @@ import shutil
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 
 from pipeline.engine import names
 from pipeline.engine.files import remove_tree, sync
 from pipeline.engine.lock import locked
 from pipeline.engine.log import Log
-from pipeline.errors import SettingsError, printable
+from pipeline.errors import SettingsError, StageError, printable
 
+CHECKSUM = "xxh3_128"  # of all else that a JSON object of the store says
 ASIDE = ".aside"  # how a file ends that is not whole yet, beside its name on another disk
 
 READABLE_BYTES = 1 << 20  # a larger JSON file is written without white space
@@ -114,28 +116,60 @@ class Store(ABC):
 
     def parquet(self, name: str) -> pq.ParquetFile:
         """A Parquet file; a context manager."""
-        return pq.ParquetFile(self.open(name))
+        return pq.ParquetFile(self.open(name), page_checksum_verification=True)
 
     def batches(
         self, name: str, rows: int, columns: list[str] | None = None, **more: Any
     ) -> Iterator[pa.RecordBatch]:
         """A Parquet file in batches of at most so many rows; `more` may name `row_groups`."""
-        with self.parquet(name) as file:
+        with self.sound(name), self.parquet(name) as file:
             yield from file.iter_batches(rows, columns=columns, **more)
 
     def table(self, name: str, columns: list[str] | None = None, **more: Any) -> pa.Table:
         """The rows of a Parquet file; `more` goes to pyarrow's read_table (`filters`)."""
-        with self.open(name) as file:
-            return pq.read_table(file, columns=columns, **more)
+        with self.sound(name), self.open(name) as file:
+            return pq.read_table(file, columns=columns, page_checksum_verification=True, **more)
+
+    @contextmanager
+    def sound(self, name: str) -> Iterator[None]:
+        """Name the file whose bytes are not those that were written."""
+        try:
+            yield
+        except (pa.ArrowInvalid, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise self.damaged(name, str(error)) from None
+
+    def damaged(self, name: str, what: str) -> StageError:
+        """The error for a file that was changed since it was written; a lost one is made again."""
+        told = what.splitlines()[0] if what else "its bytes are not those that were written"
+        return StageError(
+            f"{self.place}: {name} is damaged ({told}); remove it, and run the same command"
+        )
 
     def read_json(self, name: str) -> Any:
         """A JSON file's value, None if it is not there. ValueError if it is damaged."""
         data = self.read(name)
-        return None if data is None else json.loads(data)
+        if data is None:
+            return None
+        value = json.loads(data)
+        told = value.pop(CHECKSUM, None) if isinstance(value, dict) else None
+        if told and told != _checksum(value):
+            raise ValueError("it has other bytes than were written")
+        return value
 
     def write_json(self, name: str, value: Any, *, durably: bool = True) -> None:
-        """Write a value as JSON, indented where a person may read it."""
-        self.write(name, _to_json(value), durably=durably)
+        """Write a value as JSON, indented where a person may read it; an object with a checksum."""
+        if isinstance(value, dict):
+            value = {**value, CHECKSUM: _checksum(value)}
+        data = _to_json(value)
+        if len(data) < READABLE_BYTES:
+            data = msgspec.json.format(data, indent=1)
+        self.write(name, data, durably=durably)
+
+
+def _checksum(value: dict[str, Any]) -> str:
+    return xxhash.xxh3_128_hexdigest(_to_json(value))
 
 
 class Disk(Store):
@@ -268,10 +302,9 @@ class Disk(Store):
 def _to_json(value: Any) -> bytes:
     # A journal of 20,000 parts: json takes 190 MB on the way, msgspec 16.
     try:
-        data = msgspec.json.encode(value, enc_hook=str)
+        return msgspec.json.encode(value, enc_hook=str)
     except UnicodeEncodeError:  # a path that is not UTF-8 holds halves of surrogate pairs
         return json.dumps(value, default=str).encode()
-    return msgspec.json.format(data, indent=1) if len(data) < READABLE_BYTES else data
 
 
 def _alike(one: os.stat_result, other: os.stat_result) -> bool:

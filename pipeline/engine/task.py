@@ -67,7 +67,7 @@ class Bucket:
     @property
     def bytes(self) -> int:
         """The size of all rows, in memory."""
-        return sum(size for _, _, where in self.tables for _, _, size in where)
+        return sum(batch[2] for _, _, where in self.tables for batch in where)
 
     def batches(self, store: Store) -> Batches:
         """The rows, by input."""

@@ -297,7 +297,9 @@ class _ParquetWriter:
     """Rows to one Parquet file, in row groups of about ROW_GROUP_BYTES."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=3)
+        self._writer = pq.ParquetWriter(
+            path, schema, compression="zstd", compression_level=3, write_page_checksum=True
+        )
         self._schema = schema
         self._waiting: list[pa.Table] = []
         self._bytes = 0

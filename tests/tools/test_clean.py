@@ -109,11 +109,12 @@ def test_what_a_manifest_a_record_or_a_journal_alone_names_stays_however_old_it_
     (_, in_record) = put_part(build, "pages", "index", 9 * DAY_S)
     in_journal = put(build / KILLED.replace("aa", "cc"), "x", 9 * DAY_S)
     (journal,) = (build / "steps").iterdir()
-    told = json.loads(journal.read_text())
+    store, name = Disk(build), f"steps/{journal.name}"
+    told = store.read_json(name)
     told["parts"][0]["files"]["more"] = {
         **told["parts"][0]["files"]["table"], "name": f"data/{in_journal.name}",
     }  # fmt: skip
-    journal.write_text(json.dumps(told))
+    store.write_json(name, told)
     for path in (build / "data").iterdir():
         os.utime(path, (1, 1))
     before = files_of(build)

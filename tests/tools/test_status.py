@@ -80,6 +80,11 @@ def damaged(folder, capsys):
     return verified["damaged"]
 
 
+def redo(stage):
+    """The mend of a stage's file."""
+    return f"; --redo {stage} makes the stage again"
+
+
 def test_verify_reads_every_file_again_and_names_the_damaged_one(finished, copied, capsys):
     assert main(["status", str(finished.folder), "--verify"]) == 0
     manifests = [read_manifest(Disk(copied), name) for name in ENGINE_STAGES]
@@ -90,7 +95,7 @@ def test_verify_reads_every_file_again_and_names_the_damaged_one(finished, copie
     assert told.endswith(" again: all as they were written\n")
     table = next((copied / "links").glob("part-*.parquet"))
     table.write_bytes(table.read_bytes()[:-8] + b"turned!!")
-    assert damaged(copied, capsys) == [f"{table} has other bytes than were written"]
+    assert damaged(copied, capsys) == [f"{table} has other bytes than were written{redo('links')}"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,8 @@ def test_verify_sees_a_change_of_what_people_read(copied, capsys, name, how):
     assert told.startswith(f"{path} has ")
     path.unlink()
     if name != "report.html":
-        assert damaged(copied, capsys) == [f"{path} is missing"]
+        mend = redo(path.parent.name)
+        assert damaged(copied, capsys) == [f"{path} is missing{mend}"]
 
 
 def test_verify_sees_a_change_of_what_is_told_of_the_model(copied, capsys):
@@ -131,9 +137,18 @@ def test_verify_sees_damage_of_what_the_next_build_reads(copied, capsys, what):
     part = read_manifest(Disk(copied), "corpus").parts[0]
     path = copied / part.file(what)
     path.write_bytes(path.read_bytes()[:-1] + b"!")
-    assert damaged(copied, capsys) == [f"{path} has other bytes than were written"]
+    mend = redo("corpus")
+    assert damaged(copied, capsys) == [f"{path} has other bytes than were written{mend}"]
     path.unlink()
-    assert damaged(copied, capsys) == [f"{path} is missing"]
+    assert damaged(copied, capsys) == [f"{path} is missing{mend}"]
+
+
+def test_verify_names_a_damaged_record_with_the_mend(copied, capsys):
+    record = next((copied / "parts").glob("pages-*/*.json"))
+    record.write_text("{")
+    (told,) = damaged(copied, capsys)
+    assert f"{record.relative_to(copied)} is damaged" in told
+    assert "remove it, and run the same command" in told
 
 
 def test_verify_reads_the_checkpoints_of_a_model_and_of_a_run_too(finished, tmp_path, capsys):

@@ -1,13 +1,16 @@
 """The same program on a Dask cluster, started as people start one: a scheduler and two workers."""
 
+import gc
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,14 @@ from typing import Any
 import pytest
 import toy
 
+from pipeline.engine import stage_run
 from pipeline.engine.build import Build
+from pipeline.engine.cluster import here
 from pipeline.engine.control import Run
 from pipeline.errors import InputError, SettingsError, StageError
 from pipeline.settings import EngineSettings
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,24 +37,25 @@ class Cluster:
     folder: Path
     workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
-    def start(self) -> None:
+    def start(self, **environment: str) -> None:
         """Start the scheduler; it chooses its port."""
-        self.scheduler = self._run("scheduler", "--host", "127.0.0.1", "--port", "0")
+        words = ("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        (self.folder / "scheduler.log").unlink(missing_ok=True)
+        self.scheduler = self._run(*words, **environment)
         found = self._read("scheduler", r"Scheduler at:\s+(tcp://127\.0\.0\.1:\d+)")
         self.address = found.group(1)
 
-    def add_worker(self, **environment: str) -> None:
+    def add_worker(self, *more: str, threads: int = 1, **environment: str) -> None:
         """Start a worker under a nanny, as `dask worker` does by default."""
-        words = ("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1")
+        words = ("worker", self.address, "--host", "127.0.0.1", "--nthreads", str(threads), *more)
         number = len(self.workers)
         directory = ("--no-dashboard", "--local-directory", str(self.folder / f"space-{number}"))
         self.workers.append(self._run(*words, *directory, **environment))
 
     def close(self) -> None:
-        """End all."""
+        """End all; a worker, and its pool, go with the nanny that started it."""
         for process in (*self.workers, self.scheduler):
-            process.terminate()
-        for process in (*self.workers, self.scheduler):
+            process.kill()
             process.wait(20)
 
     def _run(self, *words: str, **environment: str) -> "subprocess.Popen[bytes]":
@@ -159,6 +165,209 @@ def test_dask_without_a_scheduler_says_how_to_start_one(toys: Any) -> None:
     toys.engine |= {"runner": "dask"}
     with pytest.raises(SettingsError, match="dask scheduler"):
         toys.build()
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("python", "2.7"), ("webtext", "0.0.1"), ("trafilatura", "0.1")]
+)
+def test_a_worker_that_is_not_as_the_driver_is_named_with_host_difference_and_mend(
+    on_dask: Any, monkeypatch: pytest.MonkeyPatch, name: str, found: str
+) -> None:
+    monkeypatch.setattr(stage_run, "here", lambda: {**here(), name: found})
+    with pytest.raises(StageError) as error:
+        on_dask.build()
+    assert str(error.value).startswith(f"a worker on {socket.gethostname()} has {name} ")
+    assert f"the driver {found}; install the same on all machines" in str(error.value)
+
+
+# What befalls a cluster of one's own
+
+# What a driver writes for people: what stopped it, and plain lines of progress.
+OURS = re.compile(r"$|StageError: |Stopped: |stopping; |\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  toy: ")
+# A worker that imports Beam on a busy machine may say nothing for some seconds.
+BEAM_FIRST = ("--preload", "pipeline.engine.runner")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Cluster]:
+    """A scheduler that a test may end."""
+    made = Cluster(tmp_path)
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def on_own(killable: Any, own: Cluster) -> Any:
+    """A build folder for toys on that cluster, whose drivers may be killed."""
+    killable.engine |= {"runner": "dask", "scheduler": own.address}
+    return killable
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def pool_of(worker: int, number: int) -> list[int]:
+    """The processes of a worker's pool, once they are all there."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        # A process is the child of a thread.
+        words = [path.read_text() for path in Path(f"/proc/{worker}/task").glob("*/children")]
+        commands = [Path(f"/proc/{pid}/cmdline") for pid in " ".join(words).split()]
+        found = [int(c.parent.name) for c in commands if b"spawn_main" in c.read_bytes()]
+        if len(found) == number:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{worker} has {found}, not {number} processes")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 30) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.05)
+
+
+def asleep(toys: Any) -> int:
+    """The process in which a part is asleep."""
+    return int(toys.wait_for("asleep", 60).split()[-1])
+
+
+def test_a_scheduler_that_dies_is_one_message_and_a_rerun_on_a_new_one_goes_on(
+    on_own: Any, own: Cluster, local_digest: Callable[..., str]
+) -> None:
+    own.add_worker()
+    driver = on_own.start(do={"c": "sleep"})
+    asleep(on_own)
+    own.scheduler.kill()
+    assert on_own.wait(driver) == 1
+    told = on_own.stderr.read_text().splitlines()
+    assert [line for line in told if "StageError" in line] == told[-1:]
+    assert f"the Dask scheduler at {own.address} is gone" in told[-1]
+    assert "start scheduler and workers" in told[-1]
+    assert [line for line in told if not OURS.match(line)] == []
+    committed = on_own.committed()
+    assert "c" not in committed
+    own.close()
+    own.workers.clear()
+    own.start()
+    own.add_worker()
+    on_own.done()
+    on_own.engine["scheduler"] = own.address
+    assert on_own.build().digest == local_digest()
+    assert on_own.done()["read"] == 4 - len(committed)
+
+
+def test_a_worker_killed_among_its_items_takes_its_pool_along_and_the_part_is_done_elsewhere(
+    on_own: Any, own: Cluster, local_digest: Callable[..., str]
+) -> None:
+    own.add_worker()
+    driver = on_own.start(items=True, do={"bucket 0": "hang in the pool once"})
+    worker = asleep(on_own)
+    pool = pool_of(worker, 1)
+    own.add_worker()
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, pool)), 5)
+    assert on_own.wait(driver) == 0
+    assert on_own.manifest().digest == local_digest(items=True)
+    assert on_own.unnamed() == []
+
+
+def test_a_worker_of_four_threads_does_four_parts_in_processes_of_its_own_and_hears_ctrl_c(
+    on_own: Any, own: Cluster
+) -> None:
+    on_own.engine["workers"] = 0
+    own.add_worker("--memory-limit", "16GiB", threads=4)
+    driver = on_own.start(do=dict.fromkeys("abcd", "sleep"))
+    wait_until(lambda: on_own.log.exists() and on_own.log.read_text().count("asleep") == 4, 60)
+    parts = {int(line.split()[-1]) for line in on_own.log.read_text().splitlines() if "asl" in line}
+    assert len(parts) == 4
+    (worker,) = {parent(part) for part in parts}
+    assert parent(worker) == own.workers[0].pid
+    os.kill(driver, signal.SIGINT)
+    assert on_own.wait(driver) == 130
+    assert [line for line in on_own.stderr.read_text().splitlines() if not OURS.match(line)] == []
+    on_own.build()  # the workers are free again
+
+
+def test_a_pool_has_as_many_processes_as_the_memory_of_its_worker_allows(
+    on_own: Any, own: Cluster
+) -> None:
+    on_own.engine |= {"workers": 0, "worker_memory_bytes": 1 << 30}
+    own.add_worker("--memory-limit", "2.5GiB", threads=4)
+    driver = on_own.start(items=True, do={"bucket 0": "hang in the pool"})
+    assert len(pool_of(asleep(on_own), 2)) == 2
+    os.kill(driver, signal.SIGINT)
+    assert on_own.wait(driver) == 130
+
+
+def test_a_worker_with_less_memory_than_a_page_may_take_is_refused(
+    on_own: Any, own: Cluster
+) -> None:
+    own.add_worker("--memory-limit", "1GiB")
+    with pytest.raises(StageError, match=r"has 1024 MiB of memory.* 2048 MiB; start workers with"):
+        on_own.build()
+
+
+def test_ctrl_c_ends_a_build_that_waits_for_workers(on_own: Any) -> None:
+    driver = on_own.start()
+    wait_until(lambda: on_own.store.folders("runs") != [], 60)
+    time.sleep(2)
+    os.kill(driver, signal.SIGINT)
+    assert on_own.wait(driver) == 130
+
+
+def test_parts_of_a_killed_driver_stop_when_the_next_build_begins(
+    on_own: Any, own: Cluster, local_digest: Callable[..., str]
+) -> None:
+    own.add_worker()  # one thread: the next build gets it only if the old part lets go of it
+    driver = on_own.start(do={"a": "sleep"})
+    asleep(on_own)
+    os.kill(driver, signal.SIGKILL)
+    assert on_own.wait(driver) == -signal.SIGKILL
+    assert on_own.build().digest == local_digest()
+    assert on_own.unnamed() == []
+
+
+def test_a_late_commit_by_a_worker_that_the_scheduler_gave_up_does_no_harm(
+    on_own: Any, own: Cluster
+) -> None:
+    own.close()
+    own.start(DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL="4s")
+    on_own.engine |= {"scheduler": own.address, "workers": 0}
+    own.add_worker("--no-nanny", *BEAM_FIRST, threads=2)  # a nanny would kill what was given up
+    driver = on_own.start(labels=["a", "b"], do={"a": "finish slowly", "b": "wait for a twice"})
+    late = int(on_own.wait_for("slow", 60).split()[-1])
+    for pid in (own.workers[0].pid, late):
+        os.kill(pid, signal.SIGSTOP)
+    own.add_worker(*BEAM_FIRST, threads=2)
+    on_own.wait_for("done a", 60)
+    os.kill(late, signal.SIGCONT)
+    assert on_own.wait(driver) == 0
+    assert on_own.log.read_text().count("done a\n") == 2
+    assert on_own.names_nothing_lost()
+    assert on_own.unnamed() == []
+
+
+def test_twenty_steps_leave_no_thread_and_no_client(on_dask: Any) -> None:
+    settings = EngineSettings(**on_dask.engine)
+    with Build(on_dask.folder, settings, quiet=True) as build:
+        threads = []
+        for number in range(10):
+            stage = toy.stage(("a",), options=toy.Options(str(on_dask.log)))
+            build.run(replace(stage, name=f"toy{number}"))
+            threads.append(len(threading.enumerate()))
+        assert threads[-1] == threads[0]
+        gc.collect()
+        assert list(distributed.Client._instances) == []
 
 
 @pytest.mark.timeout(120)

@@ -12,8 +12,9 @@ from rich.console import Console
 from pipeline.engine import progress
 from pipeline.engine.control import Run, run_at_work
 from pipeline.engine.ledger import Ledger
+from pipeline.engine.log import Log
 from pipeline.engine.parts import Committed, Part
-from pipeline.engine.progress import Log, Progress
+from pipeline.engine.progress import Progress
 from pipeline.engine.store import Disk
 from pipeline.engine.writer import PartWriter
 from pipeline.errors import StageError
@@ -160,6 +161,17 @@ def test_the_log_keeps_one_object_a_line(tmp_path):
     first, second = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
     assert (first["event"], first["folder"]) == ("run", str(tmp_path))
     assert second["stack"] == "a\nb"
+
+
+def test_a_line_that_a_full_disk_cut_does_not_spoil_the_next(tmp_path):
+    path = tmp_path / "log.jsonl"
+    Log(path).write("run")
+    path.write_text(path.read_text() + '{"time": 1')
+    Log(path).write("end")
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()[::2]] == [
+        "run",
+        "end",
+    ]
 
 
 def test_a_log_that_cannot_be_written_never_stops_a_build(tmp_path, capsys):
