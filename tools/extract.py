@@ -62,8 +62,7 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_j
         # The records go first: without them a folder is begun anew.
         build.store.remove_folder(names.RECORDS)
         build.unpublish("documents")
-        build.files.save()  # at the end of the build this would make the folder once more
-        shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(work, ignore_errors=True)
     ledger = made.ledgers.get(UNIT, Ledger())
     print(json.dumps(_counts(ledger)) if as_json else _told(ledger, drops_path))
     if not ledger.rows_out:

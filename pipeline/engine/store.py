@@ -164,7 +164,8 @@ class Store(ABC):
             value = {**value, CHECKSUM: _checksum(value)}
         data = _to_json(value)
         if len(data) < READABLE_BYTES:
-            data = msgspec.json.format(data, indent=1)
+            with suppress(msgspec.DecodeError):  # halves of surrogate pairs, see `_to_json`
+                data = msgspec.json.format(data, indent=1)
         self.write(name, data, durably=durably)
 
 

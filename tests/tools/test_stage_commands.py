@@ -98,7 +98,7 @@ def test_links_takes_settings_and_redoes_only_what_they_change(dump, tmp_path, c
     assert state["rows_out"] == 2
     told = run(capsys, "links", dump, "--out", out, *FEW, "--date-max", "2020-12-31")
     assert "links: read" in told.err
-    assert "its settings or inputs changed" in told.err
+    assert "links: read: settings or inputs changed" in told.err
 
 
 def test_links_names_the_place_where_a_dump_is_damaged(dump, tmp_path, capsys):
@@ -409,7 +409,7 @@ def test_extract_refuses_what_can_be_read_only_once_for_a_build(tmp_path, capsys
     os.mkfifo(tmp_path / "pipe")
     given = "-" if source == "-" else tmp_path / source
     told = run(capsys, "extract", given, "--out", tmp_path / "o.jsonl", code=2)
-    assert "With --out files are read more than once: save it as one first." in told.err
+    assert "With --out files are read more than once: save it to a file first." in told.err
 
 
 def test_extract_refuses_a_wrong_name_before_it_touches_anything(tmp_path, capsys):
