@@ -229,7 +229,7 @@ def test_the_json_and_the_table_name_every_stage(inputs, capsys):
 
 
 def test_inputs_and_settings_are_checked_as_a_build_checks_them(inputs):
-    with pytest.raises(SettingsError, match="did you mean steps"):
+    with pytest.raises(SettingsError, match=r"did you mean train\.steps"):
         planned(inputs, train__stepz=3)
     (inputs.parent / "RS.jsonl.gz").unlink()
     with pytest.raises(SettingsError, match="no file matches"):

@@ -54,12 +54,12 @@ def test_ranks_that_reach_each_other_are_a_world(two):
     assert entered() == World(1, 2)
 
 
-def test_a_broken_network_is_told_before_the_model_is_built(two, capsys):
+def test_a_broken_network_is_told_before_the_model_is_built(two, capsys, shards_folder):
     fault = RuntimeError("Timed out waiting 120000ms")
     two.setattr(distributed.dist, "all_reduce", lambda *_, **__: Work(fault))
     with pytest.raises(TrainError, match=r"rank 1 of 2 cannot reach the others: Timed out"):
         entered()
-    assert main(["data", "--out", "nowhere", "--device", "cpu"]) == 1
+    assert main([str(shards_folder), "--out", "nowhere", "--device", "cpu"]) == 1
     assert "train: rank 1 of 2 cannot reach" in capsys.readouterr().err
 
 

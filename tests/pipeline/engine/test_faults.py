@@ -89,7 +89,7 @@ class Mortal(Disk):
 def mortal(monkeypatch, inline) -> None:
     """Builds in this process can be killed, and wait for no disk."""
     FATE.born()
-    monkeypatch.setattr("pipeline.engine.build.Disk", Mortal)
+    monkeypatch.setattr(store_module, "Disk", Mortal)
     monkeypatch.setattr(store_module, "sync", lambda path: None)
 
 

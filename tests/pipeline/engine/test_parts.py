@@ -1,6 +1,5 @@
 """A part is there with its record, whole, or it is not there."""
 
-import json
 from dataclasses import replace
 
 import pyarrow as pa
@@ -230,7 +229,7 @@ def test_the_record_of_an_exchange_says_where_each_buckets_rows_lie(disk):
     out.write_rows([{"id": f"k{n}", "n": n} for n in range(100)])
     record = out.commit()
     assert record.table.endswith(".arrow")
-    assert sum(rows for bucket in record.buckets.values() for _, rows, _ in bucket) == 100
+    assert sum(rows for bucket in record.buckets.values() for _, rows, *_ in bucket) == 100
     assert disk.read_json(RECORD)["buckets"] == record.buckets
 
 
@@ -283,7 +282,7 @@ def test_a_heartbeat_says_part_item_and_rows(disk):
     out.write_rows([{"id": "a", "n": 1}])
     out.heartbeat("byte 10")
     (entry,) = disk.entries("runs/r/heartbeats")
-    assert json.loads(disk.read(entry.name)) == {"part": "part 3", "item": "byte 10", "rows": 1}
+    assert disk.read_json(entry.name) == {"part": "part 3", "item": "byte 10", "rows": 1}
     out.abandon()
     assert disk.entries("runs/r/heartbeats") == []
 

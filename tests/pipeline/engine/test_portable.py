@@ -176,12 +176,14 @@ def test_an_external_worker_gives_the_rows_of_the_local_runner(on_own, worker_po
 
 def test_ctrl_c_ends_a_build_whose_workers_never_come(on_own):
     endpoint = on_own.engine["runner_options"][0]
-    words = ("--environment_type=EXTERNAL", "--environment_config=127.0.0.1:9")
-    on_own.engine["runner_options"] = (endpoint, *words)
-    driver = on_own.start()
-    deadline = time.monotonic() + 60
-    while not on_own.store.folders("runs") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(3)
-    os.kill(driver, signal.SIGINT)
-    assert on_own.wait(driver) == 130
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes calls, and answers none
+        place = f"--environment_config=127.0.0.1:{deaf.getsockname()[1]}"
+        words = ("--environment_type=EXTERNAL", place)
+        on_own.engine["runner_options"] = (endpoint, *words)
+        driver = on_own.start()
+        deadline = time.monotonic() + 60
+        while not on_own.store.folders("runs") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(3)
+        os.kill(driver, signal.SIGINT)
+        assert on_own.wait(driver) == 130, on_own.stderr.read_text()
