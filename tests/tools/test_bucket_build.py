@@ -159,17 +159,17 @@ def test_verify_reads_every_file_in_the_bucket_and_names_a_damaged_one(built):
     assert (in_stage.damaged, in_stage.files > 3) == ([], True)
     name = read_manifest(built.store, "corpus").parts[0].table
     data = built.store.read(name)
+    mend = "; --redo corpus makes the stage again"
+    place = f"{built.store.place}/{name}"
     try:
         built.store.write(name, data[:-1] + b"?")
-        assert verify(built.uri).damaged == [
-            f"{built.store.place}/{name} has other bytes than were written"
-        ]
+        told = f"{place} has other bytes than were written{mend}"
+        assert verify(built.uri).damaged == [told]
         built.store.write(name, data[:-1])
-        assert verify(within(built.uri, "corpus")).damaged == [
-            f"{built.store.place}/{name} has {len(data) - 1} bytes, not {len(data)}"
-        ]
+        told = f"{place} has {len(data) - 1} bytes, not {len(data)}{mend}"
+        assert verify(within(built.uri, "corpus")).damaged == [told]
         built.store.remove([name])
-        assert verify(built.uri).damaged == [f"{built.store.place}/{name} is missing"]
+        assert verify(built.uri).damaged == [f"{place} is missing{mend}"]
     finally:
         built.store.write(name, data)
 
