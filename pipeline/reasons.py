@@ -62,6 +62,28 @@ class Reason(StrEnum):
     REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are too many."
     STATUS_ERROR = "status_error", "The server answered with an error status."
     REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
+    # pages: one link each, of pages that were fetched
+    PORT_NOT_ALLOWED = "port_not_allowed", "The address names a port that may not be asked."
+    ROBOTS_FORBID = "robots_forbid", "The host's robots.txt forbids to fetch the page."
+    ROBOTS_UNAVAILABLE = (
+        "robots_unavailable",
+        "The host's robots.txt could not be had, so nothing may be fetched for now.",
+    )
+    OPTED_OUT = "opted_out", "The page's owner reserves it from the training of models."
+    HOST_NOT_FOUND = "host_not_found", "The host's name has no address any more."
+    DNS_FAILED = "dns_failed", "The host's address could not be looked up."
+    CONNECT_FAILED = "connect_failed", "The host took no connection."
+    TLS_FAILED = "tls_failed", "The host's certificate is not valid, or TLS failed."
+    ANSWER_TIMED_OUT = "answer_timed_out", "The server's answer took longer than the limit."
+    CONNECTION_LOST = (
+        "connection_lost",
+        "The connection broke before the server's answer was whole.",
+    )
+    HOST_FAILING = "host_failing", "The host failed so often in a row that it is left alone."
+    HTTP_INVALID = "http_invalid", "The server's answer is not HTTP."
+    HEADER_TOO_LARGE = "header_too_large", "The headers of the answer are larger than the limit."
+    SERVER_BUSY = "server_busy", "The server asked to come back later."
+    SERVER_ERROR = "server_error", "The server failed."
     # pages: one WARC record each; the last two are also outcomes of links
     OTHER_CAPTURE = (
         "other_capture",
