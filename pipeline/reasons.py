@@ -58,18 +58,11 @@ class Reason(StrEnum):
 
     # pages: one link each
     NOT_CAPTURED = "not_captured", "No capture of this URL is in the sources."
-    REDIRECT_LOST = "redirect_lost", "A redirect leads to a URL that was not captured."
-    REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are too many."
-    STATUS_ERROR = "status_error", "The server answered with an error status."
-    REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
-    # pages: one link each, of pages that were fetched
     PORT_NOT_ALLOWED = "port_not_allowed", "The address names a port that may not be asked."
-    ROBOTS_FORBID = "robots_forbid", "The host's robots.txt forbids to fetch the page."
     ROBOTS_UNAVAILABLE = (
         "robots_unavailable",
         "The host's robots.txt could not be had, so nothing may be fetched for now.",
     )
-    OPTED_OUT = "opted_out", "The page's owner reserves it from the training of models."
     HOST_NOT_FOUND = "host_not_found", "The host's name has no address any more."
     DNS_FAILED = "dns_failed", "The host's address could not be looked up."
     CONNECT_FAILED = "connect_failed", "The host took no connection."
@@ -84,6 +77,27 @@ class Reason(StrEnum):
     HEADER_TOO_LARGE = "header_too_large", "The headers of the answer are larger than the limit."
     SERVER_BUSY = "server_busy", "The server asked to come back later."
     SERVER_ERROR = "server_error", "The server failed."
+    REDIRECT_LOST = "redirect_lost", "A redirect leads to a URL that was not captured."
+    REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are too many."
+    STATUS_ERROR = "status_error", "The server answered with an error status."
+    REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
+    # pages: what the owner of the page asks (see pipeline/pages/preferences.py)
+    ROBOTS_DISALLOWED = "robots_disallowed", "robots.txt disallows the page for crawlers like ours."
+    AI_AGENTS_DISALLOWED = (
+        "ai_agents_disallowed",
+        "robots.txt disallows the page for crawlers that collect texts for training.",
+    )
+    NOAI = "noai", 'A robots tag of the page says "noai": no use for AI.'
+    NOIMAGEAI = "noimageai", 'A robots tag of the page says "noimageai": no use of images for AI.'
+    TDM_RESERVED = "tdm_reserved", "The rights to text and data mining are reserved."
+    CONTENT_SIGNAL = (
+        "content_signal",
+        'robots.txt says "ai-train=no" (Content-Signal): no training.',
+    )
+    CONTENT_USAGE = (
+        "content_usage",
+        'The page or robots.txt says "train-ai=n" (Content-Usage): no training.',
+    )
     # pages: one WARC record each; the last two are also outcomes of links
     OTHER_CAPTURE = (
         "other_capture",

@@ -55,7 +55,7 @@ def answer_of(told: dict[str, Any]) -> Answer:
         redirects=tuple(Hop(str(hop["url"]), int(hop["status"])) for hop in told["redirects"]),
         record_id=str(told["record_id"]),
         payload_digest=str(told["payload_digest"]),
-        preferences=dict(told["preferences"]),
+        preferences=str(told["preferences"]),
         detail=str(told["detail"]),
     )
 
@@ -67,7 +67,6 @@ def _number(value: Any) -> int | None:
 def as_row(answer: Answer, segment: str, lying: tuple[int, int] | None) -> dict[str, Any]:
     """A row of ANSWER; `lying` is where the record of the answer lies in the segment."""
     offset, length = lying or (0, 0)
-    preferences = json.dumps(answer.preferences) if answer.preferences else ""
     return {
         "id": answer.id,
         "key": answer.key,
@@ -82,7 +81,7 @@ def as_row(answer: Answer, segment: str, lying: tuple[int, int] | None) -> dict[
         "final_url": answer.final_url,
         "redirects": len(answer.redirects),
         "payload_digest": answer.payload_digest,
-        "preferences": preferences,
+        "preferences": answer.preferences,
         "detail": answer.detail[:DETAIL_CHARS_MAX],
         "segment": segment if lying else "",
         "offset": offset,

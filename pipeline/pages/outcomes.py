@@ -4,9 +4,9 @@ A final outcome ends the search at its source; any other may be tried again, by 
 Every outcome but `captured` is a reason of `reasons.py`, whose sentence people read.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 import pyarrow as pa
 
@@ -49,9 +49,14 @@ class Outcome(StrEnum):
     HOST_PRIVATE = "host_private"
     PORT_NOT_ALLOWED = "port_not_allowed"
     # By the owner's word.
-    ROBOTS_FORBID = "robots_forbid"
     ROBOTS_UNAVAILABLE = "robots_unavailable", False
-    OPTED_OUT = "opted_out"
+    ROBOTS_DISALLOWED = "robots_disallowed"
+    AI_AGENTS_DISALLOWED = "ai_agents_disallowed"
+    NOAI = "noai"
+    NOIMAGEAI = "noimageai"
+    TDM_RESERVED = "tdm_reserved"
+    CONTENT_SIGNAL = "content_signal"
+    CONTENT_USAGE = "content_usage"
     # By the network.
     HOST_NOT_FOUND = "host_not_found"
     DNS_FAILED = "dns_failed", False
@@ -92,7 +97,7 @@ ANSWER = pa.schema(
         ("final_url", pa.string()),  # where the redirects led, "" if they did not begin
         ("redirects", pa.int32()),
         ("payload_digest", pa.string()),
-        ("preferences", pa.string()),  # the owner's, as JSON; "" where unknown
+        ("preferences", pa.string()),  # the owner's (preferences.py); "" where unknown
         ("detail", pa.string()),
         ("segment", pa.string()),  # the WARC file of the page, "" where there is no response
         ("offset", pa.int64()),
@@ -115,7 +120,7 @@ class Answer:
 
     `first_post_s` is that of the link, None where unknown. `redirects` are the hops before
     `final_url`. `record_id` names the WARC record that answers, "" where there is none.
-    `preferences` can be written as JSON; {} is that nothing is known.
+    `preferences` is the text that `Preferences` writes and reads, "" if nothing is known.
     """
 
     id: str
@@ -131,7 +136,7 @@ class Answer:
     redirects: tuple[Hop, ...] = ()
     record_id: str = ""
     payload_digest: str = ""
-    preferences: dict[str, Any] = field(default_factory=dict)
+    preferences: str = ""
     detail: str = ""
 
     @property

@@ -66,8 +66,8 @@ def test_an_answer_is_in_the_table_and_its_page_where_the_table_says(folders):
 def test_warc_files_alone_tell_all_that_the_table_does(folders):
     files, scratch = folders
     with Archive(files, scratch) as archive:
-        add_page(archive, 1, preferences={"noai": True})
-        archive.add(answer(2, outcome=Outcome.ROBOTS_FORBID))
+        add_page(archive, 1, preferences="header -noai@header=noai")
+        archive.add(answer(2, outcome=Outcome.ROBOTS_DISALLOWED))
     (path,) = files.path.glob("*.warc.gz")
     table = pq.read_table(path.with_name(path.name.replace(".warc.gz", ".parquet")))
     assert pa.Table.from_pylist(recovered(path).rows, schema=ANSWER) == table
