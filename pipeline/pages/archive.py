@@ -48,7 +48,7 @@ SEGMENT_BYTES, SEGMENT_S, SEGMENT_ROWS = 256 << 20, 600.0, 50_000
 SYNC_EVERY_BYTES = 8 << 20
 # An answer's JSON: five redirects of 2 kB each, and what is known of preferences.
 _ANSWER_BYTES_MAX = 1 << 20
-_OWN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")
+_OWN = re.compile(r"\d{8}T\d{12}Z-[0-9a-f]{12}")
 _NEEDED = ("id", "source", "outcome", "is_final", "answered_s")
 
 
@@ -239,7 +239,7 @@ class Archive:
             self._raise_failed()
             now = self._clock()
             moment = datetime.fromtimestamp(now, UTC)
-            name = f"{moment:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:12]}"
+            name = f"{moment:%Y%m%dT%H%M%S%fZ}-{uuid.uuid4().hex[:12]}"
             path = self._scratch / f"{name}{WARC}"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
             self._segment = _Segment(name, path, descriptor, now)
