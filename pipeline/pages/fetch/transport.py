@@ -17,7 +17,6 @@ from typing import Protocol, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.http_exceptions import LineTooLong
 from yarl import URL
 
 from pipeline.pages.fetch.domains import path_of
@@ -38,6 +37,9 @@ _GONE = {
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
     if hasattr(socket, name)
 }
+# What aiohttp's parser says of headers above the limits; it has no error of their own for all.
+_TOO_LARGE = ("Got more than", "Too many headers")
+DETAIL_CHARS_MAX = 200
 Cap = Callable[[int, Headers], int]
 
 
@@ -293,7 +295,7 @@ class Http:
 
 def fault_of(error: Exception) -> tuple[Outcome, str]:
     """The outcome that an error of the network is, and what it says."""
-    told = " ".join(str(error).split()) or type(error).__name__
+    told = (" ".join(str(error).split()) or type(error).__name__)[:DETAIL_CHARS_MAX]
     if AddressRefused.TEXT in told:
         return Outcome.HOST_PRIVATE, told[told.index(AddressRefused.TEXT) :]
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -310,8 +312,8 @@ def fault_of(error: Exception) -> tuple[Outcome, str]:
     if isinstance(error, aiohttp.ClientConnectorError):
         return Outcome.CONNECT_FAILED, told
     if isinstance(error, aiohttp.ClientResponseError):
-        too_long = isinstance(error.__cause__, LineTooLong) or "Too many headers" in told
-        return (Outcome.HEADER_TOO_LARGE if too_long else Outcome.HTTP_INVALID), error.message
+        is_larger = any(sign in told for sign in _TOO_LARGE)
+        return (Outcome.HEADER_TOO_LARGE if is_larger else Outcome.HTTP_INVALID), told
     if isinstance(error, aiohttp.ClientPayloadError):
         return Outcome.CONNECTION_LOST, told
     if isinstance(error, aiohttp.ClientConnectionError | ConnectionError):
