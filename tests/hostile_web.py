@@ -155,7 +155,8 @@ class Web:
         self.log.append(request)
         script = self.sites.get(host, [answer(b"", "404 Not Found")])
         try:
-            for step in script(request) if callable(script) else script:
+            steps = script(request) if callable(script) else script
+            for step in steps:
                 if step == ABORT:
                     writer.transport.abort()
                     return False
@@ -164,15 +165,11 @@ class Web:
                     await writer.drain()
                 elif isinstance(step, int | float):
                     await asyncio.sleep(step)
-            return script_ends_whole(script, request)
+            # After one whole answer another request may come.
+            is_one = len(steps) == 1 and isinstance(steps[0], bytes)
+            return is_one and b"\r\n\r\n" in steps[0]
         finally:
             request.ended.append(time.monotonic())
-
-
-def script_ends_whole(script: Script, request: Request) -> bool:
-    """Whether the answer was one `answer`, after which another request may come."""
-    steps = script(request) if callable(script) else script
-    return len(steps) == 1 and isinstance(steps[0], bytes) and b"\r\n\r\n" in steps[0]
 
 
 def packed(body: bytes, encoding: str) -> bytes:

@@ -8,7 +8,7 @@ import ssl
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,8 +50,12 @@ def fetch_links(
     number, shards = shard_of(shard)
     rules = settings.fetch
     _check(rules)
+    if not links:
+        raise SettingsError(
+            "name the links: files of `webtext links`, a list of URLs, or - (stdin)"
+        )
     work_folder = scratch or out / (f".work-{number}-of-{shards}" if shards > 1 else ".work")
-    files = sorted(_link_files(links))
+    files = list(_link_files(links))
     facts = {"http-header-user-agent": user_agent(rules.contact), "operator": rules.contact}
     if settings.pages.respect:
         facts["robots"] = "obey"
@@ -150,7 +154,11 @@ def told(progress: Progress) -> str:
 
 def user_agent(contact: str) -> str:
     """How every request names its sender."""
-    return f"{PRODUCT}/{version('webtext')} (+{contact})"
+    try:
+        number = version("webtext")
+    except PackageNotFoundError:
+        number = "0"
+    return f"{PRODUCT}/{number} (+{contact})"
 
 
 def request_headers(contact: str) -> dict[str, str]:

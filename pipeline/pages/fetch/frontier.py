@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Protocol
 
 import numpy as np
@@ -99,6 +100,11 @@ class _Domain:
         self.at = self.stop = 0
         self.failed: array[int] | None = None
 
+    @property
+    def weight(self) -> float:
+        """Who comes first where many may be asked: what is begun, then the longest queue."""
+        return inf if self.urgent or self.pending else self.stop - self.at
+
 
 class Frontier:
     """All links that are left; `left` counts them."""
@@ -123,7 +129,8 @@ class Frontier:
         self._begun = 0
         self._at_work = 0
         self._domains: dict[str, _Domain] = {}
-        self._ready: list[tuple[float, int, _Domain]] = []
+        self._ready: list[tuple[float, int, _Domain]] = []  # by the time when they may be asked
+        self._due: list[tuple[float, int, _Domain]] = []  # those that may be asked now, by weight
         self._later: list[tuple[float, int, int, int, array[int]]] = []
         self._serial = 0
         self._addresses: dict[str, int] = {}
@@ -150,7 +157,10 @@ class Frontier:
         now = self._clock()
         self._begin_domains(now)
         while self._ready and self._ready[0][0] <= now:
-            _, _, domain = heapq.heappop(self._ready)
+            _, serial, domain = heapq.heappop(self._ready)
+            heapq.heappush(self._due, (-domain.weight, serial, domain))
+        while self._due:
+            _, _, domain = heapq.heappop(self._due)
             domain.is_waiting = False
             if visit := self._next_of(domain):
                 domain.is_busy = True
@@ -162,6 +172,8 @@ class Frontier:
 
     def wait_s(self) -> float | None:
         """Seconds until `take` may have a turn; None if only the end of another turn gives one."""
+        if self._due:
+            return 0.0
         times = [self._ready[0][0]] if self._ready else []
         if self._later and self._at_work < self._domains_max:
             times.append(self._later[0][0])

@@ -281,25 +281,38 @@ class Program:
     def _rules_came(self, visit: Visit, got: Received) -> None:
         """A robots.txt or tdmrep.json, or a redirect on the way to it."""
         site, now = self._sites.of(visit.origin), self._clock()
-        self._frontier.leave(visit, got.began_s, site.delay_s)
         self._archive.store(_records(got))
         found: Received | None = got
-        location = first_header(got.headers, "location")
         if got.status in REDIRECT_STATUSES and not got.fault:
-            found = None
-            target = joined(got.url, location) if location else ""
-            if target and len(visit.hops) < RULES_HOPS_MAX:
-                rules = self._rules
-                fault = address_fault(target, rules.guard, rules.ports, rules.url_chars_max)
-                if not fault:
-                    visit.hops.append(Hop(got.url, got.status))
-                    visit.url = target
-                    self._frontier.push(visit)
-                    return
-                told = f"{visit.kind.value} is redirected to {target}: {fault[0]}"
-                found = Received(got.url, got.time_s, fault=Outcome.ROBOTS_UNAVAILABLE, detail=told)
+            found = self._moved(visit, got)
+            if found is got:  # it goes on elsewhere
+                return
         self._sites.learn(visit.kind, site, found, now)
+        self._leave_rules(visit, got)
         self._frontier.known(visit.origin)
+
+    def _moved(self, visit: Visit, got: Received) -> Received | None:
+        """`got` if the redirect is followed; else what it stands for, None for a file that is not.
+
+        Whether the address may be asked is judged anew.
+        """
+        location, rules = first_header(got.headers, "location"), self._rules
+        target = joined(got.url, location) if location else ""
+        if not target or len(visit.hops) >= RULES_HOPS_MAX:
+            return None
+        if fault := address_fault(target, rules.guard, rules.ports, rules.url_chars_max):
+            told = f"{visit.kind.value} is redirected to {target}: {fault[0]}"
+            return Received(got.url, got.time_s, fault=Outcome.ROBOTS_UNAVAILABLE, detail=told)
+        self._leave_rules(visit, got)
+        visit.hops.append(Hop(got.url, got.status))
+        visit.url = target
+        self._frontier.push(visit)
+        return got
+
+    def _leave_rules(self, visit: Visit, got: Received) -> None:
+        """The delay is that of the site that was asked, which may just have told it."""
+        asked = self._sites.of(origin_of(got.url))
+        self._frontier.leave(visit, got.began_s, asked.delay_s)
 
     def _answer(
         self, visit: Visit, meaning: Meaning, got: Received | None, records: tuple[WarcRecord, ...]

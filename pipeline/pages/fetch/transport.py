@@ -29,9 +29,12 @@ ADDRESSES_KEPT = 100_000
 ADDRESS_KEPT_S = 600.0
 KEEP_ALIVE_S = 4.0  # a polite crawler comes back after a second or so
 # More lines than any honest answer has; aiohttp's own limit of 128 is too low for some.
-HEADER_LINES_MAX = 512
+HEADER_LINES_MAX = 256
 # What a header line may have; the sum of all is limited by a setting.
-HEADER_LINE_BYTES_MAX = 32 << 10
+HEADER_LINE_BYTES_MAX = 16 << 10
+# So much of all bodies lies in memory while they come. Above it only the largest is read on.
+BODIES_BYTES_MAX = 512 << 20
+WAIT_S = 0.1
 _GONE = {
     getattr(socket, name)
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
@@ -187,6 +190,7 @@ class Http:
         self._guard, self._limits, self._proxy = guard, limits, proxy or None
         self._headers, self._tls = dict(headers), tls or ssl.create_default_context()
         self._resolver = Resolver(guard, limits.dns_s, places or {})
+        self._coming: dict[int, int] = {}  # bytes of the bodies that are being read
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
@@ -275,7 +279,7 @@ class Http:
 
     async def _read(self, response: aiohttp.ClientResponse, most: int, got: Received) -> None:
         pieces: list[bytes] = []
-        size = 0
+        size, me = 0, id(got)
         try:
             async for piece in response.content.iter_any():
                 pieces.append(piece)
@@ -284,8 +288,18 @@ class Http:
                     got.truncated = "length"
                     response.close()
                     break
+                self._coming[me] = size
+                while self._is_too_much(me):
+                    await asyncio.sleep(WAIT_S)
         finally:
+            self._coming.pop(me, None)
             got.body = b"".join(pieces)[:most]
+
+    def _is_too_much(self, me: int) -> bool:
+        coming = self._coming
+        if len(coming) * coming[me] < BODIES_BYTES_MAX:  # most are small: no need to add up
+            return False
+        return sum(coming.values()) > BODIES_BYTES_MAX and max(coming, key=coming.__getitem__) != me
 
     def _request(self, url: str) -> bytes:
         lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
