@@ -1,6 +1,6 @@
 """WARC 1.1 records to write, each a gzip member of its own, and their lines of a CDXJ index."""
 
-import json
+import re
 import uuid
 from base64 import b32encode
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from functools import lru_cache
 from hashlib import sha1
 from urllib.parse import urlsplit
 
+import msgspec
 from isal import isal_zlib
 
 from pipeline.pages.media import media_type
@@ -22,6 +23,8 @@ RESPONSE_TYPE = "application/http; msgtype=response"
 FIELDS_TYPE = "application/warc-fields"
 # The block of our metadata records: one answer.
 ANSWER_TYPE = "application/vnd.webtext.answer+json"
+_NO_DIGIT = re.compile(r"\D+")
+_PLAIN_URL = re.compile(r"https?://(?:www\.)?([a-z0-9.-]*[a-z-])(/[^?#\s]*)?(?:\?([^#\s]*))?", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class WarcRecord:
 
     def field(self, name: str) -> str:
         """The value of a field, "" where it has none; its name in any case."""
+        for key, value in self.fields:
+            if key == name:
+                return value
         wanted = name.lower()
         return next((value for key, value in self.fields if key.lower() == wanted), "")
 
@@ -132,12 +138,13 @@ def _record(
     *more: tuple[str, str],
     shown: tuple[int, str] | None = None,
 ) -> WarcRecord:
+    is_response = kind == "response"
     fields = (
         ("WARC-Type", kind),
         ("WARC-Record-ID", new_id()),
         ("WARC-Date", date_of(time_s)),
         *((name, _one_line(value)) for name, value in more),
-        ("WARC-Block-Digest", digest_of(block)),
+        *([("WARC-Block-Digest", digest_of(block))] if is_response else []),
         ("Content-Type", content_type),
     )
     return WarcRecord(fields, block, shown)
@@ -149,8 +156,11 @@ def _one_line(value: str) -> str:
 
 def cdxj_line(record: WarcRecord, offset: int, length: int, file: str) -> str | None:
     """The line of a CDXJ index for a response or revisit, without its end; None for others."""
-    kind, url = record.field("WARC-Type"), record.field("WARC-Target-URI").strip("<>")
-    if kind not in ("response", "revisit") or not (key := surt(url)):
+    kind = record.field("WARC-Type")
+    if kind not in ("response", "revisit"):
+        return None
+    url = record.field("WARC-Target-URI").strip("<>")
+    if not (key := surt(url)):
         return None
     status, mime = record.shown or _shown(record.block)
     facts = {
@@ -162,8 +172,8 @@ def cdxj_line(record: WarcRecord, offset: int, length: int, file: str) -> str | 
         "offset": str(offset),
         "filename": file,
     }
-    digits = "".join(filter(str.isdigit, record.field("WARC-Date")))[:14]
-    return f"{key} {digits} {json.dumps(facts, ensure_ascii=False)}"
+    digits = _NO_DIGIT.sub("", record.field("WARC-Date"))[:14]
+    return f"{key} {digits} {msgspec.json.encode(facts).decode()}"
 
 
 def _shown(block: bytes) -> tuple[int, str]:
@@ -180,6 +190,9 @@ def surt(url: str) -> str:
     As pywb makes it of plain URLs: lower case, without `www.`, fragment and a path's last slash,
     the parts of a query sorted.
     """
+    if plain := _PLAIN_URL.fullmatch(url):
+        name, path, query = ",".join(reversed(plain[1].split("."))), plain[2], plain[3]
+        return _sort_key(name, path or "", query or "")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -192,6 +205,10 @@ def surt(url: str) -> str:
     name = ",".join(reversed(host.split("."))) if is_name else host
     default = {"http": 80, "https": 443}.get(parts.scheme)
     port_text = f":{port}" if port and port != default else ""
-    path = parts.path.rstrip("/") or "/"
-    query = "&".join(sorted(parts.query.split("&"))) if parts.query else ""
-    return f"{name}{port_text}){path}{'?' + query if query else ''}".lower().replace(" ", "%20")
+    return _sort_key(name + port_text, parts.path, parts.query)
+
+
+def _sort_key(host: str, path: str, query: str) -> str:
+    path = path.rstrip("/") or "/"
+    query = "?" + "&".join(sorted(query.split("&"))) if query else ""
+    return f"{host}){path}{query}".lower().replace(" ", "%20")

@@ -16,11 +16,10 @@ from pipeline.links.canonical import canonical
 from pipeline.pages.capture import PAGE_STATUSES, PAGE_TYPES, REDIRECT_STATUSES
 from pipeline.pages.fetch.transport import Received
 from pipeline.pages.frames import GZIP_MAGIC
-from pipeline.pages.media import media_type
 from pipeline.pages.outcomes import Outcome
 from pipeline.pages.preferences import Preferences, merged, of_page, verdict
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
-from pipeline.pages.warc import Headers, all_values, first_header
+from pipeline.pages.warc import all_values, first_header
 from pipeline.reasons import Drop
 
 # Of an answer that is no page so much is stored: enough for people to see what it was.
@@ -47,13 +46,13 @@ class Meaning:
     wait_s: float = 0.0  # what the server asked for before anything else is asked
 
 
-def body_cap(page_bytes_max: int, status: int, headers: Headers) -> int:
+def body_cap(page_bytes_max: int, got: Received) -> int:
     """How many bytes of a body are wanted. One that is too large by its header is not begun."""
-    if status not in PAGE_STATUSES:
+    if got.status not in PAGE_STATUSES:
         return ERROR_BYTES_MAX
-    if media_type(headers)[0] not in PAGE_TYPES:
+    if got.type[0] not in PAGE_TYPES:
         return 0
-    told = first_header(headers, "content-length").strip()
+    told = first_header(got.headers, "content-length").strip()
     is_larger = told.isdigit() and len(told) < 19 and int(told) > page_bytes_max
     return 0 if is_larger else page_bytes_max
 
@@ -80,7 +79,7 @@ def _page(
     got: Received, known: Preferences, respect: Collection[str], decoded_bytes_max: int
 ) -> Meaning:
     """What an answer with a page's status means."""
-    mime, charset = media_type(got.headers)
+    mime, charset = got.type
     is_page = mime in PAGE_TYPES
     if not is_page or got.truncated == "length":
         outcome = Outcome.BODY_TOO_LARGE if is_page else Outcome.NOT_A_PAGE
