@@ -1,6 +1,7 @@
 """What one answer means for the link that asked: a page, a way on, or an outcome without a page."""
 
 import re
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC
@@ -28,6 +29,9 @@ RETRY_AFTER_MAX_S = 3600.0
 RETRY_AFTER_S = 30.0  # where a server is busy, and does not say for how long
 BUSY_STATUSES = frozenset({429, 503})
 PASSING_STATUSES = frozenset({408, 425})
+DEFLATE_RATIO_MAX = 1_032  # deflate makes no more of a byte
+# What the beginning of a page must have in it to say something of its use, or to lead elsewhere.
+_WORDS = (b"noai", b"noimageai", b"tdm-reservation", b"refresh")
 NO_PREFERENCES = Preferences()  # nothing was looked at
 
 
@@ -93,12 +97,15 @@ def _page(
             Outcome(body.reason.value), body.detail, preferences=preferences, keeps_body=not is_bomb
         )
     head = body[:HEAD_BYTES]
+    refresh = first_header(got.headers, "refresh")
+    lower = head.replace(b"\0", b"").lower()
+    if not (refresh or any(word in lower for word in _WORDS)):  # most pages
+        head = b""
     preferences = merged(known, of_page(got.headers, head, charset))
     if forbidden := verdict(preferences, respect):
         outcome = Outcome(forbidden.reason.value)
         return Meaning(outcome, forbidden.detail, preferences=preferences, keeps_body=False)
-    header = first_header(got.headers, "refresh")
-    if address := refresh_address(head, _utf8(header), got.url, charset):
+    if address := refresh_address(head, _utf8(refresh), got.url, charset):
         there, here = canonical(address), canonical(got.url)
         if not isinstance(there, Drop) and not isinstance(here, Drop) and there.key != here.key:
             return _way_on(got.url, address, preferences)
@@ -106,15 +113,20 @@ def _page(
 
 
 def _decoded(got: Received, bytes_max: int) -> bytes | Drop:
-    """The page without its encodings: the common cases fast, all others as extraction does."""
+    """The page without its encodings: the common cases fast, all others as extraction does.
+
+    Of gzip that is too short to hold more than `bytes_max` only the beginning is unpacked.
+    """
     encoding = all_values(got.headers, "content-encoding").strip().lower()
     if encoding in ("gzip", "x-gzip") and got.body.startswith(GZIP_MAGIC):
         stream = isal_zlib.decompressobj(31)
+        is_small = len(got.body) * DEFLATE_RATIO_MAX <= bytes_max
         try:
-            found: bytes = stream.decompress(got.body, bytes_max + 1)
-        except isal_zlib.error:
+            found: bytes = stream.decompress(got.body, HEAD_BYTES if is_small else bytes_max + 1)
+        except zlib.error:
             found = b""
-        if stream.eof and not stream.unused_data and _is_plain(found, bytes_max):
+        is_known = stream.eof or (is_small and len(found) == HEAD_BYTES)
+        if is_known and not stream.unused_data and _is_plain(found, bytes_max):
             return found
     elif not encoding and _is_plain(got.body, bytes_max):
         return got.body
