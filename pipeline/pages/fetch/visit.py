@@ -1,7 +1,6 @@
 """What one answer means for the link that asked: a page, a way on, or an outcome without a page."""
 
 import re
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC
@@ -123,7 +122,7 @@ def _decoded(got: Received, bytes_max: int) -> bytes | Drop:
         is_small = len(got.body) * DEFLATE_RATIO_MAX <= bytes_max
         try:
             found: bytes = stream.decompress(got.body, HEAD_BYTES if is_small else bytes_max + 1)
-        except zlib.error:
+        except isal_zlib.IsalError:
             found = b""
         is_known = stream.eof or (is_small and len(found) == HEAD_BYTES)
         if is_known and not stream.unused_data and _is_plain(found, bytes_max):
