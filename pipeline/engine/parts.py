@@ -10,7 +10,7 @@ plan, and a part that is done twice is harmless. Its number and its label come f
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pipeline.engine import names
 from pipeline.engine.ledger import Ledger, Ledgers
@@ -23,23 +23,30 @@ READERS = 16  # threads: a bucket answers each in some 20 ms
 TABLE, DROPS, HASHES = "table", "drops", "hashes"
 
 
+Source = TypeVar("Source", covariant=True)
+
+
 @dataclass(frozen=True)
-class Part:
+class Part(Generic[Source]):
     """One unit of work, as planned.
 
     `digest` is that of the content it reads; `source` is what its work needs to find it (names,
-    ranges) and shapes no row; `label` names it for people. The engine adds the fingerprint.
+    ranges; None where there is nothing to find) and shapes no row; `label` names it for people. The
+    engine adds the fingerprint.
     """
 
     number: int
     label: str
     digest: str
-    source: Any = None
+    source: Source = None  # type: ignore[assignment]
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
         """A label is written and printed, and a file's name may be no text."""
         object.__setattr__(self, "label", printable(self.label))
+
+
+AnyPart = Part[Any]
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ def read_records(store: Store, names: Iterable[str]) -> list[Record]:
 class Committed:
     """The records of one step, each read once however often one looks."""
 
-    def __init__(self, store: Store, stage: str, step: str, parts: Iterable[Part]) -> None:
+    def __init__(self, store: Store, stage: str, step: str, parts: Iterable[AnyPart]) -> None:
         self._store, self._folder = store, names.records(stage, step)
         self._wanted = {part.fingerprint for part in parts}
         self._parts = list(parts)

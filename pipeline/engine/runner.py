@@ -26,8 +26,8 @@ from apache_beam.utils import thread_pool_executor
 
 from pipeline.engine.cluster import check_alike, dask_options, job_at_work, quieten, share_of
 from pipeline.engine.exchange import Batches, from_bytes, read_batches, to_bytes
+from pipeline.engine.parts import AnyPart, Record
 from pipeline.engine.pool import Pool
-from pipeline.engine.stage import Part, Record
 from pipeline.engine.store import Store
 from pipeline.engine.task import Task, pool_of, run_part
 from pipeline.errors import SettingsError
@@ -42,35 +42,40 @@ QUEUED_PER_WORKER = 4
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
 
-class RunParts(beam.PTransform):  # type: ignore[misc]
-    """Parts, as planned, to the fingerprints of those that were done."""
+class DoParts(beam.PTransform):  # type: ignore[misc]
+    """A step: its missing parts, each done where a worker is free."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self._task = task
-
-    def expand(self, parts: beam.PCollection) -> beam.PCollection:  # noqa: D102
-        return (
-            parts
-            | "Spread parts" >> beam.Reshuffle()
-            | f"Run {self._task.label}" >> beam.ParDo(_DoPart(self._task))
-        )
-
-
-class ShuffleReduce(beam.PTransform):  # type: ignore[misc]
-    """Map parts of an exchange to reduced buckets, by the runner's own shuffle."""
-
-    def __init__(self, task: Task, parts: dict[int, Part]) -> None:
+    def __init__(self, task: Task, parts: Sequence[AnyPart]) -> None:
         super().__init__()
         self._task, self._parts = task, parts
 
-    def expand(self, sources: beam.PCollection) -> beam.PCollection:  # noqa: D102
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
         return (
-            sources
-            | "Spread map parts" >> beam.Reshuffle()
+            pipeline
+            | "Missing parts" >> beam.Create(self._parts)
+            | "Spread" >> beam.Reshuffle()
+            | "Do" >> beam.ParDo(_DoPart(self._task))
+        )
+
+
+class ShuffleParts(beam.PTransform):  # type: ignore[misc]
+    """A ReduceStep: the map parts that it reads, brought together by the runner's own shuffle."""
+
+    def __init__(
+        self, task: Task, parts: Sequence[AnyPart], sources: Mapping[str, Sequence[Record]]
+    ) -> None:
+        super().__init__()
+        self._task, self._parts = task, {part.number: part for part in parts}
+        self._map_parts = [(name, record) for name, found in sources.items() for record in found]
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
+        return (
+            pipeline
+            | "Map parts" >> beam.Create(self._map_parts)
+            | "Spread" >> beam.Reshuffle()
             | "Cut into buckets" >> beam.ParDo(_SendBuckets(self._task.store, set(self._parts)))
             | "Bring equal keys together" >> beam.GroupByKey()
-            | f"Reduce {self._task.label}" >> beam.ParDo(_ReduceBucket(self._task, self._parts))
+            | "Reduce" >> beam.ParDo(_ReduceBucket(self._task, self._parts))
         )
 
 
@@ -78,7 +83,7 @@ class _DoPart(beam.DoFn):  # type: ignore[misc]
     def __init__(self, task: Task) -> None:
         self._task = task
 
-    def process(self, part: Part) -> Iterator[str]:
+    def process(self, part: Any) -> Iterator[str]:  # Beam's type checks know no generic class
         yield from _guarded(self._task, part, None)
 
 
@@ -95,7 +100,7 @@ class _SendBuckets(beam.DoFn):  # type: ignore[misc]
 
 
 class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, task: Task, parts: dict[int, Part]) -> None:
+    def __init__(self, task: Task, parts: dict[int, AnyPart]) -> None:
         self._task, self._parts = task, parts
 
     def process(self, bucket: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[str]:
@@ -121,7 +126,7 @@ _in_driver = False  # whether this process is the driver, not a cluster's
 _pool_lock = threading.Lock()
 
 
-def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterator[str]:
+def _guarded(task: Task, part: AnyPart, batches: _ShuffledBatches | None) -> Iterator[str]:
     try:
         if not _in_driver:
             check_alike(task)
@@ -174,7 +179,9 @@ class Runner:
         global _pool, _in_driver
         _pool, _in_driver = None, False
 
-    def run(self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]) -> None:
+    def run(
+        self, task: Task, parts: list[AnyPart], sources: Mapping[str, Sequence[Record]]
+    ) -> None:
         """Do these parts; those that fail have told the task, those that stop have done nothing.
 
         `sources` are the map parts of an exchange, by input.
@@ -188,14 +195,8 @@ class Runner:
             runner=_runner_class(self.engine.runner)(),
             options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
         )
-        if shuffle:
-            named = [(name, record) for name, found in sources.items() for record in found]
-            numbered = {part.number: part for part in parts}
-            done = pipeline | "Map parts" >> beam.Create(named)
-            done | "Exchange" >> ShuffleReduce(task, numbered)
-        else:
-            done = pipeline | "Missing parts" >> beam.Create(parts)
-            done | "Parts" >> RunParts(task)
+        step = ShuffleParts(task, parts, sources) if shuffle else DoParts(task, parts)
+        pipeline | task.label >> step
         with job_at_work(task, pipeline) as job:
             job.wait_until_finish()
         if shuffle:
@@ -204,7 +205,7 @@ class Runner:
                 if not part.source.tables and not task.stopping():
                     list(_guarded(task, part, _ShuffledBatches([])))
 
-    def _in_flight(self, task: Task, parts: list[Part], shuffle: bool) -> list[str]:
+    def _in_flight(self, task: Task, parts: list[AnyPart], shuffle: bool) -> list[str]:
         """How many of Beam's threads hand out parts.
 
         It deals them out beforehand, so parts for workers get enough threads that the pool's queue,

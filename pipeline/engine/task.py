@@ -10,8 +10,9 @@ from pipeline.engine.control import StopRequest, check_disk
 from pipeline.engine.exchange import Batches, Where, read_batches
 from pipeline.engine.failures import Failure
 from pipeline.engine.limits import Limits
+from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
-from pipeline.engine.stage import AnyStep, Part, ReduceStep
+from pipeline.engine.stage import AnyStep, ReduceStep
 from pipeline.engine.store import Store
 from pipeline.engine.writer import PartStopped, PartWriter
 from pipeline.settings import EngineSettings
@@ -19,7 +20,10 @@ from pipeline.settings import EngineSettings
 
 @dataclass(frozen=True)
 class Task:
-    """A step of a stage, in one run. `schemas` are those of a ReduceStep's inputs."""
+    """A step of a stage, in one run. `schemas` are those of a ReduceStep's inputs, in their order.
+
+    The step has neither plan nor inputs here: these concern the driver alone.
+    """
 
     stage: str
     step: AnyStep
@@ -48,7 +52,7 @@ class Task:
         """Whether no new part should start: asked to stop, or a part has failed."""
         return failures.any_unwritten(self.run) or self.stop.is_made()
 
-    def fail(self, part: Part, error: BaseException, stack: str) -> None:
+    def fail(self, part: AnyPart, error: BaseException, stack: str) -> None:
         """Tell the driver of a part's failure; the other parts see it and stop."""
         if isinstance(error, PartStopped):
             return
@@ -84,7 +88,7 @@ def pool_of(engine: EngineSettings) -> Pool:
 
 def run_part(
     task: Task,
-    part: Part,
+    part: AnyPart,
     *,
     batches: Callable[[], Batches] | None = None,
     pool: Pool | None = None,
@@ -122,7 +126,7 @@ def run_part(
 def _reduce(
     task: Task,
     step: ReduceStep,
-    part: Part,
+    part: AnyPart,
     writer: PartWriter,
     batches: Callable[[], Batches] | None,
 ) -> None:
@@ -136,4 +140,4 @@ def _reduce(
         batches or stored, task.schemas, step.key, bucket.bytes, bytes_max
     ):
         writer.heartbeat()
-        step.reduce(tables, writer)
+        step.reduce(*tables.values(), out=writer)

@@ -22,7 +22,7 @@ from pipeline.engine.drops import DropWriter
 from pipeline.engine.exchange import BucketWriter, Exchange
 from pipeline.engine.files import remove_tree
 from pipeline.engine.ledger import Ledger, Ledgers
-from pipeline.engine.parts import DROPS, HASHES, TABLE, File, Part, Record, read_record
+from pipeline.engine.parts import DROPS, HASHES, TABLE, AnyPart, File, Record, read_record
 from pipeline.engine.pool import Pool
 from pipeline.engine.store import Store
 from pipeline.errors import StageError, WebtextError
@@ -50,7 +50,7 @@ class PartWriter:
         store: Store,
         stage: str,
         step: str,
-        part: Part,
+        part: AnyPart,
         schema: pa.Schema,
         *,
         run: str = "",

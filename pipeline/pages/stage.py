@@ -14,7 +14,7 @@ on its way is noticed. A record that is `used` was one that a link's outcome res
 a redirect or revisit on the way, or the answer that was an error.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -27,14 +27,17 @@ import pyarrow.compute as pc
 
 from pipeline.engine.digest import digest_of
 from pipeline.engine.stage import (
+    AnyStep,
     Exchange,
-    Inputs,
+    Output,
     Part,
     PartWriter,
     Record,
     ReduceStep,
     Stage,
     Step,
+    Table,
+    Upstream,
     one_part_each,
 )
 from pipeline.engine.store import Store
@@ -48,7 +51,6 @@ from pipeline.settings import PagesSettings
 
 BATCH_ROWS = 5_000
 BY_KEY = Exchange("key")
-BY_NAME = Exchange("refers_to")
 BY_ID = "by_id"  # a part's note: it has a revisit that names its original by record id alone
 USED = pa.schema([("warc", pa.string()), ("offset", pa.int64())])
 _T = TypeVar("_T")
@@ -61,50 +63,7 @@ def pages_stage(
 
     `file_digest` gives a file's digest, and is asked only when the stage is planned.
     """
-    follow = [f"follow_{hop}" for hop in range(rules.hops_max + 1)]
-    follow_steps = tuple(
-        ReduceStep(
-            name=name,
-            version=3,
-            settings={"hops_max": rules.hops_max},
-            inputs=(before, "index", "refers"),
-            key="key",
-            reduce=Follow(before, rules.hops_max),
-            schema=WALK,
-            exchange=BY_KEY,
-        )
-        for before, name in zip(["wanted", *follow], follow, strict=False)
-    )
-    return Stage(
-        "pages",
-        "links",
-        (
-            _index_step(rules, warcs, file_digest),
-            _named_step(),
-            _refers_step(),
-            _wanted_step(),
-            *follow_steps,
-            _records_step(follow),
-            _pages_step(follow),
-        ),
-        gives="pages",
-        check=_check,
-    )
-
-
-def _check(outputs: Inputs) -> list[str]:
-    """A quality gate: WARC files that were torn, and accepted as they are."""
-    return [
-        f"pages: {part.notes['torn']}; what comes before was used"
-        for part in outputs["index"].parts
-        if "torn" in part.notes
-    ]
-
-
-def _index_step(
-    rules: PagesSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
-) -> Step:
-    return Step(
+    index = Step(
         name="index",
         version=3,
         settings={"accept_torn": rules.accept_torn},
@@ -115,19 +74,89 @@ def _index_step(
         exchange=BY_KEY,
         keep=True,
     )
+    named = Step(
+        name="named",
+        version=2,
+        inputs=(index,),
+        feeds=(),
+        plan=_plan_named,
+        work=under_ids,
+        schema=CAPTURE,
+        exchange=Exchange("refers_to"),
+    )
+    refers = ReduceStep(
+        name="refers",
+        version=2,
+        inputs=(named,),
+        feeds=(),
+        key="refers_to",
+        reduce=refer,
+        schema=CAPTURE,
+        exchange=BY_KEY,
+    )
+    wanted = Step(
+        name="wanted",
+        version=2,
+        inputs=(Upstream("links"),),
+        plan=one_part_each,
+        work=set_out,
+        schema=WALK,
+        exchange=BY_KEY,
+    )
+    follow = _follow_steps(rules.hops_max, wanted, index, refers)
+    records = ReduceStep(
+        name="records",
+        version=1,
+        inputs=(index, *follow),
+        key="key",
+        reduce=account,
+        schema=USED,
+    )
+    pages = Step(
+        name="pages",
+        version=1,
+        inputs=(*follow, records),
+        plan=_plan_pages,
+        work=arrive,
+        schema=PAGE,
+        content=content_of(PAGE),
+    )
+    return Stage(
+        name="pages",
+        unit="links",
+        steps=(index, named, refers, wanted, *follow, records, pages),
+        gives="pages",
+        check=_check,
+    )
 
 
-def _plan_index(
-    warcs: Mapping[str, Path], range_bytes: int, file_digest: Callable[[Path], str], _: Inputs
-) -> list[Part]:
-    parts: list[Part] = []
-    for name, path in sorted(warcs.items()):
-        digest = file_digest(path)
-        for stretch in ranges(path, range_bytes):
-            label = f"{name} from byte {stretch.start}"
-            content = digest_of([digest, name, stretch.start, stretch.end])
-            parts.append(Part(len(parts), label, content, WarcRange(name, path, stretch)))
-    return parts
+def _follow_steps(
+    hops_max: int, wanted: AnyStep, index: AnyStep, refers: AnyStep
+) -> tuple[ReduceStep, ...]:
+    """One for the link's own URL, one for each redirect; each goes on where the last one ended."""
+    steps: list[ReduceStep] = []
+    for hop in range(hops_max + 1):
+        step = ReduceStep(
+            name=f"follow_{hop}",
+            version=3,
+            settings={"hops_max": hops_max},
+            inputs=(steps[-1] if steps else wanted, index, refers),
+            key="key",
+            reduce=Follow(hops_max),
+            schema=WALK,
+            exchange=BY_KEY,
+        )
+        steps.append(step)
+    return tuple(steps)
+
+
+def _check(index: Output, *_: Output) -> list[str]:
+    """A quality gate: WARC files that were torn, and accepted as they are."""
+    return [
+        f"pages: {part.notes['torn']}; what comes before was used"
+        for part in index.parts
+        if "torn" in part.notes
+    ]
 
 
 @dataclass(frozen=True)
@@ -139,17 +168,29 @@ class WarcRange:
     stretch: Range
 
 
+def _plan_index(
+    warcs: Mapping[str, Path], range_bytes: int, file_digest: Callable[[Path], str]
+) -> list[Part[WarcRange]]:
+    parts: list[Part[WarcRange]] = []
+    for name, path in sorted(warcs.items()):
+        digest = file_digest(path)
+        for stretch in ranges(path, range_bytes):
+            label = f"{name} from byte {stretch.start}"
+            content = digest_of([digest, name, stretch.start, stretch.end])
+            parts.append(Part(len(parts), label, content, WarcRange(name, path, stretch)))
+    return parts
+
+
 @dataclass(frozen=True)
 class Index:
     """A range of a WARC file to its captures."""
 
     accept_torn: bool
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[WarcRange], out: PartWriter) -> None:
         """Every record is a row, or dropped as not_a_page or unreadable; a torn end is noted."""
-        source: WarcRange = part.source
-        warc, path = source.warc, source.path
-        found = records(path, source.stretch, accept_torn=self.accept_torn)
+        warc, path = part.source.warc, part.source.path
+        found = records(path, part.source.stretch, accept_torn=self.accept_torn)
         for batch in _batches(checked(found, path), BATCH_ROWS):
             captures = []
             for record in batch:
@@ -173,29 +214,14 @@ class Index:
             out.book("records", rows_in=len(batch), rows_out=len(captures))
 
 
-def _named_step() -> Step:
-    return Step(
-        name="named",
-        version=2,
-        inputs=("index",),
-        feeds=(),
-        plan=_plan_named,
-        work=named,
-        schema=CAPTURE,
-        exchange=BY_NAME,
-    )
-
-
-def _plan_named(inputs: Inputs) -> list[Part]:
+def _plan_named(index: Output) -> list[Part[Table]]:
     """The index once more, or nothing where no revisit asks for a record by its id alone."""
-    if not any(BY_ID in part.notes for part in inputs["index"].parts):
-        return []
-    return one_part_each("index")(inputs)
+    return one_part_each(index) if any(BY_ID in part.notes for part in index.parts) else []
 
 
-def named(part: Part, out: PartWriter) -> None:
+def under_ids(part: Part[Table], out: PartWriter) -> None:
     """What can be repeated, under its own id, and the revisits by id, under the one they name."""
-    with out.store.map(part.source) as table:
+    with out.store.map(part.source.name) as table:
         for batch in _arrow_batches(pa.ipc.open_file(table)):
             out.heartbeat()
             rows = [row for row in batch.to_pylist() if not row["fault"]]
@@ -205,39 +231,14 @@ def named(part: Part, out: PartWriter) -> None:
             out.write_rows(row for row in rows if is_by_id(Capture(**row)))
 
 
-def _refers_step() -> ReduceStep:
-    return ReduceStep(
-        name="refers",
-        version=2,
-        inputs=("named",),
-        feeds=(),
-        key="refers_to",
-        reduce=refer,
-        schema=CAPTURE,
-        exchange=BY_KEY,
-    )
-
-
-def refer(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def refer(named: pa.Table, out: PartWriter) -> None:
     """The revisits that name a record of this archive, as if they had told its URL too."""
-    out.write_rows(with_urls(tables["named"].to_pylist()))
+    out.write_rows(with_urls(named.to_pylist()))
 
 
-def _wanted_step() -> Step:
-    return Step(
-        name="wanted",
-        version=2,
-        inputs=("links",),
-        plan=one_part_each("links"),
-        work=wanted,
-        schema=WALK,
-        exchange=BY_KEY,
-    )
-
-
-def wanted(part: Part, out: PartWriter) -> None:
+def set_out(part: Part[Table], out: PartWriter) -> None:
     """The kept links of a part of links, each as a walk that is about to set out."""
-    for batch in out.store.batches(part.source, BATCH_ROWS):
+    for batch in out.store.batches(part.source.name, BATCH_ROWS):
         out.heartbeat()
         links = pa.Table.from_batches([batch])
         links = links.filter(pc.equal(links["verdict"], "kept"))
@@ -261,14 +262,12 @@ def _walks(links: pa.Table) -> pa.Table:
 class Follow:
     """One round: open walks meet the captures of the URL they have come to."""
 
-    walks: str  # the input that they come from
     hops_max: int
 
-    def __call__(self, tables: dict[str, pa.Table], out: PartWriter) -> None:
+    def __call__(self, walks: pa.Table, index: pa.Table, refers: pa.Table, out: PartWriter) -> None:
         """Writes the walks that ended or moved on, and visits; walks that ended before stay."""
-        walks = tables[self.walks]
         walks = walks.filter(pc.equal(walks["state"], OPEN))
-        captures = _by_key(tables["index"], tables["refers"], walks["key"])
+        captures = _by_key(index, refers, walks["key"])
         for batch in walks.to_batches(max_chunksize=BATCH_ROWS):
             out.heartbeat()
             rows = (
@@ -293,23 +292,11 @@ def _by_key(
     return by_key
 
 
-def _records_step(follow: Sequence[str]) -> ReduceStep:
-    return ReduceStep(
-        name="records",
-        version=1,
-        inputs=("index", *follow),
-        key="key",
-        reduce=account,
-        schema=USED,
-    )
-
-
-def account(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def account(captures: pa.Table, *follow: pa.Table, out: PartWriter) -> None:
     """Each capture is used, or dropped: faulty, other_capture or not_linked."""
-    captures = tables.pop("index")
     used: set[tuple[str, int]] = set()
     visited: set[str] = set()
-    for walks in tables.values():
+    for walks in follow:
         visits = walks.filter(pc.equal(walks["state"], VISIT)).select(["key", "warc", "offset"])
         for visit in visits.to_pylist():
             visited.add(visit["key"])
@@ -341,37 +328,33 @@ def _record_reason(
     return Reason.OTHER_CAPTURE if row["key"] in visited else Reason.NOT_LINKED
 
 
-def _pages_step(follow: Sequence[str]) -> Step:
-    return Step(
-        name="pages",
-        version=1,
-        inputs=(*follow, "records"),
-        plan=partial(_plan_pages, tuple(follow)),
-        work=pages,
-        schema=PAGE,
-        content=content_of(PAGE),
-    )
+@dataclass(frozen=True)
+class Walked:
+    """What a part of `pages` reads: the tables of one bucket, of all rounds."""
+
+    tables: list[str]
 
 
-def _plan_pages(follow: Sequence[str], inputs: Inputs) -> list[Part]:
+def _plan_pages(*inputs: Output) -> list[Part[Walked]]:
+    *follow, _ = inputs
     by_bucket: dict[int, list[Record]] = {}
-    for name in follow:
-        for part in inputs[name].parts:
+    for walks in follow:
+        for part in walks.parts:
             by_bucket.setdefault(part.number, []).append(part)
     return [
         Part(
             bucket,
             f"bucket {bucket}",
             digest_of([part.digest for part in parts]),
-            [part.table for part in parts],
+            Walked([part.table for part in parts]),
         )
         for bucket, parts in sorted(by_bucket.items())
     ]
 
 
-def pages(part: Part, out: PartWriter) -> None:
+def arrive(part: Part[Walked], out: PartWriter) -> None:
     """A row for each walk that ended in these tables, those with a page first, as they lie."""
-    ended = pa.concat_tables([_ended(out.store, table) for table in part.source])
+    ended = pa.concat_tables([_ended(out.store, table) for table in part.source.tables])
     captured = pc.equal(ended["outcome"], CAPTURED)
     found = ended.filter(captured).sort_by(
         [("warc", "ascending"), ("offset", "ascending"), ("id", "ascending")]

@@ -20,7 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.engine.build import Build
-from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
+from pipeline.engine.stage import Part, PartWriter, Stage, Step
 from pipeline.settings import EngineSettings
 from tools.benchmarks.measure import Usage, measure, show
 
@@ -96,7 +96,7 @@ def plain(processes: int, cpu_s: float) -> None:
         process.join()
 
 
-def _plan(parts: int, inputs: Inputs) -> list[Part]:
+def _plan(parts: int) -> list[Part[None]]:
     return [Part(number, f"part {number}", str(number)) for number in range(parts)]
 
 
@@ -106,7 +106,7 @@ class Whole:
 
     part_s: float
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[None], out: PartWriter) -> None:
         """Burn, with a heartbeat for every item's time."""
         for _ in range(int(self.part_s / ITEM_S)):
             burn(ITEM_S)
@@ -120,14 +120,14 @@ class Items:
 
     part_s: float
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[None], out: PartWriter) -> None:
         """Burn."""
         for _ in out.pool.map(burn, [ITEM_S] * int(self.part_s / ITEM_S)):
             pass
         _write(part, out)
 
 
-def _write(part: Part, out: PartWriter) -> None:
+def _write(part: Part[None], out: PartWriter) -> None:
     out.write_rows([{"id": part.label}])
     out.book("posts", rows_in=1, rows_out=1)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.engine.build import Build
-from pipeline.engine.stage import Exchange, Inputs, Part, PartWriter, ReduceStep, Stage, Step
+from pipeline.engine.stage import Exchange, Part, PartWriter, ReduceStep, Stage, Step
 from pipeline.settings import EngineSettings
 from tools.benchmarks.measure import measure, show
 
@@ -65,22 +65,23 @@ def main(words: Sequence[str] | None = None) -> None:
 def run(folder: str, transport: str, rows: int) -> dict[str, object]:
     """Deduplicate so many links by this transport: rows out, digest."""
     settings = EngineSettings(exchange=transport, free_disk_min_bytes=0)  # type: ignore[arg-type]
-    stage = Stage(
-        "links",
-        "posts",
-        (
-            Step("read", 1, partial(_plan, rows), Read(rows), SCHEMA, exchange=Exchange("key")),
-            ReduceStep("group", 1, "key", group, SCHEMA, ("read",)),
-        ),
-    )
+    read = Step("read", 1, partial(_plan, rows), Read(rows), SCHEMA, exchange=Exchange("key"))
+    stage = Stage("links", "posts", (read, ReduceStep("group", 1, "key", group, SCHEMA, (read,))))
     with Build(Path(folder), settings, quiet=True) as build:
         output = build.run(stage)
     return {"rows": output.ledgers["posts"].rows_out, "digest": output.digest}
 
 
-def _plan(rows: int, inputs: Inputs) -> list[Part]:
+@dataclass(frozen=True)
+class Links:
+    """The links of a part, from this number on."""
+
+    start: int
+
+
+def _plan(rows: int) -> list[Part[Links]]:
     return [
-        Part(number, f"part {number}", str(start), {"start": start})
+        Part(number, f"part {number}", str(start), Links(start))
         for number, start in enumerate(range(0, rows, PART_ROWS))
     ]
 
@@ -91,9 +92,9 @@ class Read:
 
     rows: int
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[Links], out: PartWriter) -> None:
         """Write them batch by batch, as the stage links does."""
-        start = part.source["start"]
+        start = part.source.start
         end = min(start + PART_ROWS, self.rows)
         for first in range(start, end, BATCH_ROWS):
             out.write(links(first, min(first + BATCH_ROWS, end), self.rows))
@@ -117,9 +118,8 @@ def links(start: int, end: int, rows: int) -> pa.Table:
     )
 
 
-def group(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def group(table: pa.Table, out: PartWriter) -> None:
     """Links by key: the first URL, the highest karma, the number of posts."""
-    table = tables["read"]  # sorted by key
     starts = np.zeros(0, np.int64)
     if table.num_rows:
         changes = pc.not_equal(table["key"].slice(1), table["key"].slice(0, table.num_rows - 1))

@@ -16,8 +16,7 @@ from pathlib import Path
 from pipeline.engine import names
 from pipeline.engine.build import Build
 from pipeline.engine.manifest import read_manifest
-from pipeline.engine.parts import Committed
-from pipeline.engine.stage import Part
+from pipeline.engine.parts import AnyPart, Committed
 from pipeline.engine.stage_run import StageRun
 from pipeline.engine.store import Disk
 from pipeline.engine.task import Task, pool_of, run_part
@@ -94,7 +93,7 @@ def main() -> None:
         print("committed")
 
 
-def at_work(folder: Path, settings: Settings, base: Path, seed: str) -> tuple[Task, Part] | None:
+def at_work(folder: Path, settings: Settings, base: Path, seed: str) -> tuple[Task, AnyPart] | None:
     """A step that is not finished and one of its parts, by choice one that has no record yet."""
     build = Build(folder, settings.engine, quiet=True)
     build.store = Untouched(folder)

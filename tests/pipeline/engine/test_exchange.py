@@ -134,19 +134,19 @@ def test_parts_buckets_workers_and_transport_leave_no_trace_in_the_digest(toys, 
 
 def pages_of(rows: int, parts: int, toy):
     """The same rows in so many parts."""
+    from dataclasses import replace
     from functools import partial
 
     from pipeline.engine.stage import Part, Step
 
-    whole = toy.stage()
-    read = whole.steps[0]
+    read, group = toy.stage().steps
 
-    def plan(inputs) -> list[Part]:
+    def plan() -> list[Part]:
         return [Part(n, f"{n}", f"{n} of {parts}", {"n": n}) for n in range(parts)]
 
     assert isinstance(read, Step)
     step = Step("read", 1, plan, partial(_deal, rows, parts), toy.SCHEMA, exchange=Exchange("id"))
-    return toy.Stage("toy", "posts", (step, *whole.steps[1:]))
+    return toy.Stage("toy", "posts", (step, replace(group, inputs=(step,))))
 
 
 def _deal(rows: int, parts: int, part, out) -> None:

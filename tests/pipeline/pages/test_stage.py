@@ -45,7 +45,7 @@ class Links:
 
 def links_stage(rows):
     parts = [Part(0, "links", "00", {})]
-    step = Step("links", 1, lambda _: parts, Links(tuple(rows)), LINK, runs="items")
+    step = Step("links", 1, lambda: parts, Links(tuple(rows)), LINK, runs="items")
     return Stage("links", "links", (step,))
 
 
