@@ -15,6 +15,7 @@ from pipeline.pages.media import media_type
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
 from pipeline.pages.warc import NotHttp, Record, Response, all_values, response_of, whole_record
 from pipeline.reasons import Drop, Reason
+from pipeline.records import schema_of
 
 # 203 is a page that a proxy has passed on; 202 is no page yet.
 PAGE_STATUSES = frozenset({200, 203})
@@ -48,30 +49,34 @@ _YEAR_MIN, _YEAR_MAX = 1990, 2100
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One row of records.CAPTURE; the columns are explained there."""
+    """What lies where in the WARC files: one row for each record, independent of links."""
 
     record_id: str
-    key: str
+    key: str  # canonical key of the target URI
     url: str
-    kind: str
-    warc: str
+    kind: str  # response, revisit, redirect (by status, or a page's own refresh)
+    warc: str  # the file's name; inputs.input_names tells its path
     offset: int
-    length: int
+    length: int  # compressed bytes
     status: int
     mime: str
     captured_s: int | None
     payload_digest: str
-    target_key: str
+    target_key: str  # redirect: key it leads to; revisit: key referred to
     target_url: str
-    fault: str
-    detail: str
+    fault: str  # "", or the reason why the record cannot be a page
+    detail: str  # of the fault
+    # Of a page: "cut" short, "none" (empty or undecodable), "all" (a 206 that holds everything).
     body: str = ""
-    refers_to: str = ""
+    refers_to: str = ""  # revisit: id of the record that it repeats, where told
 
     @property
     def place(self) -> tuple[str, int]:
         """Where it lies: a capture's identity, since ids are copied with their records."""
         return self.warc, self.offset
+
+
+CAPTURE = schema_of(Capture)
 
 
 def capture_of(record: Record, warc: str) -> Capture | Drop:

@@ -41,12 +41,12 @@ from pipeline.engine.stage import (
     one_part_each,
 )
 from pipeline.engine.store import Store
-from pipeline.pages.capture import Capture, capture_in, is_by_id
+from pipeline.pages.capture import CAPTURE, Capture, capture_in, is_by_id
 from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges
 from pipeline.pages.warc import checked, records
 from pipeline.reasons import Drop, Reason
-from pipeline.records import CAPTURE, PAGE, content_of
+from pipeline.records import PAGE, content_of
 from pipeline.settings import PagesSettings
 
 BATCH_ROWS = 5_000
