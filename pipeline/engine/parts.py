@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from pipeline.engine import names
 from pipeline.engine.ledger import Ledger, Ledgers
+from pipeline.engine.ranges import MapPart
 from pipeline.engine.store import Store
 from pipeline.errors import StageError, printable
 
@@ -76,7 +77,7 @@ class Record:
     cpu_s: float
     wall_s: float
     retries: int
-    buckets: dict[str, list[list[int]]] = field(default_factory=dict)  # see exchange.py
+    ranges: str = ""  # of a map part of an exchange: the length of each bucket's (ranges.py)
     row_groups: list[list[int]] = field(default_factory=list)  # of a Parquet table: [rows, bytes]
 
     @property
@@ -97,6 +98,11 @@ class Record:
     def table_bytes(self) -> int:
         """The size of the table's file, 0 where its rows are gone."""
         return self.files[TABLE].bytes if self.has_rows else 0
+
+    @property
+    def map_part(self) -> MapPart:
+        """What an exchange needs to know of the part."""
+        return MapPart(self.table, self.ranges, self.digest, self.rows)
 
     def own_files(self) -> dict[str, File]:
         """The files that the stage named itself and that its digest covers."""

@@ -13,10 +13,10 @@ import logging
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_fn_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -25,10 +25,10 @@ from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPool
 from apache_beam.utils import thread_pool_executor
 
 from pipeline.engine.cluster import check_alike, dask_options, job_at_work, quieten, share_of
-from pipeline.engine.exchange import Batches, from_bytes, read_batches, to_bytes
+from pipeline.engine.exchange import Batches, shuffles
 from pipeline.engine.parts import AnyPart, Record
 from pipeline.engine.pool import Pool
-from pipeline.engine.store import Store
+from pipeline.engine.ranges import Bucket, places, read_range
 from pipeline.engine.task import Task, pool_of, run_part
 from pipeline.errors import SettingsError
 from pipeline.settings import EngineSettings
@@ -39,6 +39,7 @@ REFUSED = {
     "BundleBasedDirectRunner": "it holds every row in memory",
 }
 QUEUED_PER_WORKER = 4
+_Cell = tuple[str, bool, bytes]  # input, whether all of its rows are of the bucket, the cell
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
 
@@ -66,14 +67,15 @@ class ShuffleParts(beam.PTransform):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._task, self._parts = task, {part.number: part for part in parts}
-        self._map_parts = [(name, record) for name, found in sources.items() for record in found]
+        self._map_parts: list[tuple[str, Record | None]] = [("", None)]  # see _SendBuckets
+        self._map_parts += [(name, part) for name, found in sources.items() for part in found]
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
         return (
             pipeline
             | "Map parts" >> beam.Create(self._map_parts)
             | "Spread" >> beam.Reshuffle()
-            | "Cut into buckets" >> beam.ParDo(_SendBuckets(self._task.store, set(self._parts)))
+            | "Cut into buckets" >> beam.ParDo(_SendBuckets(self._task, self._parts))
             | "Bring equal keys together" >> beam.GroupByKey()
             | "Reduce" >> beam.ParDo(_ReduceBucket(self._task, self._parts))
         )
@@ -88,35 +90,34 @@ class _DoPart(beam.DoFn):  # type: ignore[misc]
 
 
 class _SendBuckets(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, store: Store, wanted: set[int]) -> None:
-        self._store, self._wanted = store, wanted
+    def __init__(self, task: Task, wanted: Iterable[int]) -> None:
+        self._task, self._wanted = task, sorted(wanted)
 
-    def process(self, source: tuple[str, Record]) -> Iterator[tuple[int, tuple[str, bytes]]]:
+    def process(self, source: tuple[str, Record | None]) -> Iterator[tuple[int, _Cell | None]]:
         name, record = source
-        for bucket in sorted(self._wanted):
-            where = record.buckets.get(str(bucket), [])
-            for batch in read_batches(self._store, record.table, where):
-                yield bucket, (name, to_bytes(batch))
+        if record is None:  # a bucket without rows is a part too
+            yield from ((number, None) for number in self._wanted)
+        elif record.rows:
+            task = self._task
+            buckets = task.engine.buckets
+            for number, place in places(name, record.map_part, self._wanted, buckets):
+                for cell in read_range(task.store, place):
+                    yield number, (name, place.whole, cell.to_pybytes())
 
 
 class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
     def __init__(self, task: Task, parts: dict[int, AnyPart]) -> None:
         self._task, self._parts = task, parts
 
-    def process(self, bucket: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[str]:
-        number, values = bucket
-        batches = _ShuffledBatches(list(values))
-        yield from _guarded(self._task, self._parts[number], batches)
+    def process(self, bucket: tuple[int, Iterable[_Cell | None]]) -> Iterator[str]:
+        number, cells = bucket
+        part = self._parts[number]
+        yield from _guarded(self._task, part, _shuffled(self._task, part.source, cells))
 
 
-@dataclass(frozen=True)
-class _ShuffledBatches:
-    values: list[tuple[str, bytes]]
-
-    def __call__(self) -> Batches:
-        for name, data in self.values:
-            for batch in from_bytes(data):
-                yield name, batch
+def _shuffled(task: Task, bucket: Bucket, cells: Iterable[_Cell | None]) -> Batches:
+    for name, whole, cell in filter(None, cells):
+        yield from bucket.rows_of(pa.py_buffer(cell), name, whole, task.schemas, task.key)
 
 
 # The pool of this process: parts find it here, since Beam copies what a DoFn holds. The driver
@@ -126,7 +127,7 @@ _in_driver = False  # whether this process is the driver, not a cluster's
 _pool_lock = threading.Lock()
 
 
-def _guarded(task: Task, part: AnyPart, batches: _ShuffledBatches | None) -> Iterator[str]:
+def _guarded(task: Task, part: AnyPart, batches: Batches | None) -> Iterator[str]:
     try:
         if not _in_driver:
             check_alike(task)
@@ -186,11 +187,7 @@ class Runner:
 
         `sources` are the map parts of an exchange, by input.
         """
-        # Dask's own shuffle plans by map parts x map parts: 16 s for 300, before it starts.
-        shuffle = self.engine.exchange == "shuffle" or (
-            self.engine.exchange == "auto" and self.engine.runner not in ("local", "dask")
-        )
-        shuffle = shuffle and bool(sources)
+        shuffle = bool(sources) and shuffles(self.engine)
         pipeline = beam.Pipeline(
             runner=_runner_class(self.engine.runner)(),
             options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
@@ -199,11 +196,6 @@ class Runner:
         pipeline | task.label >> step
         with job_at_work(task, pipeline) as job:
             job.wait_until_finish()
-        if shuffle:
-            # A bucket that got no row never came out of the shuffle; it is a part all the same.
-            for part in parts:
-                if not part.source.tables and not task.stopping():
-                    list(_guarded(task, part, _ShuffledBatches([])))
 
     def _in_flight(self, task: Task, parts: list[AnyPart], shuffle: bool) -> list[str]:
         """How many of Beam's threads hand out parts.

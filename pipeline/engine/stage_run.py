@@ -15,6 +15,7 @@ from pipeline.engine import ledger as ledgers_of
 from pipeline.engine import names
 from pipeline.engine.cluster import here
 from pipeline.engine.digest import digest_of, sum_digests
+from pipeline.engine.joins import with_ranges
 from pipeline.engine.ledger import Ledgers
 from pipeline.engine.manifest import (
     COSTLY_S,
@@ -47,7 +48,7 @@ from pipeline.engine.stage import (
     Upstream,
     identity,
 )
-from pipeline.engine.task import Bucket, Task
+from pipeline.engine.task import Task
 from pipeline.engine.workplace import Workplace
 from pipeline.errors import StageError
 
@@ -269,8 +270,10 @@ class StageRun:
                     self._plans.pop(step.name, None)  # its sources are other files now
                     planned = self._plan(step)
         inputs = self._inputs(step)
-        missing = self._missing(step, planned, done, inputs)
+        missing = self._missing(planned, done)
         self._allow_redo(step, planned, missing)
+        if missing and isinstance(step, ReduceStep):
+            missing = with_ranges(self.build, task, missing, inputs)
         self.build.progress.begin(self.stage.name, step.name, planned.parts, committed)
         if missing:
             self.build.run_parts(task, missing, self._sources(step, inputs))
@@ -282,20 +285,11 @@ class StageRun:
     def _readable(self, step: AnyStep) -> bool:
         return self._known(step) is not None and step.name in self._has_rows
 
-    def _missing(
-        self,
-        step: AnyStep,
-        planned: _Planned,
-        done: Container[str],
-        inputs: Sequence[Output],
-    ) -> list[AnyPart]:
-        """The parts to do; of several with the same content one. Buckets say where rows lie."""
+    def _missing(self, planned: _Planned, done: Container[str]) -> list[AnyPart]:
+        """The parts to do; of several with the same content one."""
         first = {part.fingerprint: part for part in reversed(planned.parts)}
         missing = [part for part in first.values() if part.fingerprint not in done]
-        missing.sort(key=lambda part: part.number)
-        if isinstance(step, ReduceStep):
-            missing = [replace(p, source=_bucket(p.number, inputs)) for p in missing]
-        return missing
+        return sorted(missing, key=lambda part: part.number)
 
     def _task(self, step: AnyStep) -> Task:
         travelling: AnyStep = replace(step, inputs=(), feeds=None)
@@ -419,18 +413,6 @@ class StageRun:
 def _earlier(step: AnyStep) -> list[AnyStep]:
     """The inputs of a step that are steps of its stage."""
     return [input for input in step.inputs if not isinstance(input, Upstream)]
-
-
-def _bucket(number: int, inputs: Sequence[Output]) -> Bucket:
-    """Where a bucket's rows lie in the map parts of all inputs."""
-    key = str(number)
-    found = (
-        (input.name, part.table, part.buckets[key])
-        for input in inputs
-        for part in input.parts
-        if key in part.buckets
-    )
-    return Bucket(tuple(found))
 
 
 def _planned_before(*inputs: object) -> list[AnyPart]:

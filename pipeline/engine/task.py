@@ -1,17 +1,17 @@
 """One step at work: all that doing a part needs, in a form that travels to other processes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from pipeline.engine import exchange, failures, names
+from pipeline.engine import failures, names
 from pipeline.engine.control import StopRequest, check_disk
-from pipeline.engine.exchange import Batches, Where, read_batches
+from pipeline.engine.exchange import Batches, slices
 from pipeline.engine.failures import Failure
 from pipeline.engine.limits import Limits
 from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
+from pipeline.engine.ranges import Bucket
 from pipeline.engine.stage import AnyStep, ReduceStep
 from pipeline.engine.store import Store
 from pipeline.engine.writer import PartStopped, PartWriter
@@ -39,6 +39,12 @@ class Task:
         return f"{self.stage}: {self.step.name}"
 
     @property
+    def key(self) -> str:
+        """The column by which a ReduceStep's rows come together."""
+        assert isinstance(self.step, ReduceStep)
+        return self.step.key
+
+    @property
     def runs_in_worker(self) -> bool:
         """Whether the whole part goes to a worker process."""
         return self.step.runs == "worker"
@@ -62,24 +68,6 @@ class Task:
         self.stop.make("a part failed")
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """What a part of a ReduceStep reads: for each input, where its map parts keep this bucket."""
-
-    tables: tuple[tuple[str, str, Where], ...]  # input, name of the table, where in it
-
-    @property
-    def bytes(self) -> int:
-        """The size of all rows, in memory."""
-        return sum(batch[2] for _, _, where in self.tables for batch in where)
-
-    def batches(self, store: Store) -> Batches:
-        """The rows, by input."""
-        for name, table, where in self.tables:
-            for batch in read_batches(store, table, where):
-                yield name, batch
-
-
 def pool_of(engine: EngineSettings) -> Pool:
     """A pool of workers as the settings have it; they import this module as they start."""
     limits = Limits(engine.item_cpu_s, engine.item_wall_s, engine.worker_memory_bytes)
@@ -90,7 +78,7 @@ def run_part(
     task: Task,
     part: AnyPart,
     *,
-    batches: Callable[[], Batches] | None = None,
+    batches: Batches | None = None,
     pool: Pool | None = None,
 ) -> None:
     """Do one part and commit it. `batches`: a bucket's rows, if a shuffle brought them here."""
@@ -128,16 +116,12 @@ def _reduce(
     step: ReduceStep,
     part: AnyPart,
     writer: PartWriter,
-    batches: Callable[[], Batches] | None,
+    batches: Batches | None,
 ) -> None:
-    bucket: Bucket = part.source
-
-    def stored() -> Batches:
-        return bucket.batches(task.store)
-
+    if batches is None:
+        bucket: Bucket = part.source
+        batches = bucket.batches(task.store, task.schemas, task.key)
     bytes_max = task.engine.bucket_bytes_max
-    for tables in exchange.slices(
-        batches or stored, task.schemas, step.key, bucket.bytes, bytes_max
-    ):
+    for tables in slices(batches, task.schemas, task.key, bytes_max, writer.scratch):
         writer.heartbeat()
         step.reduce(*tables.values(), out=writer)
