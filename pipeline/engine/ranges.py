@@ -71,9 +71,7 @@ class Bucket:
         self, cell: pa.Buffer, input: str, whole: bool, schemas: Mapping[str, pa.Schema], key: str
     ) -> Batches:
         """The bucket's rows in a cell of this input."""
-        reader = pa.BufferReader(cell)
-        while reader.tell() < reader.size():
-            batch = pa.ipc.read_record_batch(pa.ipc.read_message(reader), schemas[input])
+        for batch in _batches(cell, schemas[input]):
             if not whole:
                 batch = batch.filter(pa.array(bucket_of(batch[key], self.buckets) == self.number))
             yield input, batch
@@ -95,6 +93,20 @@ def read_range(store: Store, place: Place) -> Iterator[pa.Buffer]:
     """The cells of a range; StageError names the file and the bytes that are damaged."""
     with store.sound(place.table), store.map(place.table) as file:
         yield from _cells(store, place.table, _from(file, place.start, place.end), *place[2:4])
+
+
+def read_rows(store: Store, table: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """All rows of a map part; StageError names the file and the bytes that are damaged."""
+    with store.sound(table), store.map(table) as file:
+        end = file.size()
+        for cell in _cells(store, table, _from(file, 0, end), 0, end):
+            yield from _batches(cell, schema)
+
+
+def _batches(cell: pa.Buffer, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    reader = pa.BufferReader(cell)
+    while reader.tell() < reader.size():
+        yield pa.ipc.read_record_batch(pa.ipc.read_message(reader), schema)
 
 
 def _from(file: pa.NativeFile, start: int, end: int) -> pa.NativeFile:

@@ -20,6 +20,7 @@ from pipeline.engine.digest import digest_of
 from pipeline.engine.exchange import Exchange
 from pipeline.engine.ledger import Ledger, Ledgers
 from pipeline.engine.parts import Part, Record
+from pipeline.engine.ranges import read_rows
 from pipeline.engine.store import Store
 from pipeline.engine.writer import PartWriter
 
@@ -36,6 +37,7 @@ __all__ = [
     "Table",
     "Upstream",
     "one_part_each",
+    "read_rows",
 ]
 
 Source = TypeVar("Source")

@@ -39,6 +39,7 @@ from pipeline.engine.stage import (
     Table,
     Upstream,
     one_part_each,
+    read_rows,
 )
 from pipeline.engine.store import Store
 from pipeline.pages.capture import CAPTURE, Capture, capture_in, is_by_id
@@ -221,14 +222,11 @@ def _plan_named(index: Output) -> list[Part[Table]]:
 
 def under_ids(part: Part[Table], out: PartWriter) -> None:
     """What can be repeated, under its own id, and the revisits by id, under the one they name."""
-    with out.store.map(part.source.name) as table:
-        for batch in _arrow_batches(pa.ipc.open_file(table)):
-            out.heartbeat()
-            rows = [row for row in batch.to_pylist() if not row["fault"]]
-            out.write_rows(
-                {**row, "refers_to": row["record_id"]} for row in rows if row["record_id"]
-            )
-            out.write_rows(row for row in rows if is_by_id(Capture(**row)))
+    for batch in read_rows(out.store, part.source.name, CAPTURE):
+        out.heartbeat()
+        rows = [row for row in batch.to_pylist() if not row["fault"]]
+        out.write_rows({**row, "refers_to": row["record_id"]} for row in rows if row["record_id"])
+        out.write_rows(row for row in rows if is_by_id(Capture(**row)))
 
 
 def refer(named: pa.Table, out: PartWriter) -> None:
@@ -373,16 +371,10 @@ def arrive(part: Part[Walked], out: PartWriter) -> None:
 
 
 def _ended(store: Store, table: str) -> pa.Table:
-    with store.map(table) as source:
-        batches = [
-            batch.filter(pc.equal(batch["state"], ENDED))
-            for batch in _arrow_batches(pa.ipc.open_file(source))
-        ]
-        return pa.Table.from_batches(batches, schema=WALK)
-
-
-def _arrow_batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
-    return (reader.get_batch(number) for number in range(reader.num_record_batches))
+    batches = (
+        batch.filter(pc.equal(batch["state"], ENDED)) for batch in read_rows(store, table, WALK)
+    )
+    return pa.Table.from_batches(batches, schema=WALK)
 
 
 def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -181,7 +181,7 @@ def test_the_index_is_not_read_again_where_no_revisit_asks_for_a_record(
     inline, archive, maker, tmp_path, monkeypatch
 ):
     read = []
-    monkeypatch.setattr("pipeline.pages.stage.named", lambda part, out: read.append(part.label))
+    monkeypatch.setattr("pipeline.pages.stage.under_ids", lambda part, out: read.append(part.label))
     build(tmp_path / "build", ROWS, [archive])
     assert read == []
     asking = maker.record("http://gone.org/", kind="revisit", WARC_Refers_To="<urn:x:1>")
