@@ -75,7 +75,7 @@ def _join(build: Workplace, task: Task, name: str, groups: Sequence[Group]) -> l
     )
     parts = _plan(task.stage, step, groups, buckets)
     committed = _committed(build, task.stage, step, parts)
-    done = {record.fingerprint for record in committed.refresh()}
+    done = {record.fingerprint for record in committed.in_order()}
     build.progress.begin(task.stage, step.name, parts, committed)
     if missing := [part for part in parts if part.fingerprint not in done]:
         engine = replace(task.engine, buckets=buckets)

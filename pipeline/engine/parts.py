@@ -9,7 +9,7 @@ plan, and a part that is done twice is harmless. Its number and its label come f
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Generic, TypeVar
 
 from pipeline.engine import names
@@ -27,7 +27,7 @@ TABLE, DROPS, HASHES = "table", "drops", "hashes"
 Source = TypeVar("Source", covariant=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part(Generic[Source]):
     """One unit of work, as planned.
 
@@ -50,7 +50,7 @@ class Part(Generic[Source]):
 AnyPart = Part[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A file of the store as it was written. A `side` file is not counted in the digest."""
 
@@ -60,7 +60,7 @@ class File:
     side: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One committed part."""
 
@@ -111,7 +111,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Plain form."""
-        plain = dict(vars(self))
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
         plain["ledgers"] = {unit: ledger.to_json() for unit, ledger in self.ledgers.items()}
         plain["files"] = {role: asdict(file) for role, file in self.files.items()}
         return plain
@@ -121,7 +121,9 @@ class Record:
         """The reverse of `to_json`."""
         ledgers = {unit: Ledger.from_json(led) for unit, led in data["ledgers"].items()}
         files = {role: File(**file) for role, file in data["files"].items()}
-        return Record(**{**data, "ledgers": ledgers, "files": files})
+        digest = data["digest"]  # one string for both, where they are alike: there may be many
+        content = digest if data["content"] == digest else data["content"]
+        return Record(**{**data, "content": content, "ledgers": ledgers, "files": files})
 
 
 def read_record(store: Store, name: str) -> Record | None:

@@ -74,7 +74,7 @@ class Workplace:
     def _opened(self) -> ExitStack:
         with ExitStack() as stack:
             stack.enter_context(self.store.locked())
-            check_fixed(self.store, FORMAT, self.engine.buckets)
+            check_fixed(self.store, FORMAT)
             self.store.sweep()
             stack.callback(self.store.sweep)
             self._check_disk()
