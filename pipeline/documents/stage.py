@@ -9,22 +9,23 @@ What a group's captures say depends on their bytes and the rules alone. So anoth
 month of dumps or another outcome of some links extracts no page again but those that are new and
 their neighbours in the group.
 
-The driver sends places, not pages: a worker reads its page from the WARC file itself, so the
-thread that feeds the workers has next to nothing to do.
+The driver sends places, not pages: a worker reads its page from the WARC file itself (of one in a
+bucket from a copy of what the part needs), so the thread that feeds the workers has next to nothing
+to do.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from pipeline.bucket_file import InputFile
 from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
 from pipeline.engine.digest import digest_of, hex_digest, rows_digest
 from pipeline.engine.limits import Fault
@@ -42,6 +43,7 @@ from pipeline.engine.stage import (
 )
 from pipeline.engine.store import Store
 from pipeline.errors import InputError
+from pipeline.pages.copies import near_copies
 from pipeline.reasons import FAULTS, Drop, Reason
 from pipeline.records import DOCUMENT, PAGE, content_of
 from pipeline.settings import DocumentsSettings
@@ -73,7 +75,9 @@ TEXT = pa.schema(
 
 
 def documents_stage(
-    rules: DocumentsSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
+    rules: DocumentsSettings,
+    warcs: Mapping[str, InputFile],
+    file_digest: Callable[[InputFile], str],
 ) -> Stage:
     """The stage; its input is the stage `pages`, made over the WARC files of these names.
 
@@ -205,7 +209,7 @@ def _noted_groups(gather: Output) -> Iterator[tuple[Group, dict[str, Any]]]:
 
 
 def _plan_texts(
-    warcs: Mapping[str, Path], file_digest: Callable[[Path], str], gather: Output
+    warcs: Mapping[str, InputFile], file_digest: Callable[[InputFile], str], gather: Output
 ) -> list[Part[Group]]:
     """A part for each group; its digest covers the WARC files that it reads."""
 
@@ -229,14 +233,20 @@ class ExtractTexts:
     """The captures of a group to texts; `warcs` says where a named WARC file lies."""
 
     rules: DocumentsSettings
-    warcs: dict[str, Path]
+    warcs: dict[str, InputFile]
 
     def __call__(self, part: Part[Group], out: PartWriter) -> None:
         """A row for each capture, in the order in which they lie. Raises what a worker found."""
         rows = _read_rows(out.store, part.source, ["warc", "offset", "length"])
         captures = list(dict.fromkeys((row["warc"], row["offset"], row["length"]) for row in rows))
-        places = [PageAt(str(self.warcs[warc]), *where) for warc, *where in captures]
-        results = out.pool.map(ReadAndExtract(self.rules), places)
+        with near_copies(self.warcs, captures, out.store.scratch) as paths:
+            places = [PageAt(str(paths[warc]), *where) for warc, *where in captures]
+            results = out.pool.map(ReadAndExtract(self.rules), places)
+            self._write(captures, results, out)
+
+    def _write(
+        self, captures: Sequence[tuple[str, int, int]], results: Iterator[Result], out: PartWriter
+    ) -> None:
         texts: list[dict[str, Any]] = []
         mojibake = {"repaired": 0, "left": 0}
         out.book("captures", rows_in=len(captures), rows_out=len(captures))
@@ -245,7 +255,7 @@ class ExtractTexts:
             if isinstance(result, Document):
                 mojibake["repaired"] += result.mojibake_repaired
                 mojibake["left"] += result.mojibake_left
-            elif result.reason in FAULTS:
+            elif not isinstance(result, InputError) and result.reason in FAULTS:
                 place = {"id": f"{warc} {offset}", "url": ""}
                 out.fault("captures", reason=result.reason.value, detail=result.detail, **place)
             if len(texts) == ROWS_PER_BATCH:

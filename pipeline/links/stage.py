@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.bucket_file import InputFile, bytes_of
 from pipeline.engine.stage import (
     Exchange,
     Output,
@@ -66,8 +66,8 @@ OUTSIDE_SHARE_MAX = 0.5  # a dump of another year, beside months that hold a day
 
 def links_stage(
     rules: LinksSettings,
-    dumps: Sequence[Path],
-    file_digest: Callable[[Path], str],
+    dumps: Sequence[InputFile],
+    file_digest: Callable[[InputFile], str],
     say: Callable[[str], None] = lambda _: None,
 ) -> Stage:
     """The stage over these dumps; `file_digest` is asked only when the stage is planned.
@@ -130,7 +130,7 @@ def links_stage(
 class Dump:
     """What a part of `read` reads: a whole dump."""
 
-    path: Path
+    path: InputFile
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def without_credentials(url: str) -> str:
     return USER_INFO.sub("//…@", url) if "@" in url else url
 
 
-def _refuse_comments(path: Path, comments: int, lines: int) -> None:
+def _refuse_comments(path: InputFile, comments: int, lines: int) -> None:
     if comments == lines > 0:
         problem = f"{comments:,} lines, all of them comments; links stand in submissions"
         mend = "Take the month's RS_* file, not its RC_* file"
@@ -251,11 +251,11 @@ class Verdict:
 
 
 def _plan_read(
-    dumps: Sequence[Path], accept_torn: bool, file_digest: Callable[[Path], str]
+    dumps: Sequence[InputFile], accept_torn: bool, file_digest: Callable[[InputFile], str]
 ) -> list[Part[Dump]]:
     for path in dumps:
         form_of(path, accept_torn=accept_torn)  # what is no dump stops the build before any work
-    if dumps and not any(path.stat().st_size for path in dumps):
+    if dumps and not any(bytes_of(path) for path in dumps):
         what = "the file is empty" if len(dumps) == 1 else f"all {len(dumps)} dumps are empty"
         raise InputError(dumps[0], "byte 0", what, "Download it again")
     return [

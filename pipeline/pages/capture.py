@@ -4,9 +4,9 @@ import re
 from base64 import b32encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urljoin
 
+from pipeline.bucket_file import InputFile
 from pipeline.documents.decode import beginning
 from pipeline.links.canonical import Canonical, canonical
 from pipeline.links.unwrap import unwrapper
@@ -122,7 +122,7 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
     )
 
 
-def capture_in(path: Path, record: Record, warc: str) -> Capture | Drop:
+def capture_in(path: InputFile, record: Record, warc: str) -> Capture | Drop:
     """The same of a record in the file at `path`, which is read again where only that can tell.
 
     A body that seems to be cut, and is longer than the beginning that was read, may be whole.

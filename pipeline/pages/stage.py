@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.bucket_file import InputFile
 from pipeline.engine.digest import digest_of
 from pipeline.engine.stage import (
     AnyStep,
@@ -44,7 +44,7 @@ from pipeline.engine.stage import (
 from pipeline.engine.store import Store
 from pipeline.pages.capture import CAPTURE, Capture, capture_in, is_by_id
 from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
-from pipeline.pages.frames import Range, ranges
+from pipeline.pages.frames import Range, ranges_of_all
 from pipeline.pages.warc import checked, records
 from pipeline.reasons import Drop, Reason
 from pipeline.records import PAGE, content_of
@@ -58,7 +58,7 @@ _T = TypeVar("_T")
 
 
 def pages_stage(
-    rules: PagesSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
+    rules: PagesSettings, warcs: Mapping[str, InputFile], file_digest: Callable[[InputFile], str]
 ) -> Stage:
     """The stage over these WARC files, by name (see `input_names`).
 
@@ -165,17 +165,19 @@ class WarcRange:
     """What a part of the index reads: a stretch of a WARC file, which rows know by its name."""
 
     warc: str
-    path: Path
+    path: InputFile
     stretch: Range
 
 
 def _plan_index(
-    warcs: Mapping[str, Path], range_bytes: int, file_digest: Callable[[Path], str]
+    warcs: Mapping[str, InputFile], range_bytes: int, file_digest: Callable[[InputFile], str]
 ) -> list[Part[WarcRange]]:
     parts: list[Part[WarcRange]] = []
-    for name, path in sorted(warcs.items()):
-        digest = file_digest(path)
-        for stretch in ranges(path, range_bytes):
+    names = sorted(warcs)
+    cuts = ranges_of_all([warcs[name] for name in names], range_bytes)
+    for name, stretches in zip(names, cuts, strict=True):
+        path, digest = warcs[name], file_digest(warcs[name])
+        for stretch in stretches:
             label = f"{name} from byte {stretch.start}"
             content = digest_of([digest, name, stretch.start, stretch.end])
             parts.append(Part(len(parts), label, content, WarcRange(name, path, stretch)))
