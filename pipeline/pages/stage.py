@@ -74,6 +74,7 @@ def pages_stage(
         schema=CAPTURE,
         exchange=BY_KEY,
         keep=True,
+        sampled_drops=True,  # every request is a record too
     )
     named = Step(
         name="named",
@@ -112,6 +113,7 @@ def pages_stage(
         key="key",
         reduce=account,
         schema=USED,
+        sampled_drops=True,
     )
     pages = Step(
         name="pages",
