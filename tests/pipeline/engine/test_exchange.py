@@ -58,9 +58,7 @@ def reduced(folder: Path, written, buckets: int, bytes_max: int = 1 << 30) -> li
     """What a reducer sees: for every bucket and slice its rows, in order."""
     seen, schemas = [], {"read": SCHEMA}
     for number in range(buckets):
-        found = [place for part in written for _, place in places("read", part, [number], buckets)]
-        bucket = Bucket(number, buckets, tuple(found))
-        batches = bucket.batches(Disk(folder), schemas, "id")
+        batches = Bucket(number, buckets, "id", schemas).read(Disk(folder), {"read": written})
         for tables in exchange.slices(batches, schemas, "id", bytes_max, folder):
             seen.append(tables["read"].to_pylist())
     assert not list(folder.glob("cut*"))
@@ -137,7 +135,7 @@ def test_an_integer_key_and_a_text_of_its_digits_meet_in_one_bucket():
 def test_a_bucket_is_one_range_however_often_rows_were_flushed(tmp_path, monkeypatch):
     monkeypatch.setattr(ranges, "FLUSH_BYTES", 1000)
     (part,) = write_parts(tmp_path, [(f"key {n}", n, []) for n in range(500)], 1, 4)
-    found = dict(places("read", part, range(4), 4))
+    found = dict(places(part, range(4), 4))
     assert [found[n].end for n in range(3)] == [found[n].start for n in range(1, 4)]
     assert found[3].end == (tmp_path / part.table).stat().st_size
     assert max(len(list(ranges.read_range(Disk(tmp_path), place))) for place in found.values()) > 1
