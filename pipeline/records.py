@@ -35,7 +35,8 @@ CAPTURE = pa.schema(
         ("record_id", pa.string()),
         ("key", pa.string()),  # canonical key of the target URI
         ("url", pa.string()),
-        ("kind", pa.string()),  # response, revisit, redirect (by status, or a page's own refresh)
+        # response, revisit, redirect (by status, or a page's own refresh), robots (a robots.txt)
+        ("kind", pa.string()),
         ("warc", pa.string()),  # the file's name; inputs.input_names tells its path
         ("offset", pa.int64()),
         ("length", pa.int64()),  # compressed bytes
@@ -51,6 +52,8 @@ CAPTURE = pa.schema(
         # everything); else "".
         ("body", pa.string()),
         ("refers_to", pa.string()),  # revisit: id of the record that it repeats, where told
+        # What the owner asks (pages/preferences.py); of a robots.txt its text.
+        ("preferences", pa.string()),
     ]
 )
 
@@ -74,6 +77,7 @@ PAGE = pa.schema(
         ("first_post_s", pa.int64()),
         ("subreddit", pa.string()),
         ("over_18", pa.bool_()),
+        ("preferences", pa.string()),  # what the owner asks (pages/preferences.py)
     ]
 )
 
@@ -126,8 +130,9 @@ CORPUS = pa.schema(
     ]
 )
 
-# Where a page is stored and when it was captured: no content, so in no digest of a stage.
-STORED = frozenset({"warc", "offset", "length", "record_id", "captured_s"})
+# Where a page is stored, when it was captured, and what was captured of its owner's preferences: no
+# content, so in no digest of a stage.
+STORED = frozenset({"warc", "offset", "length", "record_id", "captured_s", "preferences"})
 
 # Rows that left, in every stage: files whose names end in `.drops.parquet`, in a build's data/.
 DROP = pa.schema(

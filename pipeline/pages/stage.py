@@ -5,13 +5,14 @@
     refers     revisits and captures, by id        such revisits with the URL that they repeat
     wanted     links -> open walks
     follow_0   walks and captures, by key          the link's own URL
-    follow_1 … walks and captures, by key          one redirect each, up to hops_max
+    follow_1 … walks and captures, by key          one redirect each, up to hops_max; with its page
+                                                   a walk goes to the host's robots.txt, and ends
     records    captures and visits, by key         what became of each record
     pages      walks that ended -> PAGE            one row for each kept link
 
 Links are booked once when they set out and once when they end, so a walk that was lost or doubled
 on its way is noticed. A record that is `used` was one that a link's outcome rests on: its page,
-a redirect or revisit on the way, or the answer that was an error.
+a redirect or revisit on the way, the host's robots.txt, or the answer that was an error.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,8 +39,8 @@ from pipeline.engine.stage import (
     one_part_each,
 )
 from pipeline.engine.store import Store
-from pipeline.pages.capture import Capture, capture_in, is_by_id
-from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
+from pipeline.pages.capture import ROBOTS, Capture, capture_in, is_by_id
+from pipeline.pages.follow import CAPTURED, ENDED, FOUND, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges
 from pipeline.pages.warc import checked, records
 from pipeline.reasons import Drop, Reason
@@ -61,15 +62,17 @@ def pages_stage(
 
     `file_digest` gives a file's digest, and is asked only when the stage is planned.
     """
-    follow = [f"follow_{hop}" for hop in range(rules.hops_max + 1)]
+    # The last one is for the robots.txt of pages that were found after hops_max redirects.
+    follow = [f"follow_{hop}" for hop in range(rules.hops_max + 2)]
     follow_steps = tuple(
         ReduceStep(
             name=name,
-            version=3,
-            settings={"hops_max": rules.hops_max},
+            version=4,
+            settings={"hops_max": rules.hops_max, "respect": sorted(rules.respect)},
+            versions={"protego": version("protego")},
             inputs=(before, "index", "refers"),
             key="key",
-            reduce=Follow(before, rules.hops_max),
+            reduce=Follow(before, rules.hops_max, frozenset(rules.respect)),
             schema=WALK,
             exchange=BY_KEY,
         )
@@ -106,7 +109,7 @@ def _index_step(
 ) -> Step:
     return Step(
         name="index",
-        version=3,
+        version=4,
         settings={"accept_torn": rules.accept_torn},
         versions={"can_ada": version("can_ada")},  # it shapes the keys
         plan=partial(_plan_index, warcs, rules.range_bytes, file_digest),
@@ -176,7 +179,7 @@ class Index:
 def _named_step() -> Step:
     return Step(
         name="named",
-        version=2,
+        version=3,
         inputs=("index",),
         feeds=(),
         plan=_plan_named,
@@ -208,7 +211,7 @@ def named(part: Part, out: PartWriter) -> None:
 def _refers_step() -> ReduceStep:
     return ReduceStep(
         name="refers",
-        version=2,
+        version=3,
         inputs=("named",),
         feeds=(),
         key="refers_to",
@@ -226,7 +229,7 @@ def refer(tables: dict[str, pa.Table], out: PartWriter) -> None:
 def _wanted_step() -> Step:
     return Step(
         name="wanted",
-        version=2,
+        version=3,
         inputs=("links",),
         plan=one_part_each("links"),
         work=wanted,
@@ -259,22 +262,23 @@ def _walks(links: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True)
 class Follow:
-    """One round: open walks meet the captures of the URL they have come to."""
+    """One round: walks that have not ended meet the captures of the URL they have come to."""
 
     walks: str  # the input that they come from
     hops_max: int
+    respect: frozenset[str]
 
     def __call__(self, tables: dict[str, pa.Table], out: PartWriter) -> None:
         """Writes the walks that ended or moved on, and visits; walks that ended before stay."""
         walks = tables[self.walks]
-        walks = walks.filter(pc.equal(walks["state"], OPEN))
+        walks = walks.filter(pc.is_in(walks["state"], value_set=pa.array([OPEN, FOUND])))
         captures = _by_key(tables["index"], tables["refers"], walks["key"])
         for batch in walks.to_batches(max_chunksize=BATCH_ROWS):
             out.heartbeat()
             rows = (
                 row
                 for walk in batch.to_pylist()
-                for row in look_up(walk, captures.get(walk["key"], ()), self.hops_max)
+                for row in look_up(walk, captures.get(walk["key"], ()), self.hops_max, self.respect)
             )
             out.write_rows(rows)
 
@@ -296,7 +300,7 @@ def _by_key(
 def _records_step(follow: Sequence[str]) -> ReduceStep:
     return ReduceStep(
         name="records",
-        version=1,
+        version=2,
         inputs=("index", *follow),
         key="key",
         reduce=account,
@@ -334,9 +338,10 @@ def account(tables: dict[str, pa.Table], out: PartWriter) -> None:
 def _record_reason(
     row: Mapping[str, Any], used: set[tuple[str, int]], visited: set[str]
 ) -> Reason | None:
-    if row["fault"]:
+    is_used = (row["warc"], row["offset"]) in used
+    if row["fault"] and not (is_used and row["kind"] == ROBOTS):
         return Reason(row["fault"])
-    if (row["warc"], row["offset"]) in used:
+    if is_used:
         return None
     return Reason.OTHER_CAPTURE if row["key"] in visited else Reason.NOT_LINKED
 
@@ -344,7 +349,7 @@ def _record_reason(
 def _pages_step(follow: Sequence[str]) -> Step:
     return Step(
         name="pages",
-        version=1,
+        version=2,
         inputs=(*follow, "records"),
         plan=partial(_plan_pages, tuple(follow)),
         work=pages,
