@@ -6,8 +6,10 @@ Every stage is resumed where it stopped; what is up to date is not touched.
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
+from pipeline.bucket_file import InputFile
 from pipeline.corpus.stage import corpus_stage
 from pipeline.documents.stage import documents_stage
 from pipeline.engine.build import Build
@@ -119,10 +121,12 @@ def _record(settings: Settings, base: Path) -> str:
 def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Callable[[], Stage]]:
     digest = build.files.digest
 
-    def dumps() -> list[Path]:
+    @cache
+    def dumps() -> list[InputFile]:
         return find_inputs(settings.input.dumps, base, "input.dumps")
 
-    def warcs() -> dict[str, Path]:
+    @cache
+    def warcs() -> dict[str, InputFile]:
         return input_names(find_inputs(settings.input.warcs, base, "input.warcs"))
 
     return {

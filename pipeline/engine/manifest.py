@@ -12,7 +12,7 @@ from pipeline.engine.stage import Output
 from pipeline.engine.store import Store
 from pipeline.errors import StageError
 
-FORMAT = 3  # of builds; raised when an older one cannot be read any more
+FORMAT = 4  # of builds; raised when an older one cannot be read any more
 COSTLY_S = 600  # a stage that took longer is made again only with --redo
 
 

@@ -35,7 +35,7 @@ ASIDE = ".aside"  # how a file ends that is not whole yet, beside its name on an
 READABLE_BYTES = 1 << 20  # a larger JSON file is written without white space
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file of the store: its name, its bytes, and when the store says that it was written."""
 

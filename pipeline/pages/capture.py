@@ -4,9 +4,9 @@ import re
 from base64 import b32encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
+from pipeline.bucket_file import InputFile
 from pipeline.documents.decode import beginning
 from pipeline.links.canonical import Canonical, canonical
 from pipeline.links.unwrap import unwrapper
@@ -17,6 +17,7 @@ from pipeline.pages.refresh import HEAD_BYTES, refresh_address
 from pipeline.pages.robots import ROBOTS_BYTES_MAX, ROBOTS_PATH
 from pipeline.pages.warc import NotHttp, Record, Response, all_values, response_of, whole_record
 from pipeline.reasons import Drop, Reason
+from pipeline.records import schema_of
 
 # 203 is a page that a proxy has passed on; 202 is no page yet.
 PAGE_STATUSES = frozenset({200, 203})
@@ -51,31 +52,36 @@ _YEAR_MIN, _YEAR_MAX = 1990, 2100
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One row of records.CAPTURE; the columns are explained there."""
+    """What lies where in the WARC files: one row for each record, independent of links."""
 
     record_id: str
-    key: str
+    key: str  # canonical key of the target URI
     url: str
+    # response, revisit, redirect (by status, or a page's own refresh), robots (a robots.txt)
     kind: str
-    warc: str
+    warc: str  # the file's name; inputs.input_names tells its path
     offset: int
-    length: int
+    length: int  # compressed bytes
     status: int
     mime: str
     captured_s: int | None
     payload_digest: str
-    target_key: str
+    target_key: str  # redirect: key it leads to; revisit: key referred to
     target_url: str
-    fault: str
-    detail: str
+    fault: str  # "", or the reason why the record cannot be a page
+    detail: str  # of the fault
+    # Of a page: "cut" short, "none" (empty or undecodable), "all" (a 206 that holds everything).
     body: str = ""
-    refers_to: str = ""
-    preferences: str = ""
+    refers_to: str = ""  # revisit: id of the record that it repeats, where told
+    preferences: str = ""  # what the owner asks (preferences.py); of a robots.txt its text
 
     @property
     def place(self) -> tuple[str, int]:
         """Where it lies: a capture's identity, since ids are copied with their records."""
         return self.warc, self.offset
+
+
+CAPTURE = schema_of(Capture)
 
 
 def capture_of(record: Record, warc: str) -> Capture | Drop:
@@ -126,7 +132,7 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
     )
 
 
-def capture_in(path: Path, record: Record, warc: str) -> Capture | Drop:
+def capture_in(path: InputFile, record: Record, warc: str) -> Capture | Drop:
     """The same of a record in the file at `path`, which is read again where only that can tell.
 
     A body that seems to be cut, and is longer than the beginning that was read, may be whole.

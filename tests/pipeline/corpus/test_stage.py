@@ -54,7 +54,7 @@ class Documents:
 def documents_stage(rows: Sequence[Row], n_parts: int = 1) -> Stage:
     parts = tuple(tuple(rows[i::n_parts]) for i in range(n_parts))
     planned = [Part(i, f"p{i}", digest_of(part), {}) for i, part in enumerate(parts)]
-    step = Step("copy", 1, lambda _: planned, Documents(parts), DOCUMENT, runs="items")
+    step = Step("copy", 1, lambda: planned, Documents(parts), DOCUMENT, runs="items")
     return Stage("documents", "documents", (step,), empty_is_fine=True)
 
 

@@ -128,7 +128,7 @@ class Pages:
 def pages_stage(warc, tables, pages=None):
     work = pages or Pages(warc)
     parts = [Part(n, f"{n}", f"{n}", {"start": n, "step": tables}) for n in range(tables)]
-    step = Step("pages", 1, lambda _: parts, work, PAGE, runs="items", settings=work)
+    step = Step("pages", 1, lambda: parts, work, PAGE, runs="items", settings=work)
     return Stage("pages", "links", (step,), gives="pages")
 
 

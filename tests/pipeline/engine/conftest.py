@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import toy
 
-from pipeline.engine import build, runner
+from pipeline.engine import runner, workplace
 from pipeline.engine.build import Build
 from pipeline.engine.leftovers import unnamed_files
 from pipeline.engine.manifest import Manifest, read_journal, read_manifest
@@ -39,7 +39,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
         for part in parts:
             list(runner._guarded(task, part, None))
 
-    monkeypatch.setattr(build, "pool_of", lambda engine: nullcontext())
+    monkeypatch.setattr(workplace, "pool_of", lambda engine: nullcontext())
     monkeypatch.setattr(runner.Runner, "run", run)
     # These parts are the driver's own work, which is no machine of a cluster.
     monkeypatch.setattr(runner, "check_alike", lambda task: None)

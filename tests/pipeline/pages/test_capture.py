@@ -5,7 +5,6 @@ from base64 import b32decode
 import pytest
 
 from pipeline.pages.capture import (
-    Capture,
     capture_in,
     capture_of,
     is_by_id,
@@ -17,16 +16,11 @@ from pipeline.pages.choose import is_page
 from pipeline.pages.frames import HEAD_BYTES
 from pipeline.pages.warc import records
 from pipeline.reasons import Drop, Reason
-from pipeline.records import CAPTURE
 
 
 def one(maker, *args, **kwargs):
     (found,) = records(maker.write([maker.record(*args, **kwargs)]))
     return capture_of(found, "made.warc.gz")
-
-
-def test_a_capture_has_the_columns_of_its_table():
-    assert list(Capture.__slots__) == CAPTURE.names
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Links:
 
 def links_stage(rows):
     parts = [Part(0, "links", "00", {})]
-    step = Step("links", 1, lambda _: parts, Links(tuple(rows)), LINK, runs="items")
+    step = Step("links", 1, lambda: parts, Links(tuple(rows)), LINK, runs="items")
     return Stage("links", "links", (step,))
 
 
@@ -181,7 +181,7 @@ def test_the_index_is_not_read_again_where_no_revisit_asks_for_a_record(
     inline, archive, maker, tmp_path, monkeypatch
 ):
     read = []
-    monkeypatch.setattr("pipeline.pages.stage.named", lambda part, out: read.append(part.label))
+    monkeypatch.setattr("pipeline.pages.stage.under_ids", lambda part, out: read.append(part.label))
     build(tmp_path / "build", ROWS, [archive])
     assert read == []
     asking = maker.record("http://gone.org/", kind="revisit", WARC_Refers_To="<urn:x:1>")
