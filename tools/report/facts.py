@@ -25,6 +25,7 @@ from pipeline.reasons import Reason
 from tools.flow import ENGINE_STAGES
 from tools.model import COMMIT
 from tools.places import Place, above
+from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
 from tools.report.texts import near_copies, random_documents, urls_of
 from tools.status import status
@@ -95,6 +96,7 @@ class Facts:
     missing: list[str]  # stages that are not made
     partial: list[str]  # stages that were begun, and are not finished
     records: FunnelStage | None = None  # of WARC files, which stand beside the funnel
+    owners: list[Asked] = field(default_factory=list)  # what the pages' owners ask
     rules: list[Histogram] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     pairs: list[dict[str, Any]] = field(default_factory=list)
@@ -142,6 +144,8 @@ def collect(build: Place) -> Facts:
     facts.settings = json.dumps({n: _rules_of(m) for n, m in manifests.items()}, indent=1)
     if "pages" in through and "records" in through["pages"].manifest.ledgers:
         facts.records = _funnel_stage(through["pages"], RECORDS)
+    if "pages" in through and not through["pages"].manifest.rows_gone:
+        facts.owners = owners_ask(through["pages"])
     corpus, documents = through.get("corpus"), through.get("documents")
     if corpus and documents and not corpus.manifest.rows_gone:
         _add_corpus(facts, corpus, documents)
