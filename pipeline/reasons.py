@@ -82,17 +82,17 @@ class Reason(StrEnum):
     STATUS_ERROR = "status_error", "The server answered with an error status."
     REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
     # pages: what the owner of the page asks (see pipeline/pages/preferences.py)
-    ROBOTS_DISALLOWED = "robots_disallowed", "robots.txt disallows the page for crawlers like ours."
+    ROBOTS_DISALLOWED = "robots_disallowed", "The site's robots.txt disallows the page for us."
     AI_AGENTS_DISALLOWED = (
         "ai_agents_disallowed",
-        "robots.txt disallows the page for crawlers that collect texts for training.",
+        "The site's robots.txt disallows the page for crawlers that collect for training.",
     )
     NOAI = "noai", 'A robots tag of the page says "noai": no use for AI.'
     NOIMAGEAI = "noimageai", 'A robots tag of the page says "noimageai": no use of images for AI.'
     TDM_RESERVED = "tdm_reserved", "The rights to text and data mining are reserved."
     CONTENT_SIGNAL = (
         "content_signal",
-        'robots.txt says "ai-train=no" (Content-Signal): no training.',
+        'The robots.txt says "ai-train=no" (Content-Signal): no training.',
     )
     CONTENT_USAGE = (
         "content_usage",

@@ -32,6 +32,8 @@ COUNT = Valid("0 or more", lambda n: n >= 0)
 POSITIVE = Valid("1 or more", lambda n: n > 0)
 SHARE = Valid("from 0 to 1", lambda share: 0 <= share <= 1)
 OTHER_FIELDS = ("id", "url", "host", "karma")  # what else is read of a row
+# What the owner of a page may ask, by the names in pages.respect (pipeline/pages/preferences.py).
+PREFERENCES = ("robots", "ai_agents", "noai", "noimageai", "tdm", "content_signal", "content_usage")
 POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
 
 
@@ -171,6 +173,15 @@ class PagesSettings:
     )
     range_bytes: int = option(
         256 << 20, "Size in bytes of the parts in which a larger WARC file is read", valid=POSITIVE
+    )
+    respect: tuple[str, ...] = option(
+        PREFERENCES,
+        "What owners of pages ask for and is obeyed; [] obeys nothing",
+        valid=Valid(
+            f"a list of some of {', '.join(PREFERENCES)}",
+            lambda names: set(names) <= set(PREFERENCES),
+        ),
+        paper="asked nobody; most of these did not exist",
     )
 
 
