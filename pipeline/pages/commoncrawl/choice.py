@@ -102,6 +102,10 @@ class Choice:
 
     def next(self) -> Step:
         """What is to be done."""
+        for capture in self.captures.values():
+            # Another capture would do, and tomorrow this one: what is kept hangs on no failure.
+            if capture.fault == Reason.RANGE_FAILED:
+                return Ended(Outcome.RANGE_FAILED, capture.detail, capture)
         captures: Iterable[Capture] = self.captures.values()
         if len(self.read) >= FETCHES_MAX:
             captures = [self.captures[place] for place in self.read]
@@ -115,6 +119,12 @@ class Choice:
                 return self._moved(capture, found) if found else self._fetch(capture)
             case Nothing():
                 return self._ended_without(answer)
+
+    @property
+    def first(self) -> Capture | None:
+        """The capture that is to be read next, if there is one."""
+        step = self.next()
+        return step.capture if isinstance(step, Fetch) else None
 
     def take(self, capture: Capture, got: Verified | Drop) -> None:
         """The record of a capture was read, or is not right."""
@@ -151,9 +161,6 @@ class Choice:
         return Moved(replace(walk, at_key=target[0], at_url=target[1], hops=hops, trail=trail), found)
 
     def _ended_without(self, answer: Nothing) -> Ended:
-        failed = [c for c in self.captures.values() if c.fault == Reason.RANGE_FAILED]
-        if failed:
-            return Ended(Outcome.RANGE_FAILED, failed[0].detail, failed[0])
         if answer.capture is not None:
             at = f", at {answer.capture.url}" if self.walk.hops else ""
             return Ended(Outcome(answer.reason.value), f"{answer.detail}{at}", answer.capture)

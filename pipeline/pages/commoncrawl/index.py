@@ -248,7 +248,7 @@ class _GroupReader:
 
     async def load(self, columns: Sequence[str]) -> None:
         """Read the bytes of these columns, those of others are let go."""
-            self._pieces = {}
+        self._pieces = {}
         spans = self.file.spans(self._group, columns)
         groups = merged(spans, _GAP_BYTES, _READ_BYTES_MAX)
         starts = [group[0].start for group in groups]

@@ -44,6 +44,10 @@ class Throttled(ReadFailed):
         self.after_s = after_s
 
 
+class Refused(ReadFailed):
+    """The place gives nothing any more, also of what it gave before."""
+
+
 class NotThere(ReadFailed):
     """The place has no such file, or no such bytes: no other try will give them."""
 

@@ -11,7 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from pipeline.pages.commoncrawl.places import NotThere, Place, ReadFailed, Tail, Throttled
+from pipeline.pages.commoncrawl.places import (
+    NotThere,
+    Place,
+    ReadFailed,
+    Refused,
+    Tail,
+    Throttled,
+)
 
 _T = TypeVar("_T")
 WAIT_MAX_S = 300.0
@@ -64,14 +71,41 @@ class Ranges:
         self._free = asyncio.Semaphore(self.connections)
         self._resume_at = 0.0
         self._throttled_in_row = 0
+        self._readable: tuple[str, int] | None = None  # a file, and a byte of it, that was read
 
     async def read(self, name: str, start: int, length: int) -> bytes:
-        """Exactly these bytes; raises ReadFailed with the last failure, NotThere at once."""
-        return await self._tried(lambda: self.place.read(name, start, length), len)
+        """Exactly these bytes; raises ReadFailed with the last failure, NotThere at once.
+
+        Raises Refused where the place forbids this read and all others. A store may also answer
+        403 for a file that is not there: then others can be read.
+        """
+        try:
+            given = await self._tried(lambda: self.place.read(name, start, length), len)
+        except Throttled as error:
+            raise await self._refusal(error) from None
+        self._readable = name, start
+        return given
 
     async def tail(self, name: str, length: int) -> Tail:
         """The last bytes of a file, and its size; raises as `read`."""
-        return await self._tried(lambda: self.place.tail(name, length), lambda tail: len(tail.data))
+        try:
+            return await self._tried(
+                lambda: self.place.tail(name, length), lambda tail: len(tail.data)
+            )
+        except Throttled as error:
+            raise await self._refusal(error) from None
+
+    async def _refusal(self, error: Throttled) -> ReadFailed:
+        """What a last refusal means: that of one file, or of the place."""
+        if self._readable is not None:
+            name, at = self._readable
+            try:
+                await self.place.read(name, at, 1)
+            except ReadFailed:
+                pass
+            else:
+                return ReadFailed(str(error))
+        return Refused(str(error))
 
     async def _tried(self, ask: Callable[[], Awaitable[_T]], size: Callable[[_T], int]) -> _T:
         for attempt in range(1, self.patience.attempts + 1):

@@ -101,6 +101,15 @@ class Wanted:
         return pa.concat_arrays([self.keys.slice(start, end - start) for start, end in spans])
 
 
+def in_index_order(keys: pa.Array) -> np.ndarray:
+    """The order (positions) in which an index has the hosts of these keys."""
+    authorities = pc.replace_substring_regex(keys, "/.*$", "").dictionary_encode()
+    prefixes = [min(surt_prefixes(name)) for name in authorities.dictionary.to_pylist()]
+    rank = np.empty(len(prefixes), int)
+    rank[np.array(sorted(range(len(prefixes)), key=prefixes.__getitem__), int)] = np.arange(len(prefixes))
+    return np.argsort(rank[authorities.indices.to_numpy()], kind="stable")
+
+
 def _forms(host: str) -> tuple[str, str]:
     return host, f"www.{host}"
 
