@@ -30,7 +30,7 @@ from pipeline.reasons import Drop, Reason
 
 DAY_S = 86_400
 FETCHES_MAX = 5  # of one link at one URL; then the best of what was read is taken
-_UNKNOWN_KEY = "?"  # of a redirect whose target the index does not tell; no key is like it
+UNKNOWN_KEY = "?"  # of a redirect whose target the index does not tell; no key is like it
 _Place = tuple[str, int]
 
 
@@ -102,10 +102,10 @@ class Choice:
 
     def next(self) -> Step:
         """What is to be done."""
-        for capture in self.captures.values():
+        if self.has_failed:
             # Another capture would do, and tomorrow this one: what is kept hangs on no failure.
-            if capture.fault == Reason.RANGE_FAILED:
-                return Ended(Outcome.RANGE_FAILED, capture.detail, capture)
+            failed = next(c for c in self.captures.values() if c.fault == Reason.RANGE_FAILED)
+            return Ended(Outcome.RANGE_FAILED, failed.detail, failed)
         captures: Iterable[Capture] = self.captures.values()
         if len(self.read) >= FETCHES_MAX:
             captures = [self.captures[place] for place in self.read]
@@ -125,6 +125,29 @@ class Choice:
         """The capture that is to be read next, if there is one."""
         step = self.next()
         return step.capture if isinstance(step, Fetch) else None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a capture could not be read, which another try may change."""
+        return any(c.fault == Reason.RANGE_FAILED for c in self.captures.values())
+
+    def offer(self, capture: Capture, digest: str, distance_max_s: int | None) -> None:
+        """One more capture; it is counted only where it is too far from the link's time."""
+        time_s, seen_s = self.walk.search.time_s, capture.captured_s
+        if distance_max_s is not None and time_s is not None and seen_s is not None:
+            if abs(seen_s - time_s) > distance_max_s:
+                self.too_far += 1
+                return
+        self.captures.setdefault(capture.place, capture)
+        self.digests.setdefault(capture.place, digest)
+
+    def fail(self, why: Drop) -> None:
+        """The captures could not be asked for."""
+        nowhere = Capture(
+            *("", self.walk.at_key, self.walk.at_url, "response", "", -1, 0, 0, "", None, ""),
+            *("", "", why.reason.value, why.detail),
+        )
+        self.captures[nowhere.place] = nowhere
 
     def take(self, capture: Capture, got: Verified | Drop) -> None:
         """The record of a capture was read, or is not right."""
@@ -181,18 +204,9 @@ def choice_of(
 ) -> Choice:
     """The choice of a walk among these rows of the index (index.ROW), all of its present URL."""
     made = Choice(walk, {}, {}, hops_max)
-    time_s = walk.search.time_s
     for row in rows:
         capture = capture_of_row(row, record_bytes_max)
-        if (
-            distance_max_s is not None
-            and None not in (time_s, capture.captured_s)
-            and abs(capture.captured_s - time_s) > distance_max_s  # type: ignore[operator]
-        ):
-            made.too_far += 1
-            continue
-        made.captures[capture.place] = capture
-        made.digests[capture.place] = row["content_digest"] or ""
+        made.offer(capture, row["content_digest"] or "", distance_max_s)
     return made
 
 
@@ -250,7 +264,7 @@ def _target(base: str, address: str) -> tuple[str, str]:
         try:
             page = canonical(urljoin(base, address))
         except ValueError:  # an unmatched bracket in the host
-            return _UNKNOWN_KEY, ""
+            return UNKNOWN_KEY, ""
         if not isinstance(page, Drop):
             return page.key, page.url
-    return _UNKNOWN_KEY, ""
+    return UNKNOWN_KEY, ""
