@@ -58,9 +58,9 @@ async def collect(
     except Refused as error:
         archive.flush()
         raise StageError(
-            f"{captures.place.where} refuses to be read ({error}). Common Crawl does so for a day "
-            "after too many requests. Nothing is lost: run the same command later, with a lower "
-            "commoncrawl.connections, or over s3:// with credentials"
+            f"{rules.warcs or rules.place} refuses to be read ({error}). Common Crawl does so for a "
+            "day after too many requests, a bucket where the credentials are not right. Nothing is "
+            "lost: run the same command later, with a lower commoncrawl.connections"
         ) from None
     finally:
         for ranges in {id(index): index, id(captures): captures}.values():

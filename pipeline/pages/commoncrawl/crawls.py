@@ -11,7 +11,7 @@ import re
 import zlib
 
 from pipeline.errors import InputError, SettingsError
-from pipeline.pages.commoncrawl.places import NotThere, ReadFailed, safe_name
+from pipeline.pages.commoncrawl.places import NotThere, ReadFailed, Refused, safe_name
 from pipeline.pages.commoncrawl.ranges import Ranges
 
 TABLE = "cc-index/table/cc-main/warc"
@@ -33,7 +33,7 @@ async def crawls_of(ranges: Ranges, named: tuple[str, ...]) -> list[str]:
             raise SettingsError(f"commoncrawl.crawls: {name!r} is no name of a crawl")
     if named:
         return list(dict.fromkeys(named))
-    folders = await ranges.place.folders(TABLE)
+    folders = await ranges.folders(TABLE)
     if folders is None:
         raise SettingsError(
             "commoncrawl.crawls names no crawl, and nothing can be listed over https; name them, "
@@ -52,7 +52,7 @@ async def index_files(ranges: Ranges, crawl: str, subset: str) -> list[str]:
     Raises InputError where the place does not have this crawl.
     """
     folder = f"{TABLE}/crawl={crawl}/subset={subset}"
-    listed = await ranges.place.names(folder)
+    listed = await ranges.names(folder)
     if not listed:
         listed = await _from_paths(ranges, crawl, may_lack=listed is not None)
     return sorted(
@@ -67,7 +67,7 @@ async def _from_paths(ranges: Ranges, crawl: str, *, may_lack: bool) -> list[str
     try:
         packed = await ranges.tail(name, _PATHS_BYTES_MAX)
     except NotThere:
-        if may_lack and await ranges.place.folders(f"{TABLE}/crawl={crawl}"):
+        if may_lack and await ranges.folders(f"{TABLE}/crawl={crawl}"):
             return []
         raise InputError(
             ranges.place.where,
@@ -75,6 +75,8 @@ async def _from_paths(ranges: Ranges, crawl: str, *, may_lack: bool) -> list[str
             f"the crawl {crawl} has no columnar index here",
             "Check its name; indexes begin with CC-MAIN-2013-20",
         ) from None
+    except Refused:
+        raise
     except ReadFailed as error:
         mend = "Run the same command again; nothing is lost"
         raise InputError(ranges.place.where, name, str(error), mend) from None

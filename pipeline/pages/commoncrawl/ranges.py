@@ -95,6 +95,20 @@ class Ranges:
         except Throttled as error:
             raise await self._refusal(error) from None
 
+    async def names(self, folder: str) -> list[str] | None:
+        """The files of a folder; None: this place lists nothing. Raises as `read`."""
+        return await self._listed(lambda: self.place.names(folder))
+
+    async def folders(self, folder: str) -> list[str] | None:
+        """The names of the folders in a folder; None: this place lists nothing."""
+        return await self._listed(lambda: self.place.folders(folder))
+
+    async def _listed(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        try:
+            return await self._tried(ask, lambda _: 0)
+        except Throttled as error:
+            raise await self._refusal(error) from None
+
     async def _refusal(self, error: Throttled) -> ReadFailed:
         """What a last refusal means: that of one file, or of the place."""
         if self._readable is not None:

@@ -10,7 +10,7 @@ from rich.filesize import decimal
 from pipeline.errors import InputError
 from pipeline.pages.commoncrawl.crawls import index_files
 from pipeline.pages.commoncrawl.index import ROW, IndexFile, Plan, open_index, plan_of, search
-from pipeline.pages.commoncrawl.places import ReadFailed
+from pipeline.pages.commoncrawl.places import ReadFailed, Refused
 from pipeline.pages.commoncrawl.ranges import Ranges
 from pipeline.pages.commoncrawl.wanted import Wanted
 
@@ -39,7 +39,7 @@ async def search_crawls(
     """The rows (index.ROW) of the wanted URLs in these crawls, one crawl after another.
 
     Says for each what it will read, and what it has read. Raises InputError where a file of the
-    index is damaged or cannot be read: without it nobody knows what is not in it.
+    index is damaged or cannot be read: without it nobody knows what is not in it. Raises Refused.
     """
     found = [ROW.empty_table()]
     for crawl in crawls:
@@ -76,6 +76,8 @@ async def _opened(ranges: Ranges, crawl: str, subsets: Sequence[str]) -> list[In
     try:
         names = [name for subset in subsets for name in await index_files(ranges, crawl, subset)]
         return await all_of(open_index(ranges, name) for name in names)
+    except Refused:
+        raise
     except ReadFailed as error:
         raise _unread(ranges, crawl, error) from None
 
@@ -86,6 +88,8 @@ async def _searched(
     async with gate:
         try:
             return await search(ranges, file, group, wanted)
+        except Refused:
+            raise
         except ReadFailed as error:
             raise _unread(ranges, f"{file.name}, row group {group}", error) from None
 

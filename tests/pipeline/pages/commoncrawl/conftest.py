@@ -209,6 +209,12 @@ def world(tmp_path: Path, maker: Any) -> World:
 
 
 @pytest.fixture
-def server(world: World) -> Iterator[Server]:
+def worlds(maker: Any, tmp_path_factory: Any) -> Callable[[], World]:
+    """Makes one new world after another, for tests of properties."""
+    return lambda: World(tmp_path_factory.mktemp("world"), maker)
+
+
+@pytest.fixture
+def https(world: World) -> Iterator[Server]:
     with Server(world.place) as running:
         yield running

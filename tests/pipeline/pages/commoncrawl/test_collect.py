@@ -292,28 +292,28 @@ def test_a_table_of_another_schema_is_refused(world):
         world.collect(world.links(A))
 
 
-def test_a_place_that_begins_to_refuse_stops_the_work_and_the_next_run_goes_on(world, server):
+def test_a_place_that_begins_to_refuse_stops_the_work_and_the_next_run_goes_on(world, https):
     pages = [world.page(f"http://h{n}.com/", http={"body": b"x" * 40 + bytes([65 + n])}) for n in range(6)]
     world.crawl(pages)
     links = world.links(*(f"http://h{n}.com/" for n in range(6)))
-    rules = {"place": server.url, "ca_file": server.ca_file, "crawls": ("CC-MAIN-2014-10",)}
+    rules = {"place": https.url, "ca_file": https.ca_file, "crawls": ("CC-MAIN-2014-10",)}
     seen = []
 
     def banned(path, wanted, count):
         seen.append(path)
         return 403 if path.endswith(".warc.gz") and len(seen) > 12 else None
 
-    server.faults = banned
+    https.faults = banned
     with pytest.raises(StageError, match="refuses to be read"):
         world.collect(links, **rules, gap_bytes=0, read_bytes_max=1, connections=1)
-    server.faults = lambda path, wanted, count: None
+    https.faults = lambda path, wanted, count: None
     world.collect(links, **rules)
     assert set(world.outcomes().values()) == {"captured"}
 
 
-def test_an_interrupted_batch_does_not_read_the_index_again(world, server, monkeypatch):
+def test_an_interrupted_batch_does_not_read_the_index_again(world, https, monkeypatch):
     world.crawl([world.page(A), world.page(B)])
-    rules = {"place": server.url, "ca_file": server.ca_file, "crawls": ("CC-MAIN-2014-10",)}
+    rules = {"place": https.url, "ca_file": https.ca_file, "crawls": ("CC-MAIN-2014-10",)}
 
     def killed(choices):
         raise KeyboardInterrupt
@@ -322,8 +322,8 @@ def test_an_interrupted_batch_does_not_read_the_index_again(world, server, monke
         patched.setattr(module, "_chunks", killed)
         with pytest.raises(KeyboardInterrupt):
             world.collect(world.links(A, B), **rules)
-    server.requests.clear()
+    https.requests.clear()
     world.collect(world.links(A, B), **rules)
     assert set(world.outcomes().values()) == {"captured"}
-    assert not any(".parquet" in path for path, _ in server.requests)
+    assert not any(".parquet" in path for path, _ in https.requests)
     assert list((world.folder / "rows").iterdir()) == [], "what it needs no more is gone"

@@ -116,9 +116,9 @@ def read(server, name, start=0, length=4, *, attempts=4, waits=None, reads=1, co
 
 
 @pytest.fixture
-def file(server):
-    (server.folder / "file").write_bytes(bytes(range(200)))
-    return server
+def file(https):
+    (https.folder / "file").write_bytes(bytes(range(200)))
+    return https
 
 
 def test_a_range_is_read(file):
