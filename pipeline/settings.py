@@ -184,7 +184,8 @@ class PagesSettings:
         paper="asked nobody; most of these did not exist",
     )
     max_distance_days: int = option(
-        0, "Days between the post and a capture of an archive beyond which it does not count; 0: any"
+        0,
+        "Days between the post and a capture of an archive beyond which it does not count; 0: any",
     )
 
 
@@ -198,7 +199,9 @@ class CommonCrawlSettings:
         "which wants credentials), or a folder",
         valid=Valid("a place", bool),
     )
-    warcs: str = option("", "Where the WARC files lie that the index names; empty: in the same place")
+    warcs: str = option(
+        "", "Where the WARC files lie that the index names; empty: in the same place"
+    )
     crawls: tuple[str, ...] = option(
         (),
         "Crawls to ask, such as CC-MAIN-2017-04; empty: all that there are, where the place can be "
@@ -224,8 +227,8 @@ class CommonCrawlSettings:
     )
     wait_s: float = option(
         1.0,
-        "Seconds to wait after a first failure, or a first refusal (403, 429, 503); doubled by each "
-        "further one",
+        "Seconds to wait after a first failure, or a first refusal (403, 429, 503); doubled by "
+        "each further one",
     )
     timeout_s: int = option(60, "Seconds without a byte after which a read fails", valid=POSITIVE)
     batch_links: int = option(
@@ -241,7 +244,9 @@ class WaybackSettings:
     url: str = option(
         "https://web.archive.org/",
         "The archive: below it are cdx/search/cdx and web/TIMEid_/URL",
-        valid=Valid("an address that begins with https:// or http://", lambda u: u.startswith("http")),
+        valid=Valid(
+            "an address that begins with https:// or http://", lambda u: u.startswith("http")
+        ),
     )
     delay_s: float = option(6.0, "Seconds from one request to the next")
     links_max: int = option(
@@ -251,7 +256,9 @@ class WaybackSettings:
         5, "Captures of a URL that are asked for on each side of the post", valid=POSITIVE
     )
     attempts: int = option(4, "How often a request is tried before it fails", valid=POSITIVE)
-    timeout_s: int = option(120, "Seconds without a byte after which a request fails", valid=POSITIVE)
+    timeout_s: int = option(
+        120, "Seconds without a byte after which a request fails", valid=POSITIVE
+    )
     body_bytes_max: int = option(16 << 20, "Maximum size of an answer in bytes", valid=POSITIVE)
     ca_file: str = option("", "A file of certificates to trust besides those of the system")
 

@@ -67,7 +67,7 @@ async def collect(
         days = 2 * len(rows) * rules.delay_s / _DAY_S
         raise SettingsError(
             f"{len(rows):,} links for the Wayback Machine, which takes a request every "
-            f"{rules.delay_s:g} s: about {days:.1f} days. It is for small sets, so nothing is asked "
+            f"{rules.delay_s:g} s: about {days:.1f} days. It is for small sets: nothing is asked "
             f"above wayback.links_max = {rules.links_max:,}; raise that if you mean it"
         )
     polite = Polite(rules.url, rules.delay_s, rules.attempts, rules.timeout_s, rules.ca_file)
@@ -177,7 +177,9 @@ class _Wayback:
         """The archived response, as a record of ours."""
         moment, url = f"{capture.offset:014d}", capture.url
         for _ in range(_HOPS_OF_PLAYBACK):
-            got = await self.polite.get(f"web/{moment}id_/{_quoted(url)}", self.rules.body_bytes_max)
+            got = await self.polite.get(
+                f"web/{moment}id_/{_quoted(url)}", self.rules.body_bytes_max
+            )
             if isinstance(got, Drop):
                 return got
             if first_header(got.headers, "Memento-Datetime"):

@@ -1,4 +1,4 @@
-"""A crawl in the layout of Common Crawl, from WARC files: their records anew, and the index of them.
+"""A crawl in the layout of Common Crawl, from WARC files: their records anew, and their index.
 
     crawl-data/CRAWL/segments/NUMBER/warc|crawldiagnostics|robotstxt/….warc.gz
     crawl-data/CRAWL/cc-index-table.paths.gz

@@ -134,10 +134,10 @@ class Choice:
     def offer(self, capture: Capture, digest: str, distance_max_s: int | None) -> None:
         """One more capture; it is counted only where it is too far from the link's time."""
         time_s, seen_s = self.walk.search.time_s, capture.captured_s
-        if distance_max_s is not None and time_s is not None and seen_s is not None:
-            if abs(seen_s - time_s) > distance_max_s:
-                self.too_far += 1
-                return
+        distance_s = None if time_s is None or seen_s is None else abs(seen_s - time_s)
+        if distance_s is not None and distance_max_s is not None and distance_s > distance_max_s:
+            self.too_far += 1
+            return
         self.captures.setdefault(capture.place, capture)
         self.digests.setdefault(capture.place, digest)
 
@@ -151,9 +151,13 @@ class Choice:
 
     def take(self, capture: Capture, got: Verified | Drop) -> None:
         """The record of a capture was read, or is not right."""
-        found: Capture | Drop = got if isinstance(got, Drop) else capture_of(got.record, capture.warc)
+        found: Capture | Drop = (
+            got if isinstance(got, Drop) else capture_of(got.record, capture.warc)
+        )
         if isinstance(found, Drop):
-            faulty = replace(capture, kind="response", fault=found.reason.value, detail=found.detail)
+            faulty = replace(
+                capture, kind="response", fault=found.reason.value, detail=found.detail
+            )
             self.captures[capture.place], self.read[capture.place] = faulty, None
             return
         self.captures[capture.place] = found
@@ -181,7 +185,9 @@ class Choice:
             return Ended(Outcome.REDIRECT_LOOP, told, capture)
         hops = (*walk.hops, Hop(capture.url, capture.status))
         target = capture.target_key, capture.target_url
-        return Moved(replace(walk, at_key=target[0], at_url=target[1], hops=hops, trail=trail), found)
+        return Moved(
+            replace(walk, at_key=target[0], at_url=target[1], hops=hops, trail=trail), found
+        )
 
     def _ended_without(self, answer: Nothing) -> Ended:
         if answer.capture is not None:

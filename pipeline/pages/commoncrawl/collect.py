@@ -58,9 +58,9 @@ async def collect(
     except Refused as error:
         archive.flush()
         raise StageError(
-            f"{rules.warcs or rules.place} refuses to be read ({error}). Common Crawl does so for a "
-            "day after too many requests, a bucket where the credentials are not right. Nothing is "
-            "lost: run the same command later, with a lower commoncrawl.connections"
+            f"{rules.warcs or rules.place} refuses to be read ({error}). Common Crawl does so for "
+            "a day after too many requests, a bucket where the credentials are not right. Nothing "
+            "is lost: run the same command later, with a lower commoncrawl.connections"
         ) from None
     finally:
         for ranges in {id(index): index, id(captures): captures}.values():

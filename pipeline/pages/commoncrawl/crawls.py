@@ -3,7 +3,7 @@
 The layout is Common Crawl's, and anyone's who keeps to it:
 
     cc-index/table/cc-main/warc/crawl=CC-MAIN-2018-05/subset=warc/part-00000-….parquet
-    crawl-data/CC-MAIN-2018-05/cc-index-table.paths.gz      the names of those, where none are listed
+    crawl-data/CC-MAIN-2018-05/cc-index-table.paths.gz      their names, where none are listed
     crawl-data/CC-MAIN-2018-05/segments/…/warc/….warc.gz
 """
 
@@ -92,7 +92,7 @@ async def _from_paths(ranges: Ranges, crawl: str, *, may_lack: bool) -> list[str
 
 
 def short(crawls: list[str]) -> str:
-    """Names of crawls, in few words: `2013: 20 48; 2014: 10`; others than Common Crawl's in full."""
+    """Names of crawls, in few words: `2013: 20 48; 2014: 10`; other names in full."""
     years: dict[str, list[str]] = {}
     others = []
     for crawl in sorted(crawls):

@@ -52,7 +52,7 @@ class Captures:
         return ended, moved
 
     async def read(self, wanted: Sequence[Fetch]) -> list[_Got]:
-        """The records of these captures, verified, or why they are not to be had. Raises Refused."""
+        """The records of these captures, verified, or why there are none. Raises Refused."""
         by_file: dict[str, list[Span[int]]] = {}
         for number, step in enumerate(wanted):
             capture = step.capture
@@ -85,7 +85,9 @@ class Captures:
             reason = Reason.INDEX_WRONG if isinstance(error, NotThere) else Reason.RANGE_FAILED
             return {span.item: Drop(reason, str(error)) for span in group}
         return {
-            span.item: self._verified(data[span.start - start : span.end - start], wanted[span.item])
+            span.item: self._verified(
+                data[span.start - start : span.end - start], wanted[span.item]
+            )
             for span in group
         }
 
@@ -151,7 +153,8 @@ class Robots:
         unread = [step for place, step in wanted.items() if place not in self._known]
         got = await Captures(self.captures, self.rules).read(unread)
         for step, record in zip(unread, got, strict=True):
-            is_read = isinstance(record, Verified)
-            self._known[step.capture.place] = robots_of(record.written.block) if is_read else None
-            if is_read:
+            if isinstance(record, Verified):
+                self._known[step.capture.place] = robots_of(record.written.block)
                 self.archive.store([record.written])
+            else:
+                self._known[step.capture.place] = None

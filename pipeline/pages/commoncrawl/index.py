@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
@@ -89,7 +88,7 @@ class IndexFile:
         if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
             start = min(start, chunk.dictionary_page_offset) or start
         length = chunk.total_compressed_size
-        if not (0 < start and 0 <= length <= _CHUNK_BYTES_MAX and start + length <= self.size):
+        if not (start > 0 and 0 <= length <= _CHUNK_BYTES_MAX and start + length <= self.size):
             told = f"column {column} lies at {start} with {length} bytes, in a file of {self.size}"
             raise InputError(self.name, f"row group {group}", told, _MEND)
         return Span(start, length, column)

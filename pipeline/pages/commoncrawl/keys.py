@@ -20,7 +20,7 @@ _PLAIN = (
 _TAKEN_OFF = r"^https?://(?:www\.)?|/$"
 _NAMES = "|".join(sorted(TRACKING_PARAMETERS)).replace(".", r"\.")
 _NOT_PLAIN = (
-    r"(?i)^https?://(?:[^/]*xn--|[^/]*\.https?/|www\.[^/.]*/)"  # punycode, a scheme as host, www.com
+    r"(?i)^https?://(?:[^/]*xn--|[^/]*\.https?/|www\.[^/.]*/)"  # punycode, x.http, www.com
     r"|/\.|/(?:index|default)\.[a-z]+/?$"  # dot segments, index files
     r"|/\?|[?&]&"  # a slash before the query, an empty parameter
     rf"|[?&](?:{TRACKING_PREFIX}|(?:{_NAMES})(?:[=&]|$))"

@@ -26,7 +26,9 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _S3_OPTIONS = ("endpoint_override", "region", "scheme", "tls_ca_file_path")
 # "Please slow down" as S3 and its servers say it; Common Crawl says 403 to whom it has banned.
 _SLOW_DOWN = frozenset({403, 429, 503})
-_S3_SLOW_DOWN = re.compile(r"SLOW_DOWN|ACCESS_DENIED|THROTTLING|REQUEST_LIMIT|status (?:403|429|503)")
+_S3_SLOW_DOWN = re.compile(
+    r"SLOW_DOWN|ACCESS_DENIED|THROTTLING|REQUEST_LIMIT|status (?:403|429|503)"
+)
 _BITE_BYTES = 64 << 10
 _OPEN_FILES_MAX = 256
 _RETRY_AFTER_MAX_S = 24 * 3600.0
@@ -102,7 +104,9 @@ def open_place(text: str, connections: int, *, timeout_s: float, ca_file: str = 
             f"{text}: an index lies in a folder, at https://… or at s3://…; {scheme}: is not known"
         )
     if not Path(text).is_dir():
-        raise SettingsError(f"{text}: there is no such folder; it should hold cc-index and crawl-data")
+        raise SettingsError(
+            f"{text}: there is no such folder; it should hold cc-index and crawl-data"
+        )
     return FolderPlace(Path(text))
 
 
@@ -148,12 +152,18 @@ class FolderPlace:
 
     async def names(self, folder: str) -> list[str] | None:  # noqa: D102
         found = self._path(folder)
-        files = sorted(path.name for path in found.iterdir() if path.is_file()) if found.is_dir() else []
+        files = (
+            sorted(path.name for path in found.iterdir() if path.is_file())
+            if found.is_dir()
+            else []
+        )
         return [f"{folder}/{name}" for name in files]
 
     async def folders(self, folder: str) -> list[str] | None:  # noqa: D102
         found = self._path(folder)
-        return sorted(path.name for path in found.iterdir() if path.is_dir()) if found.is_dir() else []
+        return (
+            sorted(path.name for path in found.iterdir() if path.is_dir()) if found.is_dir() else []
+        )
 
     async def close(self) -> None:  # noqa: D102
         return
@@ -175,7 +185,9 @@ class S3Place:
                 "AWS_SECRET_ACCESS_KEY, or use ~/.aws/credentials"
             )
         if unknown := [name for name in options if name not in _S3_OPTIONS]:
-            raise SettingsError(f"{uri}: {unknown[0]} is not known; known: {', '.join(_S3_OPTIONS)}")
+            raise SettingsError(
+                f"{uri}: {unknown[0]} is not known; known: {', '.join(_S3_OPTIONS)}"
+            )
         if not parts.netloc or parts.fragment:
             raise SettingsError(f"{uri} is no place in a bucket; write s3://BUCKET/PREFIX")
         self._root = f"{parts.netloc}/{unquote(parts.path).strip('/')}".rstrip("/")
@@ -287,7 +299,9 @@ class HttpPlace:
     async def read(self, name: str, start: int, length: int) -> bytes:  # noqa: D102
         data, first, _ = await self._ranged(name, f"bytes={start}-{start + length - 1}", length)
         if first != start or len(data) != length:
-            raise NotThere(f"{name}: asked for {length} bytes at {start}, got {len(data)} at {first}")
+            raise NotThere(
+                f"{name}: asked for {length} bytes at {start}, got {len(data)} at {first}"
+            )
         return data
 
     async def tail(self, name: str, length: int) -> Tail:  # noqa: D102
@@ -328,13 +342,13 @@ class HttpPlace:
             await self._session.close()
 
 
-def _told_range(
-    name: str, answer: aiohttp.ClientResponse, bytes_max: int
-) -> tuple[int, int, int]:
+def _told_range(name: str, answer: aiohttp.ClientResponse, bytes_max: int) -> tuple[int, int, int]:
     """First byte, length and size of the file that a response to a range promises."""
     status = answer.status
     if status in _SLOW_DOWN:
-        raise Throttled(f"{name}: status {status}", retry_after_s(answer.headers.get("Retry-After")))
+        raise Throttled(
+            f"{name}: status {status}", retry_after_s(answer.headers.get("Retry-After"))
+        )
     if status in (404, 410, 416):
         raise NotThere(f"{name}: status {status}")
     if status == 200:
@@ -358,4 +372,8 @@ def _told_range(
 def retry_after_s(value: str | None) -> float | None:
     """The seconds of a Retry-After; None where it has none, or a date."""
     text = (value or "").strip()
-    return min(float(text), _RETRY_AFTER_MAX_S) if text.isascii() and text.isdigit() and len(text) < 9 else None
+    return (
+        min(float(text), _RETRY_AFTER_MAX_S)
+        if text.isascii() and text.isdigit() and len(text) < 9
+        else None
+    )

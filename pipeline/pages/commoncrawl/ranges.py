@@ -163,14 +163,12 @@ class Ranges:
         self._resume_at = max(self._resume_at, now + after_s)
 
     def _wait_s(self, attempt: int) -> float:
-        """Doubled by each attempt; by chance up to half as long again, so that not all come at once."""
+        """Doubled by each attempt, and by chance up to half as long again: not all come at once."""
         wait_s = self.patience.wait_s * 2.0 ** min(attempt - 1, 30)
         return float(min(wait_s, WAIT_MAX_S) * random.uniform(1, 1.5))
 
 
-def merged(
-    spans: Sequence[Span[_T]], gap_bytes: int, bytes_max: int
-) -> list[list[Span[_T]]]:
+def merged(spans: Sequence[Span[_T]], gap_bytes: int, bytes_max: int) -> list[list[Span[_T]]]:
     """The spans of one file in groups to be read as one, in their order.
 
     Between two of a group lie at most `gap_bytes`; a group of more than one has at most `bytes_max`

@@ -32,7 +32,7 @@ class Verified:
 def verified(
     packed: bytes, *, offset: int, url_key: str, digest: str, block_bytes_max: int
 ) -> Verified | Drop:
-    """The record in these bytes; Drop (unreadable, index_wrong, digest_mismatch) if it is not right.
+    """The record in these bytes, or Drop (unreadable, index_wrong, digest_mismatch, …).
 
     `url_key` is the key of the URL that the record must be of, `digest` what the index has of its
     payload (SHA-1 in base 32, with or without `sha1:`), "" if it has none.
@@ -92,7 +92,9 @@ def _parsed(content: bytes) -> tuple[tuple[tuple[str, str], ...], bytes] | Drop:
     if length is None:
         return Drop(Reason.UNREADABLE, "it has no Content-Length that can be read")
     if len(block) < length:
-        return Drop(Reason.UNREADABLE, f"it lacks {length - len(block)} bytes of its Content-Length")
+        return Drop(
+            Reason.UNREADABLE, f"it lacks {length - len(block)} bytes of its Content-Length"
+        )
     if block[length:].strip(_PADDING):
         return Drop(Reason.UNREADABLE, "it has more bytes than its Content-Length")
     return tuple(fields), block[:length]

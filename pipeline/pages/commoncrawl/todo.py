@@ -14,7 +14,9 @@ from pipeline.pages.commoncrawl.crawls import in_full, short
 from pipeline.pages.outcomes import Outcome, Source
 
 COLUMNS = ("id", "source", "outcome", "is_final", "detail")
-DETAIL_CHARS = 300  # before the names of crawls, which must not be cut off with the rest
+# Before the names of crawls, which must not be cut off with the rest: who has more of them than fit
+# is asked again.
+DETAIL_CHARS = 200
 _ASKED = re.compile(r"\[asked: ([^\]]*)\]$")
 
 

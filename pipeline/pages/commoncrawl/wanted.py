@@ -70,13 +70,17 @@ class Wanted:
         mask = np.fromiter((host is not None for host in hosts), bool, len(hosts))
         return mask, sorted({host for host in hosts if host is not None})
 
-    def matches(self, urls: pa.Array, hosts: Sequence[str] | None = None) -> tuple[pa.Array, pa.Array]:
+    def matches(
+        self, urls: pa.Array, hosts: Sequence[str] | None = None
+    ) -> tuple[pa.Array, pa.Array]:
         """Which of these URLs are wanted: their positions, and their keys.
 
         Only keys of `hosts` are looked for; None: all keys.
         """
         keys = keys_of(urls)
-        at = pc.indices_nonzero(pc.is_in(keys, value_set=self._keys_of_hosts(hosts), skip_nulls=True))
+        at = pc.indices_nonzero(
+            pc.is_in(keys, value_set=self._keys_of_hosts(hosts), skip_nulls=True)
+        )
         return at, keys.take(at)
 
     def _host(self, name: str) -> str | None:
@@ -106,7 +110,9 @@ def in_index_order(keys: pa.Array) -> np.ndarray:
     authorities = pc.replace_substring_regex(keys, "/.*$", "").dictionary_encode()
     prefixes = [min(surt_prefixes(name)) for name in authorities.dictionary.to_pylist()]
     rank = np.empty(len(prefixes), int)
-    rank[np.array(sorted(range(len(prefixes)), key=prefixes.__getitem__), int)] = np.arange(len(prefixes))
+    rank[np.array(sorted(range(len(prefixes)), key=prefixes.__getitem__), int)] = np.arange(
+        len(prefixes)
+    )
     return np.argsort(rank[authorities.indices.to_numpy()], kind="stable")
 
 

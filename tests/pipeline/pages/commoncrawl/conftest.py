@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_of: Server
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         server = self.server_of
         wanted = self.headers.get("Range", "")
         with server.lock:
@@ -110,7 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer(206, piece, told)
 
     def _answer(
-        self, status: int, body: bytes, more: dict[str, str] | None = None, sent: bytes | None = None
+        self,
+        status: int,
+        body: bytes,
+        more: dict[str, str] | None = None,
+        sent: bytes | None = None,
     ) -> None:
         self.send_response_only(status)
         for name, value in {"Content-Length": str(len(body)), **(more or {})}.items():

@@ -130,7 +130,9 @@ def test_redirects_that_go_in_a_circle_or_on_and_on_end(world):
 def test_a_redirect_to_the_same_key_does_not_hide_the_page(world):
     world.crawl(
         [
-            world.page("http://s.com/p", http={"status": 301, "body": b"", "location": "https://s.com/p"}),
+            world.page(
+                "http://s.com/p", http={"status": 301, "body": b"", "location": "https://s.com/p"}
+            ),
             world.page("https://s.com/p", "2014-05-01T00:00:00Z"),
         ]
     )
@@ -174,7 +176,11 @@ def test_robots_txt_of_the_time_of_the_capture_is_stored_and_read(world):
     assert told[A] == "robots.txt,header,meta -robots@robots.txt=disallow"
     assert told[B] == "robots.txt,header,meta"
     assert told[C] == "header,meta -noai@meta=noai"
-    kinds = [r.headers.get("warc-target-uri") for p in world.archive_folder.glob("*.gz") for r in records(p)]
+    kinds = [
+        r.headers.get("warc-target-uri")
+        for p in world.archive_folder.glob("*.gz")
+        for r in records(p)
+    ]
     assert kinds.count("http://a.com/robots.txt") == 1
 
 
@@ -214,7 +220,9 @@ def test_links_that_another_source_has_a_page_of_are_not_asked_for(world):
 def test_batches_of_any_size_give_the_same_answers(world, size):
     urls = [f"http://{host}.com/{path}" for host in "abcde" for path in "xyz"]
     pages = [world.page(url) for url in urls[::2]]
-    moved = [world.page(u, http={"status": 302, "body": b"", "location": urls[0]}) for u in urls[1::4]]
+    moved = [
+        world.page(u, http={"status": 302, "body": b"", "location": urls[0]}) for u in urls[1::4]
+    ]
     world.crawl(pages + moved)
     world.collect(world.links(*urls), batch_links=size)
     expected = dict.fromkeys(urls, "not_in_index") | dict.fromkeys(urls[::2], "captured")
@@ -239,7 +247,9 @@ def test_an_index_of_any_form_gives_the_same_and_says_what_it_reads(world, form)
     assert any("row groups in" in line and "to read" in line for line in world.lines)
     assert any("tell no bounds" in line for line in world.lines) == (not form.bounds)
     if form is FORMS["sorted"]:
-        assert any("4 of 8 row groups" in line or "5 of 8 row groups" in line for line in world.lines)
+        assert any(
+            "4 of 8 row groups" in line or "5 of 8 row groups" in line for line in world.lines
+        )
 
 
 def test_columns_that_no_link_needs_are_not_read(world):
@@ -264,7 +274,12 @@ def test_a_damaged_file_of_the_index_is_an_error_and_no_link_is_answered(world):
     world.crawl([world.page(A)], form=Form(files=1))
     path = next(world.place.rglob("subset=warc/*.parquet"))
     whole = path.read_bytes()
-    for damaged in (b"", whole[:-4], whole[: len(whole) // 2], b"\0" * len(whole[:-800]) + whole[-800:]):
+    for damaged in (
+        b"",
+        whole[:-4],
+        whole[: len(whole) // 2],
+        b"\0" * len(whole[:-800]) + whole[-800:],
+    ):
         path.write_bytes(damaged)
         with pytest.raises(InputError) as error:
             world.collect(world.links(A))
@@ -293,7 +308,10 @@ def test_a_table_of_another_schema_is_refused(world):
 
 
 def test_a_place_that_begins_to_refuse_stops_the_work_and_the_next_run_goes_on(world, https):
-    pages = [world.page(f"http://h{n}.com/", http={"body": b"x" * 40 + bytes([65 + n])}) for n in range(6)]
+    pages = [
+        world.page(f"http://h{n}.com/", http={"body": b"x" * 40 + bytes([65 + n])})
+        for n in range(6)
+    ]
     world.crawl(pages)
     links = world.links(*(f"http://h{n}.com/" for n in range(6)))
     rules = {"place": https.url, "ca_file": https.ca_file, "crawls": ("CC-MAIN-2014-10",)}

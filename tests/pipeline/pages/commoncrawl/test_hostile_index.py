@@ -37,7 +37,10 @@ def lying(world):
 def test_a_file_name_never_leads_out_of_the_place(world, https, lying, name, kind):
     (world.folder / "outside.warc.gz").write_bytes(gzip.compress(world.page(A)))
     lying(warc_filename=name)
-    rules = {"folder": {}, "https": {"place": https.url, "ca_file": https.ca_file, "crawls": (CRAWL,)}}
+    rules = {
+        "folder": {},
+        "https": {"place": https.url, "ca_file": https.ca_file, "crawls": (CRAWL,)},
+    }
     world.collect(world.links(A, B), **rules[kind])
     assert world.outcomes() == {A: "index_wrong", B: "captured"}
     asked = {path for path, _ in https.requests}
@@ -120,9 +123,7 @@ def test_a_record_that_unpacks_to_gigabytes_is_left_at_the_limit(world):
     bomb = gzip.compress(b"WARC/1.1\r\n\r\n" + b"\0" * (40 << 20))
     rows = world.crawl([world.page(A)])
     (world.place / "bomb.warc.gz").write_bytes(bomb)
-    rows[0].update(
-        warc_filename="bomb.warc.gz", warc_record_offset=0, warc_record_length=len(bomb)
-    )
+    rows[0].update(warc_filename="bomb.warc.gz", warc_record_offset=0, warc_record_length=len(bomb))
     write_index(world.place, CRAWL, {"warc": rows}, Form())
     world.collect(world.links(A))
     assert world.outcomes() == {A: "body_too_large"}

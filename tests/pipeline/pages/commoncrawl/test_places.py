@@ -97,7 +97,10 @@ def test_a_bucket_that_fails_now_and_then_gives_all_pages(world, server):
     upload(server, world.place, "shaky")
     with s3.Proxy(server.port, share=0.05, seed=3) as proxy:
         world.collect(
-            world.links(*URLS[::2]), place=server.uri("shaky", proxy.port), crawls=CRAWLS, attempts=8
+            world.links(*URLS[::2]),
+            place=server.uri("shaky", proxy.port),
+            crawls=CRAWLS,
+            attempts=8,
         )
     assert set(world.outcomes().values()) == {"captured"}
 

@@ -68,7 +68,9 @@ def test_hosts_are_found_under_every_name_they_have_in_an_index():
 
 def test_urls_match_by_key_and_only_those_of_the_hosts_named():
     wanted = Wanted(["a.com/x", "b.com/x", "b.com:81/x"])
-    urls = pa.array(["http://www.a.com/x/", "https://b.com/x?utm_source=1", "http://b.com:81/x", "x:"])
+    urls = pa.array(
+        ["http://www.a.com/x/", "https://b.com/x?utm_source=1", "http://b.com:81/x", "x:"]
+    )
     at, keys = wanted.matches(urls)
     assert (at.to_pylist(), keys.to_pylist()) == ([0, 1, 2], ["a.com/x", "b.com/x", "b.com:81/x"])
     assert wanted.matches(urls, ["b.com"])[0].to_pylist() == [1, 2]
