@@ -264,6 +264,71 @@ class WaybackSettings:
 
 
 @dataclass(frozen=True)
+class FetchSettings:
+    """How pages are fetched from the live web (command fetch)."""
+
+    contact: str = option(
+        "",
+        "Where the owner of a site reaches you: an e-mail address or a web page of yours. It goes "
+        "into every request; without it nothing is fetched",
+    )
+    connections: int = option(500, "Requests at once", valid=POSITIVE)
+    address_connections: int = option(
+        # Content networks have thousands of sites behind an address.
+        20, "Requests at once to one IP address", valid=POSITIVE
+    )  # fmt: skip
+    delay_s: float = option(
+        1.0,
+        "Seconds between two requests to one registrable domain, more where a Crawl-delay asks",
+    )
+    rounds: int = option(
+        3, "How often a link is tried that failed for a reason that may pass", valid=POSITIVE
+    )
+    round_wait_s: float = option(
+        900.0, "Seconds until a link is tried again, three times as many for the next time"
+    )
+    host_failures_max: int = option(
+        5, "Failures in a row after which a host is left alone until the next round", valid=POSITIVE
+    )
+    dns_s: float = option(10.0, "Seconds to look up an address")
+    connect_s: float = option(10.0, "Seconds to connect, TLS included")
+    idle_s: float = option(20.0, "Seconds that a server may be silent")
+    total_s: float = option(60.0, "Seconds for one request and its answer")
+    header_bytes_max: int = option(
+        64 << 10, "Maximum size of the headers of an answer in bytes", valid=POSITIVE
+    )
+    body_bytes_max: int = option(
+        8 << 20, "Maximum size of a page in bytes as it is sent", valid=POSITIVE
+    )
+    decoded_bytes_max: int = option(
+        16 << 20, "Maximum size of a page in bytes, uncompressed", valid=POSITIVE
+    )
+    url_chars_max: int = option(
+        8_000, "Maximum length of an address that a redirect names, in characters", valid=POSITIVE
+    )
+    accept_invalid_certificates: bool = option(
+        False, "Whether a host is asked whose certificate is not valid"
+    )
+    ports: tuple[str, ...] = option(("80", "443"), "Ports that may be asked")
+    networks: tuple[str, ...] = option(
+        (), "Networks that may be asked although they are not public, such as 127.0.0.0/8"
+    )
+    resolve: tuple[str, ...] = option(
+        (),
+        "Where hosts are instead of where DNS says, as HOST:PORT=ADDRESS:PORT; for tests",
+    )
+    proxy: str = option(
+        "",
+        "A proxy for all requests. The addresses of hosts are then seen by the proxy alone: it "
+        "must refuse private ones",
+    )
+    segment_bytes: int = option(
+        256 << 20, "Size in bytes at which a WARC file is finished", valid=POSITIVE
+    )
+    segment_s: float = option(600.0, "Seconds after which a WARC file is finished")
+
+
+@dataclass(frozen=True)
 class DocumentsSettings:
     """How a page becomes a text, and which texts are kept (stage documents)."""
 
@@ -403,6 +468,7 @@ class Settings:
     pages: PagesSettings = field(default_factory=PagesSettings)
     commoncrawl: CommonCrawlSettings = field(default_factory=CommonCrawlSettings)
     wayback: WaybackSettings = field(default_factory=WaybackSettings)
+    fetch: FetchSettings = field(default_factory=FetchSettings)
     documents: DocumentsSettings = field(default_factory=DocumentsSettings)
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
     texts: TextsSettings = field(default_factory=TextsSettings)

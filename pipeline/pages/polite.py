@@ -11,6 +11,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
+from pipeline.pages.agents import PRODUCT
 from pipeline.pages.commoncrawl.places import retry_after_s
 from pipeline.pages.warc import Headers
 from pipeline.reasons import Drop, Reason
@@ -46,6 +47,7 @@ class Polite:
     delay_s: float
     attempts: int
     timeout_s: float
+    agent: str = PRODUCT
     ca_file: str = ""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
@@ -68,7 +70,7 @@ class Polite:
             ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "webtext", "Accept-Encoding": "identity"},
+            headers={"User-Agent": self.agent, "Accept-Encoding": "identity"},
             max_field_size=_HEAD_BYTES_MAX,
         )
         return self

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from pipeline.pages.agents import PRODUCT
 from pipeline.pages.archive import Archive
 from pipeline.pages.outcomes import Source
 from pipeline.settings import Settings
@@ -60,6 +61,25 @@ class Collect(Protocol):
         `scratch` is a folder of its own for files that may be lost; `tell` takes lines for people.
         Raises WebtextError where the source cannot be asked at all; what it has given is kept.
         """
+
+
+def as_links(table: pa.Table) -> pa.Table:
+    """The columns of LINKS of a table that has at least id, key and url; each link once."""
+    columns = [
+        table[field.name] if field.name in table.schema.names else pa.nulls(len(table), field.type)
+        for field in LINKS
+    ]
+    links = pa.Table.from_arrays(columns, schema=LINKS)
+    numbered = pa.table({"id": links["id"], "at": pa.array(range(len(links)), pa.int64())})
+    first = numbered.group_by("id").aggregate([("at", "min")])["at_min"]
+    return links if len(first) == len(links) else links.take(first.sort())
+
+
+def user_agent(settings: Settings) -> str:
+    """How requests to the archives of others name their sender."""
+    contact = settings.fetch.contact.strip()
+    is_sound = contact.isascii() and contact.isprintable() and contact
+    return f"{PRODUCT} (+{contact})" if is_sound else PRODUCT
 
 
 def source(name: Source) -> Collect:

@@ -29,7 +29,7 @@ from pipeline.pages.commoncrawl.choice import UNKNOWN_KEY, Choice, Ended, Fetch,
 from pipeline.pages.commoncrawl.records import Verified
 from pipeline.pages.outcomes import Answer, Outcome, Source
 from pipeline.pages.polite import Got, Polite, TooBusy
-from pipeline.pages.sources import Collected
+from pipeline.pages.sources import Collected, as_links, user_agent
 from pipeline.pages.warc import Headers, Record, first_header
 from pipeline.pages.warc_records import WarcRecord, response_record
 from pipeline.reasons import Drop, Reason
@@ -59,7 +59,7 @@ async def collect(
     Raises SettingsError for more links than wayback.links_max, StageError where the archive has
     asked for patience too often in a row.
     """
-    rules = settings.wayback
+    rules, links = settings.wayback, as_links(links)
     settled = archive.settled(Source.WAYBACK)
     rows = links.filter(pa.array(~settled.holds(links["id"]))).to_pylist()
     made = Collected(known=links.num_rows - len(rows))
@@ -70,7 +70,14 @@ async def collect(
             f"{rules.delay_s:g} s: about {days:.1f} days. It is for small sets: nothing is asked "
             f"above wayback.links_max = {rules.links_max:,}; raise that if you mean it"
         )
-    polite = Polite(rules.url, rules.delay_s, rules.attempts, rules.timeout_s, rules.ca_file)
+    polite = Polite(
+        rules.url,
+        rules.delay_s,
+        rules.attempts,
+        rules.timeout_s,
+        user_agent(settings),
+        rules.ca_file,
+    )
     told_s = time.monotonic()
     async with polite:
         wayback = _Wayback(polite, rules, settings, archive)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from rich.filesize import decimal
 
 from pipeline.errors import StageError
+from pipeline.pages.agents import PRODUCT
 from pipeline.pages.archive import Archive
 from pipeline.pages.commoncrawl.choice import DAY_S, Choice, Walk, choice_of
 from pipeline.pages.commoncrawl.crawls import REDIRECTS, ROBOTS, WARC, crawls_of
@@ -28,7 +29,7 @@ from pipeline.pages.commoncrawl.search import search_crawls
 from pipeline.pages.commoncrawl.todo import COLUMNS, to_ask, with_asked
 from pipeline.pages.commoncrawl.wanted import Wanted, in_index_order
 from pipeline.pages.outcomes import Answer, Outcome, Source
-from pipeline.pages.sources import Collected
+from pipeline.pages.sources import Collected, as_links, user_agent
 from pipeline.settings import CommonCrawlSettings, PagesSettings, Settings
 
 _CHUNK_LINKS, _CHUNK_BYTES = 200, 32 << 20  # whose captures are in memory at once
@@ -44,9 +45,9 @@ async def collect(
     Raises SettingsError for a place or a crawl that cannot be, InputError where the index cannot be
     read, StageError where the place refuses all reads.
     """
-    rules = settings.commoncrawl
-    index = ranges_of(rules, rules.place)
-    captures = index if rules.warcs in ("", rules.place) else ranges_of(rules, rules.warcs)
+    rules, agent, links = settings.commoncrawl, user_agent(settings), as_links(links)
+    index = ranges_of(rules, rules.place, agent)
+    captures = index if rules.warcs in ("", rules.place) else ranges_of(rules, rules.warcs, agent)
     made = Collected()
     try:
         crawls = await crawls_of(index, rules.crawls)
@@ -71,10 +72,14 @@ async def collect(
     return made
 
 
-def ranges_of(rules: CommonCrawlSettings, place: str) -> Ranges:
+def ranges_of(rules: CommonCrawlSettings, place: str, agent: str = PRODUCT) -> Ranges:
     """Patient reads of a place; raises SettingsError if it is none."""
     opened = open_place(
-        place, rules.connections, timeout_s=float(rules.timeout_s), ca_file=rules.ca_file
+        place,
+        rules.connections,
+        timeout_s=float(rules.timeout_s),
+        agent=agent,
+        ca_file=rules.ca_file,
     )
     return Ranges(opened, rules.connections, Patience(rules.attempts, rules.wait_s))
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from pipeline.errors import SettingsError
+from pipeline.pages.agents import PRODUCT
 
 _NAME = re.compile(r"[A-Za-z0-9=._+-]+(?:/[A-Za-z0-9=._+-]+)*")
 _NAME_CHARS_MAX = 1024  # a key of S3 has no more
@@ -89,7 +90,9 @@ def safe_name(name: str) -> str | None:
     return None if any(part.strip(".") == "" for part in name.split("/")) else name
 
 
-def open_place(text: str, connections: int, *, timeout_s: float, ca_file: str = "") -> Place:
+def open_place(
+    text: str, connections: int, *, timeout_s: float, agent: str = PRODUCT, ca_file: str = ""
+) -> Place:
     """The place that a setting names: `s3://BUCKET/PREFIX`, `https://HOST/PATH`, or a folder.
 
     Raises SettingsError for what is none. `ca_file` holds certificates that are trusted besides.
@@ -98,7 +101,7 @@ def open_place(text: str, connections: int, *, timeout_s: float, ca_file: str = 
     if scheme == "s3":
         return S3Place(text, connections)
     if scheme in ("https", "http"):
-        return HttpPlace(text, connections, timeout_s, ca_file)
+        return HttpPlace(text, connections, timeout_s, agent, ca_file)
     if scheme:
         raise SettingsError(
             f"{text}: an index lies in a folder, at https://… or at s3://…; {scheme}: is not known"
@@ -268,7 +271,9 @@ def _s3_failure(name: str, error: OSError) -> ReadFailed:
 class HttpPlace:
     """A server that answers ranges; nothing can be listed there, and no redirect is followed."""
 
-    def __init__(self, url: str, connections: int, timeout_s: float, ca_file: str = "") -> None:
+    def __init__(
+        self, url: str, connections: int, timeout_s: float, agent: str, ca_file: str
+    ) -> None:
         parts = urlsplit(url)
         if "@" in parts.netloc or not parts.hostname or parts.query or parts.fragment:
             raise SettingsError(
@@ -276,7 +281,8 @@ class HttpPlace:
                 "name, query and fragment"
             )
         self.where = url.rstrip("/")
-        self._connections, self._timeout_s, self._ca_file = connections, timeout_s, ca_file
+        self._connections, self._timeout_s = connections, timeout_s
+        self._agent, self._ca_file = agent, ca_file
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
@@ -292,7 +298,7 @@ class HttpPlace:
                 ),
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": "webtext", "Accept-Encoding": "identity"},
+                headers={"User-Agent": self._agent, "Accept-Encoding": "identity"},
             )
         return self._session
 
