@@ -1,9 +1,9 @@
 """Answers as JSON in a WARC file, as rows of a table, and the ids of links as a compact set."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -14,9 +14,9 @@ DETAIL_CHARS_MAX = 1_000
 _Numbers = npt.NDArray[np.uint64]
 
 
-def as_json(answer: Answer) -> str:
+def as_json(answer: Answer) -> bytes:
     """An answer as the block of a metadata record, with the chain of redirects."""
-    return json.dumps(
+    return msgspec.json.encode(
         {
             "id": answer.id,
             "key": answer.key,

@@ -178,9 +178,7 @@ class Archive:
         `answer.record_id` names one of `found`: where the page lies. Records from another archive
         are `found` as they are, with their own ids, dates and digests.
         """
-        told = metadata_record(
-            answer.url, self._clock(), as_json(answer).encode(), answer.record_id
-        )
+        told = metadata_record(answer.url, self._clock(), as_json(answer), answer.record_id)
         with self._lock:
             segment = self._opened()
             lying = self._write(segment, [*found, told])

@@ -50,7 +50,7 @@ REASON_OF = {
 AGENTS = (PRODUCT, *AI_AGENTS)
 AGENTS_TOLD = 3  # names in a statement; the others are counted
 # Most pages have none of these, and need not be parsed for them.
-_MAY_SAY = re.compile(rb"no(?:image)?ai|tdm-reservation", re.IGNORECASE)
+_MAY_SAY = (b"noai", b"noimageai", b"tdm-reservation")
 _STATEMENT = re.compile(r"([-+])(\w+)@([\w.]+)=(\S+)")
 
 State = Literal["forbidden", "allowed", "unsaid", "unknown"]
@@ -138,7 +138,8 @@ def of_page(headers: Headers, head: bytes | None, charset: str = "") -> Preferen
     found = list(_of_headers(headers))
     if head is None:
         return _made({HEADER}, found)
-    if _MAY_SAY.search(head.replace(b"\0", b"")):
+    lower = head.replace(b"\0", b"").lower()
+    if any(word in lower for word in _MAY_SAY):
         found += _of_metas(head, charset)
     return _made({HEADER, META}, found)
 

@@ -6,6 +6,7 @@ from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha1
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ class WarcRecord:
 
     fields: tuple[tuple[str, str], ...]
     block: bytes
+    shown: tuple[int, str] | None = None  # status and media type, where they are known already
 
     def field(self, name: str) -> str:
         """The value of a field, "" where it has none; its name in any case."""
@@ -44,14 +46,11 @@ class WarcRecord:
         """The record as it lies in a file: one gzip member."""
         head = "".join(f"{name}: {value}\r\n" for name, value in self.fields)
         length = f"Content-Length: {len(self.block)}\r\n\r\n"
-        packer = isal_zlib.compressobj(GZIP_LEVEL, isal_zlib.DEFLATED, 31)
-        parts = (
-            packer.compress(f"WARC/1.1\r\n{head}{length}".encode("utf-8", "replace")),
-            packer.compress(self.block),
-            packer.compress(b"\r\n\r\n"),
-            packer.flush(),
+        start = f"WARC/1.1\r\n{head}{length}".encode("utf-8", "replace")
+        packed: bytes = isal_zlib.compress(
+            b"".join((start, self.block, b"\r\n\r\n")), level=GZIP_LEVEL, wbits=31
         )
-        return b"".join(parts)
+        return packed
 
 
 def new_id() -> str:
@@ -59,6 +58,7 @@ def new_id() -> str:
     return f"<urn:uuid:{uuid.uuid4()}>"
 
 
+@lru_cache(256)
 def date_of(time_s: float) -> str:
     """A WARC-Date, to the millisecond (WARC 1.1, 5.4)."""
     moment = datetime.fromtimestamp(time_s, UTC)
@@ -90,6 +90,7 @@ def response_record(
     *,
     address: str = "",
     truncated: str = "",
+    shown: tuple[int, str] | None = None,
 ) -> WarcRecord:
     """A response: status line and headers up to the blank line, and the body as it came.
 
@@ -100,7 +101,7 @@ def response_record(
         more.append(("WARC-IP-Address", address))
     if truncated:
         more.append(("WARC-Truncated", truncated))
-    return _record("response", time_s, head + body, RESPONSE_TYPE, *more)
+    return _record("response", time_s, head + body, RESPONSE_TYPE, *more, shown=shown)
 
 
 def metadata_record(url: str, time_s: float, block: bytes, refers_to: str) -> WarcRecord:
@@ -124,7 +125,12 @@ def warcinfo_record(name: str, time_s: float, facts: Mapping[str, str]) -> WarcR
 
 
 def _record(
-    kind: str, time_s: float, block: bytes, content_type: str, *more: tuple[str, str]
+    kind: str,
+    time_s: float,
+    block: bytes,
+    content_type: str,
+    *more: tuple[str, str],
+    shown: tuple[int, str] | None = None,
 ) -> WarcRecord:
     fields = (
         ("WARC-Type", kind),
@@ -134,11 +140,11 @@ def _record(
         ("WARC-Block-Digest", digest_of(block)),
         ("Content-Type", content_type),
     )
-    return WarcRecord(fields, block)
+    return WarcRecord(fields, block, shown)
 
 
 def _one_line(value: str) -> str:
-    return " ".join(value.splitlines())
+    return value if value.isprintable() else " ".join(value.splitlines())
 
 
 def cdxj_line(record: WarcRecord, offset: int, length: int, file: str) -> str | None:
@@ -146,11 +152,7 @@ def cdxj_line(record: WarcRecord, offset: int, length: int, file: str) -> str | 
     kind, url = record.field("WARC-Type"), record.field("WARC-Target-URI").strip("<>")
     if kind not in ("response", "revisit") or not (key := surt(url)):
         return None
-    try:
-        response = parse_response(record.block)
-        mime, status = media_type(response.headers)[0], response.status
-    except NotHttp:
-        mime, status = "", 0
+    status, mime = record.shown or _shown(record.block)
     facts = {
         "url": url,
         "mime": "warc/revisit" if kind == "revisit" else mime or "unk",
@@ -162,6 +164,14 @@ def cdxj_line(record: WarcRecord, offset: int, length: int, file: str) -> str | 
     }
     digits = "".join(filter(str.isdigit, record.field("WARC-Date")))[:14]
     return f"{key} {digits} {json.dumps(facts, ensure_ascii=False)}"
+
+
+def _shown(block: bytes) -> tuple[int, str]:
+    try:
+        response = parse_response(block)
+    except NotHttp:
+        return 0, ""
+    return response.status, media_type(response.headers)[0]
 
 
 def surt(url: str) -> str:

@@ -18,6 +18,7 @@ from pipeline.pages.fetch.guard import Guard, address_fault
 from pipeline.pages.fetch.sites import BYTES_MAX, PATHS, Sites
 from pipeline.pages.fetch.transport import NoAddress, Received, Transport
 from pipeline.pages.fetch.visit import Meaning, body_cap, joined, meaning_of
+from pipeline.pages.media import media_type
 from pipeline.pages.outcomes import Answer, Hop, Outcome, Source
 from pipeline.pages.preferences import verdict
 from pipeline.pages.warc import first_header
@@ -360,6 +361,7 @@ def _records(got: Received, *, keeps_body: bool = True) -> tuple[WarcRecord, ...
     body = got.body if keeps_body else b""
     truncated = got.truncated if keeps_body or not got.body else "unspecified"
     response = response_record(
-        got.url, got.time_s, got.head, body, address=got.address, truncated=truncated
-    )
+        got.url, got.time_s, got.head, body, address=got.address, truncated=truncated,
+        shown=(got.status, media_type(got.headers)[0]),
+    )  # fmt: skip
     return request_record(got.url, got.time_s, got.request, response.id), response

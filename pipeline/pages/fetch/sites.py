@@ -23,6 +23,8 @@ PATHS = {Kind.ROBOTS: "/robots.txt", Kind.TDMREP: TDMREP_PATH}
 BYTES_MAX = {Kind.ROBOTS: ROBOTS_BYTES_MAX, Kind.TDMREP: TDMREP_BYTES_MAX}
 ROBOTS_WORDS = frozenset({"robots", "ai_agents", "content_signal", "content_usage"})
 _NO_ROBOTS, _NO_TDM = RobotsTxt(b""), TdmRules()
+_NOTHING_SAID = of_robots_txt(_NO_ROBOTS, "http://a.example/")
+_NOTHING_SAID_AT_ALL = merged(_NOTHING_SAID, of_tdmrep(_NO_TDM, "http://a.example/"))
 
 
 @dataclass(slots=True)
@@ -43,12 +45,14 @@ class Site:
 
     def preferences(self, url: str) -> Preferences:
         """What its files say of this page."""
-        parts = []
-        if self.robots is not None:
-            parts.append(of_robots_txt(self.robots, url))
-        if self.tdm is not None:
-            parts.append(of_tdmrep(self.tdm, url))
-        return merged(*parts)
+        robots = _NOTHING_SAID if self.robots is _NO_ROBOTS else None
+        if self.robots is not None and robots is None:
+            robots = of_robots_txt(self.robots, url)
+        if self.tdm is None:
+            return robots or Preferences()
+        if self.tdm is _NO_TDM and robots is _NOTHING_SAID:  # most sites have neither file
+            return _NOTHING_SAID_AT_ALL
+        return merged(robots or Preferences(), of_tdmrep(self.tdm, url))
 
 
 class Sites:

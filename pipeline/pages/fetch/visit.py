@@ -8,11 +8,14 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
 import can_ada
+from isal import isal_zlib
 
 from pipeline.documents.decode import decode_body
+from pipeline.documents.plain import has_controls
 from pipeline.links.canonical import canonical
 from pipeline.pages.capture import PAGE_STATUSES, PAGE_TYPES, REDIRECT_STATUSES
 from pipeline.pages.fetch.transport import Received
+from pipeline.pages.frames import GZIP_MAGIC
 from pipeline.pages.media import media_type
 from pipeline.pages.outcomes import Outcome
 from pipeline.pages.preferences import Preferences, merged, of_page, verdict
@@ -61,6 +64,8 @@ def meaning_of(
     """What an answer to a page's URL means; `known` are the preferences of the site's files."""
     if got.status == 0:
         return Meaning(got.fault or Outcome.HTTP_INVALID, got.detail, preferences=known)
+    if got.status in PAGE_STATUSES and not got.fault:
+        return _page(got, known, respect, decoded_bytes_max)
     preferences = merged(known, of_page(got.headers, None))
     if got.fault:
         return Meaning(got.fault, got.detail, preferences=preferences)
@@ -68,20 +73,22 @@ def meaning_of(
         if location := _utf8(first_header(got.headers, "location")):
             return _way_on(got.url, location, preferences)
         return Meaning(Outcome.REDIRECT_LOST, "it does not say to where", preferences=preferences)
-    if got.status not in PAGE_STATUSES:
-        return _error(got, preferences)
+    return _error(got, preferences)
+
+
+def _page(
+    got: Received, known: Preferences, respect: Collection[str], decoded_bytes_max: int
+) -> Meaning:
+    """What an answer with a page's status means."""
     mime, charset = media_type(got.headers)
-    if mime not in PAGE_TYPES:
-        return Meaning(Outcome.NOT_A_PAGE, mime, preferences=preferences)
-    if got.truncated == "length":
-        return Meaning(Outcome.BODY_TOO_LARGE, preferences=preferences)
-    body = decode_body(
-        got.body,
-        transfer_encoding="",
-        content_encoding=all_values(got.headers, "content-encoding"),
-        bytes_max=max(decoded_bytes_max, len(got.body)),
-    )
+    is_page = mime in PAGE_TYPES
+    if not is_page or got.truncated == "length":
+        outcome = Outcome.BODY_TOO_LARGE if is_page else Outcome.NOT_A_PAGE
+        detail = "" if is_page else mime
+        return Meaning(outcome, detail, preferences=merged(known, of_page(got.headers, None)))
+    body = _decoded(got, max(decoded_bytes_max, len(got.body)))
     if isinstance(body, Drop):
+        preferences = merged(known, of_page(got.headers, None))
         is_bomb = body.reason.value == Outcome.BODY_TOO_LARGE
         return Meaning(
             Outcome(body.reason.value), body.detail, preferences=preferences, keeps_body=not is_bomb
@@ -97,6 +104,29 @@ def meaning_of(
         if not isinstance(there, Drop) and not isinstance(here, Drop) and there.key != here.key:
             return _way_on(got.url, address, preferences)
     return Meaning(Outcome.CAPTURED, preferences=preferences)
+
+
+def _decoded(got: Received, bytes_max: int) -> bytes | Drop:
+    """The page without its encodings: the common cases fast, all others as extraction does."""
+    encoding = all_values(got.headers, "content-encoding").strip().lower()
+    if encoding in ("gzip", "x-gzip") and got.body.startswith(GZIP_MAGIC):
+        stream = isal_zlib.decompressobj(31)
+        try:
+            found: bytes = stream.decompress(got.body, bytes_max + 1)
+        except isal_zlib.error:
+            found = b""
+        if stream.eof and not stream.unused_data and _is_plain(found, bytes_max):
+            return found
+    elif not encoding and _is_plain(got.body, bytes_max):
+        return got.body
+    return decode_body(
+        got.body, transfer_encoding="", content_encoding=encoding, bytes_max=bytes_max
+    )
+
+
+def _is_plain(body: bytes, bytes_max: int) -> bool:
+    """Whether this is markup as it stands, which nothing has to be undone of."""
+    return len(body) <= bytes_max and body.lstrip()[:1] == b"<" and not has_controls(body)
 
 
 def _way_on(base: str, address: str, preferences: Preferences) -> Meaning:
