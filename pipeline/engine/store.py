@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from pipeline.bucket_file import InputFile
 from pipeline.engine import names
 from pipeline.engine.files import remove_tree, sync
 from pipeline.engine.lock import locked
@@ -77,6 +78,10 @@ class Store(ABC):
     @abstractmethod
     def local(self, name: str) -> Path:
         """A path at which this machine reads the file: itself, or a copy."""
+
+    @abstractmethod
+    def input_file(self, name: str) -> InputFile:
+        """The file as a stage reads its inputs."""
 
     @abstractmethod
     def stat(self, name: str) -> Entry | None:
@@ -233,6 +238,9 @@ class Disk(Store):
 
     def local(self, name: str) -> Path:  # noqa: D102
         return self.folder / name
+
+    def input_file(self, name: str) -> InputFile:  # noqa: D102
+        return (self.folder / name).absolute()
 
     def stat(self, name: str) -> Entry | None:  # noqa: D102
         try:
