@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PORT, SITES, CONNECTIONS, PAGES = 18099, 600, 500, 12_000
-CLIENTS = ("webtext", "aiohttp", "scrapy")
+CLIENTS = ("aiohttp", "webtext")
 LATENCIES_S = (0.1, 0.3, 0.5, 1.0, 3.0)
 _NOWHERE_SHARE = 0.1  # of links, whose server does not answer in this week
 

@@ -18,7 +18,6 @@ from pipeline.pages.fetch.guard import Guard, address_fault
 from pipeline.pages.fetch.sites import BYTES_MAX, PATHS, Sites
 from pipeline.pages.fetch.transport import NoAddress, Received, Transport
 from pipeline.pages.fetch.visit import Meaning, body_cap, joined, meaning_of
-from pipeline.pages.media import media_type
 from pipeline.pages.outcomes import Answer, Hop, Outcome, Source
 from pipeline.pages.preferences import verdict
 from pipeline.pages.warc import first_header
@@ -350,7 +349,7 @@ class Program:
         self.outcomes[outcome.value] += 1
 
 
-def _rules_cap(kind: Kind, status: int, headers: object) -> int:
+def _rules_cap(kind: Kind, got: Received) -> int:
     return BYTES_MAX[kind]
 
 
@@ -362,6 +361,6 @@ def _records(got: Received, *, keeps_body: bool = True) -> tuple[WarcRecord, ...
     truncated = got.truncated if keeps_body or not got.body else "unspecified"
     response = response_record(
         got.url, got.time_s, got.head, body, address=got.address, truncated=truncated,
-        shown=(got.status, media_type(got.headers)[0]),
+        shown=(got.status, got.type[0]),
     )  # fmt: skip
     return request_record(got.url, got.time_s, got.request, response.id), response
