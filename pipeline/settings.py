@@ -86,12 +86,12 @@ class EngineSettings:
     )
     buckets: int = option(
         16,
-        "Hash buckets of an exchange; a build folder stays with the number it began with",
+        "Hash buckets of an exchange; with another number its reduce steps are made again",
         valid=POWER_OF_TWO,
     )
     bucket_bytes_max: int = option(
-        512 << 20,
-        "Size in bytes above which a bucket is split and worked on in several passes",
+        256 << 20,
+        "Size in bytes above which a bucket is cut, by files of the machine that works on it",
         valid=POSITIVE,
     )
     scratch: str = option(

@@ -1,6 +1,6 @@
 """The names of a build's files, below its folder or its bucket's prefix.
 
-    build.json                                  what the build is fixed to
+    build.json                                  the format of the build
     data/<fingerprint>-<attempt>.<ending>       written once, never changed: a name for each attempt
     parts/<stage>-<step>/<fingerprint>.json     a record: the part exists
     steps/<stage>-<step>-<fingerprint>.json     a journal: all records of a finished step

@@ -33,7 +33,7 @@ SCHEMA = pa.schema(
 )
 PART_ROWS = 500_000
 BATCH_ROWS = 50_000
-FEW_ROWS = 100
+FEW_ROWS = 20
 KEYS_PER_ROW = 0.9  # drawn at random: three of five rows have a key of their own
 
 
@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--transports", nargs="*", default=["files", "shuffle"])
-    parser.add_argument("--map-parts", type=int, nargs="*", help="so many parts of 100 rows")
+    parser.add_argument("--map-parts", type=int, nargs="*", help="so many parts of 20 rows")
     parser.add_argument("--buckets", type=int, default=256, help="with --map-parts")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
@@ -117,7 +117,7 @@ def _plan_few(map_parts: int) -> list[Part[int]]:
 
 
 def few(part: Part[int], out: PartWriter) -> None:
-    """A part of a hundred rows."""
+    """A part of a few rows."""
     out.write(links(part.source * FEW_ROWS, (part.source + 1) * FEW_ROWS, 10 * FEW_ROWS))
     out.book("posts", rows_in=FEW_ROWS, rows_out=FEW_ROWS)
 
