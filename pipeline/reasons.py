@@ -81,6 +81,13 @@ class Reason(StrEnum):
     REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are too many."
     STATUS_ERROR = "status_error", "The server answered with an error status."
     REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
+    # pages: one link each, of captures of others (Common Crawl, Wayback)
+    NOT_IN_INDEX = "not_in_index", "The index of the archive has no capture of this URL."
+    TOO_FAR = "too_far", "All captures are farther from the post than pages.max_distance_days."
+    TRUNCATED = "truncated", "The archive has only a page that it cut short."
+    INDEX_WRONG = "index_wrong", "The capture does not lie where the archive's index says."
+    DIGEST_MISMATCH = "digest_mismatch", "The capture has not the digest that the archive states."
+    RANGE_FAILED = "range_failed", "The capture could not be read from the archive."
     # pages: what the owner of the page asks (see pipeline/pages/preferences.py)
     ROBOTS_DISALLOWED = "robots_disallowed", "The site's robots.txt disallows the page for us."
     AI_AGENTS_DISALLOWED = (

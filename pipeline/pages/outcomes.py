@@ -79,6 +79,13 @@ class Outcome(StrEnum):
     REDIRECT_LOST = "redirect_lost"
     REVISIT_LOST = "revisit_lost"
     UNREADABLE = "unreadable"
+    # By another's archive.
+    NOT_IN_INDEX = "not_in_index"
+    TOO_FAR = "too_far"
+    TRUNCATED = "truncated"
+    INDEX_WRONG = "index_wrong"
+    DIGEST_MISMATCH = "digest_mismatch"
+    RANGE_FAILED = "range_failed", False
 
 
 # One row for each answer: a link may have several of one source, of which the last counts.
