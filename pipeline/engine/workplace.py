@@ -16,7 +16,7 @@ from pipeline.engine.control import Run, Signals, check_disk, check_fixed
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
 from pipeline.engine.parts import AnyPart
-from pipeline.engine.progress import Progress
+from pipeline.engine.progress import Progress, Standing
 from pipeline.engine.stage import Output
 from pipeline.engine.store import Disk, open_store
 from pipeline.engine.task import Task, pool_of
@@ -120,6 +120,10 @@ class Workplace:
         if manifest is None:
             raise StageError(f"{self.store.place} has no stage {name}; run webtext build first")
         return manifest
+
+    def show(self, standing: Standing) -> None:
+        """Tell people, and the store, how far work is that is in no parts."""
+        self.progress.show(self._run, standing)
 
     def run_parts(self, task: Task, parts: list[AnyPart]) -> None:
         """Do a step's missing parts; raises what the first failed part raised, or Stopped."""
