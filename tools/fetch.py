@@ -1,6 +1,5 @@
 """Token shards of a build in a bucket, fetched for the trainer, which maps files into memory."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from rich.filesize import decimal
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.store import Store, open_store
 from pipeline.errors import SettingsError
+from tools.model_store import fetch
 from tools.places import Place, Uri, above, place_of, require_here
 from tools.stores import published_file
 from train.errors import TrainError
@@ -35,10 +35,7 @@ def with_fetched(words: Sequence[str], prog: str) -> list[str]:
 
 
 def fetch_shards(place: Uri, run: Path) -> Path:
-    """A folder below a run with the shards of a build and their tokenizer.
-
-    It is named by their publication, and a file that is there already is not fetched again.
-    """
+    """A folder below a run with the shards of a build in a bucket and their tokenizer."""
     above_it, stage = above(place)
     build: Place = above_it if stage == "shards" else place
     store = open_store(build)
@@ -47,6 +44,14 @@ def fetch_shards(place: Uri, run: Path) -> Path:
         raise SettingsError(
             f"{place}: no shards are there; name s3://BUCKET/NAME/shards of a build"
         )
+    return fetch_published(store, manifest, run)
+
+
+def fetch_published(store: Store, manifest: Manifest, run: Path) -> Path:
+    """A folder below a run with these shards and their tokenizer.
+
+    It is named by their publication, and a file that is there already is not fetched again.
+    """
     folder = run / f"shards-{manifest.publication[:8]}"
     missing = {
         path: name
@@ -58,7 +63,7 @@ def fetch_shards(place: Uri, run: Path) -> Path:
         size = decimal(sum(sizes.get(name, 0) for name in missing.values()))
         print(f"fetching {len(missing)} files, {size}, to {folder}", file=sys.stderr)
     for path, name in missing.items():
-        _fetch(store, name, path)
+        fetch(store, name, path)
     return folder
 
 
@@ -76,11 +81,3 @@ def _files(store: Store, shards: Manifest, folder: Path) -> dict[Path, tuple[str
         sizes = {file.name: file.bytes for file in tokenizer.all_files()}
         found[folder / "tokenizer.json"] = (name, sizes[name])
     return found
-
-
-def _fetch(store: Store, name: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.aside")
-    with store.open(name) as source, aside.open("wb") as file:
-        shutil.copyfileobj(source, file, 8 << 20)
-    aside.replace(path)
