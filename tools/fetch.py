@@ -16,7 +16,7 @@ from train.errors import TrainError
 from train.options import parse
 from train.settings import TrainSettings
 
-LEFT_OUT = (".parquet", ".urls.txt")  # of the shards' files: the trainer reads none of them
+LEFT_OUT = (".parquet",)  # of the shards' files: the trainer reads none of them
 
 
 def with_fetched(words: Sequence[str], prog: str) -> list[str]:

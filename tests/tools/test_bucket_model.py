@@ -67,7 +67,7 @@ def test_a_model_is_resumed_on_another_machine_and_is_that_of_a_run_in_one_piece
     assert [e.name for e in clean(uri, now=True) if not e.kept] == []
     capsys.readouterr()
 
-    assert made.build(uri, other) == 0
+    assert made.build(uri, other, "--train.stop-after", "2h") == 0
     told = capsys.readouterr()
     assert re.search(r"model: goes on from step-0000000\d\d, which is in the bucket", told.err)
     assert "held-out loss" in told.err
@@ -86,7 +86,7 @@ def test_a_model_is_resumed_on_another_machine_and_is_that_of_a_run_in_one_piece
     assert store.stat("report.html")
 
     before = {entry.name for entry in store.entries("", below=True)}
-    assert made.build(uri, one) == 0
+    assert made.build(uri, one, "--train.stop-after", "2h") == 0
     assert {name for name in before if name.startswith("data/")} == {
         entry.name for entry in store.entries("data")
     }
