@@ -1,7 +1,7 @@
-"""Token shards of a build in a bucket, fetched for the trainer, which maps files into memory."""
+"""Shards and models of builds in a bucket, fetched for the trainer, which needs files."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.filesize import decimal
@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.store import Store, open_store
 from pipeline.errors import SettingsError
-from tools.model_store import fetch
+from tools.model_store import STAGE, fetch
 from tools.places import Place, Uri, above, place_of, require_here
 from tools.stores import published_file
 from train.errors import TrainError
@@ -53,18 +53,34 @@ def fetch_published(store: Store, manifest: Manifest, run: Path) -> Path:
     It is named by their publication, and a file that is there already is not fetched again.
     """
     folder = run / f"shards-{manifest.publication[:8]}"
+    _fetch_missing(store, _files(store, manifest, folder), folder)
+    return folder
+
+
+def fetch_model(place: Uri) -> Path:
+    """The run of a build's model, copied to where this machine keeps copies of that bucket."""
+    above_it, stage = above(place)
+    store = open_store(above_it if stage == STAGE else place)
+    manifest = read_manifest(store, STAGE)
+    if manifest is None:
+        raise SettingsError(f"{place}: no finished model is there; `webtext build` makes it")
+    folder = store.scratch.parent / f"model-{manifest.publication[:8]}"
+    files = {folder / name: (file.name, file.bytes) for name, file in manifest.files.items()}
+    _fetch_missing(store, files, folder)
+    return folder
+
+
+def _fetch_missing(store: Store, files: Mapping[Path, tuple[str, int]], folder: Path) -> None:
     missing = {
-        path: name
-        for path, (name, size) in _files(store, manifest, folder).items()
+        path: (name, size)
+        for path, (name, size) in files.items()
         if not path.exists() or path.stat().st_size != size
     }
     if missing:
-        sizes = {file.name: file.bytes for file in manifest.all_files()}
-        size = decimal(sum(sizes.get(name, 0) for name in missing.values()))
+        size = decimal(sum(size for _, size in missing.values()))
         print(f"fetching {len(missing)} files, {size}, to {folder}", file=sys.stderr)
-    for path, name in missing.items():
+    for path, (name, _) in missing.items():
         fetch(store, name, path)
-    return folder
 
 
 def _files(store: Store, shards: Manifest, folder: Path) -> dict[Path, tuple[str, int]]:

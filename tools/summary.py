@@ -33,7 +33,7 @@ IN_A_BUCKET = {
     "corpus": "manifest.json names its files; docs/files.md reads them by pyarrow",
     "tokenizer": "manifest.json names its files",
     "shards": "tokens: `webtext train` fetches them",
-    "model": "manifest.json names its checkpoints",
+    "model": "`webtext sample`, `evaluate` and `export` fetch it",
     "report.html": "get it by `aws s3 cp`, and open it in a browser",
 }
 
@@ -70,7 +70,7 @@ def _show_places(console: Console, store: Store, place: Place) -> None:
             console.print(f"  {within(place, name)}  [dim]{what or PLACES[name]}[/]")
     console.print("\n[bold]How to see more[/]")
     for command, needed, what in COMMANDS:
-        if needed in there and (folder_of(store) or command != ("sample",)):
+        if needed in there:
             told = shlex.join([*command, str(place)])
             console.print(f"  webtext {told}  [dim]{what}[/]")
 
