@@ -16,13 +16,14 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 import xxhash
 
+from pipeline.bucket_file import InputFile, bucket_file
 from pipeline.engine import names
 from pipeline.engine.cache import Cache
 from pipeline.engine.files import remove_tree
@@ -137,6 +138,10 @@ class Bucket(Store):
             source = self.open(name)
             copy = self._cache.get(name, source.size(), _download_of(source))
         return copy
+
+    def input_file(self, name: str) -> InputFile:  # noqa: D102
+        place, mark, options = self._uri.partition("?")
+        return bucket_file(f"{place.rstrip('/')}/{quote(name)}{mark}{options}")
 
     def stat(self, name: str) -> Entry | None:  # noqa: D102
         try:

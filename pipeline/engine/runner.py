@@ -12,7 +12,8 @@ import importlib
 import logging
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -26,9 +27,9 @@ from apache_beam.utils import thread_pool_executor
 
 from pipeline.engine.cluster import check_alike, dask_options, job_at_work, quieten, share_of
 from pipeline.engine.exchange import Batches, shuffles
-from pipeline.engine.parts import AnyPart, Record
+from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
-from pipeline.engine.ranges import Bucket, places, read_range
+from pipeline.engine.ranges import Bucket, MapPart, places, read_range
 from pipeline.engine.task import Task, pool_of, run_part
 from pipeline.errors import SettingsError
 from pipeline.settings import EngineSettings
@@ -39,7 +40,9 @@ REFUSED = {
     "BundleBasedDirectRunner": "it holds every row in memory",
 }
 QUEUED_PER_WORKER = 4
-_Cell = tuple[str, bool, bytes]  # input, whether all of its rows are of the bucket, the cell
+# Of the local runner: it takes 7 KB of memory a part, and begins none before it has seen all.
+PARTS_PER_JOB = 2_000
+_Cell = tuple[str, bytes, bool]  # input, cell, whether it has no rows of other buckets
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
 
@@ -62,13 +65,13 @@ class DoParts(beam.PTransform):  # type: ignore[misc]
 class ShuffleParts(beam.PTransform):  # type: ignore[misc]
     """A ReduceStep: the map parts that it reads, brought together by the runner's own shuffle."""
 
-    def __init__(
-        self, task: Task, parts: Sequence[AnyPart], sources: Mapping[str, Sequence[Record]]
-    ) -> None:
+    def __init__(self, task: Task, parts: Sequence[AnyPart]) -> None:
         super().__init__()
-        self._task, self._parts = task, {part.number: part for part in parts}
-        self._map_parts: list[tuple[str, Record | None]] = [("", None)]  # see _SendBuckets
-        self._map_parts += [(name, part) for name, found in sources.items() for part in found]
+        self._task, self._parts = replace(task, map_parts={}), {part.number: part for part in parts}
+        self._map_parts: list[tuple[str, MapPart | None]] = [("", None)]  # see _SendBuckets
+        self._map_parts += [
+            (name, part) for name in task.map_parts for part in task.map_parts[name]
+        ]
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
         return (
@@ -93,16 +96,14 @@ class _SendBuckets(beam.DoFn):  # type: ignore[misc]
     def __init__(self, task: Task, wanted: Iterable[int]) -> None:
         self._task, self._wanted = task, sorted(wanted)
 
-    def process(self, source: tuple[str, Record | None]) -> Iterator[tuple[int, _Cell | None]]:
-        name, record = source
-        if record is None:  # a bucket without rows is a part too
+    def process(self, source: tuple[str, MapPart | None]) -> Iterator[tuple[int, _Cell | None]]:
+        name, part = source
+        if part is None:  # a bucket without rows is a part too
             yield from ((number, None) for number in self._wanted)
-        elif record.rows:
-            task = self._task
-            buckets = task.engine.buckets
-            for number, place in places(name, record.map_part, self._wanted, buckets):
-                for cell in read_range(task.store, place):
-                    yield number, (name, place.whole, cell.to_pybytes())
+            return
+        for number, place in places(part, self._wanted, self._task.engine.buckets):
+            for cell in read_range(self._task.store, place):
+                yield number, (name, cell.to_pybytes(), place.whole)
 
 
 class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
@@ -112,12 +113,12 @@ class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
     def process(self, bucket: tuple[int, Iterable[_Cell | None]]) -> Iterator[str]:
         number, cells = bucket
         part = self._parts[number]
-        yield from _guarded(self._task, part, _shuffled(self._task, part.source, cells))
+        yield from _guarded(self._task, part, _rows(self._task.bucket(part), cells))
 
 
-def _shuffled(task: Task, bucket: Bucket, cells: Iterable[_Cell | None]) -> Batches:
-    for name, whole, cell in filter(None, cells):
-        yield from bucket.rows_of(pa.py_buffer(cell), name, whole, task.schemas, task.key)
+def _rows(bucket: Bucket, cells: Iterable[_Cell | None]) -> Batches:
+    for name, cell, whole in filter(None, cells):
+        yield from bucket.rows_of(name, pa.py_buffer(cell), whole)
 
 
 # The pool of this process: parts find it here, since Beam copies what a DoFn holds. The driver
@@ -180,19 +181,20 @@ class Runner:
         global _pool, _in_driver
         _pool, _in_driver = None, False
 
-    def run(
-        self, task: Task, parts: list[AnyPart], sources: Mapping[str, Sequence[Record]]
-    ) -> None:
-        """Do these parts; those that fail have told the task, those that stop have done nothing.
+    def run(self, task: Task, parts: list[AnyPart]) -> None:
+        """Do these parts; those that fail have told the task, those that stop have done nothing."""
+        shuffle = bool(task.map_parts) and shuffles(self.engine)
+        a_job = len(parts) if shuffle or self.engine.runner != "local" else PARTS_PER_JOB
+        for first in range(0, len(parts), a_job):
+            if not task.stopping():
+                self._run_job(task, parts[first : first + a_job], shuffle)
 
-        `sources` are the map parts of an exchange, by input.
-        """
-        shuffle = bool(sources) and shuffles(self.engine)
+    def _run_job(self, task: Task, parts: list[AnyPart], shuffle: bool) -> None:
         pipeline = beam.Pipeline(
             runner=_runner_class(self.engine.runner)(),
             options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
         )
-        step = ShuffleParts(task, parts, sources) if shuffle else DoParts(task, parts)
+        step = ShuffleParts(task, parts) if shuffle else DoParts(task, parts)
         pipeline | task.label >> step
         with job_at_work(task, pipeline) as job:
             job.wait_until_finish()

@@ -5,7 +5,7 @@ import os
 import platform
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +15,7 @@ from pipeline.engine import failures, names
 from pipeline.engine.control import Run, Signals, check_disk, check_fixed
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
-from pipeline.engine.parts import AnyPart, Record
+from pipeline.engine.parts import AnyPart
 from pipeline.engine.progress import Progress
 from pipeline.engine.stage import Output
 from pipeline.engine.store import Disk, open_store
@@ -121,16 +121,11 @@ class Workplace:
             raise StageError(f"{self.store.place} has no stage {name}; run webtext build first")
         return manifest
 
-    def run_parts(
-        self, task: Task, parts: list[AnyPart], sources: Mapping[str, Sequence[Record]]
-    ) -> None:
-        """Do a step's missing parts; raises what the first failed part raised, or Stopped.
-
-        `sources` are the map parts that a ReduceStep reads, for a runner that shuffles them.
-        """
+    def run_parts(self, task: Task, parts: list[AnyPart]) -> None:
+        """Do a step's missing parts; raises what the first failed part raised, or Stopped."""
         self._check_disk(DISK_PATIENCE_S)
         task.stop.withdraw()
-        crash = self._drive(task, parts, sources)
+        crash = self._drive(task, parts)
         failed = failures.take(self.store, self.id)
         for each in failed:
             self.log.write(
@@ -152,9 +147,7 @@ class Workplace:
         self.store.scratch.mkdir(parents=True, exist_ok=True)
         check_disk(self.store.scratch, self.engine.free_disk_min_bytes, patience_s)
 
-    def _drive(
-        self, task: Task, parts: list[AnyPart], sources: Mapping[str, Sequence[Record]]
-    ) -> BaseException | None:
+    def _drive(self, task: Task, parts: list[AnyPart]) -> BaseException | None:
         """Beam runs in a thread of its own, so that the main thread hears signals.
 
         Whatever happens here, that thread is joined before the lock is let go.
@@ -163,7 +156,7 @@ class Workplace:
 
         def drive() -> None:
             try:
-                runner.run(task, parts, sources)
+                runner.run(task, parts)
             except BaseException as error:  # noqa: BLE001 (raised in the main thread)
                 crash.append(error)
 

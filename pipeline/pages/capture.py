@@ -10,8 +10,10 @@ from pipeline.bucket_file import InputFile
 from pipeline.documents.decode import beginning
 from pipeline.links.canonical import Canonical, canonical
 from pipeline.links.unwrap import unwrapper
+from pipeline.pages.archive import answer_in
 from pipeline.pages.frames import whole_number
 from pipeline.pages.media import media_type
+from pipeline.pages.outcomes import Answer, Outcome
 from pipeline.pages.preferences import of_page
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
 from pipeline.pages.robots import ROBOTS_BYTES_MAX, ROBOTS_PATH
@@ -24,7 +26,8 @@ PAGE_STATUSES = frozenset({200, 203})
 PARTIAL = 206  # a page where it holds everything, as some clients ask for "bytes 0-"
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 NOT_MODIFIED = 304
-ROBOTS = "robots"  # `Capture.kind` of a robots.txt, which no link leads to
+# `Capture.kind` of a robots.txt, which no link leads to, and of what a source told of a link.
+ROBOTS, ANSWER = "robots", "answer"
 # Where the type is missing or says nothing, the bytes decide (in `documents`), as in a browser.
 PAGE_TYPES = frozenset(
     {
@@ -57,7 +60,8 @@ class Capture:
     record_id: str
     key: str  # canonical key of the target URI
     url: str
-    # response, revisit, redirect (by status, or a page's own refresh), robots (a robots.txt)
+    # response, revisit, redirect (by status, or a page's own refresh), robots (a robots.txt),
+    # answer (what a source told of a link: its outcome is in `mime`)
     kind: str
     warc: str  # the file's name; inputs.input_names tells its path
     offset: int
@@ -132,11 +136,37 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
     )
 
 
+def _told(answer: Answer, record: Record, warc: str) -> Capture | Drop:
+    """What a source told of a link that has no page there; the others have their captures."""
+    if answer.outcome is Outcome.CAPTURED:
+        return Drop(Reason.NOT_A_PAGE, "a metadata record, of a page that is here")
+    return Capture(
+        record_id=same_id(record.headers.get("warc-record-id", "")),
+        key=answer.key,
+        url=answer.url,
+        kind=ANSWER,
+        warc=warc,
+        offset=record.offset,
+        length=record.length,
+        status=answer.status,
+        mime=answer.outcome.value,
+        captured_s=answer.answered_s,
+        payload_digest="",
+        target_key="",
+        target_url="",
+        fault="",
+        detail=answer.detail,
+    )
+
+
 def capture_in(path: InputFile, record: Record, warc: str) -> Capture | Drop:
     """The same of a record in the file at `path`, which is read again where only that can tell.
 
-    A body that seems to be cut, and is longer than the beginning that was read, may be whole.
+    A body that seems to be cut, and is longer than the beginning that was read, may be whole. What
+    a source told of a link (archive.py) is a capture too.
     """
+    if answer := answer_in(path, record):
+        return _told(answer, record, warc)
     found = capture_of(record, warc)
     if isinstance(found, Drop) or found.body != CUT or len(record.block) == record.block_bytes:
         return found

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from pipeline.links.canonical import canonical
-from pipeline.pages.capture import ROBOTS, Capture
+from pipeline.pages.capture import ANSWER, ROBOTS, Capture
 from pipeline.pages.choose import Answer, Elsewhere, Found, Nothing, Search, choose
 from pipeline.pages.preferences import Preferences, merged, of_robots_txt, verdict
 from pipeline.pages.robots import ROBOTS_PATH, RobotsTxt
@@ -25,6 +25,7 @@ from pipeline.records import PAGE
 Row = dict[str, Any]
 
 CAPTURED = "captured"
+DAY_S = 86_400
 # States of a walk's row.
 OPEN = "open"  # to be looked up at `key`
 FOUND = "found"  # has its page; `key` is that of the robots.txt of its host
@@ -41,27 +42,46 @@ WALK = pa.schema(
         ("payload_digest", pa.string()),  # of the original that a revisit asks for, if one does
         ("refers_to", pa.string()),  # its record id, where told
         ("detail", pa.string()),
+        ("told", pa.string()),  # an outcome without a page that a source told of the link, or ""
+        ("told_detail", pa.string()),
     ]
 )
 
 
 def look_up(
-    walk: Row, captures: Sequence[Capture], hops_max: int, respect: Collection[str]
+    walk: Row,
+    captures: Sequence[Capture],
+    hops_max: int,
+    respect: Collection[str],
+    days_max: int = 0,
 ) -> Iterator[Row]:
     """The next row of a walk that has not ended, and a visit for each record that it used.
 
     `captures` are all those of the URL it has come to. The outcome is "captured", or one of the
     reasons not_captured, redirect_lost, redirect_loop, status_error, revisit_lost, not_a_page,
-    unreadable; or that of a preference in `respect` (see preferences.py).
+    unreadable, too_far (all are over `days_max` from the post; 0: no limit); what a source told of
+    a link for which nothing else is there; or that of a preference in `respect` (preferences.py).
     """
     if walk["state"] == FOUND:
         yield from _judged(walk, captures, respect)
         return
+    answers = [capture for capture in captures if capture.kind == ANSWER]
+    captures = [capture for capture in captures if capture.kind != ANSWER]
+    last = max(answers, key=lambda one: (one.captured_s, *one.place), default=None)
+    if last and not walk["hops"]:
+        walk = {**walk, "told": last.mime, "told_detail": last.detail}
     digest, record_id = walk["payload_digest"] or "", walk["refers_to"] or ""
     hint_s = walk["capture_hint_s"]
     time_s = walk["first_post_s"] if hint_s is None else hint_s
-    answer = choose(captures, Search(time_s, hint_s is not None, digest, record_id))
+    near = _within(captures, time_s, days_max)
+    if captures and not near:
+        told = f"the nearest is {_days_to_nearest(captures, time_s)} days away"
+        answer: Answer = Nothing(Reason.TOO_FAR, told, None)
+    else:
+        answer = choose(near, Search(time_s, hint_s is not None, digest, record_id))
     used = _used(answer)
+    if last and not used:
+        used = [last.place]
     # A walk that came here and used nothing was here all the same.
     for warc, offset in used or [("", -1)] * bool(captures):
         yield {"state": VISIT, "key": walk["key"], "warc": warc, "offset": offset}
@@ -72,6 +92,22 @@ def look_up(
             yield _moved_on(walk, answer.capture, hops_max)
         case Nothing():
             yield _ended_without(walk, answer)
+
+
+def _within(captures: Sequence[Capture], time_s: int | None, days_max: int) -> Sequence[Capture]:
+    """The captures within so many days of a time; all where there is no limit, or no time."""
+    if not days_max or time_s is None:
+        return captures
+    return [
+        capture
+        for capture in captures
+        if capture.captured_s is None or abs(capture.captured_s - time_s) <= days_max * DAY_S
+    ]
+
+
+def _days_to_nearest(captures: Sequence[Capture], time_s: int | None) -> int:
+    times = (capture.captured_s for capture in captures)
+    return min(abs(then - (time_s or 0)) for then in times if then is not None) // DAY_S
 
 
 def with_urls(captures: Sequence[Row]) -> Iterator[Row]:
@@ -177,7 +213,9 @@ def _moved_on(walk: Row, capture: Capture, hops_max: int) -> Row:
 
 def _ended_without(walk: Row, answer: Nothing) -> Row:
     reason, detail = answer.reason, answer.detail
-    if reason is Reason.NOT_CAPTURED and walk["hops"]:
+    if reason is Reason.NOT_CAPTURED and walk["told"]:
+        reason, detail = Reason(walk["told"]), walk["told_detail"]
+    elif reason is Reason.NOT_CAPTURED and walk["hops"]:
         reason, detail = Reason.REDIRECT_LOST, walk["detail"]
     elif walk["hops"] and answer.capture:
         detail = f"{detail}, at {answer.capture.url}"

@@ -51,6 +51,7 @@ AGENTS = (PRODUCT, *AI_AGENTS)
 AGENTS_TOLD = 3  # names in a statement; the others are counted
 # Most pages have none of these, and need not be parsed for them.
 _MAY_SAY = (b"noai", b"noimageai", b"tdm-reservation")
+_HEADERS = frozenset({"x-robots-tag", "tdm-reservation", "content-usage"})
 _STATEMENT = re.compile(r"([-+])(\w+)@([\w.]+)=(\S+)")
 
 State = Literal["forbidden", "allowed", "unsaid", "unknown"]
@@ -122,6 +123,8 @@ def merged(*parts: Preferences) -> Preferences:
 
 def verdict(preferences: Preferences, respect: Collection[str] = PREFERENCES) -> Drop | None:
     """Why the page may not be used: the first of `respect` that forbids it, in their order."""
+    if not any(each.forbids for each in preferences.statements):
+        return None
     for kind in PREFERENCES:
         if kind in respect and preferences.state(kind) == "forbidden":
             said = next(each for each in preferences.of(kind) if each.forbids)
@@ -165,6 +168,9 @@ def _made(seen: Iterable[str], statements: Iterable[Statement]) -> Preferences:
 
 
 def _of_headers(headers: Headers) -> Iterator[Statement]:
+    headers = tuple(each for each in headers if each[0].lower() in _HEADERS)
+    if not headers:  # most pages
+        return
     lines = [value for name, value in headers if name.lower() == "x-robots-tag"]
     yield from _noai(header_directives(lines, AGENTS), HEADER)
     for value in all_values(headers, "tdm-reservation").split(","):

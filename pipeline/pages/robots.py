@@ -52,6 +52,7 @@ class RobotsTxt:
         text = _VERSION.sub(r"\1", text)
         self._rules = Protego.parse(text)
         self._groups = _groups(text)
+        self._names = {name for group in self._groups for name in group.agents}
 
     def allows(self, url: str, agent: str) -> bool:
         """Whether this crawler may fetch the URL; without a group of its own, as any crawler."""
@@ -64,8 +65,9 @@ class RobotsTxt:
 
     def named(self, agents: Iterable[str] = AI_AGENTS) -> list[str]:
         """Those of the agents that have a group of their own, in order."""
-        groups = {name for group in self._groups for name in group.agents}
-        return [agent for agent in agents if agent.lower() in groups]
+        if self._names <= {_EVERYONE, ""}:
+            return []
+        return [agent for agent in agents if agent.lower() in self._names]
 
     def disallowed(self, url: str, agents: Iterable[str] = AI_AGENTS) -> list[str]:
         """Those of the agents whose own group disallows the URL, in order."""

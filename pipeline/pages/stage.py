@@ -141,16 +141,17 @@ def _follow_steps(
 
     One more is for the robots.txt of pages that are found after the last redirect.
     """
+    follow = Follow(rules.hops_max, tuple(sorted(rules.respect)), rules.max_distance_days)
     steps: list[ReduceStep] = []
     for hop in range(rules.hops_max + 2):
         step = ReduceStep(
             name=f"follow_{hop}",
             version=4,
-            settings={"hops_max": rules.hops_max, "respect": sorted(rules.respect)},
+            settings=follow,
             versions={"protego": version("protego")},
             inputs=(steps[-1] if steps else wanted, index, refers),
             key="key",
-            reduce=Follow(rules.hops_max, frozenset(rules.respect)),
+            reduce=follow,
             schema=WALK,
             exchange=BY_KEY,
         )
@@ -270,7 +271,8 @@ class Follow:
     """One round: walks that have not ended meet the captures of the URL they have come to."""
 
     hops_max: int
-    respect: frozenset[str]
+    respect: tuple[str, ...]
+    max_distance_days: int
 
     def __call__(self, walks: pa.Table, index: pa.Table, refers: pa.Table, out: PartWriter) -> None:
         """Writes the walks that ended or moved on, and visits; walks that ended before stay."""
@@ -281,7 +283,13 @@ class Follow:
             rows = (
                 row
                 for walk in batch.to_pylist()
-                for row in look_up(walk, captures.get(walk["key"], ()), self.hops_max, self.respect)
+                for row in look_up(
+                    walk,
+                    captures.get(walk["key"], ()),
+                    self.hops_max,
+                    self.respect,
+                    self.max_distance_days,
+                )
             )
             out.write_rows(rows)
 

@@ -33,8 +33,7 @@ class Place:
 
     def put(self, name: str, data: bytes = b"x") -> str:
         """Write an object; its URI."""
-        with self.server.files().open_output_stream(self.key(name), compression=None) as stream:
-            stream.write(data)
+        self.server.put(f"{self.prefix}/{name}", data)
         return self.uri(name)
 
     def key(self, name: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.engine import names
 from pipeline.engine.build import Build
-from pipeline.engine.joins import with_ranges
+from pipeline.engine.joins import with_map_parts
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.parts import AnyPart, Committed
 from pipeline.engine.stage import ReduceStep
@@ -115,7 +115,7 @@ def at_work(folder: Path, settings: Settings, base: Path, seed: str) -> tuple[Ta
                 continue
             task, part = stage._task(step), random.Random(seed).choice(parts)
             if isinstance(step, ReduceStep):
-                (part,) = with_ranges(build, task, [part], stage._inputs(step))
+                task = with_map_parts(build, task, stage._inputs(step))
             return task, part
     return None
 

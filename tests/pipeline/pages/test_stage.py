@@ -53,7 +53,7 @@ def links_stage(rows):
 def inline(monkeypatch):
     """Parts are done here and now: no Beam, no processes."""
     monkeypatch.setattr(
-        Build, "run_parts", lambda self, task, parts, _: [run_part(task, part) for part in parts]
+        Build, "run_parts", lambda self, task, parts: [run_part(task, part) for part in parts]
     )
 
 
