@@ -56,7 +56,7 @@ def resources(settings: Settings, build: Place) -> Iterator[Check]:
     yield _torch()
     yield _cores(settings)
     yield _memory(settings)
-    yield from _file_limits()
+    yield from _file_limits(settings)
     if isinstance(build, Path):
         yield _disk("disk", build, settings)
     if settings.engine.scratch:
@@ -133,16 +133,18 @@ def _memory(settings: Settings) -> Check:
     return ok("memory", told) if needed <= 4 * free else warning("memory", told, mend)
 
 
-def _file_limits() -> Iterator[Check]:
+def _file_limits(settings: Settings) -> Iterator[Check]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     told = f"{_limit(soft)} open files (at most {_limit(hard)})"
-    mend = f"`ulimit -n {FILES_GOOD * 4}` before webtext raises it"
-    if soft != resource.RLIM_INFINITY and soft < FILES_MIN:
-        yield wrong("open files", told, mend)
-    elif soft != resource.RLIM_INFINITY and soft < FILES_GOOD:
-        yield warning("open files", told, mend)
-    else:
+    wanted = FILES_GOOD
+    if "live" in settings.pages.sources:
+        wanted += settings.fetch.connections
+    mend = f"`ulimit -n {wanted * 2}` before webtext raises it"
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
         yield ok("open files", told)
+    else:
+        make = wrong if soft < FILES_MIN else warning
+        yield make("open files", f"{told}, and {wanted:,} may be wanted", mend)
     size = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if size != resource.RLIM_INFINITY:
         told = f"no file may grow above {decimal(size)}"

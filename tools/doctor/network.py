@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.engine.store import open_store
-from pipeline.errors import WebtextError
+from pipeline.errors import SettingsError, WebtextError
+from pipeline.pages.fetch.collect import check_settings
 from pipeline.settings import Settings
 from tools.doctor.check import Check, ok, warning, wrong
 from tools.places import Place
@@ -23,9 +24,7 @@ SKEW_GOOD_S, SKEW_MAX_S = 60, 900
 
 def checks(settings: Settings, build: Place, ask: str) -> Iterator[Check]:
     """The contact, the store, DNS and the clock of a server."""
-    fetch = getattr(settings, "fetch", None)
-    if fetch is not None:
-        yield _contact(fetch.contact)
+    yield _contact(settings)
     if not isinstance(build, Path):
         yield _bucket(settings, build)
     elif build.is_dir():
@@ -36,11 +35,17 @@ def checks(settings: Settings, build: Place, ask: str) -> Iterator[Check]:
         yield ok("dns", "no name was looked up (--ask HOST does that)")
 
 
-def _contact(contact: str) -> Check:
-    if contact:
-        return ok("contact", contact)
-    mend = "Set fetch.contact to an e-mail address or a page of yours before `webtext fetch`"
-    return warning("contact", "none is set: nothing is fetched from the web without one", mend)
+def _contact(settings: Settings) -> Check:
+    """As the fetcher asks for it: a build with the source live does not start without."""
+    contact, is_live = settings.fetch.contact, "live" in settings.pages.sources
+    if not contact and not is_live:
+        return ok("contact", "none is set; `webtext fetch` and the source live want one")
+    try:
+        check_settings(settings.fetch)
+    except SettingsError as error:
+        make = wrong if is_live else warning
+        return make("contact", str(error).partition(":")[0], "Set fetch.contact, or --contact")
+    return ok("contact", contact)
 
 
 def _bucket(settings: Settings, build: Place) -> Check:

@@ -2,19 +2,22 @@
 
 import bz2
 import json
+import resource
 import threading
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from pyarrow.fs import FileSelector
 
 from pipeline.settings import Settings
 from tools.build import RECORD, RECORD_HEAD
 from tools.cli import main
-from tools.doctor import dumps, machine, network
+from tools.doctor import dumps, machine
 from tools.doctor.dumps import months_missing
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -141,8 +144,7 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written_are_wrong(doctor):
 
 def test_windows_above_the_memory_are_wrong_and_too_many_at_once_a_warning(monkeypatch):
     monkeypatch.setattr(dumps, "available_memory", lambda: 3 << 30)
-    two_workers = Settings().engine.__class__(workers=2)
-    settings = Settings(engine=two_workers)
+    settings = replace(Settings(), engine=replace(Settings().engine, workers=2))
     states = [
         dumps._windows(windows, settings).state
         for windows in ([1 << 31, 1 << 27], [1 << 31, 1 << 31, 0], [1 << 32, 0])
@@ -157,10 +159,7 @@ def test_a_bucket_is_probed_and_nothing_stays_in_it(doctor, server):
     assert found["store"]["state"] == "ok"
     assert "a probe was written, read and removed" in found["store"]["told"]
     assert "disk" not in found
-    assert not server.files().get_file_info(f"{server.bucket}/doctor/build").is_file
-    listed = server.files().get_file_info(
-        __import__("pyarrow.fs").fs.FileSelector(server.bucket, recursive=True)
-    )
+    listed = server.files().get_file_info(FileSelector(server.bucket, recursive=True))
     assert not [each.path for each in listed if "probe" in each.path]
 
 
@@ -219,9 +218,38 @@ def test_a_name_that_cannot_be_looked_up_is_wrong(doctor):
     assert "clock of a server" not in doctor("--ask", "no..name")
 
 
-def test_a_contact_is_asked_for_by_who_fetches():
-    assert network._contact("").state == "warning"
-    assert network._contact("me@example.org").state == "ok"
+@pytest.mark.parametrize(
+    ("sources", "contact", "state"),
+    [
+        ('["warc"]', "", "ok"),
+        ('["warc"]', "me@example.org", "ok"),
+        ('["warc"]', "me", "warning"),
+        ('["warc", "live"]', "", "wrong"),
+        ('["live"]', "https://example.org/crawler", "ok"),
+    ],
+)
+def test_a_contact_is_wanted_by_a_build_that_fetches(doctor, sources, contact, state):
+    more = f'[pages]\nsources = {sources}\n[fetch]\ncontact = "{contact}"\n'
+    assert doctor(RS_2012__09=submissions(), more=more)["contact"]["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("files", "sources", "state"),
+    [
+        (100, ("warc",), "wrong"),
+        (512, ("warc",), "warning"),
+        (1024, ("warc",), "ok"),
+        (1024, ("warc", "live"), "warning"),
+        (resource.RLIM_INFINITY, ("live",), "ok"),
+    ],
+)
+def test_the_limit_on_open_files_is_that_of_the_work(monkeypatch, files, sources, state):
+    limits = {resource.RLIMIT_NOFILE: (files, files), resource.RLIMIT_FSIZE: (1 << 30, 1 << 30)}
+    monkeypatch.setattr(resource, "getrlimit", limits.__getitem__)
+    settings = replace(Settings(), pages=replace(Settings().pages, sources=sources))
+    open_files, file_size = machine._file_limits(settings)
+    assert open_files.state == state
+    assert file_size.state == "warning"
 
 
 def test_people_read_a_line_a_check_with_the_mend_below(tmp_path, monkeypatch, capsys):
