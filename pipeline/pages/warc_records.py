@@ -217,7 +217,8 @@ def surt(url: str) -> str:
     """
     if plain := _PLAIN_URL.fullmatch(url):
         named, colon, path, query = plain.groups(default="")
-        key = named if named[-1].isdigit() else ",".join(reversed(named.split(".")))
+        is_address = named.replace(".", "").isdigit()
+        key = named if is_address else ",".join(reversed(named.split(".")))
         return _sort_key(key + colon, path, query)
     try:
         parts = urlsplit(url)
