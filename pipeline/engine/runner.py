@@ -10,9 +10,11 @@ A part that fails says so in the store (failures.py), and the others are asked t
 
 import importlib
 import logging
+import math
 import threading
+import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,7 @@ from pipeline.engine.pool import Pool
 from pipeline.engine.stage import Part, Record
 from pipeline.engine.store import Store
 from pipeline.engine.task import Task, pool_of, run_part
+from pipeline.engine.workers import DaskWorkers
 from pipeline.errors import SettingsError
 from pipeline.settings import EngineSettings
 
@@ -125,7 +128,7 @@ def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterat
     try:
         if not _in_driver:
             check_alike(task)
-        if task.stopping():
+        if _is_stopping(task):
             return
         pool = _pool_here(task)
         if pool is not None and batches is None and task.runs_in_worker:
@@ -138,6 +141,18 @@ def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterat
         yield part.fingerprint
 
 
+_stops: dict[str, tuple[float, bool]] = {}  # by run: when this process last looked, what it saw
+
+
+def _is_stopping(task: Task) -> bool:
+    """Whether no new part should start, as of a short time ago: a part looks again as it starts."""
+    looked_s, seen = _stops.get(task.run, (-math.inf, False))
+    if time.monotonic() - looked_s >= task.store.patience_s:
+        seen = task.stopping()
+        _stops[task.run] = time.monotonic(), seen
+    return seen
+
+
 def _pool_here(task: Task) -> Pool | None:
     global _pool
     with _pool_lock:
@@ -147,9 +162,14 @@ def _pool_here(task: Task) -> Pool | None:
 
 
 class Runner:
-    """A Beam runner, pinned by the settings, over the driver's worker pool: a context manager."""
+    """A Beam runner, pinned by the settings: a context manager.
 
-    def __init__(self, engine: EngineSettings, pool: Pool) -> None:
+    `pool` is the driver's, None where it does no part; `say` is told what people should know.
+    """
+
+    def __init__(
+        self, engine: EngineSettings, pool: Pool | None, say: Callable[[str], None]
+    ) -> None:
         self.engine = engine
         self._pool = pool
         self._options = list(engine.runner_options)
@@ -164,6 +184,12 @@ class Runner:
                     "memory and does not hear Ctrl-C; set engine.workers instead"
                 )
         _runner_class(engine.runner)  # refuses early
+        self._workers: DaskWorkers | None = None
+        if engine.runner == "dask":
+            from apache_beam.runners.dask.dask_runner import DaskOptions
+
+            timeout_s = PipelineOptions(self._options).view_as(DaskOptions).timeout
+            self._workers = DaskWorkers(engine.scheduler, timeout_s, say)
 
     def __enter__(self) -> "Runner":
         global _pool, _in_driver
@@ -173,12 +199,18 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         global _pool, _in_driver
         _pool, _in_driver = None, False
+        if self._workers:
+            self._workers.close()
 
     def run(self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]) -> None:
         """Do these parts; those that fail have told the task, those that stop have done nothing.
 
         `sources` are the map parts of an exchange, by input.
         """
+        if self._workers:
+            self._workers.wait(task)
+            if task.stopping():
+                return
         # Dask's own shuffle plans by map parts x map parts: 16 s for 300, before it starts.
         shuffle = self.engine.exchange == "shuffle" or (
             self.engine.exchange == "auto" and self.engine.runner not in ("local", "dask")
@@ -196,7 +228,8 @@ class Runner:
         else:
             done = pipeline | "Missing parts" >> beam.Create(parts)
             done | "Parts" >> RunParts(task)
-        with job_at_work(task, pipeline) as job:
+        look = self._workers.look if self._workers else bool
+        with job_at_work(task, pipeline, look) as job:
             job.wait_until_finish()
         if shuffle:
             # A bucket that got no row never came out of the shuffle; it is a part all the same.
@@ -213,7 +246,7 @@ class Runner:
         if self.engine.runner != "local":
             return []
         threads = self.engine.parts_in_flight
-        if task.runs_in_worker and not shuffle:
+        if self._pool and task.runs_in_worker and not shuffle:
             threads = max(threads, min(len(parts), QUEUED_PER_WORKER * self._pool.workers))
         return [f"--direct_num_workers={threads}"]
 
