@@ -41,7 +41,7 @@ THREADS = 16
 class Bucket(Store):
     """Objects below a prefix. It travels to other processes and machines by its URI alone."""
 
-    patience_s = 10.0
+    patience_s = first_heartbeat_s = 10.0
 
     def __init__(self, uri: str, scratch: Path | None = None) -> None:
         self._uri, self._folder = uri, scratch
@@ -98,10 +98,6 @@ class Bucket(Store):
             with suppress(OSError):
                 self._remove(name)  # the stream was closed, and may be an object now
             raise
-        size, there = path.stat().st_size, self.stat(name)
-        if there is None or there.bytes != size:
-            came = there.bytes if there else "none"
-            raise OSError(f"of the {size} bytes of {name}, {came} arrived in {self.place}")
 
     def read(self, name: str) -> bytes | None:  # noqa: D102
         try:
@@ -194,6 +190,9 @@ class Bucket(Store):
             page_checksum_verification=True,
             pre_buffer=True,  # fewer and longer ranges
         )
+
+    def did_not_answer(self, error: Exception) -> bool:  # noqa: D102
+        return "AWS Error" in str(error)
 
     @contextmanager
     def locked(self) -> Iterator[None]:  # noqa: D102

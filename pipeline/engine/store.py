@@ -48,12 +48,14 @@ class Entry:
 class Store(ABC):
     """Files by name; `place` is what people call the store, `scratch` a folder of this machine.
 
-    `patience_s` is how often it may be asked for what changes as work goes on.
+    `patience_s` is how often it may be asked for what changes as work goes on. A part that is done
+    before `first_heartbeat_s` need not say that it is at work.
     """
 
     place: str
     scratch: Path
     patience_s: float
+    first_heartbeat_s = 0.0
 
     @abstractmethod
     def write(self, name: str, data: bytes, *, durably: bool = True) -> None:
@@ -61,7 +63,10 @@ class Store(ABC):
 
     @abstractmethod
     def add(self, path: Path, name: str) -> None:
-        """Put a finished file of `scratch` in the store; `path` may be gone after it."""
+        """Put a finished file of `scratch` in the store; `path` may be gone after it.
+
+        Whoever names the file then looks whether it is there as it was written.
+        """
 
     @abstractmethod
     def read(self, name: str) -> bytes | None:
@@ -143,7 +148,13 @@ class Store(ABC):
         except (pa.ArrowInvalid, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
+            if self.did_not_answer(error):
+                raise OSError(str(error)) from None
             raise self.damaged(name, str(error)) from None
+
+    def did_not_answer(self, error: Exception) -> bool:
+        """Whether a read failed by the store, not by what is in the file."""
+        return False
 
     def damaged(self, name: str, what: str) -> StageError:
         """The error for a file that was changed since it was written; a lost one is made again."""

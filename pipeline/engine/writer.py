@@ -84,7 +84,8 @@ class PartWriter:
         self._retries = 0
         self._started = time.monotonic()
         self._cpu_started = _cpu_s()
-        self._next_heartbeat = 0.0
+        self._next_heartbeat = self._started + store.first_heartbeat_s
+        self._has_heartbeat = False
         self._next_stop_check = 0.0
         hashes = self._engine_file(HASHES, "hashes.parquet") if sampled_drops else None
         self._drops = DropWriter(self._engine_file(DROPS, "drops.parquet"), hashes)
@@ -179,6 +180,7 @@ class PartWriter:
                 raise PartStopped(f"part {self._part.label} was asked to stop")
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + max(HEARTBEAT_S, self.store.patience_s)
+            self._has_heartbeat = True
             heartbeat = {"part": self._part.label, "item": item, "rows": self._rows}
             self.store.write_json(self._heartbeat, heartbeat, durably=False)
 
@@ -282,7 +284,8 @@ class PartWriter:
                 )
 
     def _clear(self) -> None:
-        self.store.remove([self._heartbeat])
+        if self._has_heartbeat:
+            self.store.remove([self._heartbeat])
         remove_tree(self.scratch)
 
 

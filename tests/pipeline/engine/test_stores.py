@@ -12,13 +12,17 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import toy
 from s3 import Proxy
 
+from pipeline.engine import bucket as module
 from pipeline.engine import lock
 from pipeline.engine.bucket import Bucket
 from pipeline.engine.cache import KEEP_S, Cache
+from pipeline.engine.parts import Part
 from pipeline.engine.store import Disk, Store, open_store
-from pipeline.errors import BusyError, SettingsError
+from pipeline.engine.writer import PartWriter
+from pipeline.errors import BusyError, SettingsError, StageError
 
 _prefixes = itertools.count()
 
@@ -202,7 +206,7 @@ def test_a_list_of_more_than_a_thousand_objects_is_read_to_its_end(server, tmp_p
 
 REQUESTS = {
     "write": {"PUT": 1},
-    "add": {"PUT": 1, "HEAD": 1},
+    "add": {"PUT": 1},
     "read": {"HEAD": 1, "GET": 1},
     "read, not there": {"HEAD": 1},
     "stat": {"HEAD": 1},
@@ -272,16 +276,49 @@ def test_an_upload_that_breaks_off_raises_and_nothing_is_under_its_name(proxied,
     assert bucket.entries("data") == []
 
 
-def test_a_file_that_did_not_arrive_whole_is_refused(proxied, monkeypatch):
+def test_a_part_whose_file_did_not_arrive_whole_is_not_committed(proxied, monkeypatch):
     bucket, _ = proxied
-    path = made(bucket, bytes(1000))
-    real = Bucket.stat
+    out = PartWriter(bucket, "toy", "read", Part(0, "a", "a", fingerprint="0" * 32), toy.SCHEMA)
+    out.write_rows([{"id": "a", "n": 1}])
+    out.book("posts", rows_in=1, rows_out=1)
     # The store lost its end, or another has written there.
-    monkeypatch.setattr(
-        Bucket, "stat", lambda self, name: (self.write(name, b"short"), real(self, name))[1]
-    )
-    with pytest.raises(OSError, match="of the 1000 bytes of data/x, 5 arrived"):
-        bucket.add(path, "data/x")
+    monkeypatch.setattr(Bucket, "add", lambda self, path, name: self.write(name, b"short"))
+    with pytest.raises(StageError, match=r"data/.*\.parquet is not in s3://.* as it was written"):
+        out.commit()
+    out.abandon()
+    assert bucket.entries("", below=True) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["500", "torn answer"])
+def test_a_store_that_fails_a_third_of_all_requests_for_long_is_asked_again(proxied, kind):
+    bucket, proxy = proxied
+    table = pa.table({"n": range(10_000)})
+    path = made(bucket, b"")
+    pq.write_table(table, path)
+    bucket.add(path, "data/t.parquet")
+    proxy.share, proxy.kinds = 0.35, (kind,)
+    for number in range(15):
+        bucket.write(f"parts/{number}", b"x" * 1000)
+        assert bucket.read(f"parts/{number}") == b"x" * 1000
+        assert bucket.table("data/t.parquet") == table
+        assert bucket.stat("data/none") is None
+        assert names_of(bucket.entries("data")) == ["data/t.parquet"]
+        bucket.remove([f"parts/{number}"])
+    assert proxy.faults[kind] > 50
+
+
+def test_a_file_that_the_store_does_not_give_is_not_called_damaged(proxied, monkeypatch):
+    bucket, proxy = proxied
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    path = made(bucket, b"")
+    pq.write_table(pa.table({"n": [1]}), path)
+    bucket.add(path, "data/t.parquet")
+    for proxy.all_with in ("500", "503"):
+        with pytest.raises(OSError, match="AWS Error"):
+            bucket.table("data/t.parquet")
+        with pytest.raises(OSError, match="AWS Error"):
+            list(bucket.batches("data/t.parquet", 10))
 
 
 def test_a_second_copy_of_a_file_is_not_fetched_by_another_process(proxied):
