@@ -12,7 +12,7 @@ from typing import Any
 from rich.filesize import decimal
 
 from pipeline.engine.names import FIXED
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
 from pipeline.tokens.tokenizer_json import load

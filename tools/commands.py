@@ -424,7 +424,7 @@ def _build(
     report_too: bool = False,
     **reuse: Any,
 ) -> int:
-    from pipeline.engine.store import open_store
+    from pipeline.engine.stores import open_store
     from tools.build import check_record, run_build
     from tools.report import write_report
     from tools.summary import show_build

@@ -129,7 +129,7 @@ def run_scrapy(listed: Path, _: Path) -> None:
 
     urls, got = listed.read_text(encoding="utf-8").split(), 0
 
-    class Spider(scrapy.Spider):  # type: ignore[misc]
+    class Spider(scrapy.Spider):  # type: ignore[misc,unused-ignore]
         name = "list"
         start_urls = urls
 
@@ -189,7 +189,7 @@ class Domains:
 
 def simulate_week(links: int) -> None:
     """The frontier over so many links at the polite rate; a turn costs no CPU of a network."""
-    from pipeline.pages.fetch.frontier import Frontier
+    from pipeline.pages.fetch.frontier import Frontier, Visit
 
     now = 0.0
     work = Domains(links)
@@ -204,7 +204,7 @@ def simulate_week(links: int) -> None:
         clock=lambda: now,
     )
     chance = random.Random(1)
-    running: list[tuple[float, int, object]] = []
+    running: list[tuple[float, int, Visit]] = []
     turns = most_known = 0
     last: dict[str, float] = {}
     idle_s = spent_s = 0.0
@@ -230,9 +230,9 @@ def simulate_week(links: int) -> None:
         now = max(now, min(times))
         while running and running[0][0] <= now:
             ended, _, visit = heapq.heappop(running)
-            frontier.leave(visit, ended)  # type: ignore[arg-type]
+            frontier.leave(visit, ended)
             if chance.random() < _NOWHERE_SHARE:
-                frontier.later(visit)  # type: ignore[arg-type]
+                frontier.later(visit)
             else:
                 frontier.done()
     cpu_s = time.process_time() - began
