@@ -175,7 +175,7 @@ class Runner:
     """
 
     def __init__(
-        self, engine: EngineSettings, pool: Pool | None, say: Callable[[str], None]
+        self, engine: EngineSettings, pool: Pool | None, say: Callable[[str], object] = bool
     ) -> None:
         self.engine = engine
         self._pool = pool
