@@ -23,7 +23,8 @@ from pipeline.pages.commoncrawl.choice import DAY_S, Choice, Walk, choice_of
 from pipeline.pages.commoncrawl.crawls import REDIRECTS, ROBOTS, WARC, crawls_of
 from pipeline.pages.commoncrawl.fetch import Captures, Robots
 from pipeline.pages.commoncrawl.index import Plan
-from pipeline.pages.commoncrawl.places import Refused, open_place
+from pipeline.pages.commoncrawl.open_place import open_place
+from pipeline.pages.commoncrawl.places import Refused
 from pipeline.pages.commoncrawl.ranges import Patience, Ranges
 from pipeline.pages.commoncrawl.rows_cache import RowsCache
 from pipeline.pages.commoncrawl.search import plan, search_crawls

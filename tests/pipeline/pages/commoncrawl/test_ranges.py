@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
+from pipeline.pages.commoncrawl.http_place import retry_after_s
+from pipeline.pages.commoncrawl.open_place import open_place
 from pipeline.pages.commoncrawl.places import (
     NotThere,
     ReadFailed,
     Refused,
-    open_place,
-    retry_after_s,
     safe_name,
 )
 from pipeline.pages.commoncrawl.ranges import Patience, Ranges, Span, merged
