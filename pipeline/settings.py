@@ -32,7 +32,9 @@ COUNT = Valid("0 or more", lambda n: n >= 0)
 POSITIVE = Valid("1 or more", lambda n: n > 0)
 SHARE = Valid("from 0 to 1", lambda share: 0 <= share <= 1)
 OTHER_FIELDS = ("id", "url", "host", "karma")  # what else is read of a row
-# What the owner of a page may ask, by the names in pages.respect (pipeline/pages/preferences.py).
+# Where pages come from, by the names in pages.sources (pipeline/pages/outcomes.py), and what their
+# owners may ask, by the names in pages.respect (pipeline/pages/preferences.py).
+SOURCES = ("warc", "commoncrawl", "wayback", "live")
 PREFERENCES = ("robots", "ai_agents", "noai", "noimageai", "tdm", "content_signal", "content_usage")
 POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
 
@@ -84,12 +86,12 @@ class EngineSettings:
     )
     buckets: int = option(
         16,
-        "Hash buckets of an exchange; a build folder stays with the number it began with",
+        "Hash buckets of an exchange; with another number its reduce steps are made again",
         valid=POWER_OF_TWO,
     )
     bucket_bytes_max: int = option(
-        512 << 20,
-        "Size in bytes above which a bucket is split and worked on in several passes",
+        256 << 20,
+        "Size in bytes above which a bucket is cut, by files of the machine that works on it",
         valid=POSITIVE,
     )
     scratch: str = option(
@@ -173,6 +175,16 @@ class PagesSettings:
     )
     range_bytes: int = option(
         256 << 20, "Size in bytes of the parts in which a larger WARC file is read", valid=POSITIVE
+    )
+    sources: tuple[str, ...] = option(
+        ("warc",),
+        "Where pages come from, in this order, until a link has one: warc (the files of "
+        "input.warcs), commoncrawl, wayback, live. Only what is named here is downloaded from",
+        valid=Valid(
+            f"a list of some of {', '.join(SOURCES)}, each once",
+            lambda names: set(names) <= set(SOURCES) and len(names) == len(set(names)) > 0,
+        ),
+        paper="fetched them from the live web",
     )
     respect: tuple[str, ...] = option(
         PREFERENCES,

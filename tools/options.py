@@ -72,6 +72,8 @@ def _place(kind: Any, tokens: Sequence[Any]) -> Place:
     return place_of(tokens[0].value)
 
 
+# What a command reads, each word a path or a URI.
+InputPlace = Annotated[Path | Uri, Parameter(converter=_place)]
 # A build's place as a parameter of a command; help shows it as PATH|URI.
 BuildPlace = Annotated[Path | Uri, Parameter(converter=_place)]
 STDIN = Path("/dev/stdin")  # what - stands for

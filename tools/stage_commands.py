@@ -8,12 +8,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tools.commands import exit_code
-from tools.options import SettingsFrom
+from tools.options import InputPlace, SettingsFrom
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
-def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: SettingsFrom) -> int:
+def links(
+    *dumps: InputPlace, out: Path, urls: Path | None = None, settings_from: SettingsFrom
+) -> int:
     """Turn Reddit dumps into links, in OUT/links/part-*.parquet.
 
     Example: webtext links RS_2012-09.bz2 RS_2019-06.zst --out links --date-max 2019-12-31
@@ -24,8 +26,9 @@ def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: Sett
     ----------
     dumps
         Dumps of submissions (RS_*), one JSON object a line, compressed (.zst, .xz, .bz2, .gz) or
-        not; also Parquet, a JSON array, or a table with a header (CSV, TSV). A post that several
-        dumps hold counts once, and not at all if one of its copies is removed.
+        not; also Parquet, a JSON array, or a table with a header (CSV, TSV). One in a bucket is
+        s3://BUCKET/NAME, also as a pattern. A post that several dumps hold counts once, and not at
+        all if one of its copies is removed.
     out
         The folder to write; `webtext status` and `webtext look` read it.
     urls
@@ -81,7 +84,7 @@ def fetch(
 
 
 def extract(
-    *inputs: Path,
+    *inputs: InputPlace,
     out: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     settings_from: SettingsFrom,
@@ -104,7 +107,8 @@ def extract(
     ----------
     inputs
         Pages, WARC files, or JSON lines with `html` (and `url`, `id`), compressed or not; the
-        content tells which. A folder stands for all files in it but hidden ones, - for stdin.
+        content tells which. A folder stands for all files in it but hidden ones, - for stdin. In a
+        bucket: s3://BUCKET/NAME, a pattern, or all below s3://BUCKET/FOLDER/.
     out
         The file to write: .jsonl, .jsonl.gz, .jsonl.zst or .parquet. Dropped pages go to
         OUT.drops.jsonl. Work in progress lies beside them in .OUT.work; after a stop the same
@@ -123,7 +127,7 @@ def extract(
 
 
 def dedup(
-    *inputs: Path,
+    *inputs: InputPlace,
     out: Path,
     kept: Path | None = None,
     signatures: Path | None = None,
@@ -198,7 +202,7 @@ def dedup(
 
 
 def tokenizer_train(
-    *inputs: Path,
+    *inputs: InputPlace,
     out: Path,
     dataset: str | None = None,
     split: str | None = None,
@@ -230,7 +234,7 @@ def tokenizer_train(
 
 
 def shards(
-    *inputs: Path,
+    *inputs: InputPlace,
     tokenizer: Path,
     out: Path,
     dataset: str | None = None,
@@ -266,9 +270,10 @@ def shards(
 # What the three say of their texts, in the same words.
 _ABOUT = {
     "inputs": (
-        "Files, folders, patterns (in quotation marks), or - for stdin: JSON lines, JSON arrays, "
-        "Parquet, CSV or plain text, compressed or not; the content tells which. A row needs a "
-        "text (--text-field); `id` (--id-field), `url`, `host` and `karma` are optional. A row "
+        "Files, folders, patterns (in quotation marks), also in a bucket (s3://BUCKET/NAME, or "
+        "s3://BUCKET/FOLDER/ for all below it), or - for stdin: JSON lines, JSON arrays, Parquet, "
+        "CSV or plain text, compressed or not; the content tells which. A row needs a text "
+        "(--text-field); `id` (--id-field), `url`, `host` and `karma` are optional. A row "
         "without an id is named by file and line. Ids that repeat are refused; --ids place names "
         "all rows by file and line."
     ),

@@ -14,7 +14,7 @@ from rich.status import Status
 from pipeline.engine.control import Run
 from pipeline.engine.ledger import Ledger, Ledgers, total
 from pipeline.engine.log import Log as Log
-from pipeline.engine.parts import Committed, Part
+from pipeline.engine.parts import AnyPart, Committed
 
 PLAIN_EVERY_S = 30.0
 LIVE_EVERY_S = 0.5
@@ -72,7 +72,7 @@ class Progress:
             text = f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text}"
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def begin(self, stage: str, step: str, parts: Sequence[Part], committed: Committed) -> None:
+    def begin(self, stage: str, step: str, parts: Sequence[AnyPart], committed: Committed) -> None:
         """A step starts (or goes on), with these parts in all."""
         self.close()
         self._step = stage, step, len({part.fingerprint for part in parts})

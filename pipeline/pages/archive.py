@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.bucket_file import InputFile
 from pipeline.errors import BusyError, InputError, printable
 from pipeline.pages.answers import IdSet, answer_of, as_json, as_row, last_of_each
 from pipeline.pages.outcomes import ANSWER, Answer, Outcome, Source
@@ -352,7 +353,7 @@ def recovered(path: Path) -> _Segment:
     return segment
 
 
-def answer_in(path: Path, record: Record) -> Answer | None:
+def answer_in(path: InputFile, record: Record) -> Answer | None:
     """The answer that a metadata record of ours holds; None for any other record."""
     if record.kind != "metadata" or record.headers.get("content-type") != ANSWER_TYPE:
         return None

@@ -51,6 +51,7 @@ AGENTS = (PRODUCT, *AI_AGENTS)
 AGENTS_TOLD = 3  # names in a statement; the others are counted
 # Most pages have none of these, and need not be parsed for them.
 _MAY_SAY = (b"noai", b"noimageai", b"tdm-reservation")
+_HEADERS = frozenset({"x-robots-tag", "tdm-reservation", "content-usage"})
 _STATEMENT = re.compile(r"([-+])(\w+)@([\w.]+)=(\S+)")
 
 State = Literal["forbidden", "allowed", "unsaid", "unknown"]
@@ -122,6 +123,8 @@ def merged(*parts: Preferences) -> Preferences:
 
 def verdict(preferences: Preferences, respect: Collection[str] = PREFERENCES) -> Drop | None:
     """Why the page may not be used: the first of `respect` that forbids it, in their order."""
+    if not any(each.forbids for each in preferences.statements):
+        return None
     for kind in PREFERENCES:
         if kind in respect and preferences.state(kind) == "forbidden":
             said = next(each for each in preferences.of(kind) if each.forbids)
@@ -129,19 +132,19 @@ def verdict(preferences: Preferences, respect: Collection[str] = PREFERENCES) ->
     return None
 
 
-def of_page(headers: Headers, head: bytes | None, charset: str = "") -> Preferences:
+def of_page(headers: Headers | None, head: bytes | None, charset: str = "") -> Preferences:
     """What the headers of a response say, and the meta elements of its page.
 
-    `head` is the beginning of the page without content encoding, None where there is no page to
-    look at; `charset` is the label that its Content-Type has.
+    `head` is the beginning of the page without content encoding, `charset` the label that its
+    Content-Type has. What is None was not there to be looked at.
     """
-    found = list(_of_headers(headers))
-    if head is None:
-        return _made({HEADER}, found)
-    lower = head.replace(b"\0", b"").lower()
-    if any(word in lower for word in _MAY_SAY):
-        found += _of_metas(head, charset)
-    return _made({HEADER, META}, found)
+    said = [] if headers is None else list(_of_headers(headers))
+    if head is not None:
+        text = head.replace(b"\0", b"").lower()
+        if any(word in text for word in _MAY_SAY):
+            said += _of_metas(head, charset)
+    seen = ((HEADER, headers), (META, head))
+    return _made([place for place, there in seen if there is not None], said)
 
 
 def of_robots_txt(robots: RobotsTxt, url: str, product: str = PRODUCT) -> Preferences:
@@ -158,11 +161,16 @@ def _made(seen: Iterable[str], statements: Iterable[Statement]) -> Preferences:
     """In one order, each statement once."""
     order = {kind: number for number, kind in enumerate(PREFERENCES)}
     known = {each for each in statements if each.kind in order and each.where in PLACES}
-    ordered = sorted(known, key=lambda s: (order[s.kind], PLACES.index(s.where), s.value))
+    ordered = sorted(
+        known, key=lambda s: (order[s.kind], PLACES.index(s.where), s.value, s.forbids)
+    )
     return Preferences(frozenset(seen), tuple(ordered))
 
 
 def _of_headers(headers: Headers) -> Iterator[Statement]:
+    headers = tuple(each for each in headers if each[0].lower() in _HEADERS)
+    if not headers:  # most pages
+        return
     lines = [value for name, value in headers if name.lower() == "x-robots-tag"]
     yield from _noai(header_directives(lines, AGENTS), HEADER)
     for value in all_values(headers, "tdm-reservation").split(","):

@@ -15,6 +15,7 @@ from protego import Protego
 from pipeline.pages.agents import AI_AGENTS
 from pipeline.pages.path_patterns import matches, path_of, pattern_of
 
+ROBOTS_PATH = "/robots.txt"
 # What crawlers must read at least (RFC 9309, 2.5); we read no more.
 ROBOTS_BYTES_MAX = 500 << 10
 _LINE_END = re.compile(r"\r\n|\r|\n")

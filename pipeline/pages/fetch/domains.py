@@ -4,12 +4,13 @@ The private section of the Public Suffix List counts like the public one: a.blog
 b.blogspot.com belong to two people, and are two domains.
 """
 
+import re
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 import tldextract
 import xxhash
 
+_ORIGIN = re.compile("[a-z]+://[^/?#]*")
 _suffixes = tldextract.TLDExtract(
     suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True
 )  # the bundled list only
@@ -28,9 +29,7 @@ def registrable_domain(host: str) -> str:
 
 def host_of(url: str) -> str:
     """The host of a canonical URL, without port."""
-    rest = url.partition("//")[2]
-    for end in "/?#":
-        rest = rest.partition(end)[0]
+    rest = origin_of(url).partition("//")[2]
     if rest.startswith("["):
         return rest.partition("]")[0] + "]"
     return rest.rpartition("@")[2].partition(":")[0]
@@ -38,16 +37,14 @@ def host_of(url: str) -> str:
 
 def origin_of(url: str) -> str:
     """Scheme, host and port: what has a robots.txt of its own."""
-    scheme, _, rest = url.partition("://")
-    for end in "/?#":
-        rest = rest.partition(end)[0]
-    return f"{scheme}://{rest}"
+    found = _ORIGIN.match(url)
+    return found[0] if found else ""
 
 
 def path_of(url: str) -> str:
     """What a request asks for: the path and the query, at least a slash."""
-    parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    rest = url.partition("#")[0][len(origin_of(url)) :]
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def shard_of(domain: str, shards: int) -> int:

@@ -19,8 +19,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from pipeline.pages.fetch.domains import path_of
+from pipeline.pages.fetch.domains import host_of, origin_of, path_of
 from pipeline.pages.fetch.guard import AddressRefused, Guard
+from pipeline.pages.media import media_type
 from pipeline.pages.outcomes import Outcome
 from pipeline.pages.warc import Headers
 
@@ -43,7 +44,7 @@ _GONE = {
 # What aiohttp's parser says of headers above the limits; it has no error of their own for all.
 _TOO_LARGE = ("Got more than", "Too many headers")
 DETAIL_CHARS_MAX = 200
-Cap = Callable[[int, Headers], int]
+Cap = Callable[["Received"], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Received:
     request: bytes = b""
     status: int = 0
     headers: Headers = ()
+    type: tuple[str, str] = ("", "")  # the media type and its charset
     head: bytes = b""
     body: bytes = b""
     address: str = ""
@@ -87,7 +89,7 @@ class Transport(Protocol):
         """The address that will be asked; raises NoAddress."""
 
     async def get(self, url: str, cap: Cap) -> Received:
-        """Ask; `cap` says how many bytes of a body are wanted, by status and headers."""
+        """Ask; `cap` says how many bytes of a body are wanted, when all but the body is there."""
 
 
 class NoAddress(Exception):  # noqa: N818 (a verdict)
@@ -108,6 +110,7 @@ class Resolver(AbstractResolver):
         self, guard: Guard, timeout_s: float, places: Mapping[str, tuple[str, int]]
     ) -> None:
         self._guard, self._timeout_s, self._places = guard, timeout_s, places
+        self.has_places = bool(places)
         self._kept: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
         self._threads = ThreadPoolExecutor(LOOKUPS, "dns")
 
@@ -189,6 +192,7 @@ class Http:
     ) -> None:
         self._guard, self._limits, self._proxy = guard, limits, proxy or None
         self._headers, self._tls = dict(headers), tls or ssl.create_default_context()
+        self._lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._resolver = Resolver(guard, limits.dns_s, places or {})
         self._coming: dict[int, int] = {}  # bytes of the bodies that are being read
         self._session: aiohttp.ClientSession
@@ -230,10 +234,11 @@ class Http:
 
     async def address_of(self, url: str) -> str:
         """The first address of the URL's host; behind a proxy the host itself."""
-        parsed = URL(url, encoded=True)
-        host = parsed.raw_host or ""
-        if place := self._resolver.place(host, parsed.port or 0):
-            return place[0]
+        host = host_of(url).strip("[]")
+        if self._resolver.has_places:
+            parsed = URL(url, encoded=True)
+            if place := self._resolver.place(parsed.raw_host or "", parsed.port or 0):
+                return place[0]
         if self._proxy or ":" in host or host.rpartition(".")[2].isdigit():
             return host
         return (await self._resolver.addresses(host))[0]
@@ -275,7 +280,8 @@ class Http:
                 got.head, got.truncated = got.head[: self._limits.header_bytes_max], "length"
                 response.close()
                 return
-            await self._read(response, cap(response.status, got.headers), got)
+            got.type = media_type(got.headers)
+            await self._read(response, cap(got), got)
 
     async def _read(self, response: aiohttp.ClientResponse, most: int, got: Received) -> None:
         pieces: list[bytes] = []
@@ -302,9 +308,8 @@ class Http:
         return sum(coming.values()) > BODIES_BYTES_MAX and max(coming, key=coming.__getitem__) != me
 
     def _request(self, url: str) -> bytes:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
-        netloc = url.partition("://")[2].partition("/")[0].partition("?")[0]
-        return f"GET {path_of(url)} HTTP/1.1\r\nHost: {netloc}\r\n{lines}\r\n".encode()
+        netloc, path = origin_of(url).partition("://")[2], path_of(url)
+        return f"GET {path} HTTP/1.1\r\nHost: {netloc}\r\n{self._lines}\r\n".encode()
 
 
 def fault_of(error: Exception) -> tuple[Outcome, str]:

@@ -16,11 +16,10 @@ from pipeline.links.canonical import canonical
 from pipeline.pages.capture import PAGE_STATUSES, PAGE_TYPES, REDIRECT_STATUSES
 from pipeline.pages.fetch.transport import Received
 from pipeline.pages.frames import GZIP_MAGIC
-from pipeline.pages.media import media_type
 from pipeline.pages.outcomes import Outcome
 from pipeline.pages.preferences import Preferences, merged, of_page, verdict
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
-from pipeline.pages.warc import Headers, all_values, first_header
+from pipeline.pages.warc import all_values, first_header
 from pipeline.reasons import Drop
 
 # Of an answer that is no page so much is stored: enough for people to see what it was.
@@ -29,6 +28,9 @@ RETRY_AFTER_MAX_S = 3600.0
 RETRY_AFTER_S = 30.0  # where a server is busy, and does not say for how long
 BUSY_STATUSES = frozenset({429, 503})
 PASSING_STATUSES = frozenset({408, 425})
+DEFLATE_RATIO_MAX = 1_032  # deflate makes no more of a byte
+# What the beginning of a page must have in it to say something of its use, or to lead elsewhere.
+_WORDS = (b"noai", b"noimageai", b"tdm-reservation", b"refresh")
 NO_PREFERENCES = Preferences()  # nothing was looked at
 
 
@@ -36,24 +38,24 @@ NO_PREFERENCES = Preferences()  # nothing was looked at
 class Meaning:
     """With a `target` the answer lies there, else `outcome` is it.
 
-    `keeps_body`: whether the body may be stored.
+    `is_stored`: whether the answer may be kept; the metadata record tells of it all the same.
     """
 
     outcome: Outcome
     detail: str = ""
     target: str = ""
     preferences: Preferences = NO_PREFERENCES
-    keeps_body: bool = True
+    is_stored: bool = True
     wait_s: float = 0.0  # what the server asked for before anything else is asked
 
 
-def body_cap(page_bytes_max: int, status: int, headers: Headers) -> int:
+def body_cap(page_bytes_max: int, got: Received) -> int:
     """How many bytes of a body are wanted. One that is too large by its header is not begun."""
-    if status not in PAGE_STATUSES:
+    if got.status not in PAGE_STATUSES:
         return ERROR_BYTES_MAX
-    if media_type(headers)[0] not in PAGE_TYPES:
+    if got.type[0] not in PAGE_TYPES:
         return 0
-    told = first_header(headers, "content-length").strip()
+    told = first_header(got.headers, "content-length").strip()
     is_larger = told.isdigit() and len(told) < 19 and int(told) > page_bytes_max
     return 0 if is_larger else page_bytes_max
 
@@ -80,26 +82,30 @@ def _page(
     got: Received, known: Preferences, respect: Collection[str], decoded_bytes_max: int
 ) -> Meaning:
     """What an answer with a page's status means."""
-    mime, charset = media_type(got.headers)
+    mime, charset = got.type
     is_page = mime in PAGE_TYPES
     if not is_page or got.truncated == "length":
         outcome = Outcome.BODY_TOO_LARGE if is_page else Outcome.NOT_A_PAGE
         detail = "" if is_page else mime
-        return Meaning(outcome, detail, preferences=merged(known, of_page(got.headers, None)))
+        preferences = merged(known, of_page(got.headers, None))
+        return Meaning(outcome, detail, preferences=preferences, is_stored=not is_page)
     body = _decoded(got, max(decoded_bytes_max, len(got.body)))
     if isinstance(body, Drop):
         preferences = merged(known, of_page(got.headers, None))
         is_bomb = body.reason.value == Outcome.BODY_TOO_LARGE
         return Meaning(
-            Outcome(body.reason.value), body.detail, preferences=preferences, keeps_body=not is_bomb
+            Outcome(body.reason.value), body.detail, preferences=preferences, is_stored=not is_bomb
         )
     head = body[:HEAD_BYTES]
+    refresh = first_header(got.headers, "refresh")
+    lower = head.replace(b"\0", b"").lower()
+    if not (refresh or any(word in lower for word in _WORDS)):  # most pages
+        head = b""
     preferences = merged(known, of_page(got.headers, head, charset))
     if forbidden := verdict(preferences, respect):
         outcome = Outcome(forbidden.reason.value)
-        return Meaning(outcome, forbidden.detail, preferences=preferences, keeps_body=False)
-    header = first_header(got.headers, "refresh")
-    if address := refresh_address(head, _utf8(header), got.url, charset):
+        return Meaning(outcome, forbidden.detail, preferences=preferences, is_stored=False)
+    if address := refresh_address(head, _utf8(refresh), got.url, charset):
         there, here = canonical(address), canonical(got.url)
         if not isinstance(there, Drop) and not isinstance(here, Drop) and there.key != here.key:
             return _way_on(got.url, address, preferences)
@@ -107,15 +113,20 @@ def _page(
 
 
 def _decoded(got: Received, bytes_max: int) -> bytes | Drop:
-    """The page without its encodings: the common cases fast, all others as extraction does."""
+    """The page without its encodings: the common cases fast, all others as extraction does.
+
+    Of gzip that is too short to hold more than `bytes_max` only the beginning is unpacked.
+    """
     encoding = all_values(got.headers, "content-encoding").strip().lower()
     if encoding in ("gzip", "x-gzip") and got.body.startswith(GZIP_MAGIC):
         stream = isal_zlib.decompressobj(31)
+        is_small = len(got.body) * DEFLATE_RATIO_MAX <= bytes_max
         try:
-            found: bytes = stream.decompress(got.body, bytes_max + 1)
-        except isal_zlib.error:
+            found: bytes = stream.decompress(got.body, HEAD_BYTES if is_small else bytes_max + 1)
+        except isal_zlib.IsalError:  # type: ignore[misc]  # its stub says no class
             found = b""
-        if stream.eof and not stream.unused_data and _is_plain(found, bytes_max):
+        is_known = stream.eof or (is_small and len(found) == HEAD_BYTES)
+        if is_known and not stream.unused_data and _is_plain(found, bytes_max):
             return found
     elif not encoding and _is_plain(got.body, bytes_max):
         return got.body

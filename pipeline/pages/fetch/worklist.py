@@ -156,10 +156,11 @@ def read_links(path: Path, counts: Counts) -> Iterator[pa.Table]:
                 counts.karma_low += table.num_rows - kept.num_rows
                 counts.given += table.num_rows - kept.num_rows
                 table = kept
-            yield _as_links(table)
+            yield as_work(table)
 
 
-def _as_links(table: pa.Table) -> pa.Table:
+def as_work(table: pa.Table) -> pa.Table:
+    """Links (id, key, url, first_post_s where known) as `make_worklist` takes them."""
     has_time = "first_post_s" in table.schema.names
     nothing = pa.repeat("", table.num_rows)
     times = table["first_post_s"] if has_time else pa.nulls(table.num_rows, pa.int64())
