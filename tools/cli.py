@@ -36,7 +36,9 @@ from tools.options import STDIN, with_settings
 from tools.places import require_here
 
 TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
-BUILD_COMMANDS = ("demo", "init", "plan", "build", "status", "look", "why", "report", "clean")
+BUILD_COMMANDS = (
+    *("demo", "init", "doctor", "plan", "build", "status", "look", "why", "report", "clean"),
+)
 COMMANDS = (*BUILD_COMMANDS, "links", "fetch", "extract", "dedup", "shards", *TRAINER_COMMANDS)
 GROUPS = {
     "tokenizer": ("Train a tokenizer.", ("train",)),

@@ -1,6 +1,10 @@
 """A build whose pages come from the live web, served on loopback."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 from hostile_web import Web, answer, on_page, redirect, robots
 
@@ -52,13 +56,11 @@ def words(folder, dumps, server, out, *more):
     places = ",".join(
         f"{host}:80=127.0.0.1:{server.port}" for host in hosts if "nowhere" not in host
     )
-    return [
-        "build", settings_in(folder), "--to", "documents", "--out", str(folder / out),
-        "--input.dumps", str(dumps),
-        "--pages.sources", "live", "--fetch.contact", "crawler@example.org",
-        "--fetch.networks", "127.0.0.1/32", "--fetch.resolve", places, "--fetch.delay-s", "0",
-        "--fetch.rounds", "1", *more,
-    ]  # fmt: skip
+    return build_of(
+        folder, out, "--input.dumps", str(dumps), "--pages.sources", "live",
+        "--fetch.contact", "crawler@example.org", "--fetch.networks", "127.0.0.1/32",
+        "--fetch.resolve", places, "--fetch.delay-s", "0", "--fetch.rounds", "1", *more,
+    )  # fmt: skip
 
 
 def settings_in(folder):
@@ -68,7 +70,9 @@ def settings_in(folder):
 
 
 def build_of(folder, out, *more):
-    return ["build", settings_in(folder), "--to", "documents", "--out", str(folder / out), *more]
+    few = ["--engine.buckets", "1", "--pages.hops-max", "1"]  # steps and parts cost a second each
+    to = ["--to", "documents", "--out", str(folder / out)]
+    return ["build", settings_in(folder), *to, *few, *more]
 
 
 def outcomes(build):
@@ -106,3 +110,20 @@ def test_a_build_fetches_its_pages_once_and_the_archive_gives_the_same_documents
     assert outcomes(tmp_path / "warc") == OUTCOMES
     assert main(build_of(tmp_path, "live", *again)) == 0
     assert digest_of(tmp_path / "warc", "documents") == digest_of(tmp_path / "live", "documents")
+
+
+def test_a_stopped_build_keeps_what_it_has_fetched(tmp_path):
+    dumps = dump(tmp_path / "RS_2016-11.jsonl", ["http://ferry.test/", "http://late.test/"])
+    with Web({**SITES, "late.test": on_page([60.0])}) as server:
+        command = [sys.executable, "-P", "-c", "import sys; from tools.cli import main; "
+                   "sys.exit(main(sys.argv[1:]))"]  # fmt: skip
+        started = subprocess.Popen([*command, *words(tmp_path, dumps, server, "live")])
+        while not {"ferry.test", "late.test"} <= {r.host for r in server.log if r.path == "/"}:
+            assert started.poll() is None
+            time.sleep(0.1)
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(60) == 75
+        server.sites["late.test"] = SITES["late.test"]
+        assert main(words(tmp_path, dumps, server, "live")) == 0
+        assert set(outcomes(tmp_path / "live").values()) == {"captured"}
+        assert sum((r.host, r.path) == ("ferry.test", "/") for r in server.log) == 1
