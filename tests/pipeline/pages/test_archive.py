@@ -1,5 +1,6 @@
 """The archive: what is committed is never lost, what a kill leaves is read back."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -152,6 +153,37 @@ def test_a_commit_that_was_begun_is_finished(folders, monkeypatch):
         assert len(after.recovered) == 1
         assert len(after.answers()) == 1
     assert sorted(path.suffix for path in files.path.iterdir()) == [".cdxj", ".gz", ".parquet"]
+
+
+def test_a_full_disk_loses_no_answer_before_it(folders, monkeypatch):
+    files, scratch = folders
+    room = 2_000
+
+    def write(descriptor, data):
+        nonlocal room
+        if room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        count = real_write(descriptor, data[:room])
+        room -= count
+        return count
+
+    real_write = os.write
+    written = 0
+    with (
+        pytest.raises(OSError, match="No space left"),
+        Archive(files, scratch) as archive,
+    ):
+        monkeypatch.setattr(os, "write", write)
+        while True:
+            add_page(archive, written)
+            written += 1
+    monkeypatch.undo()
+    assert written > 0
+    with Archive(files, scratch) as after:
+        kept = [int(row["id"], 16) for row in after.answers().to_pylist()]
+        add_page(after, 99)
+    assert kept == list(range(written))
+    assert len(after.answers()) == written + 1
 
 
 def test_two_processes_do_not_share_a_scratch_folder(folders):
