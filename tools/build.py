@@ -25,8 +25,9 @@ from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from tools import model
 from tools.card import write_card
 from tools.checks import check_build, known_stages, reached
+from tools.collect import collect_pages, segments
 from tools.flow import STAGES
-from tools.inputs import find_inputs
+from tools.inputs import find_inputs, warc_files
 from tools.places import Place
 from tools.report import write_report
 from tools.stages import list_urls
@@ -85,6 +86,8 @@ def _make(
             write_report(place)
         else:
             gates_before = len(build.gates)
+            if name == "pages":
+                collect_pages(build, settings, makers["pages"])
             output = build.run(makers[name]())
             if name == "links" and urls:
                 list_urls(build, output, urls)
@@ -128,8 +131,11 @@ def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Cal
         return find_inputs(settings.input.dumps, base, "input.dumps")
 
     @cache
+    def given() -> dict[str, InputFile]:
+        return input_names(warc_files(settings, base))
+
     def warcs() -> dict[str, InputFile]:
-        return input_names(find_inputs(settings.input.warcs, base, "input.warcs"))
+        return {**given(), **segments(build.store)}
 
     return {
         "links": lambda: links_stage(settings.links, dumps(), digest, build.progress.say),

@@ -12,7 +12,7 @@ from typing import Any
 from rich.filesize import decimal
 
 from pipeline.engine.names import FIXED
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
 from pipeline.tokens.tokenizer_json import load
@@ -43,6 +43,10 @@ def check_build(settings: Settings, base: Path, place: Place, to: str, *, force:
     warcs = warc_files(settings, base) if reaches(to, "pages") else []
     check_dumps(dumps, accept_torn=settings.links.accept_torn)
     check_warcs(warcs)
+    if reaches(to, "pages") and "live" in settings.pages.sources:
+        from pipeline.pages.fetch.collect import check_settings  # half a second of libraries
+
+        check_settings(settings.fetch)
     if reaches(to, "tokenizer") and settings.tokenizer.path:
         load(base / settings.tokenizer.path)
     if reaches(to, "model") and not model.is_made(store):

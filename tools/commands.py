@@ -373,6 +373,48 @@ def clean(
     cleaning.show(found, dry_run=dry_run)
 
 
+def doctor(
+    build: BuildPlace = Path("build"),
+    /,
+    *,
+    settings: Path | None = None,
+    ask: str = "",
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> int:
+    """Look at the machine, the environment and the dumps, and tell what would stop a build.
+
+    Example: webtext doctor
+
+    Example: webtext doctor s3://BUCKET/NAME --settings webtext.toml --ask example.org
+
+    Each line is ok, a warning, or wrong, with the mend. The exit code is 1 if anything is wrong.
+    No server is asked but the bucket that you name, and that of --ask.
+
+    Parameters
+    ----------
+    build
+        The folder or s3://BUCKET/NAME where a build is or will be: its disk or its store is tried.
+    settings
+        The settings file, for the dumps and the limits. If not given, webtext.toml if it is here,
+        else the record of the build.
+    ask
+        A host or URL of which the address is looked up and the clock compared with this one.
+    as_json
+        Print a list of checks as JSON.
+    """
+    from tools import doctor as examining
+
+    given = settings or (Path(SETTINGS_FILE) if Path(SETTINGS_FILE).is_file() else None)
+    checks = []
+    for check in examining.examine(build, given, ask):
+        checks.append(check)
+        if not as_json:
+            examining.show(check)
+    if as_json:
+        print(json.dumps([vars(check) for check in checks], indent=1))
+    return int(any(check.state == "wrong" for check in checks))
+
+
 def _build(
     out: Place,
     settings_path: Path,
@@ -382,7 +424,7 @@ def _build(
     report_too: bool = False,
     **reuse: Any,
 ) -> int:
-    from pipeline.engine.store import open_store
+    from pipeline.engine.stores import open_store
     from tools.build import check_record, run_build
     from tools.report import write_report
     from tools.summary import show_build

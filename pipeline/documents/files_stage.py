@@ -22,7 +22,7 @@ from pipeline.documents.files import json_pages, warc_pages
 from pipeline.documents.kinds import FilePage, html_pages, kind_of
 from pipeline.documents.stage import PAGES_PER_PART, Result, versions, write_results
 from pipeline.engine.digest import digest_of, file_digest
-from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
+from pipeline.engine.stage import Part, PartWriter, Stage, Step
 from pipeline.errors import printable
 from pipeline.lines import Lines
 from pipeline.pages.copies import near_copy
@@ -93,8 +93,7 @@ def _plan(
     range_bytes: int,
     digest: Callable[[InputFile], str],
     heartbeat: Callable[[], None],
-    inputs: Inputs,
-) -> list[Part]:
+) -> list[Part[Source]]:
     pieces: list[Piece] = []
     for kind, group in groupby(paths, kind_of):
         if kind == "html":
@@ -147,7 +146,7 @@ class _ExtractFiles:
     rules: DocumentsSettings
     accept_torn: bool
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[Source], out: PartWriter) -> None:
         with _at_hand(part.source, out.store.scratch) as source:
             # The pool takes pages some way ahead of those whose results are written.
             ahead, behind = tee(self._pages(source))

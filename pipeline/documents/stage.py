@@ -31,12 +31,14 @@ from pipeline.engine.digest import digest_of, hex_digest, rows_digest
 from pipeline.engine.limits import Fault
 from pipeline.engine.stage import (
     Exchange,
-    Inputs,
+    Output,
     Part,
     PartWriter,
     ReduceStep,
     Stage,
     Step,
+    Table,
+    Upstream,
     one_part_each,
 )
 from pipeline.engine.store import Store
@@ -84,8 +86,8 @@ def documents_stage(
     place = Step(
         name="place",
         version=1,
-        inputs=("pages",),
-        plan=one_part_each("pages"),
+        inputs=(Upstream("pages"),),
+        plan=one_part_each,
         work=_place,
         schema=PLACED,
         exchange=Exchange("stretch"),
@@ -93,7 +95,7 @@ def documents_stage(
     gather = ReduceStep(
         name="gather",
         version=1,
-        inputs=("place",),
+        inputs=(place,),
         key="stretch",
         reduce=_gather,
         schema=PAGE,
@@ -103,7 +105,7 @@ def documents_stage(
         version=1,
         settings=rules,
         versions=versions(),
-        inputs=("gather",),
+        inputs=(gather,),
         feeds=(),
         plan=partial(_plan_texts, dict(warcs), file_digest),
         work=ExtractTexts(rules, dict(warcs)),
@@ -114,8 +116,8 @@ def documents_stage(
     documents = Step(
         name="documents",
         version=1,
-        inputs=("gather", "texts"),
-        feeds=("gather",),
+        inputs=(gather, texts),
+        feeds=(gather,),
         plan=_plan_documents,
         work=_documents,
         schema=DOCUMENT,
@@ -124,9 +126,9 @@ def documents_stage(
     return Stage("documents", UNIT, (place, gather, texts, documents), gives="documents")
 
 
-def _place(part: Part, out: PartWriter) -> None:
+def _place(part: Part[Table], out: PartWriter) -> None:
     out.book(UNIT)
-    for batch in out.store.batches(part.source, 5_000):
+    for batch in out.store.batches(part.source.name, 5_000):
         out.heartbeat()
         pages = pa.Table.from_batches([batch])
         pages = pages.filter(pc.equal(pages["outcome"], "captured"))
@@ -136,10 +138,10 @@ def _place(part: Part, out: PartWriter) -> None:
         out.book(UNIT, rows_in=pages.num_rows, rows_out=pages.num_rows)
 
 
-def _gather(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def _gather(placed: pa.Table, out: PartWriter) -> None:
     """Pages in the order of their bytes; the groups that are extracted together are noted."""
     order = [("stretch", "ascending"), ("offset", "ascending"), ("id", "ascending")]
-    pages = tables["place"].sort_by(order)
+    pages = placed.sort_by(order)
     for start, stop in _groups(pages):
         group = pages.slice(start, stop - start).select(PAGE.names)
         at = out.rows
@@ -200,15 +202,15 @@ class Group:
     texts: str = ""
 
 
-def _noted_groups(inputs: Inputs) -> Iterator[tuple[Group, dict[str, Any]]]:
-    for part in inputs["gather"].parts:
+def _noted_groups(gather: Output) -> Iterator[tuple[Group, dict[str, Any]]]:
+    for part in gather.parts:
         for noted in part.notes.get("groups", ()):
             yield Group(part.table, noted["start"], noted["stop"]), noted
 
 
 def _plan_texts(
-    warcs: Mapping[str, InputFile], file_digest: Callable[[InputFile], str], inputs: Inputs
-) -> list[Part]:
+    warcs: Mapping[str, InputFile], file_digest: Callable[[InputFile], str], gather: Output
+) -> list[Part[Group]]:
     """A part for each group; its digest covers the WARC files that it reads."""
 
     @cache
@@ -222,7 +224,7 @@ def _plan_texts(
             digest_of([noted["captures"], *map(digest, noted["warcs"])]),
             group,
         )
-        for number, (group, noted) in enumerate(_noted_groups(inputs))
+        for number, (group, noted) in enumerate(_noted_groups(gather))
     ]
 
 
@@ -233,7 +235,7 @@ class ExtractTexts:
     rules: DocumentsSettings
     warcs: dict[str, InputFile]
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[Group], out: PartWriter) -> None:
         """A row for each capture, in the order in which they lie. Raises what a worker found."""
         rows = _read_rows(out.store, part.source, ["warc", "offset", "length"])
         captures = list(dict.fromkeys((row["warc"], row["offset"], row["length"]) for row in rows))
@@ -273,8 +275,8 @@ def _said(result: Result) -> dict[str, Any]:
     return {"reason": result.reason.value, "detail": result.detail}
 
 
-def _plan_documents(inputs: Inputs) -> list[Part]:
-    groups = list(_noted_groups(inputs))
+def _plan_documents(gather: Output, texts: Output) -> list[Part[Group]]:
+    groups = list(_noted_groups(gather))
     return [
         Part(
             number,
@@ -282,13 +284,11 @@ def _plan_documents(inputs: Inputs) -> list[Part]:
             digest_of([noted["rows"], text.digest]),
             Group(group.pages, group.start, group.stop, text.table),
         )
-        for number, ((group, noted), text) in enumerate(
-            zip(groups, inputs["texts"].parts, strict=True)
-        )
+        for number, ((group, noted), text) in enumerate(zip(groups, texts.parts, strict=True))
     ]
 
 
-def _documents(part: Part, out: PartWriter) -> None:
+def _documents(part: Part[Group], out: PartWriter) -> None:
     """Each page with what its capture says."""
     texts = {
         (text["warc"], text["offset"]): text

@@ -1,8 +1,8 @@
 """What a stage's work writes one part with: all that it sees of the engine.
 
 A part's files are written in `scratch`, under a name that only this attempt has, and put in the
-store; then the record, which is the commit. An attempt that finds a record there already adds
-nothing: its rows must be the same.
+store; then the record, which is the commit. An attempt that finds a record there already takes its
+files away again: its rows must be the same.
 """
 
 import threading
@@ -19,11 +19,12 @@ import xxhash
 
 from pipeline.engine import digest, names
 from pipeline.engine.drops import DropWriter
-from pipeline.engine.exchange import BucketWriter, Exchange
+from pipeline.engine.exchange import Exchange
 from pipeline.engine.files import remove_tree
 from pipeline.engine.ledger import Ledger, Ledgers
-from pipeline.engine.parts import DROPS, HASHES, TABLE, File, Part, Record, read_record
+from pipeline.engine.parts import DROPS, HASHES, TABLE, AnyPart, File, Record, read_record
 from pipeline.engine.pool import Pool
+from pipeline.engine.ranges import BucketWriter, MapPart
 from pipeline.engine.store import Store
 from pipeline.errors import StageError, WebtextError
 from pipeline.reasons import FAULTS, Reason
@@ -50,7 +51,7 @@ class PartWriter:
         store: Store,
         stage: str,
         step: str,
-        part: Part,
+        part: AnyPart,
         schema: pa.Schema,
         *,
         run: str = "",
@@ -83,14 +84,15 @@ class PartWriter:
         self._retries = 0
         self._started = time.monotonic()
         self._cpu_started = _cpu_s()
-        self._next_heartbeat = 0.0
+        self._next_heartbeat = self._started + store.first_heartbeat_s
+        self._has_heartbeat = False
         self._next_stop_check = 0.0
         hashes = self._engine_file(HASHES, "hashes.parquet") if sampled_drops else None
         self._drops = DropWriter(self._engine_file(DROPS, "drops.parquet"), hashes)
         self._table: BucketWriter | _ParquetWriter
         if exchange:
             path = self._engine_file(TABLE, "arrow")
-            self._table = BucketWriter(path, schema, exchange, buckets)
+            self._table = BucketWriter(path, schema, exchange.key, buckets)
         else:
             self._table = _ParquetWriter(self._engine_file(TABLE, "parquet"), schema)
 
@@ -106,6 +108,13 @@ class PartWriter:
     def write_rows(self, rows: Iterable[dict[str, Any]]) -> None:
         """Add rows given as dictionaries."""
         self.write(pa.Table.from_pylist(list(rows), schema=self.schema))
+
+    def join(self, part: MapPart) -> None:
+        """Add the rows of a map part as they lie there, to a part of the same exchange."""
+        assert isinstance(self._table, BucketWriter), "rows of map parts go to a map part"
+        self._table.join(self.store, part)
+        self._digest += int(part.digest, 16)
+        self._rows += part.rows
 
     def book(self, unit: str, *, rows_in: int = 0, rows_out: int = 0, merged: int = 0) -> None:
         """Book rows of a unit. At commit, rows in = rows out + merged + drops must hold."""
@@ -171,6 +180,7 @@ class PartWriter:
                 raise PartStopped(f"part {self._part.label} was asked to stop")
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + max(HEARTBEAT_S, self.store.patience_s)
+            self._has_heartbeat = True
             heartbeat = {"part": self._part.label, "item": item, "rows": self._rows}
             self.store.write_json(self._heartbeat, heartbeat, durably=False)
 
@@ -193,48 +203,59 @@ class PartWriter:
         """
         for unit, ledger in self._ledgers.items():
             ledger.check(f"part {self._part.label}, {unit}")
-        buckets, row_groups = self._table.close()
+        ranges, row_groups = self._table.close()
         self._drops.close()
         files, own = self._written()
         found = digest.hex_digest(self._digest + own)
         name = names.record(self._stage, self._step, self._part.fingerprint)
+        for role, file in files.items():
+            self._added.append(file.name)
+            self.store.add(self._files[role], file.name)
+        record = Record(
+            number=self._part.number,
+            label=self._part.label,
+            fingerprint=self._part.fingerprint,
+            digest=found,
+            content=digest.hex_digest(self._content + own) if self._columns else found,
+            rows=self._rows,
+            ledgers=self._ledgers,
+            files=files,
+            notes=self._notes,
+            faults=self._faults,
+            cpu_s=round(_cpu_s() - self._cpu_started + self._cpu_items_s, 3),
+            wall_s=round(time.monotonic() - self._started, 3),
+            retries=self._retries,
+            ranges=ranges,
+            row_groups=row_groups,
+        )
+        self._check_there(name, record)
+        added, self._added = self._added, []  # from here on the record may name them
+        try:
+            self.store.write_json(name, record.to_json(), new=True)
+        except FileExistsError:
+            self._added = added
+            record = self._first(name, found)
+            self.store.remove(added)
+        self._clear()
+        return record
+
+    def _first(self, name: str, found: str) -> Record:
+        """What another attempt committed; StageError if it has other rows than this one."""
+        what = f"{self._stage}: {self._step}, part {self._part.label}"
         record = read_record(self.store, name)
-        if first := record is None:
-            for role, file in files.items():
-                self._added.append(file.name)
-                self.store.add(self._files[role], file.name)
-            record = Record(
-                number=self._part.number,
-                label=self._part.label,
-                fingerprint=self._part.fingerprint,
-                digest=found,
-                content=digest.hex_digest(self._content + own) if self._columns else found,
-                rows=self._rows,
-                ledgers=self._ledgers,
-                files=files,
-                notes=self._notes,
-                faults=self._faults,
-                cpu_s=round(_cpu_s() - self._cpu_started + self._cpu_items_s, 3),
-                wall_s=round(time.monotonic() - self._started, 3),
-                retries=self._retries,
-                buckets=buckets,
-                row_groups=row_groups,
-            )
-        elif record.digest != found:
+        if record is None:
+            raise StageError(f"{what}: {name} came and went; run the same command to go on")
+        if record.digest != found:
             raise StageError(
-                f"{self._stage}: {self._step}, part {self._part.label} gave other rows than an "
-                "earlier attempt, from the same inputs and settings; this is a defect of webtext"
+                f"{what} gave other rows than an earlier attempt, from the same inputs and "
+                "settings; this is a defect of webtext"
             )
         self._check_there(name, record)
-        self._added.clear()  # from here on the record may be there
-        if first:
-            self.store.write_json(name, record.to_json())
-        self._clear()
         return record
 
     def abandon(self) -> None:
         """Leave nothing of an unfinished part."""
-        for closing in (self._table.close, self._drops.close):
+        for closing in (self._table.leave, self._drops.close):
             with suppress(Exception):  # whatever broke the part may break its writers too
                 closing()
         self.store.remove(self._added)
@@ -274,7 +295,8 @@ class PartWriter:
                 )
 
     def _clear(self) -> None:
-        self.store.remove([self._heartbeat])
+        if self._has_heartbeat:
+            self.store.remove([self._heartbeat])
         remove_tree(self.scratch)
 
 
@@ -311,10 +333,13 @@ class _ParquetWriter:
         if self._bytes >= ROW_GROUP_BYTES:
             self._flush()
 
-    def close(self) -> tuple[dict[str, list[list[int]]], list[list[int]]]:
+    def close(self) -> tuple[str, list[list[int]]]:
         self._flush()
         self._writer.close()
-        return {}, self._groups
+        return "", self._groups
+
+    def leave(self) -> None:
+        self._writer.close()
 
     def _flush(self) -> None:
         if self._waiting:
