@@ -154,7 +154,7 @@ class _Work:
 
     def _cache(self, walks: Sequence[Walk]) -> RowsCache:
         asked = [self._rules.place, *subsets_of(self._rules), *self.crawls]
-        return RowsCache(self.scratch, asked, walks[0].id, walks[-1].id)
+        return RowsCache(self.scratch / Source.COMMON_CRAWL, asked, walks[0].id, walks[-1].id)
 
     async def _round(self, walks: list[Walk], cache: RowsCache | None) -> list[Walk]:
         """Answer these links, but for those that are led on, which are given back."""

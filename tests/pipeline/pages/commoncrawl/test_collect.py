@@ -351,7 +351,8 @@ def test_an_interrupted_batch_does_not_read_the_index_again(world, https, monkey
     world.collect(world.links(A, B), **rules)
     assert set(world.outcomes().values()) == {"captured"}
     assert not any(".parquet" in path for path, _ in https.requests)
-    assert list((world.folder / "rows").iterdir()) == [], "what it needs no more is gone"
+    kept = world.folder / "rows" / "commoncrawl"
+    assert list(kept.iterdir()) == [], "what it needs no more is gone"
 
 
 def test_a_plan_is_told_from_footers_alone(world, https):
