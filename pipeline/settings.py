@@ -52,7 +52,7 @@ def option(default: Any, text: str, *, valid: Valid | None = None, paper: str = 
 
 @dataclass(frozen=True)
 class InputSettings:
-    """Where a build reads from: files or glob patterns, relative to the settings file."""
+    """Where a build reads from: files or glob patterns, relative to the settings file, or URIs."""
 
     dumps: tuple[str, ...] = option(
         (),

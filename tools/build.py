@@ -68,11 +68,13 @@ def run_build(
     ) as build:
         # Paths that are not UTF-8 are written as the bytes that they are.
         build.store.write(RECORD, _record(settings, base).encode("utf-8", "surrogateescape"))
-        _make(build, settings, base, to, urls)
+        _make(build, place, settings, base, to, urls)
         return build.gates
 
 
-def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | None) -> None:
+def _make(
+    build: Build, place: Place, settings: Settings, base: Path, to: str, urls: Path | None
+) -> None:
     """Make the stages; what a person reads in the log of a build without a terminal begins here."""
     say, started = build.progress.say, time.monotonic()
     say(f"build: {build.store.place}, to {to}, by process {os.getpid()}")
@@ -81,7 +83,7 @@ def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | No
         if name == "model":
             model.make(build, settings.train, base)
         elif name == "report":
-            write_report(build.folder)
+            write_report(place)
         else:
             gates_before = len(build.gates)
             if name == "pages":

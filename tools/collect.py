@@ -8,10 +8,12 @@ answered, so the same build asks nobody twice; more links ask for those alone.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +22,7 @@ from pipeline.bucket_file import InputFile
 from pipeline.engine import names
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of
+from pipeline.engine.progress import Standing
 from pipeline.engine.stage import Output, Stage
 from pipeline.engine.store import Store
 from pipeline.links.group import KEPT
@@ -30,6 +33,9 @@ from pipeline.pages.outcomes import Source
 from pipeline.pages.preferences import REASON_OF
 from pipeline.pages.sources import LINKS, Collected, source
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.pages.fetch.program import Progress
 
 LINKS_AT_ONCE = 1_000_000  # that an archive of others is asked for: about 300 MB
 BATCH_ROWS = 1 << 16
@@ -112,8 +118,10 @@ def _ask(
         say = build.progress.say
         lacking = _lacking(links, so_far)
         if name is Source.LIVE:
+            show = partial(_show, build, time.monotonic())
             return _driven(
-                build, live.collect(lacking, archive, settings, scratch=scratch, tell=say)
+                build,
+                live.collect(lacking, archive, settings, scratch=scratch, show=show, tell=say),
             )
         made = Collected()
         for chunk in _chunks(lacking, LINKS_AT_ONCE):
@@ -124,6 +132,30 @@ def _ask(
             made.requests += given.requests
             made.read_bytes += given.read_bytes
         return made
+
+
+def _show(build: Build, started_s: float, progress: "Progress") -> None:
+    """How far the live web is, as a step of the stage."""
+    done, seconds = progress.links - progress.left, time.monotonic() - started_s
+    told = progress.outcomes
+    build.show(
+        Standing(
+            stage="pages",
+            step=Source.LIVE.value,
+            parts=progress.links,
+            done=done,
+            unit="links",
+            rows=done,
+            kept=told[CAPTURED],
+            drops={name: count for name, count in told.most_common() if name != CAPTURED},
+            faults=0,
+            rows_per_s=done / seconds if done else None,
+            left_s=seconds / done * progress.left if done else None,
+            counted="links",
+            also=f"{progress.at_once:,} requests under way, {progress.domains:,} domains at work, "
+            f"{progress.domains_waiting:,} waiting",
+        )
+    )
 
 
 def _lacking(links: Output, so_far: Output | None) -> Iterator[pa.Table]:

@@ -154,7 +154,7 @@ def build(
 
     Example: webtext build webtext.toml --to links --urls urls.txt
 
-    Example: webtext build webtext.toml --out s3://BUCKET/NAME --to shards
+    Example: webtext build webtext.toml --out s3://BUCKET/NAME --input.warcs 's3://BUCKET/warcs/*'
 
     Ctrl-C and SIGTERM stop it within seconds (exit codes 130 and 75). The same command
     goes on, after a kill or a power cut too. `webtext status` tells how far it is.
@@ -165,9 +165,8 @@ def build(
         The settings file. Paths in it are relative to its folder.
     out
         The build folder, or s3://BUCKET/NAME (perhaps with
-        ?endpoint_override=HOST:PORT&scheme=http) for a build in a bucket, which ends with --to
-        shards. A copy of the settings is saved as OUT/webtext.toml for the record; no build reads
-        it.
+        ?endpoint_override=HOST:PORT&scheme=http) for a build in a bucket. A copy of the settings is
+        saved as OUT/webtext.toml for the record; no build reads it.
     redo
         Make this stage again, even if nothing changed or it takes long; may be given more than
         once.
@@ -334,9 +333,14 @@ def report(build: BuildPlace = Path("build"), /) -> None:
     build
         The build folder, or s3://BUCKET/NAME: the report is then written there.
     """
+    from tools.places import Uri
     from tools.report import write_report
 
-    print(write_report(build))
+    place = write_report(build)
+    print(place)
+    if isinstance(place, Uri):
+        told = f"aws s3 cp {place.partition('?')[0]} . gets it; then open it in a browser"
+        print(told, file=sys.stderr)
 
 
 def clean(
@@ -420,7 +424,7 @@ def _build(
     report_too: bool = False,
     **reuse: Any,
 ) -> int:
-    from pipeline.engine.store import open_store
+    from pipeline.engine.stores import open_store
     from tools.build import check_record, run_build
     from tools.report import write_report
     from tools.summary import show_build

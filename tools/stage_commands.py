@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -327,7 +328,7 @@ def evaluate(*words: Words) -> int:
 
     Example: webtext evaluate model --json
     """
-    return _trainer(("evaluate", *words), "webtext")
+    return _trainer(("evaluate", *_with_model(words)), "webtext")
 
 
 def sample(*words: Words) -> int:
@@ -335,15 +336,17 @@ def sample(*words: Words) -> int:
 
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
     """
-    return _trainer(("sample", *words), "webtext")
+    return _trainer(("sample", *_with_model(words)), "webtext")
 
 
 def export(*words: Words) -> int:
     """Write a folder that Hugging Face's transformers loads, checked by reading it back.
 
     Example: webtext export model --out my-gpt2
+
+    Example: webtext export s3://BUCKET/NAME --out my-gpt2
     """
-    return _trainer(("export", *words), "webtext")
+    return _trainer(("export", *_with_model(words)), "webtext")
 
 
 def _finish(made: Path, gates: list[str]) -> int:
@@ -352,6 +355,16 @@ def _finish(made: Path, gates: list[str]) -> int:
     show(made.parent)
     print(f"{made.name}: {made}")
     return exit_code(gates)
+
+
+def _with_model(words: Sequence[str]) -> Sequence[str]:
+    """The words, for the RUN of a build in a bucket a copy of it here."""
+    if not words or "://" not in words[0]:
+        return words
+    from tools.fetch import fetch_model
+    from tools.places import Uri
+
+    return [str(fetch_model(Uri(words[0]))), *words[1:]]
 
 
 def _trainer(words: tuple[str, ...], prog: str) -> int:

@@ -16,11 +16,12 @@ from pipeline.engine.control import Run, Signals, check_disk, check_fixed
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
 from pipeline.engine.parts import AnyPart
-from pipeline.engine.progress import Progress
+from pipeline.engine.progress import Progress, Standing
 from pipeline.engine.stage import Output
-from pipeline.engine.store import Disk, open_store
+from pipeline.engine.store import Disk
+from pipeline.engine.stores import open_store
 from pipeline.engine.task import Task, pool_of
-from pipeline.errors import SettingsError, StageError
+from pipeline.errors import SettingsError, StageError, WebtextError
 from pipeline.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class Workplace:
             raise StageError(f"{self.store.place} has no stage {name}; run webtext build first")
         return manifest
 
+    def show(self, standing: Standing) -> None:
+        """Tell people, and the store, how far work is that is in no parts."""
+        self.progress.show(self._run, standing)
+
     def run_parts(self, task: Task, parts: list[AnyPart]) -> None:
         """Do a step's missing parts; raises what the first failed part raised, or Stopped."""
         self._check_disk(DISK_PATIENCE_S)
@@ -134,6 +139,8 @@ class Workplace:
         self.check_signals()
         for each in failed:
             raise _told(task, each.part, each.error, self.log.place)
+        if isinstance(crash, WebtextError):
+            raise crash
         if crash:
             stack = "".join(traceback.format_exception(crash))
             self.log.write("fault", step=task.label, error=str(crash), stack=stack)
@@ -177,13 +184,15 @@ class Workplace:
 
     def _started_runner(self) -> "Runner":
         if self._runner is None:
-            # Workers first: they start while Beam is imported, which takes a second.
-            pool = self._stack.enter_context(pool_of(self.engine))
+            # Workers first: they start while Beam is imported, which takes a second. Of Dask the
+            # driver needs none: it does no part.
+            dask = self.engine.runner == "dask"
+            pool = None if dask else self._stack.enter_context(pool_of(self.engine))
             logging.disable(logging.WARNING)  # Beam misses libraries of Google's, out loud
             from pipeline.engine.runner import Runner
 
             logging.disable(logging.NOTSET)
-            self._runner = self._stack.enter_context(Runner(self.engine, pool))
+            self._runner = self._stack.enter_context(Runner(self.engine, pool, self.progress.say))
         return self._runner
 
 

@@ -18,18 +18,18 @@ import xxhash
 from pipeline.corpus.publish import read_detail
 from pipeline.engine.manifest import Manifest
 from pipeline.engine.reading import Published, read_published
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
 from pipeline.languages import LANGUAGES
 from pipeline.reasons import Reason
 from tools.flow import ENGINE_STAGES
-from tools.model import COMMIT
+from tools.model_store import COMMIT, told_model
 from tools.places import Place, above
 from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
 from tools.report.texts import near_copies, random_documents, urls_of
 from tools.status import status
-from tools.stores import folder_of, read_shards
+from tools.stores import read_shards
 from train.log import read_log
 
 EXAMPLES = 4  # of each reason
@@ -153,9 +153,10 @@ def collect(build: Place) -> Facts:
         _name_keepers(facts.funnel[-1], documents)
     if shards := read_shards(store, manifests.get("shards")):
         facts.tokens = _tokens(shards)
-    folder = folder_of(store)
-    if folder and (folder / "model" / COMMIT).exists():
-        facts.model = _model(folder / "model")
+    with told_model(store) as model:
+        if model:
+            facts.model = _model(model)
+    if facts.model:
         facts.made.append(MadeStage("model", facts.model["wall_s"], facts.model["digest"]))
     return facts
 

@@ -10,19 +10,24 @@ import pyarrow.compute as pc
 
 from pipeline.links.canonical import TRACKING_PARAMETERS, TRACKING_PREFIX, Canonical, canonical
 
-# Neither escapes nor fragments, nor what else `canonical` may change; some path; no slash at the
-# end of a query, which `_TAKEN_OFF` would take for the path's.
+_CHAR = r"[A-Za-z0-9._~!$()*+,=:@/&-]"
+# Escapes that RFC 3986 wants, in capitals, and none among the last nine characters: there they may
+# be an invisible character. Else `canonical` would change them.
+_ESCAPED = r"%(?:2[0-9A-CF]|3[A-F]|[57][BCD]|[46]0|5E|7F|[0189A-F][0-9A-F])"
+# No fragments, nor what else `canonical` may change; some path; no slash at the end of a query,
+# which `_TAKEN_OFF` would take for the path's.
 _PLAIN = (
     r"^https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]+"
-    r"/[A-Za-z0-9._~!$()*+,=:@/&-]*[A-Za-z0-9._~!$()*+,=:@&-]/?"
-    r"(?:\?[A-Za-z0-9._~!$()*+,=:@/&?-]*[A-Za-z0-9._~!$()*+,=:@?-])?$"
+    rf"/(?:(?:{_CHAR}|\?|{_ESCAPED})*(?:{_CHAR}|\?){{9}}|(?:{_CHAR}|\?)+)$"
 )
-_TAKEN_OFF = r"^https?://(?:www\.)?|/$"
+_INDEX_FILES = r"(?:index|default)\.(?:s?html?|php|aspx?|jsp|cfm)"
+_TAKEN_OFF = rf"^https?://(?:www\.)?|/$|/(?i:{_INDEX_FILES})$"
 _NAMES = "|".join(sorted(TRACKING_PARAMETERS)).replace(".", r"\.")
 _NOT_PLAIN = (
     r"(?i)^https?://(?:[^/]*xn--|[^/]*\.https?/|www\.[^/.]*/)"  # punycode, x.http, www.com
-    r"|/\.|/(?:index|default)\.[a-z]+/?$"  # dot segments, index files
-    r"|/\?|[?&]&"  # a slash before the query, an empty parameter
+    r"|//$|/\.|/\?|[?&]&"  # two slashes, dot segments, a slash before the query, empty parameters
+    r"|^https?://[^/]*/(?:$|\?)|\?$|\?.*(?:/|&)$"  # no path; what ends with a query's own slash
+    rf"|^https?://[^/]*/{_INDEX_FILES}$|\?.*/{_INDEX_FILES}$"  # the key has a slash
     rf"|[?&](?:{TRACKING_PREFIX}|(?:{_NAMES})(?:[=&]|$))"
 )
 

@@ -33,16 +33,20 @@ async def collect(
     settings: Settings,
     *,
     scratch: Path,
+    show: Callable[[Progress], None],
     tell: Callable[[str], None],
 ) -> Collected:
-    """Fetch these links from the live web, which may be more than memory holds; one answer each."""
+    """Fetch these links from the live web, which may be more than memory holds; one answer each.
+
+    `show` is called every second or so, `tell` with lines for people.
+    """
     lists = scratch / "live"
     shutil.rmtree(lists, ignore_errors=True)
     settled = archive.settled(Source.LIVE)
     work, counts = make_worklist(map(as_work, links), lists, settled)
     made = Collected(known=counts.settled)
     if len(work):
-        program = await fetch(work, archive, settings, lambda progress: tell(told(progress)), tell)
+        program = await fetch(work, archive, settings, show, tell)
         progress = program.progress()
         made.outcomes.update(progress.outcomes)
         made.requests = progress.requests

@@ -263,7 +263,7 @@ class Program:
         elif got.status:
             self._sites.answered(site)
         self._frontier.leave(visit, got.began_s, max(site.delay_s, meaning.wait_s))
-        records = _records(got, keeps_body=meaning.keeps_body)
+        records = _records(got) if meaning.is_stored else ()
         if not meaning.target:
             self._answer(visit, meaning, got, records)
             return
@@ -353,14 +353,12 @@ def _rules_cap(kind: Kind, got: Received) -> int:
     return BYTES_MAX[kind]
 
 
-def _records(got: Received, *, keeps_body: bool = True) -> tuple[WarcRecord, ...]:
-    """The request and the response, if there is one. What its owner reserves is not stored."""
+def _records(got: Received) -> tuple[WarcRecord, ...]:
+    """The request and the response, if there is one."""
     if not got.status:
         return ()
-    body = got.body if keeps_body else b""
-    truncated = got.truncated if keeps_body or not got.body else "unspecified"
     response = response_record(
-        got.url, got.time_s, got.head, body, address=got.address, truncated=truncated,
+        got.url, got.time_s, got.head, got.body, address=got.address, truncated=got.truncated,
         shown=(got.status, got.type[0]),
     )  # fmt: skip
     return request_record(got.url, got.time_s, got.request, response.id), response

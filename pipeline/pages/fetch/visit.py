@@ -1,7 +1,6 @@
 """What one answer means for the link that asked: a page, a way on, or an outcome without a page."""
 
 import re
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC
@@ -39,14 +38,14 @@ NO_PREFERENCES = Preferences()  # nothing was looked at
 class Meaning:
     """With a `target` the answer lies there, else `outcome` is it.
 
-    `keeps_body`: whether the body may be stored.
+    `is_stored`: whether the answer may be kept; the metadata record tells of it all the same.
     """
 
     outcome: Outcome
     detail: str = ""
     target: str = ""
     preferences: Preferences = NO_PREFERENCES
-    keeps_body: bool = True
+    is_stored: bool = True
     wait_s: float = 0.0  # what the server asked for before anything else is asked
 
 
@@ -88,13 +87,14 @@ def _page(
     if not is_page or got.truncated == "length":
         outcome = Outcome.BODY_TOO_LARGE if is_page else Outcome.NOT_A_PAGE
         detail = "" if is_page else mime
-        return Meaning(outcome, detail, preferences=merged(known, of_page(got.headers, None)))
+        preferences = merged(known, of_page(got.headers, None))
+        return Meaning(outcome, detail, preferences=preferences, is_stored=not is_page)
     body = _decoded(got, max(decoded_bytes_max, len(got.body)))
     if isinstance(body, Drop):
         preferences = merged(known, of_page(got.headers, None))
         is_bomb = body.reason.value == Outcome.BODY_TOO_LARGE
         return Meaning(
-            Outcome(body.reason.value), body.detail, preferences=preferences, keeps_body=not is_bomb
+            Outcome(body.reason.value), body.detail, preferences=preferences, is_stored=not is_bomb
         )
     head = body[:HEAD_BYTES]
     refresh = first_header(got.headers, "refresh")
@@ -104,7 +104,7 @@ def _page(
     preferences = merged(known, of_page(got.headers, head, charset))
     if forbidden := verdict(preferences, respect):
         outcome = Outcome(forbidden.reason.value)
-        return Meaning(outcome, forbidden.detail, preferences=preferences, keeps_body=False)
+        return Meaning(outcome, forbidden.detail, preferences=preferences, is_stored=False)
     if address := refresh_address(head, _utf8(refresh), got.url, charset):
         there, here = canonical(address), canonical(got.url)
         if not isinstance(there, Drop) and not isinstance(here, Drop) and there.key != here.key:
@@ -123,7 +123,7 @@ def _decoded(got: Received, bytes_max: int) -> bytes | Drop:
         is_small = len(got.body) * DEFLATE_RATIO_MAX <= bytes_max
         try:
             found: bytes = stream.decompress(got.body, HEAD_BYTES if is_small else bytes_max + 1)
-        except zlib.error:
+        except isal_zlib.IsalError:  # type: ignore[misc]  # its stub says no class
             found = b""
         is_known = stream.eof or (is_small and len(found) == HEAD_BYTES)
         if is_known and not stream.unused_data and _is_plain(found, bytes_max):

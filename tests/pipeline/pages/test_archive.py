@@ -197,6 +197,10 @@ def test_after_a_kill_no_answer_is_missing(folders):
         ("http://www.Example.org:80/A/?b=2&a=1#x", "org,example)/a?a=1&b=2"),
         ("https://example.org", "org,example)/"),
         ("http://192.0.2.1:8080/x", "192.0.2.1:8080)/x"),
+        ("http://192.0.2.1/", "192.0.2.1)/"),
+        ("http://a.b2/?", "b2,a)/"),
+        ("http://a.b:443/x/", "b,a:443)/x"),
+        ("https://a.b:443/x?", "b,a)/x"),
         ("http://[bad", ""),
         ("dns:example.org", ""),
     ],
@@ -235,7 +239,8 @@ def test_other_readers_agree_with_all_digests(folders):
         assert len(found) == 1 + 3 * 3 + 1
     with path.open("rb") as file:
         for each in fastwarc.ArchiveIterator(file, parse_http=False):
-            assert each.verify_block_digest()
+            told = {name.lower(): value for name, value in each.headers}
+            assert "warc-block-digest" not in told or each.verify_block_digest()
     with path.open("rb") as file:
         for each in ArchiveIterator(file, check_digests="raise"):
             each.content_stream().read()

@@ -33,7 +33,18 @@ def wanted_key(url: str) -> str | None:
     return page.key if isinstance(page, Canonical) else None
 
 
-@given(st.lists(st.one_of(URLS, CLEAN), min_size=1, max_size=20))
+ESCAPES = st.builds(
+    "http://a.com/{}%{}{}{}".format,
+    st.sampled_from(["", "a", "a/index.html", "x?y="]),
+    st.text("0123456789ABCDEFabc", min_size=1, max_size=2),
+    st.text("ab1/?&=", max_size=12),
+    st.sampled_from(
+        ["", "%20", "%3B", "index.php", "/default.HTM", "/index.jsp/", "?", "/?a", "//"]
+    ),
+)
+
+
+@given(st.lists(st.one_of(URLS, CLEAN, ESCAPES), min_size=1, max_size=20))
 @example(
     ["http://example.com/", "https://www.com/a/", "http://www.example.com/a//", "http://a.b/c/?d"]
 )
@@ -41,6 +52,12 @@ def wanted_key(url: str) -> str | None:
 @example(["http://www.b.http/a", "http://a.com", "mailto:x@example.com", ""])
 def test_keys_are_those_of_canonical(urls):
     assert keys_of(pa.array(urls, pa.string())).to_pylist() == [wanted_key(url) for url in urls]
+
+
+def test_every_escape_is_as_canonical_has_it():
+    urls = [f"http://a.com/b%{byte:02X}cdefghijkl?m=%{byte:02X}nopqrstuvw" for byte in range(256)]
+    urls += [url.lower() for url in urls]
+    assert keys_of(pa.array(urls)).to_pylist() == [wanted_key(url) for url in urls]
 
 
 @pytest.mark.parametrize("url", ["http://example.com/a", "https://www.example.com/a/?b=1&b=2"])
