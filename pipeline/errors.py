@@ -12,12 +12,11 @@ A bad *row* is never an error: it becomes a counted drop with a reason (see `rea
 
 import os
 import signal
-from pathlib import Path
 
 
-def printable(path: Path | str) -> str:
+def printable(path: object) -> str:
     r"""The path as text to print, hash and store: a byte that is not UTF-8 is written as \xff."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return os.fsencode(str(path)).decode("utf-8", "backslashreplace")
 
 
 class WebtextError(Exception):
@@ -37,7 +36,7 @@ class InputError(WebtextError):
 
     exit_code = 2
 
-    def __init__(self, path: Path | str, place: str, problem: str, mend: str) -> None:
+    def __init__(self, path: object, place: str, problem: str, mend: str) -> None:
         self.path, self.place, self.problem, self.mend = printable(path), place, problem, mend
         super().__init__(path, place, problem, mend)
 

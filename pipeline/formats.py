@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.bucket_file import InputFile
 from pipeline.errors import InputError
 from pipeline.lines import Lines
 from pipeline.loose_json import line_value
@@ -170,7 +171,7 @@ def _to_utf8(path: Path, problem: str, codec: str) -> InputError:
     return InputError(path, "", problem.format(codec.upper()), mend)
 
 
-def starts_as_parquet(path: Path) -> bool:
+def starts_as_parquet(path: InputFile) -> bool:
     """Whether the file's first bytes are Parquet's; no, where it cannot be read."""
     try:
         with path.open("rb") as file:

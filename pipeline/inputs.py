@@ -3,11 +3,13 @@
 import glob
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from pipeline.bucket_file import BucketFile, InputFile, bucket_files
 from pipeline.errors import InputError, printable
 from pipeline.formats import ending_of
 
+_File = TypeVar("_File", Path, InputFile)
 STDIN = Path("-")
 # The files of a folder that are taken: of the first of these kinds that it has any of.
 _KINDS = (
@@ -21,21 +23,24 @@ _SAVED = ("dataset_info.json", "dataset_dict.json")
 class Given(NamedTuple):
     """The files in the order in which they were named, and those of folders that are left out."""
 
-    files: list[Path]
+    files: list[InputFile]
     left_out: list[Path]
 
 
-def text_files(words: Iterable[Path], but: Sequence[Path] = ()) -> Given:
+def text_files(words: Iterable[Path | str], but: Sequence[Path] = ()) -> Given:
     """The files that these files, folders and glob patterns name, each once; STDIN stays as it is.
 
     A folder gives the files below it, by name: Parquet, JSON lines and tables where it has any,
     else .json, else text, else all; hidden ones never. A stage of ours gives its parts, and a build
-    those of its corpus. Of a folder all is left out that is in `but`, or below. InputError for a
-    name of nothing, and for a folder without such a file.
+    those of its corpus. Of a folder all is left out that is in `but`, or below. A URI gives what
+    `bucket_files` finds. InputError for a name of nothing, and for a folder without such a file.
     """
-    files: list[Path] = []
+    files: list[InputFile] = []
     left_out: list[Path] = []
     for word in words:
+        if isinstance(word, str):
+            files += _in_bucket(word)
+            continue
         for path in [word] if word == STDIN or word.exists() else _matches(word):
             if path.is_dir():
                 taken, others = _of_folder(path, {each.resolve() for each in but})
@@ -43,10 +48,17 @@ def text_files(words: Iterable[Path], but: Sequence[Path] = ()) -> Given:
                 left_out += others
             else:
                 files.append(path)
-    once: dict[Path, Path] = {}
-    for path in files:
-        once.setdefault(path.resolve(), path)
+    once: dict[InputFile, InputFile] = {}
+    for file in files:
+        once.setdefault(file.resolve(), file)
     return Given(list(once.values()), left_out)
+
+
+def _in_bucket(uri: str) -> list[BucketFile]:
+    found = bucket_files(uri)
+    if not found:
+        raise InputError(uri, "", "no object matches this URI", "Check the name.")
+    return found
 
 
 def _matches(pattern: Path) -> list[Path]:
@@ -85,21 +97,25 @@ def _of_kind(paths: Sequence[Path], endings: tuple[str, ...]) -> list[Path]:
     return [path for path in paths if ending_of(path) in endings]
 
 
-def input_names(paths: Iterable[Path]) -> dict[str, Path]:
+def input_names(paths: Iterable[_File]) -> dict[str, _File]:
     """The name by which rows know each file: its last part, or more where two share that.
 
     A name, not a path, so that the rows of a build are the same wherever its inputs lie. The same
     file given twice counts once.
     """
-    by_name: dict[str, list[Path]] = {}
-    once = {path.resolve(): path.absolute() for path in sorted(paths, reverse=True)}
-    for path in sorted(once.values()):
+    by_name: dict[str, list[_File]] = {}
+    once = {path.resolve(): path.absolute() for path in sorted(paths, key=_parts, reverse=True)}
+    for path in sorted(once.values(), key=_parts):
         by_name.setdefault(path.name, []).append(path)
     return {_name_among(path, rivals): path for rivals in by_name.values() for path in rivals}
 
 
-def _name_among(path: Path, rivals: list[Path]) -> str:
+def _name_among(path: _File, rivals: list[_File]) -> str:
     count = 1
     while sum(rival.parts[-count:] == path.parts[-count:] for rival in rivals) > 1:
         count += 1
     return printable("/".join(path.parts[-count:]))
+
+
+def _parts(path: InputFile) -> tuple[str, ...]:
+    return path.parts

@@ -19,12 +19,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import zstandard
 
+from pipeline.bucket_file import InputFile, unchanged
 from pipeline.errors import InputError
 
 WINDOW_BYTES_MAX = 2**31  # zstd's largest; the dumps were written with --long=31
@@ -63,7 +63,7 @@ _END_FRAME = _ZSTD_MAGIC + bytes(
 class Lines:
     """Iterates over a file's lines as bytes, newline included. Use as a context manager, once."""
 
-    def __init__(self, path: Path, *, accept_torn: bool = False) -> None:
+    def __init__(self, path: InputFile, *, accept_torn: bool = False) -> None:
         self.path = path
         self.accept_torn = accept_torn
         self.torn = ""  # where and how the file broke, if that was accepted
@@ -128,15 +128,16 @@ class Lines:
     @contextmanager
     def _telling(self) -> Iterator[None]:
         """Raises what breaks the file as an InputError, or keeps it where that is accepted."""
-        try:
+        with unchanged(self.path):
             try:
-                yield
-            except zstandard.ZstdError as error:
-                raise self._broken(f"damaged: {error}", _AGAIN) from None
-        except InputError as error:
-            if not self.accept_torn:
-                raise
-            self.torn = f"{error.place}: {error.problem}"
+                try:
+                    yield
+                except zstandard.ZstdError as error:
+                    raise self._broken(f"damaged: {error}", _AGAIN) from None
+            except InputError as error:
+                if not self.accept_torn:
+                    raise
+                self.torn = f"{error.place}: {error.problem}"
 
     def _plain(self) -> Any:
         """The unpacked bytes as a raw stream."""
@@ -154,7 +155,7 @@ class Lines:
         return InputError(self.path, f"byte {self._file.tell()}", problem, mend)
 
 
-def container(path: Path) -> str:
+def container(path: InputFile) -> str:
     """zstd, xz, bzip2, gzip or plain, by the first bytes; an empty file is a plain one of no lines.
 
     Raises InputError for a missing file, for one that is not what its name says, and for
@@ -196,7 +197,7 @@ def told(head: bytes) -> str:
 class _WithEnd:
     """A zstd file with our end frame behind it."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._rest = _END_FRAME
 
@@ -208,7 +209,7 @@ class _WithEnd:
         return rest
 
 
-def _decompressed(path: Path, file: io.FileIO, make: Callable[[], Any]) -> Iterator[bytes]:
+def _decompressed(path: InputFile, file: BinaryIO, make: Callable[[], Any]) -> Iterator[bytes]:
     """All streams of a file (xz, bzip2, gzip), one after the other; they all must be whole."""
     stream, begun = make(), False
     while chunk := file.read(READ_BYTES):

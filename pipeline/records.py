@@ -5,6 +5,9 @@ through page, document and corpus to the shard, which is what lets `webtext why`
 Times are UTC seconds since 1970 (`_s`), None where unknown.
 """
 
+from dataclasses import fields
+from typing import Any, Literal, get_origin, get_type_hints
+
 import pyarrow as pa
 
 # One row for each link: an outbound URL and the submissions that share it (stage `links`).
@@ -29,31 +32,6 @@ LINK = pa.schema(
     ]
 )
 
-# One row for each WARC record: what lies where (stage `pages`, step `index`; independent of links).
-CAPTURE = pa.schema(
-    [
-        ("record_id", pa.string()),
-        ("key", pa.string()),  # canonical key of the target URI
-        ("url", pa.string()),
-        ("kind", pa.string()),  # response, revisit, redirect (by status, or a page's own refresh)
-        ("warc", pa.string()),  # the file's name; inputs.input_names tells its path
-        ("offset", pa.int64()),
-        ("length", pa.int64()),  # compressed bytes
-        ("status", pa.int32()),
-        ("mime", pa.string()),
-        ("captured_s", pa.int64()),
-        ("payload_digest", pa.string()),
-        ("target_key", pa.string()),  # redirect: key it leads to; revisit: key referred to
-        ("target_url", pa.string()),
-        ("fault", pa.string()),  # "", or the reason why the record cannot be a page
-        ("detail", pa.string()),  # of the fault
-        # Of a page: "cut" short, "none" (empty or undecodable), "all" (a 206 that holds
-        # everything); else "".
-        ("body", pa.string()),
-        ("refers_to", pa.string()),  # revisit: id of the record that it repeats, where told
-    ]
-)
-
 # One row for each kept link (stage `pages`): its one outcome, and where its page lies.
 PAGE = pa.schema(
     [
@@ -74,6 +52,7 @@ PAGE = pa.schema(
         ("first_post_s", pa.int64()),
         ("subreddit", pa.string()),
         ("over_18", pa.bool_()),
+        ("preferences", pa.string()),  # what the owner asks (pages/preferences.py)
     ]
 )
 
@@ -126,8 +105,9 @@ CORPUS = pa.schema(
     ]
 )
 
-# Where a page is stored and when it was captured: no content, so in no digest of a stage.
-STORED = frozenset({"warc", "offset", "length", "record_id", "captured_s"})
+# Where a page is stored, when it was captured, and what was captured of its owner's preferences: no
+# content, so in no digest of a stage.
+STORED = frozenset({"warc", "offset", "length", "record_id", "captured_s", "preferences"})
 
 # Rows that left, in every stage: files whose names end in `.drops.parquet`, in a build's data/.
 DROP = pa.schema(
@@ -139,6 +119,25 @@ DROP = pa.schema(
         ("detail", pa.string()),
     ]
 )
+
+
+_TYPES: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    int | None: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+}
+
+
+def schema_of(row: Any) -> pa.Schema:
+    """The columns of a dataclass whose objects are rows, so that these are declared once."""
+    types = get_type_hints(row)
+    return pa.schema([(field.name, _arrow(types[field.name])) for field in fields(row)])
+
+
+def _arrow(type_: Any) -> pa.DataType:
+    return pa.string() if get_origin(type_) is Literal else _TYPES[type_]
 
 
 def content_of(schema: pa.Schema) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.bucket_file import InputFile, for_arrow, unchanged
 from pipeline.errors import InputError
 from pipeline.formats import MEND_LINES
 from pipeline.lines import LINE_BYTES_MAX, Lines
@@ -96,7 +96,7 @@ def _converted(row: dict[str, Any], kind: type[Row]) -> Row | Drop:
         return Drop(Reason.TEXT_MISSING, str(error))
 
 
-def array_rows(path: Path, kind: type[Row], odd: Counter[str] | None = None) -> Rows[Row]:
+def array_rows(path: InputFile, kind: type[Row], odd: Counter[str] | None = None) -> Rows[Row]:
     """The elements of one JSON array, however they are broken into lines.
 
     A comma too many is no fault. InputError where an element is no JSON, for what follows it cannot
@@ -111,13 +111,13 @@ def array_rows(path: Path, kind: type[Row], odd: Counter[str] | None = None) -> 
         raise InputError(path, place, f"it is not UTF-8: {error.reason}", mend) from error
 
 
-def elements(path: Path) -> Iterator[Any]:
+def elements(path: InputFile) -> Iterator[Any]:
     """The values in a JSON array, as Python has them; strings may hold half a surrogate pair."""
     with Lines(path) as file:
         yield from _elements(path, codecs.iterdecode(file.chunks(), "utf-8-sig"))
 
 
-def fields_at(path: Path, place: str) -> dict[str, Any]:
+def fields_at(path: InputFile, place: str) -> dict[str, Any]:
     """The fields of the row at this place of JSON lines or of an array, read anew; {} if none."""
     kind, number = place.split()
     if kind == "element":
@@ -132,7 +132,7 @@ def fields_at(path: Path, place: str) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
-def _elements(path: Path, texts: Iterator[str]) -> Iterator[Any]:
+def _elements(path: InputFile, texts: Iterator[str]) -> Iterator[Any]:
     read = DECODER.raw_decode
     text, number = next(texts), 0
     at = text.index("[") + 1
@@ -170,7 +170,7 @@ def _at_least(chars: int, texts: Iterator[str]) -> str:
 
 
 def parquet_rows(
-    path: Path, kind: type[Row], needed: Sequence[str], mend: str = MEND_COLUMN
+    path: InputFile, kind: type[Row], needed: Sequence[str], mend: str = MEND_COLUMN
 ) -> Rows[Row]:
     """The rows of Parquet. Binary columns hold text where they are UTF-8, else they stay bytes.
 
@@ -178,7 +178,7 @@ def parquet_rows(
     to do) or no text.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with unchanged(path), pq.ParquetFile(for_arrow(path)) as file:
             names = _columns(path, file.schema_arrow, kind, needed, mend)
             number = 0
             for batch in file.iter_batches(BATCH_ROWS, columns=names):
@@ -192,7 +192,7 @@ def parquet_rows(
 
 
 def _columns(
-    path: Path, schema: pa.Schema, kind: type[Row], needed: Sequence[str], mend: str
+    path: InputFile, schema: pa.Schema, kind: type[Row], needed: Sequence[str], mend: str
 ) -> list[str]:
     """The columns that are read; InputError if one that is needed is missing or holds no text."""
     if missing := [name for name in needed if name not in schema.names]:

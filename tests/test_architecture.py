@@ -25,6 +25,8 @@ CONTRACT = {
     "pipeline.lines",
     "pipeline.loose_json",
     "pipeline.inputs",
+    "pipeline.bucket_file",
+    "pipeline.s3",
     "pipeline.rows",
     "pipeline.formats",
 }

@@ -9,14 +9,24 @@ import re
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.engine.stage import Exchange, Inputs, Part, PartWriter, ReduceStep, Stage, Step
+from pipeline.engine.stage import (
+    Exchange,
+    Output,
+    Part,
+    PartWriter,
+    ReduceStep,
+    Stage,
+    Step,
+    Table,
+    one_part_each,
+)
 from pipeline.errors import InputError
 from pipeline.reasons import Reason
 
@@ -47,7 +57,7 @@ def say(log: str, line: str) -> None:
         os.close(descriptor)
 
 
-def plan(labels: tuple[str, ...], options: Options, inputs: Inputs) -> list[Part]:
+def plan(labels: tuple[str, ...], options: Options) -> list[Part[None]]:
     """One part a label; its content is its label."""
     return [Part(number, label, label) for number, label in enumerate(labels)]
 
@@ -81,8 +91,8 @@ class Group:
 
     options: Options
 
-    def __call__(self, tables: dict[str, pa.Table], out: PartWriter) -> None:
-        table = pa.concat_tables(list(tables.values()))
+    def __call__(self, *tables: pa.Table, out: PartWriter) -> None:
+        table = pa.concat_tables(tables)
         say(self.options.log, f"group {table.num_rows}")
         sums = table.group_by("id").aggregate([("n", "sum")]).rename_columns(["id", "n"])
         out.write(sums)
@@ -94,12 +104,9 @@ class Group:
         )
 
 
-def plan_items(inputs: Inputs) -> list[Part]:
+def plan_items(group: Output) -> list[Part[Table]]:
     """A part for each bucket."""
-    return [
-        Part(part.number, part.label, f"{part.number} {part.digest}", part.table)
-        for part in inputs["group"].parts
-    ]
+    return [replace(part, digest=f"{part.number} {part.digest}") for part in one_part_each(group)]
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ class Items:
     def __call__(self, part: Part, out: PartWriter) -> None:
         say(self.options.log, f"items {part.label}")
         misbehave(self.options.do.get(part.label, ""), out, self.options.log)
-        table = out.store.table(part.source)
+        table = out.store.table(part.source.name)
         rows = list(out.pool.map(double, table.to_pylist()))
         out.write_rows(rows)
         out.book("posts", rows_in=table.num_rows, rows_out=len(rows))
@@ -133,25 +140,22 @@ def stage(
     **more: Any,
 ) -> Stage:
     """posts -> posts by key (-> items)."""
-    steps: list[Step | ReduceStep] = [
-        Step(
-            "read",
-            1,
-            partial(plan, labels, options),
-            Read(rules, options),
-            SCHEMA,
-            settings=rules,
-            exchange=Exchange("id"),
-            keep=keep,
-            versions=versions or {},
-        ),
-        ReduceStep("group", 1, "id", Group(options), SCHEMA, ("read",)),
-    ]
-    if items:
-        steps.append(
-            Step("items", 1, plan_items, Items(options), SCHEMA, inputs=("group",), runs="items")
-        )
-    return Stage("toy", "posts", tuple(steps), **more)
+    read = Step(
+        "read",
+        1,
+        partial(plan, labels, options),
+        Read(rules, options),
+        SCHEMA,
+        settings=rules,
+        exchange=Exchange("id"),
+        keep=keep,
+        versions=versions or {},
+    )
+    group = ReduceStep("group", 1, "id", Group(options), SCHEMA, (read,))
+    if not items:
+        return Stage("toy", "posts", (read, group), **more)
+    each = Step("items", 1, plan_items, Items(options), SCHEMA, inputs=(group,), runs="items")
+    return Stage("toy", "posts", (read, group, each), **more)
 
 
 # What a part can do instead of, or before, its work

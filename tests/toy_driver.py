@@ -15,7 +15,7 @@ from typing import Any
 import toy
 
 import pipeline.engine.runner  # noqa: F401 (imported once, for all drivers)
-from pipeline.engine import build, stage_run, store
+from pipeline.engine import build, joins, stage_run, store
 from pipeline.errors import WebtextError
 from pipeline.settings import EngineSettings
 
@@ -64,16 +64,16 @@ def _die(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _between_steps() -> None:
+def _between_steps(number: int = 2) -> None:
     run_parts, calls = build.Build.run_parts, []
 
-    def second_dies(self: build.Build, *args: Any) -> None:
+    def dying(self: build.Build, *args: Any) -> None:
         calls.append(1)
-        if len(calls) == 2:
+        if len(calls) == number:
             _die()
         run_parts(self, *args)
 
-    build.Build.run_parts = second_dies
+    build.Build.run_parts = dying
 
 
 def _at_write(start: str, number: int = 1) -> None:
@@ -87,6 +87,11 @@ def _at_write(start: str, number: int = 1) -> None:
         put(self, path, name)
 
     store.Disk._put = dying
+
+
+def _after_joining() -> None:
+    joins.RANGES_MAX = 8
+    _between_steps(3)
 
 
 def _at_removal(start: str, number: int = 1) -> None:
@@ -110,6 +115,7 @@ def _before_tidying() -> None:
 KILLS = {
     "before the journal": lambda: _at_write("steps/"),
     "between steps": _between_steps,
+    "after map parts were joined": _after_joining,
     "before the list of what is stale": lambda: _at_write("forget/"),
     "before the manifest": lambda: _at_write("toy/manifest"),
     "before the view": lambda: _at_write("toy/part-"),

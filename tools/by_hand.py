@@ -26,12 +26,13 @@ from pipeline.pages.warc import Response, read_page
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import Settings
 from tools.options import BY_HAND, STDIN, SettingsFrom, spelled
+from tools.places import Place, Uri
 
 Outcome = Given | Drop | Fault | InputError
 Named = tuple[str, FilePage | InputError]
 
 
-def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json: bool) -> int:
+def print_pages(inputs: Sequence[Place], settings_from: SettingsFrom, *, as_json: bool) -> int:
     """Print the text of each page, or its JSON; the exit code.
 
     1 where a page gives none, and that of the error where an input is missing or broken; stderr
@@ -63,8 +64,11 @@ def print_pages(inputs: Sequence[Path], settings_from: SettingsFrom, *, as_json:
     return code
 
 
-def _pages(given: Path, settings: Settings, copies: ExitStack) -> Iterator[Named]:
+def _pages(given: Place, settings: Settings, copies: ExitStack) -> Iterator[Named]:
     """The pages of one input, by name, or why there are none; stdin and pipes are copied first."""
+    if isinstance(given, Uri):
+        yield from _pages_in_bucket(given, settings, copies)
+        return
     try:
         if given != STDIN and (given.is_file() or given.is_dir() or not given.exists()):
             for path in files_of(given):
@@ -82,6 +86,18 @@ def _pages(given: Path, settings: Settings, copies: ExitStack) -> Iterator[Named
     with open(source, "rb", closefd=source != 0) as pipe, path.open("wb") as copy:
         copyfileobj(pipe, copy)
     yield from _pages_of(path, name, settings)
+
+
+def _pages_in_bucket(uri: Uri, settings: Settings, copies: ExitStack) -> Iterator[Named]:
+    """Each file is copied first: a page is read by a child, which has no connection."""
+    from tempfile import TemporaryDirectory
+
+    from tools.given import copied
+    from tools.inputs import files_at
+
+    scratch = Path(copies.enter_context(TemporaryDirectory(prefix="webtext-")))
+    for file in files_at(uri):
+        yield from _pages_of(copied(file, scratch), str(file), settings)
 
 
 def _pages_of(path: Path, name: str, settings: Settings) -> Iterator[Named]:

@@ -18,21 +18,26 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.bucket_file import BucketFile, InputFile
 from pipeline.documents.files_stage import SCHEMA, UNIT, files_stage
-from pipeline.documents.kinds import files_of
+from pipeline.documents.kinds import files_of, kind_of
 from pipeline.engine import names
 from pipeline.engine.build import Build
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.parts import DROPS
 from pipeline.errors import InputError, SettingsError, printable
 from pipeline.row_files import check_name, is_parquet, packed
+from pipeline.scratch import scratch_in
 from pipeline.settings import Settings
+from tools.given import copied
+from tools.inputs import files_at
+from tools.places import Place, Uri
 
 BATCH_ROWS = 500
 DROP_COLUMNS = ("id", "url", "reason", "detail")
 
 
-def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_json: bool) -> int:
+def extract_files(inputs: Sequence[Place], out: Path, settings: Settings, *, as_json: bool) -> int:
     """Extract all pages of `inputs` into `out`; prints the counts; 1 if no page gave a text.
 
     Raises SettingsError and InputError before anything is written where a name is not as needed.
@@ -42,7 +47,8 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_j
     files = _checked(inputs, out, drops_path)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.work")
-    with Build(work, settings.engine) as build:
+    with scratch_in(out.absolute().parent) as scratch, Build(work, settings.engine) as build:
+        files = [_lines_here(file, scratch) for file in files]
         # Of a run that ended before its result was in place. Its parts are taken over where they
         # still fit; as a published stage it could ask for --redo, which is not ours.
         build.unpublish("documents")
@@ -70,20 +76,31 @@ def extract_files(inputs: Sequence[Path], out: Path, settings: Settings, *, as_j
     return 0 if ledger.rows_out else 1
 
 
-def _checked(inputs: Sequence[Path], out: Path, drops_path: Path) -> list[Path]:
+def _checked(inputs: Sequence[Place], out: Path, drops_path: Path) -> list[InputFile]:
     """The files to read; raises for a name that is not as needed."""
     if not inputs:
         raise SettingsError("name at least one file or folder")
     check_name("--out", out)
     # Results of an earlier run in one of the folders are no input.
-    files = [path for given in inputs for path in files_of(given, but=(out, drops_path))]
+    files: list[InputFile] = []
+    for given in inputs:
+        files += files_at(given) if isinstance(given, Uri) else files_of(given, (out, drops_path))
     for path in files:
+        if isinstance(path, BucketFile):
+            continue
         if not path.is_file():
             mend = "With --out files are read more than once: save it to a file first."
             raise InputError(path, "", "it is not a regular file", mend)
         if out.exists() and out.samefile(path):
             raise SettingsError(f"--out {out} is an input too; give it another name")
     return files
+
+
+def _lines_here(file: InputFile, scratch: Path) -> InputFile:
+    """JSON lines in a bucket as a copy: each of their parts reads from the beginning."""
+    if isinstance(file, BucketFile) and kind_of(file) == "lines":
+        return copied(file, scratch)
+    return file
 
 
 def _counts(ledger: Ledger) -> dict[str, Any]:

@@ -10,16 +10,20 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from tempfile import mkdtemp
 from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
+from rich.filesize import decimal
 
+from pipeline.bucket_file import RANGE_BYTES, BucketFile, InputFile, unchanged
 from pipeline.errors import InputError, SettingsError, printable
 from pipeline.inputs import STDIN, text_files
 from pipeline.row_files import LINES, TABLE, TableWriter, check_name
 from pipeline.scratch import scratch_in
 from pipeline.settings import OTHER_FIELDS, TextsSettings
+from tools.places import Place
 
 BATCH_ROWS = 256
 LEFT_OUT_TOLD = 5
@@ -33,7 +37,7 @@ MEND = (
 class GivenTexts:
     """What the command line names."""
 
-    words: Sequence[Path]
+    words: Sequence[Place]
     dataset: str | None = None
     split: str | None = None
 
@@ -56,11 +60,11 @@ class GivenTexts:
     ) -> Iterator[list[Path]]:
         """The files to read, in the order of the words, the data set last.
 
-        stdin, pipes and the data set are files beside `out` as long as the context holds: with
-        `whole` all columns of the data set, else those that are read. stderr tells what of a folder
-        is left out: all below `out` is, and so are the files to write, which `results` names by
-        their options. Raises InputError for what is not there or cannot be read, SettingsError for
-        a result that is an input.
+        stdin, pipes, what lies in a bucket and the data set are files beside `out` as long as the
+        context holds: with `whole` all columns of the data set, else those that are read. stderr
+        tells what of a folder is left out: all below `out` is, and so are the files to write, which
+        `results` names by their options. Raises InputError for what is not there or cannot be read,
+        SettingsError for a result that is an input.
         """
         found, left_out = text_files(self.words, but=[out, *results.values()])
         _check_results(results, found)
@@ -72,7 +76,7 @@ class GivenTexts:
         parent = out.absolute().parent
         parent.mkdir(parents=True, exist_ok=True)
         with scratch_in(parent) as scratch:
-            files = [path if path.is_file() else _spooled(path, scratch) for path in found]
+            files = [_here(path, scratch) for path in found]
             if self.dataset:
                 wanted = None if whole else {rules.text_field, rules.id_field, *OTHER_FIELDS}
                 _say(f"{self.dataset}: streaming the data set into a file")
@@ -80,9 +84,9 @@ class GivenTexts:
             yield files
 
 
-def _check_results(results: Mapping[str, Path], inputs: Sequence[Path]) -> None:
+def _check_results(results: Mapping[str, Path], inputs: Sequence[InputFile]) -> None:
     """Refuse a file to write, by its option, that is an input, or that another option names too."""
-    taken = {path.resolve(): "an input" for path in inputs}
+    taken: dict[InputFile, str] = {path.resolve(): "an input" for path in inputs}
     for option, path in results.items():
         if what := taken.get(path.resolve()):
             raise SettingsError(f"{option} {printable(path)} is {what} too; give it another name")
@@ -93,6 +97,22 @@ def _check_results(results: Mapping[str, Path], inputs: Sequence[Path]) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def _here(path: InputFile, scratch: Path) -> Path:
+    """A file that can be read more than once, here: the path, or a copy of what it is not."""
+    if isinstance(path, BucketFile):
+        _say(f"{path}: fetching {decimal(path.size)}")
+        return copied(path, scratch)
+    return path if path.is_file() else _spooled(path, scratch)
+
+
+def copied(file: BucketFile, scratch: Path) -> Path:
+    """A copy of a file, under its own name in a folder of its own below `scratch`."""
+    path = Path(mkdtemp(dir=scratch), file.name)
+    with unchanged(file), file.open() as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target, RANGE_BYTES)
+    return path
 
 
 def _spooled(path: Path, scratch: Path) -> Path:

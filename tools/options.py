@@ -39,6 +39,7 @@ PAGE = ("engine.item_cpu_s", "engine.item_wall_s", "engine.worker_memory_bytes")
 # A section stands for all of its settings.
 SETTINGS_OF = {
     "links": ("links", *ENGINE, *EXCHANGE),
+    "fetch": ("fetch", "pages.hops_max", "pages.respect"),
     "extract": (
         "documents",
         "pages.accept_torn",
@@ -71,6 +72,8 @@ def _place(kind: Any, tokens: Sequence[Any]) -> Place:
     return place_of(tokens[0].value)
 
 
+# What a command reads, each word a path or a URI.
+InputPlace = Annotated[Path | Uri, Parameter(converter=_place)]
 # A build's place as a parameter of a command; help shows it as PATH|URI.
 BuildPlace = Annotated[Path | Uri, Parameter(converter=_place)]
 STDIN = Path("/dev/stdin")  # what - stands for

@@ -18,6 +18,7 @@ from typing import Any
 from rich.filesize import decimal
 from rich.table import Table
 
+from pipeline.bucket_file import InputFile, bytes_of
 from pipeline.lines import Lines
 from pipeline.pages.warc import records
 from pipeline.settings import Settings
@@ -101,10 +102,10 @@ def _measured_inputs(settings: Settings, base: Path, to: str) -> dict[str, Any]:
     dumps = find_inputs(settings.input.dumps, base, "input.dumps")
     warcs = warc_files(settings, base) if reaches(to, "pages") else []
 
-    def lines(path: Path) -> tuple[int, int, int]:
+    def lines(path: InputFile) -> tuple[int, int, int]:
         return _sampled_dump(path, accept_torn=settings.links.accept_torn)
 
-    def captures(path: Path) -> tuple[int, int, int]:
+    def captures(path: InputFile) -> tuple[int, int, int]:
         return _sampled_warc(path, accept_torn=settings.pages.accept_torn)
 
     submissions, _ = _extrapolated(dumps, lines)
@@ -120,7 +121,7 @@ def _measured_inputs(settings: Settings, base: Path, to: str) -> dict[str, Any]:
 
 
 def _extrapolated(
-    paths: Sequence[Path], sample: Callable[[Path], tuple[int, int, int]]
+    paths: Sequence[InputFile], sample: Callable[[InputFile], tuple[int, int, int]]
 ) -> tuple[int, int]:
     """Two counts for all files, from samples that give (packed bytes read, count, count)."""
     step = -(-len(paths) // SAMPLED_FILES) or 1
@@ -133,9 +134,9 @@ def _extrapolated(
     )
 
 
-def _sampled_dump(path: Path, *, accept_torn: bool) -> tuple[int, int, int]:
+def _sampled_dump(path: InputFile, *, accept_torn: bool) -> tuple[int, int, int]:
     """Packed bytes and lines of a dump, or of a copy of its start, which is torn at its end."""
-    size = path.stat().st_size
+    size = bytes_of(path)
     if size <= DUMP_SAMPLE_BYTES:
         return size, _lines(path, accept_torn=accept_torn), 0
     with TemporaryDirectory() as folder:
@@ -145,12 +146,12 @@ def _sampled_dump(path: Path, *, accept_torn: bool) -> tuple[int, int, int]:
         return DUMP_SAMPLE_BYTES, _lines(start, accept_torn=True), 0
 
 
-def _lines(path: Path, *, accept_torn: bool) -> int:
+def _lines(path: InputFile, *, accept_torn: bool) -> int:
     with Lines(path, accept_torn=accept_torn) as lines:
         return sum(1 for _ in lines)
 
 
-def _sampled_warc(path: Path, *, accept_torn: bool) -> tuple[int, int, int]:
+def _sampled_warc(path: InputFile, *, accept_torn: bool) -> tuple[int, int, int]:
     """Packed bytes, records and captures of a WARC file's start."""
     count, captures = 0, 0
     for record in records(path, accept_torn=accept_torn):
@@ -158,7 +159,7 @@ def _sampled_warc(path: Path, *, accept_torn: bool) -> tuple[int, int, int]:
         captures += record.kind in CAPTURES
         if (end := record.offset + record.length) >= WARC_SAMPLE_BYTES:
             return end, count, captures
-    return path.stat().st_size, count, captures
+    return bytes_of(path), count, captures
 
 
 def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
@@ -283,9 +284,9 @@ def free_bytes(out: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def size_of(paths: Iterable[Path]) -> int:
+def size_of(paths: Iterable[InputFile]) -> int:
     """Bytes of these files together."""
-    return sum(path.stat().st_size for path in paths)
+    return sum(map(bytes_of, paths))
 
 
 def show(found: dict[str, Any]) -> None:

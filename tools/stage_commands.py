@@ -2,18 +2,21 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from tools.commands import exit_code
-from tools.options import SettingsFrom
+from tools.options import InputPlace, SettingsFrom
 
 Words = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
-def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: SettingsFrom) -> int:
+def links(
+    *dumps: InputPlace, out: Path, urls: Path | None = None, settings_from: SettingsFrom
+) -> int:
     """Turn Reddit dumps into links, in OUT/links/part-*.parquet.
 
     Example: webtext links RS_2012-09.bz2 RS_2019-06.zst --out links --date-max 2019-12-31
@@ -24,8 +27,9 @@ def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: Sett
     ----------
     dumps
         Dumps of submissions (RS_*), one JSON object a line, compressed (.zst, .xz, .bz2, .gz) or
-        not; also Parquet, a JSON array, or a table with a header (CSV, TSV). A post that several
-        dumps hold counts once, and not at all if one of its copies is removed.
+        not; also Parquet, a JSON array, or a table with a header (CSV, TSV). One in a bucket is
+        s3://BUCKET/NAME, also as a pattern. A post that several dumps hold counts once, and not at
+        all if one of its copies is removed.
     out
         The folder to write; `webtext status` and `webtext look` read it.
     urls
@@ -37,8 +41,51 @@ def links(*dumps: Path, out: Path, urls: Path | None = None, settings_from: Sett
     return _finish(out / "links", make_links(dumps, out, settings_from(None), urls))
 
 
+def fetch(
+    *links: Path,
+    out: Path,
+    shard: str = "",
+    scratch: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    settings_from: SettingsFrom,
+) -> int:
+    """Fetch the pages of links from the live web, into the archive OUT of WARC files.
+
+    Example: webtext fetch links/links --out archive --contact me@example.org
+
+    Example: webtext fetch urls.txt --out archive --contact https://example.org/crawler
+
+    Asks one page a second of a domain, and nothing that its robots.txt or another
+    preference of its owner forbids. Ctrl-C lets what is begun end, a second one
+    does not. The same command goes on, and tries again what failed for a reason
+    that may pass.
+
+    Parameters
+    ----------
+    links
+        Parquet files of `webtext links`, the folder of them, or a list of URLs, one a line; - for
+        stdin.
+    out
+        The folder to write: segments of 256 MiB or ten minutes (.warc.gz), an index (.cdxj) and a
+        table (.parquet) of each, with one row for each answer. Links that have a final one in it
+        are not asked for again.
+    shard
+        I/N: fetch only the share I of N, from 0. A domain belongs to one share, so N machines
+        need not know of each other; the limit on connections to an address holds in each.
+    scratch
+        A folder on a local disk for what is being written; if not given, in OUT.
+    as_json
+        Print the counts as JSON.
+    """
+    from tools.crawl import fetch_links
+
+    settings = settings_from(None)
+    gates = fetch_links(links, out, settings, shard=shard, scratch=scratch, as_json=as_json)
+    return exit_code(gates)
+
+
 def extract(
-    *inputs: Path,
+    *inputs: InputPlace,
     out: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     settings_from: SettingsFrom,
@@ -61,7 +108,8 @@ def extract(
     ----------
     inputs
         Pages, WARC files, or JSON lines with `html` (and `url`, `id`), compressed or not; the
-        content tells which. A folder stands for all files in it but hidden ones, - for stdin.
+        content tells which. A folder stands for all files in it but hidden ones, - for stdin. In a
+        bucket: s3://BUCKET/NAME, a pattern, or all below s3://BUCKET/FOLDER/.
     out
         The file to write: .jsonl, .jsonl.gz, .jsonl.zst or .parquet. Dropped pages go to
         OUT.drops.jsonl. Work in progress lies beside them in .OUT.work; after a stop the same
@@ -80,7 +128,7 @@ def extract(
 
 
 def dedup(
-    *inputs: Path,
+    *inputs: InputPlace,
     out: Path,
     kept: Path | None = None,
     signatures: Path | None = None,
@@ -155,7 +203,7 @@ def dedup(
 
 
 def tokenizer_train(
-    *inputs: Path,
+    *inputs: InputPlace,
     out: Path,
     dataset: str | None = None,
     split: str | None = None,
@@ -187,7 +235,7 @@ def tokenizer_train(
 
 
 def shards(
-    *inputs: Path,
+    *inputs: InputPlace,
     tokenizer: Path,
     out: Path,
     dataset: str | None = None,
@@ -223,9 +271,10 @@ def shards(
 # What the three say of their texts, in the same words.
 _ABOUT = {
     "inputs": (
-        "Files, folders, patterns (in quotation marks), or - for stdin: JSON lines, JSON arrays, "
-        "Parquet, CSV or plain text, compressed or not; the content tells which. A row needs a "
-        "text (--text-field); `id` (--id-field), `url`, `host` and `karma` are optional. A row "
+        "Files, folders, patterns (in quotation marks), also in a bucket (s3://BUCKET/NAME, or "
+        "s3://BUCKET/FOLDER/ for all below it), or - for stdin: JSON lines, JSON arrays, Parquet, "
+        "CSV or plain text, compressed or not; the content tells which. A row needs a text "
+        "(--text-field); `id` (--id-field), `url`, `host` and `karma` are optional. A row "
         "without an id is named by file and line. Ids that repeat are refused; --ids place names "
         "all rows by file and line."
     ),
@@ -279,7 +328,7 @@ def evaluate(*words: Words) -> int:
 
     Example: webtext evaluate model --json
     """
-    return _trainer(("evaluate", *words), "webtext")
+    return _trainer(("evaluate", *_with_model(words)), "webtext")
 
 
 def sample(*words: Words) -> int:
@@ -287,15 +336,17 @@ def sample(*words: Words) -> int:
 
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
     """
-    return _trainer(("sample", *words), "webtext")
+    return _trainer(("sample", *_with_model(words)), "webtext")
 
 
 def export(*words: Words) -> int:
     """Write a folder that Hugging Face's transformers loads, checked by reading it back.
 
     Example: webtext export model --out my-gpt2
+
+    Example: webtext export s3://BUCKET/NAME --out my-gpt2
     """
-    return _trainer(("export", *words), "webtext")
+    return _trainer(("export", *_with_model(words)), "webtext")
 
 
 def _finish(made: Path, gates: list[str]) -> int:
@@ -304,6 +355,16 @@ def _finish(made: Path, gates: list[str]) -> int:
     show(made.parent)
     print(f"{made.name}: {made}")
     return exit_code(gates)
+
+
+def _with_model(words: Sequence[str]) -> Sequence[str]:
+    """The words, for the RUN of a build in a bucket a copy of it here."""
+    if not words or "://" not in words[0]:
+        return words
+    from tools.fetch import fetch_model
+    from tools.places import Uri
+
+    return [str(fetch_model(Uri(words[0]))), *words[1:]]
 
 
 def _trainer(words: tuple[str, ...], prog: str) -> int:

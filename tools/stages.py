@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.bucket_file import InputFile
 from pipeline.engine.build import Build
 from pipeline.engine.stage import Output
 from pipeline.errors import InputError, SettingsError
@@ -14,18 +15,20 @@ from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
 from pipeline.tokens.tokenizer_json import load
 from tools.given import GivenTexts
+from tools.inputs import files_at
+from tools.places import Place, Uri
 from tools.url_list import check_target, write_urls
 
 
 def make_links(
-    dumps: Sequence[Path], out: Path, settings: Settings, urls: Path | None = None
+    dumps: Sequence[Place], out: Path, settings: Settings, urls: Path | None = None
 ) -> list[str]:
     """OUT/links from dumps, and a plain list of URLs at `urls`; messages of gates that failed."""
-    _require_files(dumps)
+    files = _dumps(dumps)
     if urls:
-        check_target(urls, dumps, out)
+        check_target(urls, files, out)
     with Build(out, settings.engine) as build:
-        stage = links_stage(settings.links, dumps, build.files.digest, build.progress.say)
+        stage = links_stage(settings.links, files, build.files.digest, build.progress.say)
         links = build.run(stage)
         if urls:
             list_urls(build, links, urls)
@@ -71,12 +74,18 @@ def _with_texts(given: GivenTexts, out: Path, settings: Settings) -> Iterator[Bu
         build.remove_rows("corpus")
 
 
-def _require_files(paths: Sequence[Path]) -> None:
-    if not paths:
+def _dumps(places: Sequence[Place]) -> list[InputFile]:
+    if not places:
         raise SettingsError("name at least one file")
-    for path in paths:
-        if not path.is_file():
-            raise InputError(path, "", "there is no such file", "Check the name.")
+    files: list[InputFile] = []
+    for place in places:
+        if isinstance(place, Uri):
+            files += files_at(place)
+        elif place.is_file():
+            files.append(place)
+        else:
+            raise InputError(place, "", "there is no such file", "Check the name.")
+    return files
 
 
 def with_tokenizer(settings: Settings, tokenizer: Path) -> Settings:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.bucket_file import InputFile
 from pipeline.engine.files import remove_tree, rename_durably
 from pipeline.errors import SettingsError
 from pipeline.links.group import KEPT
@@ -24,7 +25,7 @@ RUN_ROWS = 1 << 20  # about 100 MB
 BATCH_ROWS = 1 << 14
 
 
-def check_target(target: Path, inputs: Sequence[Path], out: Place) -> None:
+def check_target(target: Path, inputs: Sequence[InputFile], out: Place) -> None:
     """Raise SettingsError, before any work, for a place where the list cannot stand."""
     place = target.resolve()
     if target.is_dir():

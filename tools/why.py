@@ -21,6 +21,7 @@ from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import reasons_of
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import DROPS
+from pipeline.engine.reading import rows_of
 from pipeline.engine.store import open_store
 from pipeline.errors import SettingsError
 from pipeline.links.select import Explained, ReadRules, why_url
@@ -108,9 +109,8 @@ class _Made:
         """What a stage has of an id, but its text."""
         manifest = self.manifest(stage)
         for part in manifest.parts if manifest else ():
-            rows: list[Row] = self.store.table(part.table, filters=[("id", "==", id)]).to_pylist()
-            if rows:
-                return {name: value for name, value in rows[0].items() if name != "text"}
+            for row in rows_of(self.store, part.table, [id]):
+                return {name: value for name, value in row.items() if name != "text"}
         return None
 
     def drops(self, manifest: Manifest, wanted: Callable[[Row], bool]) -> list[Row]:

@@ -27,13 +27,15 @@ from pipeline.corpus.wikipedia import wikipedia
 from pipeline.engine.digest import digest_of
 from pipeline.engine.stage import (
     Exchange,
-    Inputs,
+    Output,
     Part,
     PartWriter,
     Record,
     ReduceStep,
     Stage,
     Step,
+    Table,
+    Upstream,
     one_part_each,
 )
 from pipeline.engine.store import Store
@@ -54,13 +56,14 @@ VERSIONS = {"unicode": UNICODE_VERSION}  # of the tables that make tokens and no
 def corpus_stage(rules: CorpusSettings) -> Stage:
     """The stage; its input is the stage `documents`."""
     # Over forty lines: the five steps are declared in one piece, in the order of the flow.
+    documents = Upstream("documents")
     sign = Step(
         name="sign",
         version=3,
         settings={"wikipedia": rules.wikipedia},
         versions={**VERSIONS, "can_ada": version("can_ada")},  # it shapes url_key
-        inputs=("documents",),
-        plan=one_part_each("documents"),
+        inputs=(documents,),
+        plan=one_part_each,
         work=_Sign(rules.wikipedia),
         schema=KEYED_ENTRY,
         exchange=Exchange("url_key"),
@@ -68,7 +71,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     same_url = ReduceStep(
         name="same_url",
         version=1,
-        inputs=("sign",),
+        inputs=(sign,),
         key="url_key",
         reduce=_same_url,
         schema=ENTRY,
@@ -77,7 +80,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     same_text = ReduceStep(
         name="same_text",
         version=1,
-        inputs=("same_url",),
+        inputs=(same_url,),
         key="text_hash",
         reduce=_same_text,
         schema=ENTRY,
@@ -87,7 +90,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
         version=2,
         settings=rules,
         versions=VERSIONS,
-        inputs=("sign", "same_text"),
+        inputs=(sign, same_text),
         plan=_plan_walk,
         work=_Walk(rules),
         schema=DECISION,
@@ -95,8 +98,8 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     publish = Step(
         name="publish",
         version=1,
-        inputs=("documents", "walk"),
-        feeds=("documents",),
+        inputs=(documents, walk),
+        feeds=(documents,),
         plan=_plan_publish,
         work=_publish,
         schema=CORPUS,
@@ -116,9 +119,9 @@ class _Sign:
 
     keep_wikipedia: bool
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[Table], out: PartWriter) -> None:
         with SketchWriter(out.file(SKETCHES, side=True)) as writer:
-            for batch in _batches(out.store, part.source):
+            for batch in _batches(out.store, part.source.name):
                 out.heartbeat()
                 shingles = writer.write(batch["id"], batch["text"])
                 out.write(self._entries(batch, shingles))
@@ -152,21 +155,12 @@ def _batches(store: Store, table: str) -> Iterator[dict[str, list[str]]]:
         yield batch.to_pydict()
 
 
-def _same_url(tables: dict[str, pa.Table], out: PartWriter) -> None:
-    out.write(drop_copies(tables["sign"], ["url_key"], Reason.SAME_URL))
+def _same_url(entries: pa.Table, out: PartWriter) -> None:
+    out.write(drop_copies(entries, ["url_key"], Reason.SAME_URL))
 
 
-def _same_text(tables: dict[str, pa.Table], out: PartWriter) -> None:
-    out.write(drop_copies(tables["same_url"], ["text_hash"], Reason.EXACT_COPY))
-
-
-def _plan_walk(inputs: Inputs) -> list[Part]:
-    sign, same_text = inputs["sign"], inputs["same_text"]
-    source = ToWalk(
-        sketches=[part.file(SKETCHES) for part in sign.parts],
-        entries=[part.table for part in same_text.parts],
-    )
-    return [Part(0, "walk", digest_of([sign.digest, same_text.digest]), source)]
+def _same_text(entries: pa.Table, out: PartWriter) -> None:
+    out.write(drop_copies(entries, ["text_hash"], Reason.EXACT_COPY))
 
 
 @dataclass(frozen=True)
@@ -177,14 +171,22 @@ class ToWalk:
     entries: list[str]
 
 
+def _plan_walk(sign: Output, same_text: Output) -> list[Part[ToWalk]]:
+    source = ToWalk(
+        sketches=[part.file(SKETCHES) for part in sign.parts],
+        entries=[part.table for part in same_text.parts],
+    )
+    return [Part(0, "walk", digest_of([sign.digest, same_text.digest]), source)]
+
+
 @dataclass(frozen=True)
 class _Walk:
     """All entries and sketches to one decision a document."""
 
     rules: CorpusSettings
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
-        source: ToWalk = part.source
+    def __call__(self, part: Part[ToWalk], out: PartWriter) -> None:
+        source = part.source
         entries = [out.store.table(name, schema=ENTRY) for name in source.entries]
         decisions = decide(
             pa.concat_tables([ENTRY.empty_table(), *entries]),
@@ -197,23 +199,22 @@ class _Walk:
         out.write(decisions)
 
 
-def _plan_publish(inputs: Inputs) -> list[Part]:
-    walk = inputs["walk"]
-    decisions = walk.parts[0].file(DECISIONS)
-    parts = []
-    for number, group in enumerate(_together(inputs["documents"].parts)):
-        digest = digest_of([walk.digest, [documents.digest for documents in group]])
-        source = ToPublish([documents.table for documents in group], decisions)
-        parts.append(Part(number, f"{group[0].label} and on", digest, source))
-    return parts
-
-
 @dataclass(frozen=True)
 class ToPublish:
     """What a part of the corpus is made of: files of the store."""
 
     documents: list[str]
     decisions: str
+
+
+def _plan_publish(documents: Output, walk: Output) -> list[Part[ToPublish]]:
+    decisions = walk.parts[0].file(DECISIONS)
+    parts = []
+    for number, group in enumerate(_together(documents.parts)):
+        digest = digest_of([walk.digest, [part.digest for part in group]])
+        source = ToPublish([part.table for part in group], decisions)
+        parts.append(Part(number, f"{group[0].label} and on", digest, source))
+    return parts
 
 
 def _together(parts: Sequence[Record]) -> Iterator[list[Record]]:
@@ -230,10 +231,9 @@ def _together(parts: Sequence[Record]) -> Iterator[list[Record]]:
         yield group
 
 
-def _publish(part: Part, out: PartWriter) -> None:
-    source: ToPublish = part.source
-    decisions = Decisions(out.store.local(source.decisions))
-    for table in source.documents:
+def _publish(part: Part[ToPublish], out: PartWriter) -> None:
+    decisions = Decisions(out.store.local(part.source.decisions))
+    for table in part.source.documents:
         for batch in out.store.batches(table, BATCH_ROWS):
             out.heartbeat()
             documents = pa.Table.from_batches([batch])
@@ -245,7 +245,7 @@ def _publish(part: Part, out: PartWriter) -> None:
             out.book(UNIT, rows_in=documents.num_rows, rows_out=kept.num_rows)
 
 
-def _write_card(rules: CorpusSettings, outputs: Inputs) -> dict[str, bytes]:
-    rows = outputs["publish"].ledgers[UNIT].rows_out
+def _write_card(rules: CorpusSettings, *outputs: Output) -> dict[str, bytes]:
+    rows = outputs[-1].ledgers[UNIT].rows_out
     settings = {f"corpus.{name}": value for name, value in asdict(rules).items()}
     return {"README.md": card(rows, settings).encode()}

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pipeline.bucket_file import InputFile
 from pipeline.documents.extract import PageAt
 from pipeline.documents.kinds import FilePage
 from pipeline.errors import printable
@@ -28,7 +28,7 @@ class _Line(msgspec.Struct):
     id: Any = None
 
 
-def warc_pages(path: Path, span: Range, *, accept_torn: bool) -> Iterator[FilePage]:
+def warc_pages(path: InputFile, span: Range, *, accept_torn: bool) -> Iterator[FilePage]:
     """The records of a range of a WARC file; a worker reads the pages themselves."""
     for record in checked(records(path, span, accept_torn=accept_torn), path):
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
@@ -53,7 +53,7 @@ def _no_page(capture: Capture | Drop) -> Drop | None:
     return None
 
 
-def json_pages(path: Path, start: int, stop: int) -> Iterator[FilePage]:
+def json_pages(path: InputFile, start: int, stop: int) -> Iterator[FilePage]:
     """The pages of the lines after the first `start`, up to line `stop`; blank lines are none."""
     name = printable(path.name)
     with Lines(path) as lines:

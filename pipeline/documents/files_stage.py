@@ -6,7 +6,8 @@ It counts records: those of WARC files, whole HTML files, lines.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import groupby, tee
@@ -15,14 +16,16 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from pipeline.bucket_file import InputFile
 from pipeline.documents.extract import ReadAndExtract
 from pipeline.documents.files import json_pages, warc_pages
 from pipeline.documents.kinds import FilePage, html_pages, kind_of
 from pipeline.documents.stage import PAGES_PER_PART, Result, versions, write_results
 from pipeline.engine.digest import digest_of, file_digest
-from pipeline.engine.stage import Inputs, Part, PartWriter, Stage, Step
+from pipeline.engine.stage import Part, PartWriter, Stage, Step
 from pipeline.errors import printable
 from pipeline.lines import Lines
+from pipeline.pages.copies import near_copy
 from pipeline.pages.frames import Range, ranges
 from pipeline.reasons import Drop
 from pipeline.records import DOCUMENT
@@ -43,7 +46,7 @@ LINE_PARTS_MAX = 64
 class HtmlFiles:
     """Whole files of HTML, each by its name."""
 
-    files: list[tuple[str, Path]]
+    files: list[tuple[str, InputFile]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Stretch:
     """A range of a file: bytes of a WARC file, or lines."""
 
     kind: Literal["warc", "lines"]
-    path: Path
+    path: InputFile
     start: int
     stop: int
 
@@ -61,10 +64,10 @@ Piece = tuple[str, Any, Source]  # label, what its digest covers, where its page
 
 
 def files_stage(
-    paths: Sequence[Path],
+    paths: Sequence[InputFile],
     documents: DocumentsSettings,
     pages: PagesSettings,
-    digest: Callable[[Path], str],
+    digest: Callable[[InputFile], str],
     heartbeat: Callable[[], None],
 ) -> Stage:
     """The stage over pages, WARC files and JSON lines, known by what they hold, in that order.
@@ -86,12 +89,11 @@ def files_stage(
 
 
 def _plan(
-    paths: Sequence[Path],
+    paths: Sequence[InputFile],
     range_bytes: int,
-    digest: Callable[[Path], str],
+    digest: Callable[[InputFile], str],
     heartbeat: Callable[[], None],
-    inputs: Inputs,
-) -> list[Part]:
+) -> list[Part[Source]]:
     pieces: list[Piece] = []
     for kind, group in groupby(paths, kind_of):
         if kind == "html":
@@ -115,7 +117,7 @@ def _plan(
     ]
 
 
-def _groups(paths: list[Path], heartbeat: Callable[[], None]) -> Iterator[Piece]:
+def _groups(paths: list[InputFile], heartbeat: Callable[[], None]) -> Iterator[Piece]:
     for first in range(0, len(paths), PAGES_PER_PART):
         group = paths[first : first + PAGES_PER_PART]
         content = [[printable(path), file_digest(path, heartbeat)] for path in group]
@@ -123,11 +125,11 @@ def _groups(paths: list[Path], heartbeat: Callable[[], None]) -> Iterator[Piece]
         yield f"{printable(group[0])} and on", content, HtmlFiles(files)
 
 
-def _byte_cuts(path: Path, range_bytes: int) -> list[tuple[int, int]]:
+def _byte_cuts(path: InputFile, range_bytes: int) -> list[tuple[int, int]]:
     return [(found.start, found.end) for found in ranges(path, range_bytes)]
 
 
-def _line_cuts(path: Path, heartbeat: Callable[[], None]) -> list[tuple[int, int]]:
+def _line_cuts(path: InputFile, heartbeat: Callable[[], None]) -> list[tuple[int, int]]:
     lines = 0
     with Lines(path) as every:
         for _ in every:
@@ -144,12 +146,13 @@ class _ExtractFiles:
     rules: DocumentsSettings
     accept_torn: bool
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
-        # The pool takes pages some way ahead of those whose results are written.
-        ahead, behind = tee(self._pages(part.source))
-        pages = (page.found for page in ahead if not isinstance(page.found, Drop))
-        results = out.pool.map(ReadAndExtract(self.rules), pages)
-        write_results(_joined(behind, results, out), out, UNIT)
+    def __call__(self, part: Part[Source], out: PartWriter) -> None:
+        with _at_hand(part.source, out.store.scratch) as source:
+            # The pool takes pages some way ahead of those whose results are written.
+            ahead, behind = tee(self._pages(source))
+            pages = (page.found for page in ahead if not isinstance(page.found, Drop))
+            results = out.pool.map(ReadAndExtract(self.rules), pages)
+            write_results(_joined(behind, results, out), out, UNIT)
 
     def _pages(self, source: Source) -> Iterator[FilePage]:
         if isinstance(source, HtmlFiles):
@@ -158,6 +161,17 @@ class _ExtractFiles:
         if source.kind == "warc":
             return warc_pages(path, Range(start, stop), accept_torn=self.accept_torn)
         return json_pages(path, start, stop)
+
+
+@contextmanager
+def _at_hand(source: Source, scratch: Path) -> Iterator[Source]:
+    """The same pages where a worker can read one at a time: on this machine."""
+    if isinstance(source, HtmlFiles) or source.kind == "lines":
+        yield source
+        return
+    stretch = (source.start, source.stop - source.start)
+    with near_copy(source.path, [stretch], scratch) as path:
+        yield replace(source, path=path)
 
 
 def _joined(

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import zstandard
 
+from pipeline.bucket_file import InputFile
 from pipeline.documents.extract import PageAt
 from pipeline.documents.unpack import GZIP_MAGIC, STEP_BYTES, ZSTD_MAGIC
 from pipeline.errors import InputError, printable
@@ -74,7 +75,7 @@ def files_of(path: Path, but: Iterable[Path] = ()) -> list[Path]:
     return files
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: InputFile) -> Kind:
     """What the file holds; an archive that is not read is "warc" too, and refused as one.
 
     Raises InputError where it cannot be read.
@@ -93,7 +94,7 @@ def kind_of(path: Path) -> Kind:
     return "lines" if _LINES.search(name) or _ROW.match(head) else "html"
 
 
-def html_pages(files: Iterable[tuple[str, Path]], body_bytes_max: int) -> Iterator[FilePage]:
+def html_pages(files: Iterable[tuple[str, InputFile]], body_bytes_max: int) -> Iterator[FilePage]:
     """One page a file, which is known by its name; a larger body comes with one byte too many."""
     for name, path in files:
         try:
@@ -146,7 +147,7 @@ def _unreadable(error: OSError) -> None:
     raise _unreadable_file(error.filename, error) from None
 
 
-def _unreadable_file(path: Path | str, error: OSError) -> InputError:
+def _unreadable_file(path: InputFile | str, error: OSError) -> InputError:
     return InputError(
         printable(path), "", f"cannot be read: {error.strerror}", "Check its permissions."
     )

@@ -9,37 +9,41 @@ What a group's captures say depends on their bytes and the rules alone. So anoth
 month of dumps or another outcome of some links extracts no page again but those that are new and
 their neighbours in the group.
 
-The driver sends places, not pages: a worker reads its page from the WARC file itself, so the
-thread that feeds the workers has next to nothing to do.
+The driver sends places, not pages: a worker reads its page from the WARC file itself (of one in a
+bucket from a copy of what the part needs), so the thread that feeds the workers has next to nothing
+to do.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from pipeline.bucket_file import InputFile
 from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
 from pipeline.engine.digest import digest_of, hex_digest, rows_digest
 from pipeline.engine.limits import Fault
 from pipeline.engine.stage import (
     Exchange,
-    Inputs,
+    Output,
     Part,
     PartWriter,
     ReduceStep,
     Stage,
     Step,
+    Table,
+    Upstream,
     one_part_each,
 )
 from pipeline.engine.store import Store
 from pipeline.errors import InputError
+from pipeline.pages.copies import near_copies
 from pipeline.reasons import FAULTS, Drop, Reason
 from pipeline.records import DOCUMENT, PAGE, content_of
 from pipeline.settings import DocumentsSettings
@@ -71,7 +75,9 @@ TEXT = pa.schema(
 
 
 def documents_stage(
-    rules: DocumentsSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
+    rules: DocumentsSettings,
+    warcs: Mapping[str, InputFile],
+    file_digest: Callable[[InputFile], str],
 ) -> Stage:
     """The stage; its input is the stage `pages`, made over the WARC files of these names.
 
@@ -80,8 +86,8 @@ def documents_stage(
     place = Step(
         name="place",
         version=1,
-        inputs=("pages",),
-        plan=one_part_each("pages"),
+        inputs=(Upstream("pages"),),
+        plan=one_part_each,
         work=_place,
         schema=PLACED,
         exchange=Exchange("stretch"),
@@ -89,7 +95,7 @@ def documents_stage(
     gather = ReduceStep(
         name="gather",
         version=1,
-        inputs=("place",),
+        inputs=(place,),
         key="stretch",
         reduce=_gather,
         schema=PAGE,
@@ -99,7 +105,7 @@ def documents_stage(
         version=1,
         settings=rules,
         versions=versions(),
-        inputs=("gather",),
+        inputs=(gather,),
         feeds=(),
         plan=partial(_plan_texts, dict(warcs), file_digest),
         work=ExtractTexts(rules, dict(warcs)),
@@ -110,8 +116,8 @@ def documents_stage(
     documents = Step(
         name="documents",
         version=1,
-        inputs=("gather", "texts"),
-        feeds=("gather",),
+        inputs=(gather, texts),
+        feeds=(gather,),
         plan=_plan_documents,
         work=_documents,
         schema=DOCUMENT,
@@ -120,9 +126,9 @@ def documents_stage(
     return Stage("documents", UNIT, (place, gather, texts, documents), gives="documents")
 
 
-def _place(part: Part, out: PartWriter) -> None:
+def _place(part: Part[Table], out: PartWriter) -> None:
     out.book(UNIT)
-    for batch in out.store.batches(part.source, 5_000):
+    for batch in out.store.batches(part.source.name, 5_000):
         out.heartbeat()
         pages = pa.Table.from_batches([batch])
         pages = pages.filter(pc.equal(pages["outcome"], "captured"))
@@ -132,10 +138,10 @@ def _place(part: Part, out: PartWriter) -> None:
         out.book(UNIT, rows_in=pages.num_rows, rows_out=pages.num_rows)
 
 
-def _gather(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def _gather(placed: pa.Table, out: PartWriter) -> None:
     """Pages in the order of their bytes; the groups that are extracted together are noted."""
     order = [("stretch", "ascending"), ("offset", "ascending"), ("id", "ascending")]
-    pages = tables["place"].sort_by(order)
+    pages = placed.sort_by(order)
     for start, stop in _groups(pages):
         group = pages.slice(start, stop - start).select(PAGE.names)
         at = out.rows
@@ -196,15 +202,15 @@ class Group:
     texts: str = ""
 
 
-def _noted_groups(inputs: Inputs) -> Iterator[tuple[Group, dict[str, Any]]]:
-    for part in inputs["gather"].parts:
+def _noted_groups(gather: Output) -> Iterator[tuple[Group, dict[str, Any]]]:
+    for part in gather.parts:
         for noted in part.notes.get("groups", ()):
             yield Group(part.table, noted["start"], noted["stop"]), noted
 
 
 def _plan_texts(
-    warcs: Mapping[str, Path], file_digest: Callable[[Path], str], inputs: Inputs
-) -> list[Part]:
+    warcs: Mapping[str, InputFile], file_digest: Callable[[InputFile], str], gather: Output
+) -> list[Part[Group]]:
     """A part for each group; its digest covers the WARC files that it reads."""
 
     @cache
@@ -218,7 +224,7 @@ def _plan_texts(
             digest_of([noted["captures"], *map(digest, noted["warcs"])]),
             group,
         )
-        for number, (group, noted) in enumerate(_noted_groups(inputs))
+        for number, (group, noted) in enumerate(_noted_groups(gather))
     ]
 
 
@@ -227,14 +233,20 @@ class ExtractTexts:
     """The captures of a group to texts; `warcs` says where a named WARC file lies."""
 
     rules: DocumentsSettings
-    warcs: dict[str, Path]
+    warcs: dict[str, InputFile]
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[Group], out: PartWriter) -> None:
         """A row for each capture, in the order in which they lie. Raises what a worker found."""
         rows = _read_rows(out.store, part.source, ["warc", "offset", "length"])
         captures = list(dict.fromkeys((row["warc"], row["offset"], row["length"]) for row in rows))
-        places = [PageAt(str(self.warcs[warc]), *where) for warc, *where in captures]
-        results = out.pool.map(ReadAndExtract(self.rules), places)
+        with near_copies(self.warcs, captures, out.store.scratch) as paths:
+            places = [PageAt(str(paths[warc]), *where) for warc, *where in captures]
+            results = out.pool.map(ReadAndExtract(self.rules), places)
+            self._write(captures, results, out)
+
+    def _write(
+        self, captures: Sequence[tuple[str, int, int]], results: Iterator[Result], out: PartWriter
+    ) -> None:
         texts: list[dict[str, Any]] = []
         mojibake = {"repaired": 0, "left": 0}
         out.book("captures", rows_in=len(captures), rows_out=len(captures))
@@ -243,7 +255,7 @@ class ExtractTexts:
             if isinstance(result, Document):
                 mojibake["repaired"] += result.mojibake_repaired
                 mojibake["left"] += result.mojibake_left
-            elif result.reason in FAULTS:
+            elif not isinstance(result, InputError) and result.reason in FAULTS:
                 place = {"id": f"{warc} {offset}", "url": ""}
                 out.fault("captures", reason=result.reason.value, detail=result.detail, **place)
             if len(texts) == ROWS_PER_BATCH:
@@ -263,8 +275,8 @@ def _said(result: Result) -> dict[str, Any]:
     return {"reason": result.reason.value, "detail": result.detail}
 
 
-def _plan_documents(inputs: Inputs) -> list[Part]:
-    groups = list(_noted_groups(inputs))
+def _plan_documents(gather: Output, texts: Output) -> list[Part[Group]]:
+    groups = list(_noted_groups(gather))
     return [
         Part(
             number,
@@ -272,13 +284,11 @@ def _plan_documents(inputs: Inputs) -> list[Part]:
             digest_of([noted["rows"], text.digest]),
             Group(group.pages, group.start, group.stop, text.table),
         )
-        for number, ((group, noted), text) in enumerate(
-            zip(groups, inputs["texts"].parts, strict=True)
-        )
+        for number, ((group, noted), text) in enumerate(zip(groups, texts.parts, strict=True))
     ]
 
 
-def _documents(part: Part, out: PartWriter) -> None:
+def _documents(part: Part[Group], out: PartWriter) -> None:
     """Each page with what its capture says."""
     texts = {
         (text["warc"], text["offset"]): text

@@ -17,13 +17,14 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 import xxhash
 
+from pipeline.bucket_file import InputFile, bucket_file
 from pipeline.engine import names
 from pipeline.engine.cache import Cache
 from pipeline.engine.files import remove_tree
@@ -31,17 +32,12 @@ from pipeline.engine.lock import claimed
 from pipeline.engine.log import Log
 from pipeline.engine.store import Entry, Store
 from pipeline.errors import SettingsError
+from pipeline.s3 import ATTEMPTS, connected, mended, parsed
 
-# Of a request that was throttled, cut, or not answered for 3 s. The waits between them double from
-# 50 ms: half a minute at most, and a store that is gone ends a build in minutes. Not by the SDK's
-# "standard" strategy: where a third of the requests fail, it gives up all retries after a hundred.
-ATTEMPTS = 10
 ATTEMPTS_AT_OPENING = 3
 READS = 20  # of a file that is written anew again and again
 COPY_BYTES = 8 << 20
 THREADS = 16
-# What a URI may say after its "?", as Arrow's own URIs do.
-OPTIONS = ("endpoint_override", "region", "scheme", "tls_ca_file_path")
 
 
 class Bucket(Store):
@@ -51,8 +47,8 @@ class Bucket(Store):
 
     def __init__(self, uri: str, scratch: Path | None = None) -> None:
         self._uri, self._folder = uri, scratch
-        self.bucket, prefix, self._options = parsed(uri)
-        self._root = f"{self.bucket}/{prefix}".rstrip("/")
+        self.bucket, path, self._options = parsed(uri, "a build")
+        self._root = f"{self.bucket}/{unquote(path)}".rstrip("/")
         self.place = f"s3://{self._root}"
         here = _folder_here(scratch) / xxhash.xxh3_64_hexdigest(uri.encode())
         self.scratch = here / "scratch"
@@ -71,19 +67,15 @@ class Bucket(Store):
         return self._connected(ATTEMPTS, background_writes=False)
 
     def _connected(self, attempts: int, **more: Any) -> pyarrow.fs.S3FileSystem:
-        return pyarrow.fs.S3FileSystem(
-            **self._options,
-            allow_delayed_open=True,  # a small file is one request
-            retry_strategy=pyarrow.fs.AwsDefaultS3RetryStrategy(max_attempts=attempts),
-            **more,
-        )
+        # Delayed: a small file is one request.
+        return connected(self._options, attempts, allow_delayed_open=True, **more)
 
     def check(self) -> None:
         """SettingsError if the bucket cannot be used: it is not there, or not for us."""
         try:
             info = self._connected(ATTEMPTS_AT_OPENING).get_file_info(self.bucket)
         except OSError as error:
-            raise SettingsError(f"{self.place} cannot be used: {_mended(str(error))}") from None
+            raise SettingsError(f"{self.place} cannot be used: {mended(str(error))}") from None
         if info.type == pyarrow.fs.FileType.NotFound:
             where = self._options.get("endpoint_override", "AWS")
             raise SettingsError(
@@ -166,6 +158,10 @@ class Bucket(Store):
             source = self.open(name)
             copy = self._cache.get(name, source.size(), _download_of(source))
         return copy
+
+    def input_file(self, name: str) -> InputFile:  # noqa: D102
+        place, mark, options = self._uri.partition("?")
+        return bucket_file(f"{place.rstrip('/')}/{quote(name)}{mark}{options}")
 
     def stat(self, name: str) -> Entry | None:  # noqa: D102
         try:
@@ -254,29 +250,6 @@ class _RunLog(Log):
         self._store.write(self._name, self._text.encode())
 
 
-def parsed(uri: str) -> tuple[str, str, dict[str, str]]:
-    """Bucket, prefix and options of a URI; SettingsError if it is not one that can be used."""
-    parts = urlsplit(uri)
-    shown = uri.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if parts.netloc else uri
-    if "@" in parts.netloc:
-        raise SettingsError(
-            f"{shown}: credentials are not taken from a URI, which logs and lists of processes "
-            "show; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use ~/.aws/credentials"
-        )
-    if parts.scheme != "s3":
-        raise SettingsError(
-            f"{shown}: a build is in a folder or in a bucket, s3://BUCKET/PREFIX; "
-            f"{parts.scheme}: is not known"
-        )
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    for name in options:
-        if name not in OPTIONS:
-            raise SettingsError(f"{shown}: {name} is not known; known: {', '.join(OPTIONS)}")
-    if not parts.netloc or parts.fragment:
-        raise SettingsError(f"{shown} is no place in a bucket; write s3://BUCKET/PREFIX")
-    return parts.netloc, unquote(parts.path).strip("/"), options
-
-
 def _folder_here(scratch: Path | None) -> Path:
     """Where this machine keeps unfinished files and copies: for ourselves alone."""
     folder = (scratch or Path(tempfile.gettempdir()) / f"webtext-{os.getuid()}").absolute()
@@ -292,12 +265,3 @@ def _download_of(source: pa.NativeFile) -> Callable[[Path], None]:
             shutil.copyfileobj(source, file, COPY_BYTES)
 
     return download
-
-
-def _mended(error: str) -> str:
-    """What the store said, and what may help."""
-    if "ACCESS_DENIED" in error or "status 403" in error or "INVALID_" in error:
-        return f"{error} Check the credentials and what they may do"
-    if "NETWORK_CONNECTION" in error:
-        return f"{error} Check endpoint_override, scheme and the network"
-    return error

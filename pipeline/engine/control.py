@@ -20,15 +20,11 @@ from typing import Any
 
 from pipeline.engine import names
 from pipeline.engine.store import Store
-from pipeline.errors import SettingsError, StageError, Stopped
+from pipeline.errors import StageError, Stopped
 
 
-def check_fixed(store: Store, form: int, buckets: int) -> None:
-    """Keep what is fixed for a build; StageError or SettingsError for a build of another kind.
-
-    `form` is that of the build's files. A part of an exchange is cut into so many `buckets`, and
-    another number would miss some of them.
-    """
+def check_fixed(store: Store, form: int) -> None:
+    """Keep the form of a build's files; StageError for a build of another."""
     place = f"{store.place}/{names.FIXED}"
     if store.stat(f".work/{names.FIXED}"):
         raise StageError(
@@ -40,17 +36,11 @@ def check_fixed(store: Store, form: int, buckets: int) -> None:
     except ValueError as error:
         raise StageError(f"{place} is damaged ({error}); build in another folder") from None
     if fixed is None:
-        store.write_json(names.FIXED, {"format": form, "buckets": buckets})
-        return
-    if fixed["format"] != form:
+        store.write_json(names.FIXED, {"format": form})
+    elif fixed["format"] != form:
         raise StageError(
             f"{store.place} was made in format {fixed['format']}, this webtext reads format "
             f"{form}; use the version that made it, or build in another folder"
-        )
-    if fixed["buckets"] != buckets:
-        raise SettingsError(
-            f"engine.buckets is {buckets}, but this build was begun with {fixed['buckets']}; "
-            "set it back, or build in another folder"
         )
 
 

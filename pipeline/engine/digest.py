@@ -17,6 +17,7 @@ import msgspec
 import pyarrow as pa
 import xxhash
 
+from pipeline.bucket_file import BucketFile, InputFile
 from pipeline.engine.store import Store
 
 MODULUS = 1 << 128
@@ -51,8 +52,13 @@ def digest_of(value: Any) -> str:
     return xxhash.xxh3_128_hexdigest(text.encode("utf-8", "surrogatepass"))
 
 
-def file_digest(path: Path, heartbeat: Callable[[], None] = lambda: None) -> str:
-    """xxh3_128 of a file's bytes; `heartbeat` is called for every MiB, and may raise to stop."""
+def file_digest(path: InputFile, heartbeat: Callable[[], None] = lambda: None) -> str:
+    """xxh3_128 of a file's bytes; `heartbeat` is called for every MiB, and may raise to stop.
+
+    A file in a bucket is not read for it: place, size and ETag stand for its bytes.
+    """
+    if isinstance(path, BucketFile):
+        return digest_of(path.identity)
     hasher = xxhash.xxh3_128()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -79,8 +85,10 @@ class FileDigests:
         except ValueError:
             self._known = {}
 
-    def digest(self, path: Path) -> str:
+    def digest(self, path: InputFile) -> str:
         """The file's digest; read only if its size or modification time changed."""
+        if isinstance(path, BucketFile):
+            return file_digest(path)
         stat = path.stat()
         key = str(path.resolve())
         match self._known.get(key):

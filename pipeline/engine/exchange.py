@@ -1,17 +1,18 @@
 """Exchange: brings rows with equal keys together, for tables of any size.
 
-    rows -> bucket = xxh3_64(key) mod a power of two -> reduce(table sorted by key) -> table
+    rows -> bucket = first bits of xxh3_64(key) -> reduce(table sorted by key) -> table
 
-The map side of an exchange writes one Arrow file a part in which each record batch holds the rows
-of one bucket, and the record says which batch is whose. That file is durable, so a kill loses no
-map part. Two transports bring a bucket's batches to its reducer: `files` reads them where they lie
-(the embedded runner, whose own GroupByKey lives in memory), `shuffle` sends them as Arrow IPC
-bytes through the runner's GroupByKey (a distributed engine; see runner.py). Partition, sort and
-reduce are the same code for both. A bucket that outgrows memory is reduced in slices, by further
-bits of the same hash.
+The map side of an exchange writes its rows in the order of buckets (ranges.py). That file is
+durable, so a kill loses no map part. Two transports bring a bucket's ranges to its reducer: `files`
+reads them where they lie (the embedded runner, whose own GroupByKey lives in memory), `shuffle`
+sends them through the runner's GroupByKey (a distributed engine; see runner.py). Partition, sort
+and reduce are the same code for both.
+
+A bucket that outgrows memory is cut by further bits of the hash: its rows are read once, go to
+files of this machine, and each cut is reduced by itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +23,15 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline.engine.digest import BATCH_ROWS, encode
-from pipeline.engine.store import Store
+from pipeline.settings import EngineSettings
 
-# Rows are gathered until so many bytes before they are cut into buckets: one batch a bucket then.
-FLUSH_BYTES = 16 << 20
 IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+CUT_BITS = 4  # a bucket that is too large comes in 16 cuts; one of these, again
+CUTS_DEEP = 3  # 4,096 cuts of a bucket: what is still too large then is nearly one key
+CUT_BYTES = 16 << 20  # of rows that are cut at once
 
 Batches = Iterable[tuple[str, pa.RecordBatch]]  # the input's name, rows of one bucket
-# Where a map part's rows of one bucket lie: batches as [number in the file, rows, bytes in memory,
-# start and end in the file, xxh3_64 of what is between them].
-Where = list[list[int]]
-Index = dict[str, Where]  # by bucket
+Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -42,57 +41,14 @@ class Exchange:
     key: str
 
 
-class BucketWriter:
-    """The map side: rows to one Arrow file, cut into a batch a bucket."""
-
-    def __init__(self, path: Path, schema: pa.Schema, exchange: Exchange, buckets: int) -> None:
-        self._path = path
-        self._file = pa.OSFile(str(path), "wb")
-        self._writer = pa.ipc.new_file(self._file, schema, options=IPC_OPTIONS)
-        self._key = exchange.key
-        self._buckets = buckets
-        self._waiting: list[pa.Table] = []
-        self._bytes = 0
-        self._batches = 0
-        self._index: Index = {}
-        self._open = True
-
-    def write(self, table: pa.Table) -> None:
-        """Add rows."""
-        self._waiting.append(table)
-        self._bytes += table.nbytes
-        if self._bytes >= FLUSH_BYTES:
-            self._flush()
-
-    def close(self) -> tuple[Index, list[list[int]]]:
-        """The index, and no row groups: the other kind of table has those."""
-        if self._open:
-            self._flush()
-            self._writer.close()
-            self._file.close()
-            self._open = False
-            with pa.memory_map(str(self._path)) as file:
-                for where in self._index.values():
-                    for batch in where:
-                        batch.append(_checksum(file, *batch[3:]))
-        return self._index, []
-
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        table = pa.concat_tables(self._waiting)
-        self._waiting, self._bytes = [], 0
-        for bucket, rows in partition(table, self._key, self._buckets):
-            batch = rows.combine_chunks().to_batches()[0]
-            start = self._file.tell()
-            self._writer.write_batch(batch)
-            self._index.setdefault(str(bucket), []).append(
-                [self._batches, batch.num_rows, batch.nbytes, start, self._file.tell()]
-            )
-            self._batches += 1
+def shuffles(engine: EngineSettings) -> bool:
+    """Whether the runner's own shuffle brings rows together, not files."""
+    # Dask's own shuffle plans by map parts x map parts: 16 s for 300, before it starts.
+    by_itself = engine.exchange == "auto" and engine.runner not in ("local", "dask")
+    return engine.exchange == "shuffle" or by_itself
 
 
-def hash_keys(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+def hash_keys(column: pa.Array | pa.ChunkedArray) -> Hashes:
     """xxh3_64 of each key (a string, bytes, or an integer by its decimal digits)."""
     if pa.types.is_integer(column.type):
         column = column.cast(pa.string())
@@ -102,47 +58,111 @@ def hash_keys(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     return np.fromiter(hashes, dtype=np.uint64, count=len(keys))
 
 
+def bucket_of(column: pa.Array | pa.ChunkedArray, buckets: int) -> npt.NDArray[np.uint32]:
+    """The bucket of each key, of a power of two of them: the first bits of its hash."""
+    bits = buckets.bit_length() - 1
+    return ((hash_keys(column) >> np.uint64(32)) >> np.uint64(32 - bits)).astype(np.uint32)
+
+
 def partition(table: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:
     """The rows of each bucket that has any, in bucket order; order within a bucket is kept."""
-    if table.num_rows == 0:
-        return
-    numbers = (hash_keys(table[key]) & np.uint64(buckets - 1)).astype(np.int64)
-    order = np.argsort(numbers, kind="stable")
-    cuts = np.searchsorted(numbers[order], np.arange(buckets + 1))
+    return _grouped(table, bucket_of(table[key], buckets), buckets)
+
+
+def _grouped(
+    table: pa.Table, numbers: npt.NDArray[np.uint32], groups: int
+) -> Iterator[tuple[int, pa.Table]]:
+    small = numbers.astype(
+        np.uint16 if groups <= 1 << 16 else np.uint32
+    )  # the first sorts by radix
+    order = np.argsort(small, kind="stable")
+    cuts = np.searchsorted(small[order], np.arange(groups + 1))
     table = table.take(pa.array(order))
-    for bucket in range(buckets):
-        if cuts[bucket] < cuts[bucket + 1]:
-            yield bucket, table.slice(cuts[bucket], cuts[bucket + 1] - cuts[bucket])
+    for group in range(groups):
+        if cuts[group] < cuts[group + 1]:
+            yield group, table.slice(cuts[group], cuts[group + 1] - cuts[group])
 
 
 def slices(
-    batches: Callable[[], Batches],
-    schemas: dict[str, pa.Schema],
+    batches: Batches,
+    schemas: Mapping[str, pa.Schema],
     key: str,
-    bucket_bytes: int,
     bytes_max: int,
+    scratch: Path,
+    depth: int = 0,
 ) -> Iterator[dict[str, pa.Table]]:
-    """A bucket's rows by input name, sorted, in as many slices as keep each under `bytes_max`.
+    """A bucket's rows by input name, sorted: whole, or cut where it is larger than `bytes_max`.
 
-    `batches` is called once a slice. All rows with one key are in one slice. Within a slice rows
-    are sorted by key, then by all other columns, so nothing downstream depends on their order.
+    All rows with one key are in one slice. Within a slice rows are sorted by key, then by all other
+    columns, so nothing downstream depends on their order. Cuts wait in `scratch`.
     """
-    count = 1
-    while bucket_bytes > count * bytes_max:
-        count *= 2
-    for number in range(count):
-        found: dict[str, list[pa.Table]] = {name: [] for name in schemas}
-        for name, batch in batches():
-            table = pa.Table.from_batches([batch])
-            if count > 1:
-                bits = (hash_keys(table[key]) >> np.uint64(32)) & np.uint64(count - 1)
-                table = table.filter(pa.array(bits == number))
-            found[name].append(table)
+    found: dict[str, list[pa.Table]] = {name: [] for name in schemas}
+    held, cuts = 0, None
+    for name, batch in batches:
+        found[name].append(pa.Table.from_batches([batch]))
+        held += batch.nbytes
+        if held > (CUT_BYTES if cuts else bytes_max) and depth < CUTS_DEEP:
+            cuts = cuts or _Cuts(scratch, schemas, key, depth)
+            cuts.add(found)
+            held = 0
+    if cuts is None:
         # Popped, so that no bucket is held twice while it is reduced.
         yield {
             name: _sorted(pa.concat_tables(found.pop(name) or [schema.empty_table()]), key)
             for name, schema in schemas.items()
         }
+        return
+    cuts.add(found)
+    for cut in cuts.each():
+        yield from slices(cut, schemas, key, bytes_max, scratch, depth + 1)
+
+
+class _Cuts:
+    """Rows on their way to be reduced cut by cut, in a file for each cut and input."""
+
+    def __init__(
+        self, scratch: Path, schemas: Mapping[str, pa.Schema], key: str, depth: int
+    ) -> None:
+        self._scratch, self._schemas, self._key, self._depth = scratch, schemas, key, depth
+        self._writers: dict[tuple[int, str], pa.ipc.RecordBatchStreamWriter] = {}
+
+    def add(self, found: dict[str, list[pa.Table]]) -> None:
+        """Take these rows, so that the lists are empty."""
+        for name, tables in found.items():
+            while tables:
+                some = [tables.pop()]
+                while tables and sum(table.nbytes for table in some) < CUT_BYTES:
+                    some.append(tables.pop())
+                self._write(name, pa.concat_tables(some))
+
+    def _write(self, name: str, table: pa.Table) -> None:
+        bits = np.uint64(CUT_BITS * self._depth)
+        numbers = (hash_keys(table[self._key]) >> bits) & np.uint64((1 << CUT_BITS) - 1)
+        for cut, rows in _grouped(table, numbers.astype(np.uint32), 1 << CUT_BITS):
+            if (cut, name) not in self._writers:
+                self._writers[cut, name] = pa.ipc.new_stream(
+                    str(self._path(cut, name)), self._schemas[name], options=IPC_OPTIONS
+                )
+            self._writers[cut, name].write_table(rows.combine_chunks())
+
+    def each(self) -> Iterator[Batches]:
+        """The rows of each cut, which can be read once."""
+        for writer in self._writers.values():
+            writer.close()
+        for cut in sorted({cut for cut, _ in self._writers}):
+            yield self._read(cut)
+
+    def _read(self, cut: int) -> Batches:
+        for name in self._schemas:
+            if (cut, name) in self._writers:
+                path = self._path(cut, name)
+                with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
+                    for batch in reader:
+                        yield name, batch
+                path.unlink()
+
+    def _path(self, cut: int, name: str) -> Path:
+        return self._scratch / f"cut-{self._depth}-{cut}-{name}.arrow"
 
 
 def _sorted(table: pa.Table, key: str) -> pa.Table:
@@ -155,31 +175,3 @@ def _sorted(table: pa.Table, key: str) -> pa.Table:
     order = [(name, "ascending") for name in names]
     indices = pc.sort_indices(pa.table(columns), sort_keys=order)
     return table.take(indices).combine_chunks()
-
-
-def read_batches(store: Store, name: str, where: Where) -> Iterator[pa.RecordBatch]:
-    """Batches of a map part's file."""
-    if where:
-        with store.sound(name), store.map(name) as source:
-            reader = pa.ipc.open_file(source)
-            for number, _, _, start, end, checksum in where:
-                if _checksum(source, start, end) != checksum:
-                    raise store.damaged(name, "")
-                yield reader.get_batch(number)
-
-
-def _checksum(file: pa.NativeFile, start: int, end: int) -> int:
-    return xxhash.xxh3_64_intdigest(file.read_at(end - start, start))
-
-
-def to_bytes(batch: pa.RecordBatch) -> bytes:
-    """A batch as one Arrow IPC stream, for a runner's shuffle."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=IPC_OPTIONS) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())
-
-
-def from_bytes(data: bytes) -> Iterator[pa.RecordBatch]:
-    """The reverse of `to_bytes`."""
-    yield from pa.ipc.open_stream(data)

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import StageError
 
 
-@dataclass
+@dataclass(slots=True)
 class Ledger:
     """The rows of one unit (submissions, links, …) through one part, step or stage.
 

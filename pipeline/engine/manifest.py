@@ -12,7 +12,7 @@ from pipeline.engine.stage import Output
 from pipeline.engine.store import Store
 from pipeline.errors import StageError
 
-FORMAT = 3  # of builds; raised when an older one cannot be read any more
+FORMAT = 4  # of builds; raised when an older one cannot be read any more
 COSTLY_S = 600  # a stage that took longer is made again only with --redo
 
 
@@ -45,9 +45,8 @@ class StepRecord:
         return replace(self, parts=parts)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form."""
-        parts = [part.to_json() for part in self.parts]
-        return {**vars(self), "ledgers": _ledgers_to_json(self.ledgers), "parts": parts}
+        """Plain form, but for the parts: there may be many, and JSON takes them as they are."""
+        return {**vars(self), "ledgers": _ledgers_to_json(self.ledgers)}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "StepRecord":

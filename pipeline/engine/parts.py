@@ -9,11 +9,12 @@ plan, and a part that is done twice is harmless. Its number and its label come f
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Generic, TypeVar
 
 from pipeline.engine import names
 from pipeline.engine.ledger import Ledger, Ledgers
+from pipeline.engine.ranges import MapPart
 from pipeline.engine.store import Store
 from pipeline.errors import StageError, printable
 
@@ -23,18 +24,22 @@ READERS = 16  # threads: a bucket answers each in some 20 ms
 TABLE, DROPS, HASHES = "table", "drops", "hashes"
 
 
-@dataclass(frozen=True)
-class Part:
+Source = TypeVar("Source", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[Source]):
     """One unit of work, as planned.
 
     `digest` is that of the content it reads; `source` is what its work needs to find it (names,
-    ranges) and shapes no row; `label` names it for people. The engine adds the fingerprint.
+    ranges; None where there is nothing to find) and shapes no row; `label` names it for people. The
+    engine adds the fingerprint.
     """
 
     number: int
     label: str
     digest: str
-    source: Any = None
+    source: Source = None  # type: ignore[assignment]
     fingerprint: str = ""
 
     def __post_init__(self) -> None:
@@ -42,7 +47,10 @@ class Part:
         object.__setattr__(self, "label", printable(self.label))
 
 
-@dataclass(frozen=True)
+AnyPart = Part[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A file of the store as it was written. A `side` file is not counted in the digest."""
 
@@ -52,7 +60,7 @@ class File:
     side: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One committed part."""
 
@@ -69,7 +77,7 @@ class Record:
     cpu_s: float
     wall_s: float
     retries: int
-    buckets: dict[str, list[list[int]]] = field(default_factory=dict)  # see exchange.py
+    ranges: str = ""  # of a map part of an exchange: the length of each bucket's (ranges.py)
     row_groups: list[list[int]] = field(default_factory=list)  # of a Parquet table: [rows, bytes]
 
     @property
@@ -91,6 +99,11 @@ class Record:
         """The size of the table's file, 0 where its rows are gone."""
         return self.files[TABLE].bytes if self.has_rows else 0
 
+    @property
+    def map_part(self) -> MapPart:
+        """What an exchange needs to know of the part."""
+        return MapPart(self.table, self.ranges, self.digest, self.rows)
+
     def own_files(self) -> dict[str, File]:
         """The files that the stage named itself and that its digest covers."""
         engine = {TABLE, DROPS, HASHES}
@@ -98,7 +111,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Plain form."""
-        plain = dict(vars(self))
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
         plain["ledgers"] = {unit: ledger.to_json() for unit, ledger in self.ledgers.items()}
         plain["files"] = {role: asdict(file) for role, file in self.files.items()}
         return plain
@@ -108,7 +121,9 @@ class Record:
         """The reverse of `to_json`."""
         ledgers = {unit: Ledger.from_json(led) for unit, led in data["ledgers"].items()}
         files = {role: File(**file) for role, file in data["files"].items()}
-        return Record(**{**data, "ledgers": ledgers, "files": files})
+        digest = data["digest"]  # one string for both, where they are alike: there may be many
+        content = digest if data["content"] == digest else data["content"]
+        return Record(**{**data, "content": content, "ledgers": ledgers, "files": files})
 
 
 def read_record(store: Store, name: str) -> Record | None:
@@ -132,7 +147,7 @@ def read_records(store: Store, names: Iterable[str]) -> list[Record]:
 class Committed:
     """The records of one step, each read once however often one looks."""
 
-    def __init__(self, store: Store, stage: str, step: str, parts: Iterable[Part]) -> None:
+    def __init__(self, store: Store, stage: str, step: str, parts: Iterable[AnyPart]) -> None:
         self._store, self._folder = store, names.records(stage, step)
         self._wanted = {part.fingerprint for part in parts}
         self._parts = list(parts)

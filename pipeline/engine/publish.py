@@ -6,7 +6,7 @@ In this order, so that a kill at any instant leaves a stage that the next run ca
     manifest is written; the view is made; records, journals and data that nothing needs go
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 import xxhash
@@ -23,12 +23,11 @@ from pipeline.reasons import Reason
 EXAMPLES = 5
 
 
-def refuse_empty(stage: Stage, manifest: Manifest, outputs: Iterable[Output]) -> None:
+def refuse_empty(stage: Stage, manifest: Manifest, outputs: Sequence[Output]) -> None:
     """Raise StageError if the stage kept nothing, with its commonest reasons and some rows.
 
     Where it was given no row, the first of its parts is named.
     """
-    outputs = list(outputs)
     ledger = stage_ledger(stage, manifest.ledgers)
     if ledger.rows_out or stage.empty_is_fine:
         return

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.engine.drops import read_drops
 from pipeline.engine.manifest import Manifest, read_manifest
+from pipeline.engine.parts import DROPS
 from pipeline.engine.store import Store
+
+BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -31,16 +34,36 @@ class Published:
         self, ids: Iterable[str], columns: list[str] | None = None
     ) -> dict[str, dict[str, Any]]:
         """The rows of these ids, by id."""
-        wanted = list(ids)
-        if not wanted:  # Arrow has no filter by nothing
-            return {}
-        found = self.tables(columns, filters=[("id", "in", wanted)])
-        return {row["id"]: row for table in found for row in table.to_pylist()}
+        wanted, found = set(ids), dict[str, dict[str, Any]]()
+        for part in self.manifest.parts:
+            if len(found) < len(wanted):
+                rows = rows_of(self.store, part.table, wanted, columns)
+                found.update((row["id"], row) for row in rows)
+        return found
 
-    def drops(self) -> list[dict[str, Any]]:
-        """The dropped rows of all steps that are kept whole."""
-        rows: list[dict[str, Any]] = read_drops(self.store, self.manifest.all_parts).to_pylist()
-        return rows
+    def drops(self, reasons: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+        """The dropped rows of all steps that are kept whole, for these reasons or for all."""
+        wanted = pa.array(list(reasons), pa.string())
+        for part in self.manifest.all_parts:
+            if not any(ledger.drops for ledger in part.ledgers.values()):
+                continue
+            for batch in self.store.batches(part.file(DROPS), BATCH_ROWS):
+                of_these = pc.is_in(batch["reason"], value_set=wanted) if len(wanted) else None
+                yield from (batch if of_these is None else batch.filter(of_these)).to_pylist()
+
+
+def rows_of(
+    store: Store, table: str, ids: Iterable[str], columns: list[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The rows of a table with these ids: texts are read only of row groups that hold one."""
+    wanted = pa.array(list(ids), pa.string())
+    if columns is not None:
+        columns = list({"id": None, **dict.fromkeys(columns)})
+    with store.sound(table), store.parquet(table) as file:
+        for number in range(file.num_row_groups):
+            at = pc.is_in(file.read_row_group(number, ["id"])["id"], value_set=wanted)
+            if pc.any(at).as_py():
+                yield from file.read_row_group(number, columns).filter(at).to_pylist()
 
 
 def read_published(store: Store, stage: str) -> Published | None:

@@ -14,11 +14,12 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_fn_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -27,10 +28,10 @@ from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPool
 from apache_beam.utils import thread_pool_executor
 
 from pipeline.engine.cluster import check_alike, dask_options, job_at_work, quieten, share_of
-from pipeline.engine.exchange import Batches, from_bytes, read_batches, to_bytes
+from pipeline.engine.exchange import Batches, shuffles
+from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
-from pipeline.engine.stage import Part, Record
-from pipeline.engine.store import Store
+from pipeline.engine.ranges import Bucket, MapPart, places, read_range
 from pipeline.engine.task import Task, pool_of, run_part
 from pipeline.engine.workers import DaskWorkers
 from pipeline.errors import SettingsError
@@ -42,38 +43,47 @@ REFUSED = {
     "BundleBasedDirectRunner": "it holds every row in memory",
 }
 QUEUED_PER_WORKER = 4
+# Of the local runner: it takes 7 KB of memory a part, and begins none before it has seen all.
+PARTS_PER_JOB = 2_000
+_Cell = tuple[str, bytes, bool]  # input, cell, whether it has no rows of other buckets
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
 
-class RunParts(beam.PTransform):  # type: ignore[misc]
-    """Parts, as planned, to the fingerprints of those that were done."""
+class DoParts(beam.PTransform):  # type: ignore[misc]
+    """A step: its missing parts, each done where a worker is free."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self._task = task
-
-    def expand(self, parts: beam.PCollection) -> beam.PCollection:  # noqa: D102
-        return (
-            parts
-            | "Spread parts" >> beam.Reshuffle()
-            | f"Run {self._task.label}" >> beam.ParDo(_DoPart(self._task))
-        )
-
-
-class ShuffleReduce(beam.PTransform):  # type: ignore[misc]
-    """Map parts of an exchange to reduced buckets, by the runner's own shuffle."""
-
-    def __init__(self, task: Task, parts: dict[int, Part]) -> None:
+    def __init__(self, task: Task, parts: Sequence[AnyPart]) -> None:
         super().__init__()
         self._task, self._parts = task, parts
 
-    def expand(self, sources: beam.PCollection) -> beam.PCollection:  # noqa: D102
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
         return (
-            sources
-            | "Spread map parts" >> beam.Reshuffle()
-            | "Cut into buckets" >> beam.ParDo(_SendBuckets(self._task.store, set(self._parts)))
+            pipeline
+            | "Missing parts" >> beam.Create(self._parts)
+            | "Spread" >> beam.Reshuffle()
+            | "Do" >> beam.ParDo(_DoPart(self._task))
+        )
+
+
+class ShuffleParts(beam.PTransform):  # type: ignore[misc]
+    """A ReduceStep: the map parts that it reads, brought together by the runner's own shuffle."""
+
+    def __init__(self, task: Task, parts: Sequence[AnyPart]) -> None:
+        super().__init__()
+        self._task, self._parts = replace(task, map_parts={}), {part.number: part for part in parts}
+        self._map_parts: list[tuple[str, MapPart | None]] = [("", None)]  # see _SendBuckets
+        self._map_parts += [
+            (name, part) for name in task.map_parts for part in task.map_parts[name]
+        ]
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
+        return (
+            pipeline
+            | "Map parts" >> beam.Create(self._map_parts)
+            | "Spread" >> beam.Reshuffle()
+            | "Cut into buckets" >> beam.ParDo(_SendBuckets(self._task, self._parts))
             | "Bring equal keys together" >> beam.GroupByKey()
-            | f"Reduce {self._task.label}" >> beam.ParDo(_ReduceBucket(self._task, self._parts))
+            | "Reduce" >> beam.ParDo(_ReduceBucket(self._task, self._parts))
         )
 
 
@@ -81,40 +91,37 @@ class _DoPart(beam.DoFn):  # type: ignore[misc]
     def __init__(self, task: Task) -> None:
         self._task = task
 
-    def process(self, part: Part) -> Iterator[str]:
+    def process(self, part: Any) -> Iterator[str]:  # Beam's type checks know no generic class
         yield from _guarded(self._task, part, None)
 
 
 class _SendBuckets(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, store: Store, wanted: set[int]) -> None:
-        self._store, self._wanted = store, wanted
+    def __init__(self, task: Task, wanted: Iterable[int]) -> None:
+        self._task, self._wanted = task, sorted(wanted)
 
-    def process(self, source: tuple[str, Record]) -> Iterator[tuple[int, tuple[str, bytes]]]:
-        name, record = source
-        for bucket in sorted(self._wanted):
-            where = record.buckets.get(str(bucket), [])
-            for batch in read_batches(self._store, record.table, where):
-                yield bucket, (name, to_bytes(batch))
+    def process(self, source: tuple[str, MapPart | None]) -> Iterator[tuple[int, _Cell | None]]:
+        name, part = source
+        if part is None:  # a bucket without rows is a part too
+            yield from ((number, None) for number in self._wanted)
+            return
+        for number, place in places(part, self._wanted, self._task.engine.buckets):
+            for cell in read_range(self._task.store, place):
+                yield number, (name, cell.to_pybytes(), place.whole)
 
 
 class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, task: Task, parts: dict[int, Part]) -> None:
+    def __init__(self, task: Task, parts: dict[int, AnyPart]) -> None:
         self._task, self._parts = task, parts
 
-    def process(self, bucket: tuple[int, Iterable[tuple[str, bytes]]]) -> Iterator[str]:
-        number, values = bucket
-        batches = _ShuffledBatches(list(values))
-        yield from _guarded(self._task, self._parts[number], batches)
+    def process(self, bucket: tuple[int, Iterable[_Cell | None]]) -> Iterator[str]:
+        number, cells = bucket
+        part = self._parts[number]
+        yield from _guarded(self._task, part, _rows(self._task.bucket(part), cells))
 
 
-@dataclass(frozen=True)
-class _ShuffledBatches:
-    values: list[tuple[str, bytes]]
-
-    def __call__(self) -> Batches:
-        for name, data in self.values:
-            for batch in from_bytes(data):
-                yield name, batch
+def _rows(bucket: Bucket, cells: Iterable[_Cell | None]) -> Batches:
+    for name, cell, whole in filter(None, cells):
+        yield from bucket.rows_of(name, pa.py_buffer(cell), whole)
 
 
 # The pool of this process: parts find it here, since Beam copies what a DoFn holds. The driver
@@ -124,7 +131,7 @@ _in_driver = False  # whether this process is the driver, not a cluster's
 _pool_lock = threading.Lock()
 
 
-def _guarded(task: Task, part: Part, batches: _ShuffledBatches | None) -> Iterator[str]:
+def _guarded(task: Task, part: AnyPart, batches: Batches | None) -> Iterator[str]:
     try:
         if not _in_driver:
             check_alike(task)
@@ -202,42 +209,28 @@ class Runner:
         if self._workers:
             self._workers.close()
 
-    def run(self, task: Task, parts: list[Part], sources: Mapping[str, Sequence[Record]]) -> None:
-        """Do these parts; those that fail have told the task, those that stop have done nothing.
-
-        `sources` are the map parts of an exchange, by input.
-        """
+    def run(self, task: Task, parts: list[AnyPart]) -> None:
+        """Do these parts; those that fail have told the task, those that stop have done nothing."""
         if self._workers:
             self._workers.wait(task)
-            if task.stopping():
-                return
-        # Dask's own shuffle plans by map parts x map parts: 16 s for 300, before it starts.
-        shuffle = self.engine.exchange == "shuffle" or (
-            self.engine.exchange == "auto" and self.engine.runner not in ("local", "dask")
-        )
-        shuffle = shuffle and bool(sources)
+        shuffle = bool(task.map_parts) and shuffles(self.engine)
+        a_job = len(parts) if shuffle or self.engine.runner != "local" else PARTS_PER_JOB
+        for first in range(0, len(parts), a_job):
+            if not task.stopping():
+                self._run_job(task, parts[first : first + a_job], shuffle)
+
+    def _run_job(self, task: Task, parts: list[AnyPart], shuffle: bool) -> None:
         pipeline = beam.Pipeline(
             runner=_runner_class(self.engine.runner)(),
             options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
         )
-        if shuffle:
-            named = [(name, record) for name, found in sources.items() for record in found]
-            numbered = {part.number: part for part in parts}
-            done = pipeline | "Map parts" >> beam.Create(named)
-            done | "Exchange" >> ShuffleReduce(task, numbered)
-        else:
-            done = pipeline | "Missing parts" >> beam.Create(parts)
-            done | "Parts" >> RunParts(task)
+        step = ShuffleParts(task, parts) if shuffle else DoParts(task, parts)
+        pipeline | task.label >> step
         look = self._workers.look if self._workers else bool
         with job_at_work(task, pipeline, look) as job:
             job.wait_until_finish()
-        if shuffle:
-            # A bucket that got no row never came out of the shuffle; it is a part all the same.
-            for part in parts:
-                if not part.source.tables and not task.stopping():
-                    list(_guarded(task, part, _ShuffledBatches([])))
 
-    def _in_flight(self, task: Task, parts: list[Part], shuffle: bool) -> list[str]:
+    def _in_flight(self, task: Task, parts: list[AnyPart], shuffle: bool) -> list[str]:
         """How many of Beam's threads hand out parts.
 
         It deals them out beforehand, so parts for workers get enough threads that the pool's queue,

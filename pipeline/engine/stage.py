@@ -10,10 +10,9 @@ fingerprint covers all that shapes its rows (name, version, settings, inputs' co
 libraries) and nothing else, so a rerun reuses what matches and does only what is missing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import pyarrow as pa
 
@@ -21,12 +20,13 @@ from pipeline.engine.digest import digest_of
 from pipeline.engine.exchange import Exchange
 from pipeline.engine.ledger import Ledger, Ledgers
 from pipeline.engine.parts import Part, Record
+from pipeline.engine.ranges import read_rows
 from pipeline.engine.store import Store
 from pipeline.engine.writer import PartWriter
 
 __all__ = [
+    "AnyStep",
     "Exchange",
-    "Inputs",
     "Output",
     "Part",
     "PartWriter",
@@ -34,8 +34,13 @@ __all__ = [
     "ReduceStep",
     "Stage",
     "Step",
+    "Table",
+    "Upstream",
     "one_part_each",
+    "read_rows",
 ]
+
+Source = TypeVar("Source")
 
 
 @dataclass(frozen=True)
@@ -50,34 +55,38 @@ class Output:
     store: Store
     digest: str
     ledgers: Ledgers
-    parts: Sequence[Record]
+    parts: list[Record]
 
 
-Inputs = Mapping[str, Output]
-Plan = Callable[[Inputs], list[Part]]
-Work = Callable[[Part, PartWriter], None]
-Reduce = Callable[[dict[str, pa.Table], PartWriter], None]
+@dataclass(frozen=True)
+class Upstream:
+    """Another stage as an input: what it has published."""
+
+    name: str
 
 
-def one_part_each(name: str) -> Plan:
-    """A plan: a part for each of the input `name`; its source is the name of that table."""
-    return partial(_one_part_each, name)
+@dataclass(frozen=True)
+class Table:
+    """What a part reads: a table of the store, all of it."""
+
+    name: str
 
 
-def _one_part_each(name: str, inputs: Inputs) -> list[Part]:
+def one_part_each(tables: Output) -> list[Part[Table]]:
+    """A plan: a part for each table of the one input."""
     return [
-        Part(record.number, record.label, record.digest, record.table)
-        for record in inputs[name].parts
+        Part(record.number, record.label, record.digest, Table(record.table))
+        for record in tables.parts
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Declared:
     """What either kind of step may declare.
 
     `settings` and `versions` (of libraries) are all that shapes its rows besides its inputs.
     `exchange` partitions the rows for a ReduceStep. `keep` keeps the step's parts after the stage
-    is published, for what is costly to make. `feeds` names the inputs whose units this step
+    is published, for what is costly to make. `feeds` are the inputs whose units this step
     continues, where not all do. `sampled_drops` keeps a sample of the drops, and hashes of all.
     `content` names the columns of which a stage's digest is taken, where not all are its content:
     where a page is stored is not. Fingerprints go by all columns nevertheless.
@@ -87,54 +96,56 @@ class _Declared:
     versions: Mapping[str, str] = field(default_factory=dict)
     exchange: Exchange | None = None
     keep: bool = False
-    feeds: tuple[str, ...] | None = None
+    feeds: "tuple[Input, ...] | None" = None
     sampled_drops: bool = False
     content: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Step(_Declared):
-    """Parts to parts: `plan` names the parts, `work` does one.
+@dataclass(frozen=True, eq=False)
+class Step(_Declared, Generic[Source]):
+    """Parts to parts: `plan(output, …)` gives the parts, `work(part, out)` does one.
 
-    `inputs` are earlier steps of the stage, or other stages. `runs` is "worker" (the whole part in
-    a worker process) or "items" (in a thread of the driver, with a pool for hostile items).
+    `inputs` are earlier steps of the stage, or other stages; a plan gets their outputs in that
+    order. `runs` is "worker" (the whole part in a worker process) or "items" (in a thread of the
+    driver, with a pool for hostile items).
     """
 
     name: str
     version: int
-    plan: Plan
-    work: Work
+    plan: Callable[..., list[Part[Source]]]
+    work: Callable[[Part[Source], PartWriter], None]
     schema: pa.Schema
-    inputs: tuple[str, ...] = ()
+    inputs: "tuple[Input, ...]" = ()
     runs: Literal["worker", "items"] = "worker"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReduceStep(_Declared):
     """Brings rows with equal `key` together from all `inputs`, steps with that exchange.
 
-    `reduce` gets, for one bucket (or slice of it), a table for each input sorted by key and then by
-    all other columns.
+    `reduce(table, …, out=PartWriter)` gets, for one bucket (or slice of it), a table for each
+    input, in that order, sorted by key and then by all other columns.
     """
 
     name: str
     version: int
     key: str
-    reduce: Reduce
+    reduce: Callable[..., None]
     schema: pa.Schema
-    inputs: tuple[str, ...]
+    inputs: "tuple[AnyStep, ...]"
     runs: ClassVar[Literal["worker"]] = "worker"
 
-    def plan_buckets(self, inputs: Inputs, buckets: int) -> list[Part]:
+    def plan_buckets(self, buckets: int, *inputs: Output) -> list[Part[None]]:
         """One part a bucket."""
-        sources = digest_of([inputs[name].digest for name in self.inputs])
+        sources = digest_of([each.digest for each in inputs])
         return [
-            Part(bucket, f"bucket {bucket}", digest_of([sources, bucket, buckets]))
+            Part(bucket, f"bucket {bucket}", digest_of([sources, bucket, buckets]), None)
             for bucket in range(buckets)
         ]
 
 
-AnyStep = Step | ReduceStep
+AnyStep = Step[Any] | ReduceStep
+Input = AnyStep | Upstream
 
 
 @dataclass(frozen=True)
@@ -142,17 +153,25 @@ class Stage:
     """A named result of the build and the steps that make it.
 
     `unit` is what its ledger counts; `gives` what its rows out are called by the next stage.
-    `finish(outputs)` gives further small files to publish, by name (a dataset card);
-    `check(outputs)` messages of quality gates that failed (exit code 3).
+    `finish` and `check` get the outputs of all steps, in their order. `finish` gives further small
+    files to publish, by name (a dataset card); `check` messages of quality gates that failed (exit
+    code 3).
     """
 
     name: str
     unit: str
     steps: tuple[AnyStep, ...]
     gives: str = ""
-    finish: Callable[[Inputs], dict[str, bytes]] | None = None
-    check: Callable[[Inputs], list[str]] | None = None
+    finish: Callable[..., dict[str, bytes]] | None = None
+    check: Callable[..., list[str]] | None = None
     empty_is_fine: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a step that reads one which is not before it in the stage."""
+        for number, step in enumerate(self.steps):
+            before = (*self.steps[:number], *(i for i in step.inputs if isinstance(i, Upstream)))
+            if wrong := [i.name for i in step.inputs if not any(i is each for each in before)]:
+                raise ValueError(f"{self.name}: {step.name} reads {wrong[0]}, no step before it")
 
 
 def identity(stage: Stage, step: AnyStep, versions: Mapping[str, str]) -> str:

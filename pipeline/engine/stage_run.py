@@ -10,12 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from pipeline.engine import ledger as ledgers_of
 from pipeline.engine import names
 from pipeline.engine.cluster import here
 from pipeline.engine.digest import digest_of, sum_digests
+from pipeline.engine.joins import with_map_parts
 from pipeline.engine.ledger import Ledgers
 from pipeline.engine.manifest import (
     COSTLY_S,
@@ -29,7 +29,7 @@ from pipeline.engine.manifest import (
     versions_mixed,
     versions_only,
 )
-from pipeline.engine.parts import Committed, File, Record
+from pipeline.engine.parts import AnyPart, Committed, File, Record
 from pipeline.engine.publish import (
     forget,
     publish,
@@ -38,17 +38,24 @@ from pipeline.engine.publish import (
     tidy,
     with_faults,
 )
-from pipeline.engine.stage import AnyStep, Output, Part, ReduceStep, Stage, Step, identity
-from pipeline.engine.task import Bucket, Task
+from pipeline.engine.stage import (
+    AnyStep,
+    Input,
+    Output,
+    ReduceStep,
+    Stage,
+    Step,
+    Upstream,
+    identity,
+)
+from pipeline.engine.task import Task
+from pipeline.engine.workplace import Workplace
 from pipeline.errors import StageError
-
-if TYPE_CHECKING:
-    from pipeline.engine.build import Build
 
 
 @dataclass(frozen=True)
 class _Planned:
-    parts: list[Part]
+    parts: list[AnyPart]
     fingerprint: str
     versions: dict[str, str]  # the step's own, or those of a result that is kept
 
@@ -56,10 +63,9 @@ class _Planned:
 class StageRun:
     """One stage in one run: what is there, what is missing, in which order it is made."""
 
-    def __init__(self, build: "Build", stage: Stage) -> None:
+    def __init__(self, build: Workplace, stage: Stage) -> None:
         self.build, self.stage = build, stage
         self.store = build.store
-        self.steps = {step.name: step for step in stage.steps}
         self.last = stage.steps[-1]
         forget(self.store, stage.name)
         self.old = read_manifest(self.store, stage.name)
@@ -106,8 +112,7 @@ class StageRun:
     def _known(self, step: AnyStep) -> StepRecord | None:
         """What is recorded of a finished step that is up to date; its rows may be gone."""
         if step.name not in self._records:
-            before = [self.steps[name] for name in step.inputs if name in self.steps]
-            if any(self._known(earlier) is None for earlier in before):
+            if any(self._known(earlier) is None for earlier in _earlier(step)):
                 return None
             record = read_journal(self.store, self._journal(step))
             if record and self._forget_lost(step, record.parts):
@@ -145,24 +150,25 @@ class StageRun:
         there = self.store.stat(file.name)  # it may have come since they were listed
         return there is None or there.bytes != file.bytes
 
-    def _input(self, name: str) -> Output:
+    def _output(self, input: Input) -> Output:
         """An earlier step's output, perhaps only what its record says, or another stage's."""
-        if name not in self.steps:
-            return self.build.output(name)
-        record = self._known(self.steps[name])
-        assert record is not None, f"{name} is not made yet"
+        if isinstance(input, Upstream):
+            return self.build.output(input.name)
+        record = self._known(input)
+        assert record is not None, f"{input.name} is not made yet"
         return record.output(self.store)
 
-    def _inputs(self, step: AnyStep) -> dict[str, Output]:
-        return {name: self._input(name) for name in step.inputs}
+    def _inputs(self, step: AnyStep) -> list[Output]:
+        return [self._output(input) for input in step.inputs]
 
     def _plan(self, step: AnyStep) -> _Planned:
         if step.name not in self._plans:
             inputs = self._inputs(step)
+            parts: list[AnyPart]
             if isinstance(step, ReduceStep):
-                parts = step.plan_buckets(inputs, self.build.engine.buckets)
+                parts = step.plan_buckets(self.build.engine.buckets, *inputs)
             else:
-                parts = step.plan(inputs)
+                parts = step.plan(*inputs)
             if twice := [n for n, times in Counter(p.number for p in parts).items() if times > 1]:
                 raise StageError(
                     f"{self.stage.name}: {step.name}: two parts have number {twice[0]}"
@@ -175,7 +181,7 @@ class StageRun:
         return names.journal(self.stage.name, step.name, self._plan(step).fingerprint)
 
     def _fingerprinted(
-        self, step: AnyStep, parts: list[Part], versions: Mapping[str, str]
+        self, step: AnyStep, parts: list[AnyPart], versions: Mapping[str, str]
     ) -> _Planned:
         own = identity(self.stage, step, versions)
         known = [replace(part, fingerprint=digest_of([own, part.digest])) for part in parts]
@@ -184,7 +190,7 @@ class StageRun:
 
     # What may be made anew
 
-    def _stop_if_only_versions_differ(self, step: AnyStep, parts: list[Part]) -> None:
+    def _stop_if_only_versions_differ(self, step: AnyStep, parts: list[AnyPart]) -> None:
         recorded = self.old.record_of(step.name) if self.old else None
         if recorded is None or recorded.versions == dict(step.versions):
             return
@@ -219,7 +225,7 @@ class StageRun:
         self._records.clear()
         self._has_rows.clear()
 
-    def _allow_redo(self, step: AnyStep, planned: _Planned, missing: list[Part]) -> None:
+    def _allow_redo(self, step: AnyStep, planned: _Planned, missing: list[AnyPart]) -> None:
         """Say how much of a published stage's step is made anew; refuse what was costly to make.
 
         The cost is reckoned from the last time: of each part that is missing an average one's.
@@ -245,7 +251,7 @@ class StageRun:
 
     def _make(self, step: AnyStep) -> None:
         """Make a step's missing parts; earlier steps are made only where these need their rows."""
-        before = [self.steps[name] for name in step.inputs if name in self.steps]
+        before = _earlier(step)
         for earlier in before:
             if self._known(earlier) is None:
                 self._make(earlier)
@@ -264,11 +270,13 @@ class StageRun:
                     self._plans.pop(step.name, None)  # its sources are other files now
                     planned = self._plan(step)
         inputs = self._inputs(step)
-        missing = self._missing(step, planned, done, inputs)
+        missing = self._missing(planned, done)
         self._allow_redo(step, planned, missing)
+        if missing and isinstance(step, ReduceStep):
+            task = with_map_parts(self.build, task, inputs)
         self.build.progress.begin(self.stage.name, step.name, planned.parts, committed)
         if missing:
-            self.build.run_parts(task, missing, self._sources(step, inputs))
+            self.build.run_parts(task, missing)
         record = self._finish_step(step, planned, committed, inputs)
         self._records[step.name] = record
         self._has_rows.add(step.name)
@@ -277,43 +285,30 @@ class StageRun:
     def _readable(self, step: AnyStep) -> bool:
         return self._known(step) is not None and step.name in self._has_rows
 
-    def _missing(
-        self,
-        step: AnyStep,
-        planned: _Planned,
-        done: Container[str],
-        inputs: Mapping[str, Output],
-    ) -> list[Part]:
-        """The parts to do; of several with the same content one. Buckets say where rows lie."""
+    def _missing(self, planned: _Planned, done: Container[str]) -> list[AnyPart]:
+        """The parts to do; of several with the same content one."""
         first = {part.fingerprint: part for part in reversed(planned.parts)}
         missing = [part for part in first.values() if part.fingerprint not in done]
-        missing.sort(key=lambda part: part.number)
-        if isinstance(step, ReduceStep):
-            missing = [replace(p, source=_bucket(step, p.number, inputs)) for p in missing]
-        return missing
+        return sorted(missing, key=lambda part: part.number)
 
     def _task(self, step: AnyStep) -> Task:
-        travelling = replace(step, plan=_planned_before) if isinstance(step, Step) else step
+        travelling: AnyStep = replace(step, inputs=(), feeds=None)
         schemas = {}
-        if isinstance(step, ReduceStep):
-            schemas = {name: self.steps[name].schema for name in step.inputs}
+        if isinstance(travelling, Step):
+            travelling = replace(travelling, plan=_planned_before)
+        elif isinstance(step, ReduceStep):
+            schemas = {input.name: input.schema for input in step.inputs}
         build = self.build
         return Task(
             self.stage.name, travelling, self.store, build.engine, build.id, here(), schemas
         )
-
-    def _sources(self, step: AnyStep, inputs: Mapping[str, Output]) -> dict[str, list[Record]]:
-        """The map parts that a ReduceStep reads, by input."""
-        if not isinstance(step, ReduceStep):
-            return {}
-        return {name: list(inputs[name].parts) for name in step.inputs}
 
     def _finish_step(
         self,
         step: AnyStep,
         planned: _Planned,
         committed: Committed,
-        inputs: Mapping[str, Output],
+        inputs: Sequence[Output],
     ) -> StepRecord:
         parts = committed.in_order()
         if missing := len(planned.parts) - len(parts):
@@ -347,30 +342,28 @@ class StageRun:
                 "same inputs and settings; this is a defect of webtext, nothing was published"
             )
 
-    def _check_boundary(self, step: AnyStep, sums: Ledgers, inputs: Mapping[str, Output]) -> None:
-        feeding = step.inputs if step.feeds is None else step.feeds
+    def _check_boundary(self, step: AnyStep, sums: Ledgers, inputs: Sequence[Output]) -> None:
+        feeds = {each.name for each in (step.inputs if step.feeds is None else step.feeds)}
+        feeding = [output for output in inputs if output.name in feeds]
         for unit, ledger in sums.items():
-            sent = [
-                inputs[name].ledgers[unit].rows_out
-                for name in feeding
-                if unit in inputs[name].ledgers
-            ]
+            sent = [output.ledgers[unit].rows_out for output in feeding if unit in output.ledgers]
             if sent and sum(sent) != ledger.rows_in:
                 raise StageError(
                     f"{self.stage.name}: {step.name} received {ledger.rows_in} {unit}, but "
-                    f"{', '.join(feeding)} sent {sum(sent)}; nothing was published"
+                    f"{', '.join(output.name for output in feeding)} sent {sum(sent)}; "
+                    "nothing was published"
                 )
 
     # Publishing
 
     def _publish(self, wall_s: float) -> Output:
-        outputs = {name: self._input(name) for name in self.steps}
+        outputs = [self._output(step) for step in self.stage.steps]
         manifest = self._manifest(wall_s)
-        refuse_empty(self.stage, manifest, outputs.values())
+        refuse_empty(self.stage, manifest, outputs)
         if self.stage.check:
-            manifest = replace(manifest, gates=self.stage.check(outputs))
+            manifest = replace(manifest, gates=self.stage.check(*outputs))
             self.build.gates += manifest.gates
-        files = self.stage.finish(outputs) if self.stage.finish else {}
+        files = self.stage.finish(*outputs) if self.stage.finish else {}
         manifest = publish(self.store, manifest, self.old, files)
         tidy(self.store, self.stage, manifest)
         self.build.log.write("published", stage=self.stage.name, digest=manifest.digest)
@@ -407,21 +400,15 @@ class StageRun:
         )
 
     def _other_stages(self) -> set[str]:
-        return {name for step in self.stage.steps for name in step.inputs} - self.steps.keys()
+        inputs = (input for step in self.stage.steps for input in step.inputs)
+        return {input.name for input in inputs if isinstance(input, Upstream)}
 
 
-def _bucket(step: ReduceStep, number: int, inputs: Mapping[str, Output]) -> Bucket:
-    """Where a bucket's rows lie in the map parts of all inputs."""
-    key = str(number)
-    found = (
-        (name, part.table, part.buckets[key])
-        for name in step.inputs
-        for part in inputs[name].parts
-        if key in part.buckets
-    )
-    return Bucket(tuple(found))
+def _earlier(step: AnyStep) -> list[AnyStep]:
+    """The inputs of a step that are steps of its stage."""
+    return [input for input in step.inputs if not isinstance(input, Upstream)]
 
 
-def _planned_before(inputs: object) -> list[Part]:
+def _planned_before(*inputs: object) -> list[AnyPart]:
     """Stands in for a step's plan where only its work travels to other processes."""
     raise AssertionError("a step is planned by the driver alone")

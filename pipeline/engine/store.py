@@ -13,7 +13,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from pipeline.bucket_file import InputFile
 from pipeline.engine import names
 from pipeline.engine.files import remove_tree, sync
 from pipeline.engine.lock import locked
@@ -35,7 +36,7 @@ ASIDE = ".aside"  # how a file ends that is not whole yet, beside its name on an
 READABLE_BYTES = 1 << 20  # a larger JSON file is written without white space
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file of the store: its name, its bytes, and when the store says that it was written."""
 
@@ -85,6 +86,10 @@ class Store(ABC):
     @abstractmethod
     def local(self, name: str) -> Path:
         """A path at which this machine reads the file: itself, or a copy."""
+
+    @abstractmethod
+    def input_file(self, name: str) -> InputFile:
+        """The file as a stage reads its inputs."""
 
     @abstractmethod
     def stat(self, name: str) -> Entry | None:
@@ -276,6 +281,9 @@ class Disk(Store):
     def local(self, name: str) -> Path:  # noqa: D102
         return self.folder / name
 
+    def input_file(self, name: str) -> InputFile:  # noqa: D102
+        return (self.folder / name).absolute()
+
     def stat(self, name: str) -> Entry | None:  # noqa: D102
         try:
             found = (self.folder / name).stat()
@@ -347,7 +355,11 @@ def _to_json(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value, enc_hook=str)
     except UnicodeEncodeError:  # a path that is not UTF-8 holds halves of surrogate pairs
-        return json.dumps(value, default=str).encode()
+        return json.dumps(value, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def _alike(one: os.stat_result, other: os.stat_result) -> bool:

@@ -1,17 +1,19 @@
 """One step at work: all that doing a part needs, in a form that travels to other processes."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from pipeline.engine import exchange, failures, names
+from pipeline.engine import failures, names
 from pipeline.engine.control import StopRequest, check_disk
-from pipeline.engine.exchange import Batches, Where, read_batches
+from pipeline.engine.exchange import Batches, slices
 from pipeline.engine.failures import Failure
 from pipeline.engine.limits import Limits
+from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
-from pipeline.engine.stage import AnyStep, Part, ReduceStep
+from pipeline.engine.ranges import Bucket, MapPart
+from pipeline.engine.stage import AnyStep, ReduceStep
 from pipeline.engine.store import Store
 from pipeline.engine.writer import PartStopped, PartWriter
 from pipeline.settings import EngineSettings
@@ -19,7 +21,11 @@ from pipeline.settings import EngineSettings
 
 @dataclass(frozen=True)
 class Task:
-    """A step of a stage, in one run. `schemas` are those of a ReduceStep's inputs."""
+    """A step of a stage, in one run.
+
+    The step has neither plan nor inputs here: these concern the driver alone. Of a ReduceStep
+    `schemas` are those of its inputs, in their order, and `map_parts` what it reads of them.
+    """
 
     stage: str
     step: AnyStep
@@ -27,12 +33,23 @@ class Task:
     engine: EngineSettings
     run: str
     driver: dict[str, str] = field(default_factory=dict)  # what workers must have alike
-    schemas: dict[str, pa.Schema] = field(default_factory=dict)
+    schemas: Mapping[str, pa.Schema] = field(default_factory=dict)
+    map_parts: Mapping[str, Sequence[MapPart]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The step as people know it."""
         return f"{self.stage}: {self.step.name}"
+
+    def bucket(self, part: AnyPart) -> Bucket:
+        """What a part of a ReduceStep reduces."""
+        return Bucket(part.number, self.engine.buckets, self.key, self.schemas)
+
+    @property
+    def key(self) -> str:
+        """The column by which the rows of a ReduceStep come together."""
+        assert isinstance(self.step, ReduceStep)
+        return self.step.key
 
     @property
     def runs_in_worker(self) -> bool:
@@ -48,7 +65,7 @@ class Task:
         """Whether no new part should start: asked to stop, or a part has failed."""
         return failures.any_unwritten(self.run) or self.stop.is_made()
 
-    def fail(self, part: Part, error: BaseException, stack: str) -> None:
+    def fail(self, part: AnyPart, error: BaseException, stack: str) -> None:
         """Tell the driver of a part's failure; the other parts see it and stop."""
         if isinstance(error, PartStopped):
             return
@@ -56,24 +73,6 @@ class Task:
         name = f"{part.fingerprint}-{names.new_attempt()}"
         failures.tell(self.store, self.run, name, Failure(part.label, told, stack))
         self.stop.make("a part failed")
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """What a part of a ReduceStep reads: for each input, where its map parts keep this bucket."""
-
-    tables: tuple[tuple[str, str, Where], ...]  # input, name of the table, where in it
-
-    @property
-    def bytes(self) -> int:
-        """The size of all rows, in memory."""
-        return sum(batch[2] for _, _, where in self.tables for batch in where)
-
-    def batches(self, store: Store) -> Batches:
-        """The rows, by input."""
-        for name, table, where in self.tables:
-            for batch in read_batches(store, table, where):
-                yield name, batch
 
 
 def pool_of(engine: EngineSettings) -> Pool:
@@ -84,9 +83,9 @@ def pool_of(engine: EngineSettings) -> Pool:
 
 def run_part(
     task: Task,
-    part: Part,
+    part: AnyPart,
     *,
-    batches: Callable[[], Batches] | None = None,
+    batches: Batches | None = None,
     pool: Pool | None = None,
 ) -> None:
     """Do one part and commit it. `batches`: a bucket's rows, if a shuffle brought them here."""
@@ -122,18 +121,13 @@ def run_part(
 def _reduce(
     task: Task,
     step: ReduceStep,
-    part: Part,
+    part: AnyPart,
     writer: PartWriter,
-    batches: Callable[[], Batches] | None,
+    batches: Batches | None,
 ) -> None:
-    bucket: Bucket = part.source
-
-    def stored() -> Batches:
-        return bucket.batches(task.store)
-
+    if batches is None:
+        batches = task.bucket(part).read(task.store, task.map_parts)
     bytes_max = task.engine.bucket_bytes_max
-    for tables in exchange.slices(
-        batches or stored, task.schemas, step.key, bucket.bytes, bytes_max
-    ):
+    for tables in slices(batches, task.schemas, step.key, bytes_max, writer.scratch):
         writer.heartbeat()
-        step.reduce(tables, writer)
+        step.reduce(*tables.values(), out=writer)

@@ -19,11 +19,12 @@ import xxhash
 
 from pipeline.engine import digest, names
 from pipeline.engine.drops import DropWriter
-from pipeline.engine.exchange import BucketWriter, Exchange
+from pipeline.engine.exchange import Exchange
 from pipeline.engine.files import remove_tree
 from pipeline.engine.ledger import Ledger, Ledgers
-from pipeline.engine.parts import DROPS, HASHES, TABLE, File, Part, Record, read_record
+from pipeline.engine.parts import DROPS, HASHES, TABLE, AnyPart, File, Record, read_record
 from pipeline.engine.pool import Pool
+from pipeline.engine.ranges import BucketWriter, MapPart
 from pipeline.engine.store import Store
 from pipeline.errors import StageError, WebtextError
 from pipeline.reasons import FAULTS, Reason
@@ -50,7 +51,7 @@ class PartWriter:
         store: Store,
         stage: str,
         step: str,
-        part: Part,
+        part: AnyPart,
         schema: pa.Schema,
         *,
         run: str = "",
@@ -91,7 +92,7 @@ class PartWriter:
         self._table: BucketWriter | _ParquetWriter
         if exchange:
             path = self._engine_file(TABLE, "arrow")
-            self._table = BucketWriter(path, schema, exchange, buckets)
+            self._table = BucketWriter(path, schema, exchange.key, buckets)
         else:
             self._table = _ParquetWriter(self._engine_file(TABLE, "parquet"), schema)
 
@@ -107,6 +108,13 @@ class PartWriter:
     def write_rows(self, rows: Iterable[dict[str, Any]]) -> None:
         """Add rows given as dictionaries."""
         self.write(pa.Table.from_pylist(list(rows), schema=self.schema))
+
+    def join(self, part: MapPart) -> None:
+        """Add the rows of a map part as they lie there, to a part of the same exchange."""
+        assert isinstance(self._table, BucketWriter), "rows of map parts go to a map part"
+        self._table.join(self.store, part)
+        self._digest += int(part.digest, 16)
+        self._rows += part.rows
 
     def book(self, unit: str, *, rows_in: int = 0, rows_out: int = 0, merged: int = 0) -> None:
         """Book rows of a unit. At commit, rows in = rows out + merged + drops must hold."""
@@ -195,7 +203,7 @@ class PartWriter:
         """
         for unit, ledger in self._ledgers.items():
             ledger.check(f"part {self._part.label}, {unit}")
-        buckets, row_groups = self._table.close()
+        ranges, row_groups = self._table.close()
         self._drops.close()
         files, own = self._written()
         found = digest.hex_digest(self._digest + own)
@@ -217,7 +225,7 @@ class PartWriter:
             cpu_s=round(_cpu_s() - self._cpu_started + self._cpu_items_s, 3),
             wall_s=round(time.monotonic() - self._started, 3),
             retries=self._retries,
-            buckets=buckets,
+            ranges=ranges,
             row_groups=row_groups,
         )
         self._check_there(name, record)
@@ -247,7 +255,7 @@ class PartWriter:
 
     def abandon(self) -> None:
         """Leave nothing of an unfinished part."""
-        for closing in (self._table.close, self._drops.close):
+        for closing in (self._table.leave, self._drops.close):
             with suppress(Exception):  # whatever broke the part may break its writers too
                 closing()
         self.store.remove(self._added)
@@ -325,10 +333,13 @@ class _ParquetWriter:
         if self._bytes >= ROW_GROUP_BYTES:
             self._flush()
 
-    def close(self) -> tuple[dict[str, list[list[int]]], list[list[int]]]:
+    def close(self) -> tuple[str, list[list[int]]]:
         self._flush()
         self._writer.close()
-        return {}, self._groups
+        return "", self._groups
+
+    def leave(self) -> None:
+        self._writer.close()
 
     def _flush(self) -> None:
         if self._waiting:

@@ -9,11 +9,11 @@ import csv
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from pipeline.bucket_file import InputFile
 from pipeline.errors import InputError
 from pipeline.formats import ARRAY, FOREIGN, MEND_LINES, starts_as_parquet, wide_codec
 from pipeline.lines import LINE_BYTES_MAX, Lines, told
@@ -43,7 +43,7 @@ _Row = msgspec.defstruct(
 )
 
 
-def form_of(path: Path, *, accept_torn: bool = False) -> Form:
+def form_of(path: InputFile, *, accept_torn: bool = False) -> Form:
     """What the dump holds. InputError for what is none of the forms, and as Lines does.
 
     An empty file is one of no lines.
@@ -65,7 +65,7 @@ def form_of(path: Path, *, accept_torn: bool = False) -> Form:
     return _table_or_text(path, text)
 
 
-def rows_as_lines(path: Path, form: Form, lines: Lines) -> Iterator[bytes]:
+def rows_as_lines(path: InputFile, form: Form, lines: Lines) -> Iterator[bytes]:
     """Each row of the dump as a line of JSON; `lines` are the file's own."""
     match form:
         case "lines":
@@ -83,7 +83,7 @@ def _encoded(rows: Rows[Any]) -> Iterator[bytes]:
         yield b"[]" if isinstance(row, Drop) else msgspec.json.encode(row, enc_hook=str)
 
 
-def _table_lines(path: Path, lines: Lines) -> Iterator[bytes]:
+def _table_lines(path: InputFile, lines: Lines) -> Iterator[bytes]:
     """The rows of a table of separated values; the first names its columns."""
     csv.field_size_limit(LINE_BYTES_MAX)
     texts = (line.decode("utf-8", "surrogateescape") for line in lines)
@@ -100,7 +100,7 @@ def _table_lines(path: Path, lines: Lines) -> Iterator[bytes]:
         raise InputError(path, f"line {reader.line_num + 1}", str(error), mend) from None
 
 
-def _refuse_foreign(path: Path, head: bytes) -> None:
+def _refuse_foreign(path: InputFile, head: bytes) -> None:
     what = told(head) or next((w for at, magic, w, _ in FOREIGN if head.startswith(magic, at)), "")
     if packed := next((name for magic, name in _PACKED.items() if head.startswith(magic)), ""):
         raise InputError(
@@ -116,7 +116,7 @@ def _refuse_foreign(path: Path, head: bytes) -> None:
         raise InputError(path, "", "its lines end with CR, and must end with LF", mend)
 
 
-def _refuse_other_json(path: Path, text: str) -> None:
+def _refuse_other_json(path: InputFile, text: str) -> None:
     """Refuse objects on several lines, and lines that hold no submissions at all."""
     if _LISTING.match(text):
         mend = "`jq -c '.data.children[].data' FILE > NEW.jsonl` writes one submission a line."
@@ -140,7 +140,7 @@ def _object(line: str) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-def _table_or_text(path: Path, text: str) -> Form:
+def _table_or_text(path: InputFile, text: str) -> Form:
     """ "table" for a header that names a URL's column and a time's; InputError for the rest."""
     if "\n" not in text:
         return "lines"  # one long line, or a broken one: it is judged as such

@@ -15,20 +15,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.bucket_file import InputFile, bytes_of
 from pipeline.engine.stage import (
     Exchange,
-    Inputs,
+    Output,
     Part,
     PartWriter,
     Record,
     ReduceStep,
     Stage,
     Step,
+    Table,
     one_part_each,
 )
 from pipeline.errors import InputError
@@ -65,8 +66,8 @@ OUTSIDE_SHARE_MAX = 0.5  # a dump of another year, beside months that hold a day
 
 def links_stage(
     rules: LinksSettings,
-    dumps: Sequence[Path],
-    file_digest: Callable[[Path], str],
+    dumps: Sequence[InputFile],
+    file_digest: Callable[[InputFile], str],
     say: Callable[[str], None] = lambda _: None,
 ) -> Stage:
     """The stage over these dumps; `file_digest` is asked only when the stage is planned.
@@ -75,55 +76,61 @@ def links_stage(
     """
     read = ReadRules.of(rules)
     Selector(read)  # refuses senseless settings before any work
+    copies = Step(
+        name="read",
+        version=3,
+        plan=partial(_plan_read, tuple(dumps), rules.accept_torn, file_digest),
+        work=Read(read),
+        schema=COPY,
+        settings=read,
+        versions={"can_ada": version("can_ada")},  # its Unicode tables shape the keys
+        exchange=Exchange("copy_key"),
+        sampled_drops=True,
+    )
+    distinct = ReduceStep(
+        name="once",
+        version=1,
+        inputs=(copies,),
+        key="copy_key",
+        reduce=once,
+        schema=POST,
+        exchange=Exchange("id"),
+        sampled_drops=True,
+    )
+    links = ReduceStep(
+        name="group",
+        version=2,
+        inputs=(distinct,),
+        key="id",
+        reduce=group,
+        schema=LINK,
+        keep=True,
+    )
+    judged = Step(
+        name="verdict",
+        version=1,
+        inputs=(links,),
+        plan=one_part_each,
+        work=Verdict(rules),
+        schema=LINK,
+        # The gate is evaluated when the stage is published, so it is published anew.
+        settings=[rules.karma_min, rules.karma_rule, rules.accept_immature_scores],
+        sampled_drops=True,
+    )
     return Stage(
-        "links",
-        "submissions",
-        (
-            Step(
-                name="read",
-                version=3,
-                plan=partial(_plan_read, tuple(dumps), rules.accept_torn, file_digest),
-                work=Read(read),
-                schema=COPY,
-                settings=read,
-                versions={"can_ada": version("can_ada")},  # its Unicode tables shape the keys
-                exchange=Exchange("copy_key"),
-                sampled_drops=True,
-            ),
-            ReduceStep(
-                name="once",
-                version=1,
-                key="copy_key",
-                reduce=once,
-                schema=POST,
-                inputs=("read",),
-                exchange=Exchange("id"),
-                sampled_drops=True,
-            ),
-            ReduceStep(
-                name="group",
-                version=2,
-                key="id",
-                reduce=group,
-                schema=LINK,
-                inputs=("once",),
-                keep=True,
-            ),
-            Step(
-                name="verdict",
-                version=1,
-                plan=one_part_each("group"),
-                work=Verdict(rules),
-                schema=LINK,
-                # The gate is evaluated when the stage is published, so it is published anew.
-                settings=[rules.karma_min, rules.karma_rule, rules.accept_immature_scores],
-                inputs=("group",),
-                sampled_drops=True,
-            ),
-        ),
+        name="links",
+        unit="submissions",
+        steps=(copies, distinct, links, judged),
         gives="links",
         check=partial(_check, rules, say),
     )
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What a part of `read` reads: a whole dump."""
+
+    path: InputFile
 
 
 @dataclass(frozen=True)
@@ -132,13 +139,13 @@ class Read:
 
     rules: ReadRules
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[Dump], out: PartWriter) -> None:
         """Every line is a row or a drop; score ages and a torn end are noted.
 
         InputError for a dump that begins with so many comments and nothing else.
         """
         judge = (selector := Selector(self.rules)).judge
-        path: Path = part.source
+        path = part.source.path
         posts: list[Post] = []
         marks: list[Dropped] = []
         number = booked = comments = 0
@@ -178,7 +185,7 @@ def without_credentials(url: str) -> str:
     return USER_INFO.sub("//…@", url) if "@" in url else url
 
 
-def _refuse_comments(path: Path, comments: int, lines: int) -> None:
+def _refuse_comments(path: InputFile, comments: int, lines: int) -> None:
     if comments == lines > 0:
         problem = f"{comments:,} lines, all of them comments; links stand in submissions"
         mend = "Take the month's RS_* file, not its RC_* file"
@@ -194,9 +201,8 @@ def _write(posts: list[Post], marks: list[Dropped], lines: int, out: PartWriter)
     marks.clear()
 
 
-def once(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def once(copies: pa.Table, out: PartWriter) -> None:
     """Copies to posts; those of a marked post are dropped for the mark."""
-    copies = tables["read"]
     posts, marked = each_once(copies)
     out.write(posts)
     for row in marked.select(["id", "url", "mark"]).to_pylist():
@@ -208,9 +214,8 @@ def once(tables: dict[str, pa.Table], out: PartWriter) -> None:
     out.book("submissions", rows_in=received, rows_out=posts.num_rows, merged=merged)
 
 
-def group(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def group(posts: pa.Table, out: PartWriter) -> None:
     """Posts to links, which stand for all of them."""
-    posts = tables["once"]
     out.write(links_table(posts))
     out.book("submissions", rows_in=posts.num_rows, rows_out=posts.num_rows)
 
@@ -221,11 +226,11 @@ class Verdict:
 
     rules: LinksSettings
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[Table], out: PartWriter) -> None:
         """A kept link stands for all of its posts, one below the limit drops them."""
         rule = f"karma_{self.rules.karma_rule}"
         out.book("submissions")  # of no links too: then the stage says why it kept nothing
-        for batch in out.store.batches(part.source, BATCH_LINES):
+        for batch in out.store.batches(part.source.name, BATCH_LINES):
             out.heartbeat()
             links = with_verdicts(pa.Table.from_batches([batch]), self.rules)
             out.write(links)
@@ -246,19 +251,21 @@ class Verdict:
 
 
 def _plan_read(
-    dumps: Sequence[Path], accept_torn: bool, file_digest: Callable[[Path], str], _: Inputs
-) -> list[Part]:
+    dumps: Sequence[InputFile], accept_torn: bool, file_digest: Callable[[InputFile], str]
+) -> list[Part[Dump]]:
     for path in dumps:
         form_of(path, accept_torn=accept_torn)  # what is no dump stops the build before any work
-    if dumps and not any(path.stat().st_size for path in dumps):
+    if dumps and not any(bytes_of(path) for path in dumps):
         what = "the file is empty" if len(dumps) == 1 else f"all {len(dumps)} dumps are empty"
         raise InputError(dumps[0], "byte 0", what, "Download it again")
-    return [Part(number, path.name, file_digest(path), path) for number, path in enumerate(dumps)]
+    return [
+        Part(number, path.name, file_digest(path), Dump(path)) for number, path in enumerate(dumps)
+    ]
 
 
-def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) -> list[str]:
+def _check(rules: LinksSettings, say: Callable[[str], None], read: Output, *_: Output) -> list[str]:
     """Quality gates: dumps that were torn or hardly read, months with scores read too early."""
-    parts = outputs["read"].parts
+    parts = read.parts
     if empty := [part.label for part in parts if not part.ledgers["submissions"].rows_in]:
         names = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
         say(f"links: {len(empty):,} of {len(parts):,} dumps hold nothing: {names}")
@@ -268,13 +275,13 @@ def _check(rules: LinksSettings, say: Callable[[str], None], outputs: Inputs) ->
             f"links: most submissions of {len(outside):,} of {len(parts):,} dumps are not of "
             f"links.date_min {rules.date_min} to links.date_max {rules.date_max}: {names}"
         )
-    notes = [(part.label, part.notes) for part in outputs["read"].parts]
+    notes = [(part.label, part.notes) for part in parts]
     messages = [
         f"links: {label} is torn ({note['torn']}); what comes before was used"
         for label, note in notes
         if "torn" in note
     ]
-    messages += [message for part in outputs["read"].parts if (message := _mostly_unread(part))]
+    messages += [message for part in parts if (message := _mostly_unread(part))]
     if not rules.accept_immature_scores:
         messages += immature_months([note["score_ages"] for _, note in notes])
     return messages

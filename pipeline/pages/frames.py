@@ -7,10 +7,10 @@ fault and reading goes on at the next start of a record; a cut file is an error 
 """
 
 import io
-import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 
 import zstandard
 
+from pipeline.bucket_file import THREADS, BucketFile, InputFile, unchanged
 from pipeline.errors import InputError
 
 # Enough of a record for its WARC header and its HTTP header: clients refuse headers over 64 kB.
@@ -95,13 +96,15 @@ class _Decoder(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def frames(path: Path, span: Range | None = None, *, accept_torn: bool = False) -> Iterator[Frame]:
+def frames(
+    path: InputFile, span: Range | None = None, *, accept_torn: bool = False
+) -> Iterator[Frame]:
     """The records of a WARC file, or of a range of it, in order.
 
     Raises InputError with the byte offset if the file is no WARC, or if it ends within a record
     and `accept_torn` does not allow that.
     """
-    with path.open("rb", buffering=BUFFER_BYTES) as file:
+    with unchanged(path), path.open("rb", buffering=BUFFER_BYTES) as file:
         form = _form_of(file, path)
         _check_first(form, path)
         offset, end = (span.start, span.end) if span else (form.start, form.size)
@@ -122,7 +125,7 @@ def frames(path: Path, span: Range | None = None, *, accept_torn: bool = False) 
             )
 
 
-def ranges(path: Path, range_bytes: int) -> list[Range]:
+def ranges(path: InputFile, range_bytes: int) -> list[Range]:
     """The file in ranges of about `range_bytes`, each starting at the start of a record.
 
     In a compressed file a start is looked for behind each border: it is where the magic bytes
@@ -142,7 +145,16 @@ def ranges(path: Path, range_bytes: int) -> list[Range]:
     return [Range(a, b) for a, b in zip(starts, [*starts[1:], form.size], strict=True)]
 
 
-def archive_kind(path: Path) -> str:
+def ranges_of_all(paths: Sequence[InputFile], range_bytes: int) -> list[list[Range]]:
+    """The ranges of each file; some at once where they wait for a store."""
+    cut = partial(ranges, range_bytes=range_bytes)
+    if not any(isinstance(path, BucketFile) for path in paths):
+        return [cut(path) for path in paths]
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(cut, paths))
+
+
+def archive_kind(path: InputFile) -> str:
     """ "warc", "other" for a web archive that `frames` refuses with what to do, "" for no archive.
 
     By the first bytes: the name says nothing.
@@ -158,7 +170,7 @@ def archive_kind(path: Path) -> str:
     return "other" if first.startswith((b"PK\3\4", b"filedesc:")) else ""
 
 
-def read_frame(path: Path, offset: int, length: int, bytes_max: int) -> bytes:
+def read_frame(path: InputFile, offset: int, length: int, bytes_max: int) -> bytes:
     """The first `bytes_max` bytes of the content of the record that lies at `offset`.
 
     Raises InputError if there is none: the file is another one than was indexed.
@@ -180,7 +192,9 @@ def read_frame(path: Path, offset: int, length: int, bytes_max: int) -> bytes:
             ) from None
 
 
-def _skip(form: "_Form", path: Path, offset: int, broken: _BrokenFrame, accept_torn: bool) -> Frame:
+def _skip(
+    form: "_Form", path: InputFile, offset: int, broken: _BrokenFrame, accept_torn: bool
+) -> Frame:
     follow = form.next_start(offset + 1)
     if follow is None and broken.torn and not accept_torn:
         raise InputError(
@@ -281,9 +295,9 @@ class _Plain:
 _Form = _Packed | _Plain
 
 
-def _form_of(file: BinaryIO, path: Path) -> _Form:
+def _form_of(file: BinaryIO, path: InputFile) -> _Form:
     """Known by the first bytes, whatever the file's name says."""
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, io.SEEK_END)
     file.seek(0)
     magic = file.read(8)
     if magic.startswith(GZIP_MAGIC):
@@ -293,7 +307,8 @@ def _form_of(file: BinaryIO, path: Path) -> _Form:
         start, dictionary = 0, None
         if magic.startswith(ZSTD_DICTIONARY):
             start = 8 + int.from_bytes(magic[4:8], "little")
-            dictionary = _zstd_dictionary(path, size, os.fstat(file.fileno()).st_mtime_ns)
+            mtime_ns = path.stat().st_mtime_ns if isinstance(path, Path) else 0
+            dictionary = _zstd_dictionary(path, size, mtime_ns)
         unpacker = zstandard.ZstdDecompressor(dict_data=dictionary)
         begin = partial(_zstd_start, unpacker)
         new = unpacker.decompressobj
@@ -303,7 +318,7 @@ def _form_of(file: BinaryIO, path: Path) -> _Form:
     raise _no_warc(path, magic)
 
 
-def _check_first(form: _Form, path: Path) -> None:
+def _check_first(form: _Form, path: InputFile) -> None:
     """Raise InputError if a packed file holds no WARC records; a damaged first one may be."""
     if isinstance(form, _Plain):
         return
@@ -313,7 +328,7 @@ def _check_first(form: _Form, path: Path) -> None:
         raise _no_warc(path, first)
 
 
-def _no_warc(path: Path, first: bytes) -> InputError:
+def _no_warc(path: InputFile, first: bytes) -> InputError:
     """The error for a file that begins, when unpacked, with these bytes."""
     for magic, kind, mend in _OTHER_KINDS:
         if first.startswith(magic):
@@ -342,7 +357,7 @@ def _zstd_start(unpacker: zstandard.ZstdDecompressor, packed: bytes) -> bytes:
 
 
 @lru_cache(maxsize=DICTIONARIES_KEPT)
-def _zstd_dictionary(path: Path, size: int, mtime_ns: int) -> zstandard.ZstdCompressionDict:
+def _zstd_dictionary(path: InputFile, size: int, mtime_ns: int) -> zstandard.ZstdCompressionDict:
     """The dictionary before the first record; `size` and `mtime_ns` are of the file as it is now.
 
     Unpacked once for all records that a process reads: it is in force for every one of them.
@@ -387,7 +402,7 @@ def _find(file: BinaryIO, offset: int, pattern: re.Pattern[bytes]) -> Iterator[i
         offset += len(data) - overlap
 
 
-def _cuts_of_plain(path: Path, range_bytes: int) -> list[int]:
+def _cuts_of_plain(path: InputFile, range_bytes: int) -> list[int]:
     cuts, border = [], range_bytes
     for frame in frames(path, accept_torn=True):
         if frame.offset >= border:

@@ -5,108 +5,69 @@
     refers     revisits and captures, by id        such revisits with the URL that they repeat
     wanted     links -> open walks
     follow_0   walks and captures, by key          the link's own URL
-    follow_1 … walks and captures, by key          one redirect each, up to hops_max
+    follow_1 … walks and captures, by key          one redirect each, up to hops_max; with its page
+                                                   a walk goes to the host's robots.txt, and ends
     records    captures and visits, by key         what became of each record
     pages      walks that ended -> PAGE            one row for each kept link
 
 Links are booked once when they set out and once when they end, so a walk that was lost or doubled
 on its way is noticed. A record that is `used` was one that a link's outcome rests on: its page,
-a redirect or revisit on the way, or the answer that was an error.
+a redirect or revisit on the way, the host's robots.txt, or the answer that was an error.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.bucket_file import InputFile
 from pipeline.engine.digest import digest_of
 from pipeline.engine.stage import (
+    AnyStep,
     Exchange,
-    Inputs,
+    Output,
     Part,
     PartWriter,
     Record,
     ReduceStep,
     Stage,
     Step,
+    Table,
+    Upstream,
     one_part_each,
+    read_rows,
 )
 from pipeline.engine.store import Store
-from pipeline.pages.capture import Capture, capture_in, is_by_id
-from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
-from pipeline.pages.frames import Range, ranges
+from pipeline.pages.capture import CAPTURE, ROBOTS, Capture, capture_in, is_by_id
+from pipeline.pages.follow import CAPTURED, ENDED, FOUND, OPEN, VISIT, WALK, look_up, with_urls
+from pipeline.pages.frames import Range, ranges_of_all
 from pipeline.pages.warc import checked, records
 from pipeline.reasons import Drop, Reason
-from pipeline.records import CAPTURE, PAGE, content_of
+from pipeline.records import PAGE, content_of
 from pipeline.settings import PagesSettings
 
 BATCH_ROWS = 5_000
 BY_KEY = Exchange("key")
-BY_NAME = Exchange("refers_to")
 BY_ID = "by_id"  # a part's note: it has a revisit that names its original by record id alone
 USED = pa.schema([("warc", pa.string()), ("offset", pa.int64())])
 _T = TypeVar("_T")
 
 
 def pages_stage(
-    rules: PagesSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
+    rules: PagesSettings, warcs: Mapping[str, InputFile], file_digest: Callable[[InputFile], str]
 ) -> Stage:
     """The stage over these WARC files, by name (see `input_names`).
 
     `file_digest` gives a file's digest, and is asked only when the stage is planned.
     """
-    follow = [f"follow_{hop}" for hop in range(rules.hops_max + 1)]
-    follow_steps = tuple(
-        ReduceStep(
-            name=name,
-            version=3,
-            settings={"hops_max": rules.hops_max},
-            inputs=(before, "index", "refers"),
-            key="key",
-            reduce=Follow(before, rules.hops_max),
-            schema=WALK,
-            exchange=BY_KEY,
-        )
-        for before, name in zip(["wanted", *follow], follow, strict=False)
-    )
-    return Stage(
-        "pages",
-        "links",
-        (
-            _index_step(rules, warcs, file_digest),
-            _named_step(),
-            _refers_step(),
-            _wanted_step(),
-            *follow_steps,
-            _records_step(follow),
-            _pages_step(follow),
-        ),
-        gives="pages",
-        check=_check,
-    )
-
-
-def _check(outputs: Inputs) -> list[str]:
-    """A quality gate: WARC files that were torn, and accepted as they are."""
-    return [
-        f"pages: {part.notes['torn']}; what comes before was used"
-        for part in outputs["index"].parts
-        if "torn" in part.notes
-    ]
-
-
-def _index_step(
-    rules: PagesSettings, warcs: Mapping[str, Path], file_digest: Callable[[Path], str]
-) -> Step:
-    return Step(
+    index = Step(
         name="index",
-        version=3,
+        version=4,
         settings={"accept_torn": rules.accept_torn},
         versions={"can_ada": version("can_ada")},  # it shapes the keys
         plan=partial(_plan_index, warcs, rules.range_bytes, file_digest),
@@ -114,20 +75,97 @@ def _index_step(
         schema=CAPTURE,
         exchange=BY_KEY,
         keep=True,
+        sampled_drops=True,  # every request is a record too
+    )
+    named = Step(
+        name="named",
+        version=3,
+        inputs=(index,),
+        feeds=(),
+        plan=_plan_named,
+        work=under_ids,
+        schema=CAPTURE,
+        exchange=Exchange("refers_to"),
+    )
+    refers = ReduceStep(
+        name="refers",
+        version=3,
+        inputs=(named,),
+        feeds=(),
+        key="refers_to",
+        reduce=refer,
+        schema=CAPTURE,
+        exchange=BY_KEY,
+    )
+    wanted = Step(
+        name="wanted",
+        version=3,
+        inputs=(Upstream("links"),),
+        plan=one_part_each,
+        work=set_out,
+        schema=WALK,
+        exchange=BY_KEY,
+    )
+    follow = _follow_steps(rules, wanted, index, refers)
+    records = ReduceStep(
+        name="records",
+        version=2,
+        inputs=(index, *follow),
+        key="key",
+        reduce=account,
+        schema=USED,
+        sampled_drops=True,
+    )
+    pages = Step(
+        name="pages",
+        version=2,
+        inputs=(*follow, records),
+        plan=_plan_pages,
+        work=arrive,
+        schema=PAGE,
+        content=content_of(PAGE),
+    )
+    return Stage(
+        name="pages",
+        unit="links",
+        steps=(index, named, refers, wanted, *follow, records, pages),
+        gives="pages",
+        check=_check,
     )
 
 
-def _plan_index(
-    warcs: Mapping[str, Path], range_bytes: int, file_digest: Callable[[Path], str], _: Inputs
-) -> list[Part]:
-    parts: list[Part] = []
-    for name, path in sorted(warcs.items()):
-        digest = file_digest(path)
-        for stretch in ranges(path, range_bytes):
-            label = f"{name} from byte {stretch.start}"
-            content = digest_of([digest, name, stretch.start, stretch.end])
-            parts.append(Part(len(parts), label, content, WarcRange(name, path, stretch)))
-    return parts
+def _follow_steps(
+    rules: PagesSettings, wanted: AnyStep, index: AnyStep, refers: AnyStep
+) -> tuple[ReduceStep, ...]:
+    """One for the link's own URL, one for each redirect; each goes on where the last one ended.
+
+    One more is for the robots.txt of pages that are found after the last redirect.
+    """
+    follow = Follow(rules.hops_max, tuple(sorted(rules.respect)), rules.max_distance_days)
+    steps: list[ReduceStep] = []
+    for hop in range(rules.hops_max + 2):
+        step = ReduceStep(
+            name=f"follow_{hop}",
+            version=4,
+            settings=follow,
+            versions={"protego": version("protego")},
+            inputs=(steps[-1] if steps else wanted, index, refers),
+            key="key",
+            reduce=follow,
+            schema=WALK,
+            exchange=BY_KEY,
+        )
+        steps.append(step)
+    return tuple(steps)
+
+
+def _check(index: Output, *_: Output) -> list[str]:
+    """A quality gate: WARC files that were torn, and accepted as they are."""
+    return [
+        f"pages: {part.notes['torn']}; what comes before was used"
+        for part in index.parts
+        if "torn" in part.notes
+    ]
 
 
 @dataclass(frozen=True)
@@ -135,8 +173,23 @@ class WarcRange:
     """What a part of the index reads: a stretch of a WARC file, which rows know by its name."""
 
     warc: str
-    path: Path
+    path: InputFile
     stretch: Range
+
+
+def _plan_index(
+    warcs: Mapping[str, InputFile], range_bytes: int, file_digest: Callable[[InputFile], str]
+) -> list[Part[WarcRange]]:
+    parts: list[Part[WarcRange]] = []
+    names = sorted(warcs)
+    cuts = ranges_of_all([warcs[name] for name in names], range_bytes)
+    for name, stretches in zip(names, cuts, strict=True):
+        path, digest = warcs[name], file_digest(warcs[name])
+        for stretch in stretches:
+            label = f"{name} from byte {stretch.start}"
+            content = digest_of([digest, name, stretch.start, stretch.end])
+            parts.append(Part(len(parts), label, content, WarcRange(name, path, stretch)))
+    return parts
 
 
 @dataclass(frozen=True)
@@ -145,11 +198,10 @@ class Index:
 
     accept_torn: bool
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[WarcRange], out: PartWriter) -> None:
         """Every record is a row, or dropped as not_a_page or unreadable; a torn end is noted."""
-        source: WarcRange = part.source
-        warc, path = source.warc, source.path
-        found = records(path, source.stretch, accept_torn=self.accept_torn)
+        warc, path = part.source.warc, part.source.path
+        found = records(path, part.source.stretch, accept_torn=self.accept_torn)
         for batch in _batches(checked(found, path), BATCH_ROWS):
             captures = []
             for record in batch:
@@ -173,71 +225,28 @@ class Index:
             out.book("records", rows_in=len(batch), rows_out=len(captures))
 
 
-def _named_step() -> Step:
-    return Step(
-        name="named",
-        version=2,
-        inputs=("index",),
-        feeds=(),
-        plan=_plan_named,
-        work=named,
-        schema=CAPTURE,
-        exchange=BY_NAME,
-    )
-
-
-def _plan_named(inputs: Inputs) -> list[Part]:
+def _plan_named(index: Output) -> list[Part[Table]]:
     """The index once more, or nothing where no revisit asks for a record by its id alone."""
-    if not any(BY_ID in part.notes for part in inputs["index"].parts):
-        return []
-    return one_part_each("index")(inputs)
+    return one_part_each(index) if any(BY_ID in part.notes for part in index.parts) else []
 
 
-def named(part: Part, out: PartWriter) -> None:
+def under_ids(part: Part[Table], out: PartWriter) -> None:
     """What can be repeated, under its own id, and the revisits by id, under the one they name."""
-    with out.store.map(part.source) as table:
-        for batch in _arrow_batches(pa.ipc.open_file(table)):
-            out.heartbeat()
-            rows = [row for row in batch.to_pylist() if not row["fault"]]
-            out.write_rows(
-                {**row, "refers_to": row["record_id"]} for row in rows if row["record_id"]
-            )
-            out.write_rows(row for row in rows if is_by_id(Capture(**row)))
+    for batch in read_rows(out.store, part.source.name, CAPTURE):
+        out.heartbeat()
+        rows = [row for row in batch.to_pylist() if not row["fault"]]
+        out.write_rows({**row, "refers_to": row["record_id"]} for row in rows if row["record_id"])
+        out.write_rows(row for row in rows if is_by_id(Capture(**row)))
 
 
-def _refers_step() -> ReduceStep:
-    return ReduceStep(
-        name="refers",
-        version=2,
-        inputs=("named",),
-        feeds=(),
-        key="refers_to",
-        reduce=refer,
-        schema=CAPTURE,
-        exchange=BY_KEY,
-    )
-
-
-def refer(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def refer(named: pa.Table, out: PartWriter) -> None:
     """The revisits that name a record of this archive, as if they had told its URL too."""
-    out.write_rows(with_urls(tables["named"].to_pylist()))
+    out.write_rows(with_urls(named.to_pylist()))
 
 
-def _wanted_step() -> Step:
-    return Step(
-        name="wanted",
-        version=2,
-        inputs=("links",),
-        plan=one_part_each("links"),
-        work=wanted,
-        schema=WALK,
-        exchange=BY_KEY,
-    )
-
-
-def wanted(part: Part, out: PartWriter) -> None:
+def set_out(part: Part[Table], out: PartWriter) -> None:
     """The kept links of a part of links, each as a walk that is about to set out."""
-    for batch in out.store.batches(part.source, BATCH_ROWS):
+    for batch in out.store.batches(part.source.name, BATCH_ROWS):
         out.heartbeat()
         links = pa.Table.from_batches([batch])
         links = links.filter(pc.equal(links["verdict"], "kept"))
@@ -259,22 +268,28 @@ def _walks(links: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True)
 class Follow:
-    """One round: open walks meet the captures of the URL they have come to."""
+    """One round: walks that have not ended meet the captures of the URL they have come to."""
 
-    walks: str  # the input that they come from
     hops_max: int
+    respect: tuple[str, ...]
+    max_distance_days: int
 
-    def __call__(self, tables: dict[str, pa.Table], out: PartWriter) -> None:
+    def __call__(self, walks: pa.Table, index: pa.Table, refers: pa.Table, out: PartWriter) -> None:
         """Writes the walks that ended or moved on, and visits; walks that ended before stay."""
-        walks = tables[self.walks]
-        walks = walks.filter(pc.equal(walks["state"], OPEN))
-        captures = _by_key(tables["index"], tables["refers"], walks["key"])
+        walks = walks.filter(pc.is_in(walks["state"], value_set=pa.array([OPEN, FOUND])))
+        captures = _by_key(index, refers, walks["key"])
         for batch in walks.to_batches(max_chunksize=BATCH_ROWS):
             out.heartbeat()
             rows = (
                 row
                 for walk in batch.to_pylist()
-                for row in look_up(walk, captures.get(walk["key"], ()), self.hops_max)
+                for row in look_up(
+                    walk,
+                    captures.get(walk["key"], ()),
+                    self.hops_max,
+                    self.respect,
+                    self.max_distance_days,
+                )
             )
             out.write_rows(rows)
 
@@ -293,23 +308,11 @@ def _by_key(
     return by_key
 
 
-def _records_step(follow: Sequence[str]) -> ReduceStep:
-    return ReduceStep(
-        name="records",
-        version=1,
-        inputs=("index", *follow),
-        key="key",
-        reduce=account,
-        schema=USED,
-    )
-
-
-def account(tables: dict[str, pa.Table], out: PartWriter) -> None:
+def account(captures: pa.Table, *follow: pa.Table, out: PartWriter) -> None:
     """Each capture is used, or dropped: faulty, other_capture or not_linked."""
-    captures = tables.pop("index")
     used: set[tuple[str, int]] = set()
     visited: set[str] = set()
-    for walks in tables.values():
+    for walks in follow:
         visits = walks.filter(pc.equal(walks["state"], VISIT)).select(["key", "warc", "offset"])
         for visit in visits.to_pylist():
             visited.add(visit["key"])
@@ -334,44 +337,41 @@ def account(tables: dict[str, pa.Table], out: PartWriter) -> None:
 def _record_reason(
     row: Mapping[str, Any], used: set[tuple[str, int]], visited: set[str]
 ) -> Reason | None:
-    if row["fault"]:
+    is_used = (row["warc"], row["offset"]) in used
+    if row["fault"] and not (is_used and row["kind"] == ROBOTS):
         return Reason(row["fault"])
-    if (row["warc"], row["offset"]) in used:
+    if is_used:
         return None
     return Reason.OTHER_CAPTURE if row["key"] in visited else Reason.NOT_LINKED
 
 
-def _pages_step(follow: Sequence[str]) -> Step:
-    return Step(
-        name="pages",
-        version=1,
-        inputs=(*follow, "records"),
-        plan=partial(_plan_pages, tuple(follow)),
-        work=pages,
-        schema=PAGE,
-        content=content_of(PAGE),
-    )
+@dataclass(frozen=True)
+class Walked:
+    """What a part of `pages` reads: the tables of one bucket, of all rounds."""
+
+    tables: list[str]
 
 
-def _plan_pages(follow: Sequence[str], inputs: Inputs) -> list[Part]:
+def _plan_pages(*inputs: Output) -> list[Part[Walked]]:
+    *follow, _ = inputs
     by_bucket: dict[int, list[Record]] = {}
-    for name in follow:
-        for part in inputs[name].parts:
+    for walks in follow:
+        for part in walks.parts:
             by_bucket.setdefault(part.number, []).append(part)
     return [
         Part(
             bucket,
             f"bucket {bucket}",
             digest_of([part.digest for part in parts]),
-            [part.table for part in parts],
+            Walked([part.table for part in parts]),
         )
         for bucket, parts in sorted(by_bucket.items())
     ]
 
 
-def pages(part: Part, out: PartWriter) -> None:
+def arrive(part: Part[Walked], out: PartWriter) -> None:
     """A row for each walk that ended in these tables, those with a page first, as they lie."""
-    ended = pa.concat_tables([_ended(out.store, table) for table in part.source])
+    ended = pa.concat_tables([_ended(out.store, table) for table in part.source.tables])
     captured = pc.equal(ended["outcome"], CAPTURED)
     found = ended.filter(captured).sort_by(
         [("warc", "ascending"), ("offset", "ascending"), ("id", "ascending")]
@@ -390,16 +390,10 @@ def pages(part: Part, out: PartWriter) -> None:
 
 
 def _ended(store: Store, table: str) -> pa.Table:
-    with store.map(table) as source:
-        batches = [
-            batch.filter(pc.equal(batch["state"], ENDED))
-            for batch in _arrow_batches(pa.ipc.open_file(source))
-        ]
-        return pa.Table.from_batches(batches, schema=WALK)
-
-
-def _arrow_batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
-    return (reader.get_batch(number) for number in range(reader.num_record_batches))
+    batches = (
+        batch.filter(pc.equal(batch["state"], ENDED)) for batch in read_rows(store, table, WALK)
+    )
+    return pa.Table.from_batches(batches, schema=WALK)
 
 
 def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

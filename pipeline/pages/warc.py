@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from pipeline.bucket_file import InputFile
 from pipeline.errors import InputError
 from pipeline.pages.frames import HEAD_BYTES, START, Frame, Range, frames, read_frame, whole_number
 
@@ -62,7 +62,7 @@ class NotHttp(ValueError):  # noqa: N818 (a verdict on a block of bytes)
 
 
 def records(
-    path: Path, span: Range | None = None, *, accept_torn: bool = False
+    path: InputFile, span: Range | None = None, *, accept_torn: bool = False
 ) -> Iterator[Record]:
     """The records of a WARC file, or of a range of it, in order; the damaged ones with a fault.
 
@@ -73,7 +73,7 @@ def records(
         yield _record(frame, path)
 
 
-def checked(found: Iterable[Record], path: Path) -> Iterator[Record]:
+def checked(found: Iterable[Record], path: InputFile) -> Iterator[Record]:
     """These records of a file that should hold pages: InputError if it is a WET or a WAT file."""
     derived, told, others = 0, "", False
     for record in found:
@@ -94,7 +94,7 @@ def checked(found: Iterable[Record], path: Path) -> Iterator[Record]:
         )
 
 
-def read_page(path: Path, offset: int, length: int, body_bytes_max: int) -> Response:
+def read_page(path: InputFile, offset: int, length: int, body_bytes_max: int) -> Response:
     """The HTTP response of the record at `offset`, its body at most `body_bytes_max` + 1 bytes.
 
     A body that has more than `body_bytes_max` bytes was larger than that. A `resource` record gives
@@ -117,7 +117,7 @@ def read_page(path: Path, offset: int, length: int, body_bytes_max: int) -> Resp
     return Response(response.status, response.headers, response.body[: body_bytes_max + 1])
 
 
-def whole_record(path: Path, record: Record, bytes_max: int) -> Record:
+def whole_record(path: InputFile, record: Record, bytes_max: int) -> Record:
     """This record with at most `bytes_max` bytes of its block, where `records` gave its beginning.
 
     Raises InputError where it cannot be read again: the file has changed.
@@ -194,7 +194,7 @@ def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:
             yield name.strip(), value.strip()
 
 
-def _record(frame: Frame, path: Path, *, whole: bool = True) -> Record:
+def _record(frame: Frame, path: InputFile, *, whole: bool = True) -> Record:
     """The record in a frame; of one that is not `whole` the length is not checked."""
     if frame.fault:
         return Record(frame.offset, frame.length, {}, b"", frame.fault, frame.torn)
@@ -215,7 +215,7 @@ def _record(frame: Frame, path: Path, *, whole: bool = True) -> Record:
     return Record(frame.offset, frame.length, headers, block, fault, block_bytes=length)
 
 
-def _length_fault(frame: Frame, end: int, path: Path) -> str:
+def _length_fault(frame: Frame, end: int, path: InputFile) -> str:
     """What is wrong with a record of `frame.size` bytes that says it ends at `end`, or ""."""
     if frame.size < end:
         return f"it lacks {end - frame.size} of the bytes of its Content-Length"

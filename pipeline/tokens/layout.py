@@ -15,39 +15,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import StageError
+from pipeline.records import schema_of
 from pipeline.tokens.split import SPLITS, Split
 
 TOKENS_LIMIT = 2**30  # of a file: llm.c seeks to 2 x tokens with a 32-bit int
 # modded-nanogpt reads ahead to a second train file, and fails where there is none.
 TRAIN_FILES_MIN = 2
 
-# One row for each token file that will be.
-SHARD = pa.schema(
-    [
-        ("name", pa.string()),  # without ".bin"
-        ("split", pa.string()),
-        ("order_min", pa.int64()),
-        ("order_max", pa.int64()),  # inclusive
-        ("first_document", pa.int64()),
-        ("documents", pa.int64()),
-        ("tokens", pa.int64()),  # with an EOT for each document
-        ("text_bytes", pa.int64()),
-    ]
-)
-
 
 @dataclass(frozen=True)
 class Shard:
-    """A token file: the documents of one split whose order lies in a range. See SHARD."""
+    """A token file: the documents of one split whose order lies in a range."""
 
-    name: str
+    name: str  # without ".bin"
     split: Split
     order_min: int
-    order_max: int
+    order_max: int  # inclusive
     first_document: int
     documents: int
-    tokens: int
+    tokens: int  # with an EOT for each document
     text_bytes: int
+
+
+SHARD = schema_of(Shard)
 
 
 def lay_out(documents: pa.Table, shard_tokens_max: int) -> list[Shard]:

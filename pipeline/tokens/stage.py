@@ -22,7 +22,16 @@ import pyarrow as pa
 
 from pipeline.engine.digest import digest_of
 from pipeline.engine.parts import TABLE
-from pipeline.engine.stage import Inputs, Part, PartWriter, Record, Stage, Step
+from pipeline.engine.stage import (
+    AnyStep,
+    Output,
+    Part,
+    PartWriter,
+    Record,
+    Stage,
+    Step,
+    Upstream,
+)
 from pipeline.engine.store import Store
 from pipeline.errors import StageError
 from pipeline.rows import BATCH_ROWS
@@ -48,6 +57,7 @@ TOKENS = "tokens"  # a side file of encoded documents: their ids
 PIECES = "pieces"  # what documents are cut into where blocks are held out
 PART_BYTES = 64 << 20  # of text become one part: some 12 s of encoding
 FileDigest = Callable[[Path], str]
+CORPUS, TOKENIZER = Upstream("corpus"), Upstream("tokenizer")
 
 # One row for each id of the vocabulary.
 TOKEN = pa.schema([("id", pa.int64()), ("token", pa.binary())])
@@ -64,7 +74,7 @@ def tokenizer_stage(
         path = base / rules.path
         path = path / "tokenizer.json" if path.is_dir() else path
         plan = partial(_plan_import, path, file_digest)
-        step = Step(name="import", version=3, plan=plan, work=_import, schema=TOKEN)
+        step: AnyStep = Step(name="import", version=3, plan=plan, work=_import, schema=TOKEN)
     else:
         split = SplitRules.of(shards)
         step = Step(
@@ -72,7 +82,7 @@ def tokenizer_stage(
             version=2,
             settings={"tokenizer": asdict(rules), "split": asdict(split)},
             versions={"tokenizers": version("tokenizers")},
-            inputs=("corpus",),
+            inputs=(CORPUS,),
             plan=_plan_train,
             work=_Train(rules, split),
             schema=TOKEN,
@@ -89,8 +99,8 @@ def shards_stage(rules: ShardsSettings) -> Stage:
         version=1,
         settings=split,
         versions={"tiktoken": version("tiktoken")},
-        inputs=("corpus", "tokenizer"),
-        feeds=("corpus",),
+        inputs=(CORPUS, TOKENIZER),
+        feeds=(CORPUS,),
         plan=_plan_encode,
         work=_Encode(split),
         schema=ENCODED,
@@ -99,7 +109,7 @@ def shards_stage(rules: ShardsSettings) -> Stage:
         name="layout",
         version=1,
         settings={"shard_tokens_max": rules.shard_tokens_max},
-        inputs=("encode", "tokenizer"),
+        inputs=(encode, TOKENIZER),
         feeds=(),
         plan=_plan_layout,
         work=_Layout(rules.shard_tokens_max),
@@ -108,8 +118,8 @@ def shards_stage(rules: ShardsSettings) -> Stage:
     write = Step(
         name="write",
         version=1,
-        inputs=("encode", "layout"),
-        feeds=("encode",),
+        inputs=(encode, layout),
+        feeds=(encode,),
         plan=_plan_write,
         work=partial(_write, unit),
         schema=PLACED,
@@ -123,19 +133,33 @@ def shards_stage(rules: ShardsSettings) -> Stage:
     )
 
 
-def _plan_import(path: Path, file_digest: FileDigest, inputs: Inputs) -> list[Part]:
+@dataclass(frozen=True)
+class ToImport:
+    """A tokenizer's file outside of the build."""
+
+    path: Path
+
+
+def _plan_import(path: Path, file_digest: FileDigest) -> list[Part[ToImport]]:
     if not path.is_file():
         load(path)  # says what is missing
-    return [Part(0, path.name, file_digest(path), path.absolute())]
+    return [Part(0, path.name, file_digest(path), ToImport(path.absolute()))]
 
 
-def _import(part: Part, out: PartWriter) -> None:
-    _write_tokenizer(load(part.source), out)
+def _import(part: Part[ToImport], out: PartWriter) -> None:
+    _write_tokenizer(load(part.source.path), out)
 
 
-def _plan_train(inputs: Inputs) -> list[Part]:
-    corpus = inputs["corpus"]
-    return [Part(0, "tokenizer", corpus.digest, [part.table for part in corpus.parts])]
+@dataclass(frozen=True)
+class ToTrain:
+    """The tables of the whole corpus."""
+
+    tables: list[str]
+
+
+def _plan_train(corpus: Output) -> list[Part[ToTrain]]:
+    tables = [part.table for part in corpus.parts]
+    return [Part(0, "tokenizer", corpus.digest, ToTrain(tables))]
 
 
 @dataclass(frozen=True)
@@ -145,8 +169,8 @@ class _Train:
     rules: TokenizerSettings
     split: SplitRules
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
-        tables: list[str] = part.source
+    def __call__(self, part: Part[ToTrain], out: PartWriter) -> None:
+        tables = part.source.tables
         orders, sizes = self._sizes(tables, out)
         if not len(orders):
             raise StageError(
@@ -198,9 +222,9 @@ def _write_tokenizer(made: bpe.Tokenizer, out: PartWriter) -> None:
     out.note("digest", made.digest)
 
 
-def _check_vocabulary(outputs: Inputs) -> list[str]:
+def _check_vocabulary(tokenizer: Output) -> list[str]:
     """A quality gate: the tokenizer has as many tokens as were asked for."""
-    (notes,) = (part.notes for output in outputs.values() for part in output.parts)
+    (notes,) = (part.notes for part in tokenizer.parts)
     wanted, got = notes.get("vocab_size_wanted", 0), notes["vocab_size"]
     if got >= wanted:
         return []
@@ -211,9 +235,9 @@ def _check_vocabulary(outputs: Inputs) -> list[str]:
     ]
 
 
-def _check_splits(rules: SplitRules, outputs: Inputs) -> list[str]:
+def _check_splits(rules: SplitRules, _: Output, layout: Output, __: Output) -> list[str]:
     """A quality gate: there is something to train on, and something held out where asked."""
-    shards = outputs["layout"].parts[0].notes["shards"]
+    shards = layout.parts[0].notes["shards"]
     counts = {split: sum(s["documents"] for s in shards if s["split"] == split) for split in SPLITS}
     blocks = "" if rules.split_by == "block" else ', hold out blocks (shards.split_by = "block")'
     if not counts["val"] and rules.val_share:
@@ -240,21 +264,20 @@ class ToEncode:
     tokenizer: str
 
 
-def _plan_encode(inputs: Inputs) -> list[Part]:
+def _plan_encode(corpus: Output, tokenizer: Output) -> list[Part[ToEncode]]:
     """Parts of about PART_BYTES of text: a range of a corpus part's row groups."""
-    tokenizer = inputs["tokenizer"]
     file = tokenizer.parts[0].file(bpe.FILES[0])
-    parts: list[Part] = []
-    for corpus in inputs["corpus"].parts:
-        ranges = list(_row_group_ranges(corpus.row_groups))
+    parts: list[Part[ToEncode]] = []
+    for part in corpus.parts:
+        ranges = list(_row_group_ranges(part.row_groups))
         for first, last in ranges:
             # The digest of rows knows no order; a range of them is known by the file's checksum.
-            rows = corpus.digest
+            rows = part.digest
             if len(ranges) > 1:
-                rows = digest_of([corpus.files[TABLE].xxh3_128, first, last])
-            source = ToEncode(corpus.table, first, last, file)
+                rows = digest_of([part.files[TABLE].xxh3_128, first, last])
+            source = ToEncode(part.table, first, last, file)
             digest = digest_of([tokenizer.digest, rows])
-            label = f"{corpus.label} from row group {first}"
+            label = f"{part.label} from row group {first}"
             parts.append(Part(len(parts), label, digest, source))
     return parts
 
@@ -276,8 +299,8 @@ class _Encode:
 
     split: SplitRules
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
-        source: ToEncode = part.source
+    def __call__(self, part: Part[ToEncode], out: PartWriter) -> None:
+        source = part.source
         encoder = Encoder(load(out.store.local(source.tokenizer)))
         rows, ids, documents = [], [], 0
         for document in _documents(out.store, [source.table], range(source.first, source.last)):
@@ -304,13 +327,6 @@ class _Encode:
         }
 
 
-def _plan_layout(inputs: Inputs) -> list[Part]:
-    encode, tokenizer = inputs["encode"], inputs["tokenizer"]
-    about = {name: tokenizer.parts[0].notes[name] for name in ("digest", "vocab_size", "eot_id")}
-    source = ToLayOut([part.table for part in encode.parts], about)
-    return [Part(0, "layout", digest_of([encode.digest, about]), source)]
-
-
 @dataclass(frozen=True)
 class ToLayOut:
     """The tables of encoded documents, and what shards say of their tokenizer."""
@@ -319,14 +335,20 @@ class ToLayOut:
     tokenizer: dict[str, Any]
 
 
+def _plan_layout(encode: Output, tokenizer: Output) -> list[Part[ToLayOut]]:
+    about = {name: tokenizer.parts[0].notes[name] for name in ("digest", "vocab_size", "eot_id")}
+    source = ToLayOut([part.table for part in encode.parts], about)
+    return [Part(0, "layout", digest_of([encode.digest, about]), source)]
+
+
 @dataclass(frozen=True)
 class _Layout:
     """Four numbers of every encoded document to shards."""
 
     shard_tokens_max: int
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
-        source: ToLayOut = part.source
+    def __call__(self, part: Part[ToLayOut], out: PartWriter) -> None:
+        source = part.source
         columns = ["split", "order", "tokens", "text_bytes"]
         tables = [out.store.table(name, columns) for name in source.tables]
         documents = pa.concat_tables([ENCODED.empty_table().select(columns), *tables])
@@ -337,8 +359,16 @@ class _Layout:
         out.note("tokenizer", source.tokenizer)
 
 
-def _plan_write(inputs: Inputs) -> list[Part]:
-    encode, layout = inputs["encode"], inputs["layout"]
+@dataclass(frozen=True)
+class ToWrite:
+    """A shard, and all encoded parts: their tables and the files of their ids."""
+
+    shard: Shard
+    encoded: list[tuple[str, str]]
+    eot_id: int
+
+
+def _plan_write(encode: Output, layout: Output) -> list[Part[ToWrite]]:
     about = layout.parts[0].notes["tokenizer"]
     encoded = [(part.table, part.file(TOKENS)) for part in encode.parts]
     return [
@@ -352,17 +382,8 @@ def _plan_write(inputs: Inputs) -> list[Part]:
     ]
 
 
-@dataclass(frozen=True)
-class ToWrite:
-    """A shard, and all encoded parts: their tables and the files of their ids."""
-
-    shard: Shard
-    encoded: list[tuple[str, str]]
-    eot_id: int
-
-
-def _write(unit: str, part: Part, out: PartWriter) -> None:
-    source: ToWrite = part.source
+def _write(unit: str, part: Part[ToWrite], out: PartWriter) -> None:
+    source = part.source
     shard, local = source.shard, out.store.local
     encoded = [Encoded(local(table), local(tokens)) for table, tokens in source.encoded]
     names = (f"{shard.name}{ending}" for ending in (".bin", ".idx", ".urls.txt"))
@@ -373,9 +394,11 @@ def _write(unit: str, part: Part, out: PartWriter) -> None:
     out.note("shard", asdict(shard))
 
 
-def _write_manifest(split: SplitRules, outputs: Inputs) -> dict[str, bytes]:
-    shards = [_written(part) for part in outputs["write"].parts]
-    about = outputs["layout"].parts[0].notes["tokenizer"]
+def _write_manifest(
+    split: SplitRules, _: Output, layout: Output, write: Output
+) -> dict[str, bytes]:
+    shards = [_written(part) for part in write.parts]
+    about = layout.parts[0].notes["tokenizer"]
     content = json.dumps(manifest(shards, about, split), indent=1) + "\n"
     return {"shards.json": content.encode()}
 

@@ -4,26 +4,26 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import pyarrow as pa
 import xxhash
 
 from pipeline.reasons import Drop
+from pipeline.records import schema_of
 from pipeline.texts import Found
 
-TEXT = pa.schema(
-    [("id", pa.string()), ("text", pa.string()), ("url", pa.string()), ("host", pa.string())]
-)
 LINK_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A document of anyone's. `id` is 32 hexadecimal digits; the columns of TEXT."""
+    """A document of anyone's. `id` is 32 hexadecimal digits."""
 
     id: str
     text: str
     url: str
     host: str
+
+
+TEXT = schema_of(Text)
 
 
 def text_of(found: Found) -> Text | Drop:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.engine.digest import digest_of, file_digest
-from pipeline.engine.stage import Inputs, Output, Part, PartWriter, Stage, Step
+from pipeline.engine.stage import Output, Part, PartWriter, Stage, Step
 from pipeline.errors import InputError
 from pipeline.inputs import input_names
 from pipeline.reasons import Drop
@@ -57,8 +57,15 @@ def texts_stage(
     return Stage("corpus", UNIT, (step,), finish=partial(_finish, say), check=_gates)
 
 
-def _plan(files: dict[str, Path], digest: Callable[[Path], str], inputs: Inputs) -> list[Part]:
-    parts: list[Part] = []
+@dataclass(frozen=True)
+class ToRead:
+    """Files, each by the name that its rows have."""
+
+    files: list[tuple[str, Path]]
+
+
+def _plan(files: dict[str, Path], digest: Callable[[Path], str]) -> list[Part[ToRead]]:
+    parts: list[Part[ToRead]] = []
     for names in _groups(files):
         # The names are in the rows: in ids, and where a drop says its place.
         content = [
@@ -66,7 +73,7 @@ def _plan(files: dict[str, Path], digest: Callable[[Path], str], inputs: Inputs)
             for name in names
         ]
         label = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
-        source = [(name, files[name]) for name in names]
+        source = ToRead([(name, files[name]) for name in names])
         parts.append(Part(len(parts), label, digest_of(content), source))
     return parts
 
@@ -92,12 +99,11 @@ class _Read:
 
     rules: TextsSettings
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[ToRead], out: PartWriter) -> None:
         odd: Odd = Counter()
         gates: list[str] = []
         out.book(UNIT)  # a part may have no row
-        source: list[tuple[str, Path]] = part.source
-        for name, path in source:
+        for name, path in part.source.files:
             gates += self._file(name, path, odd, out)
         out.note("odd", [[what, name, count] for (what, name), count in odd.items()])
         out.note("gates", gates)
@@ -131,13 +137,12 @@ class _Read:
         return [message] if message else []
 
 
-def _gates(outputs: Inputs) -> list[str]:
-    return [gate for part in outputs["read"].parts for gate in part.notes["gates"]]
+def _gates(read: Output) -> list[str]:
+    return [gate for part in read.parts for gate in part.notes["gates"]]
 
 
-def _finish(say: Say, outputs: Inputs) -> dict[str, bytes]:
+def _finish(say: Say, read: Output) -> dict[str, bytes]:
     """Say what was odd; InputError for an id that repeats. Nothing further is published."""
-    read = outputs["read"]
     odd: Odd = Counter()
     for part in read.parts:
         for what, name, count in part.notes["odd"]:

@@ -74,7 +74,7 @@ class Captured:
     warcs: tuple[Path, ...]
     every: int
 
-    def __call__(self, part: Part, out: PartWriter) -> None:
+    def __call__(self, part: Part[None], out: PartWriter) -> None:
         """One row a record."""
         names = {path: name for name, path in input_names(self.warcs).items()}
         lengths = {
@@ -95,10 +95,10 @@ class Captured:
 
 def run_stage(warcs: list[Path], every: int) -> dict[str, float]:
     """Pages, kept pages and CPU seconds of the stage: of its parts, and of all its processes."""
-    step = Step(
+    step: Step[None] = Step(
         "pages",
         1,
-        lambda _: [Part(0, "all", "0")],
+        lambda: [Part(0, "all", "0")],
         Captured(tuple(warcs), every),
         PAGE,
         runs="items",

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from pipeline.engine import names
 from pipeline.engine.build import Build
+from pipeline.engine.joins import with_map_parts
 from pipeline.engine.manifest import read_manifest
-from pipeline.engine.parts import Committed
-from pipeline.engine.stage import Part
+from pipeline.engine.parts import AnyPart, Committed
+from pipeline.engine.stage import ReduceStep
 from pipeline.engine.stage_run import StageRun
 from pipeline.engine.store import Store, open_store
 from pipeline.engine.task import Task, pool_of, run_part
@@ -99,7 +100,7 @@ def main() -> None:
         print("committed")
 
 
-def at_work(place: str, settings: Settings, base: Path, seed: str) -> tuple[Task, Part] | None:
+def at_work(place: str, settings: Settings, base: Path, seed: str) -> tuple[Task, AnyPart] | None:
     """A step that is not finished and one of its parts, by choice one that has no record yet."""
     build = Build(place, settings.engine, quiet=True)
     untouched(build.store)
@@ -112,13 +113,15 @@ def at_work(place: str, settings: Settings, base: Path, seed: str) -> tuple[Task
         for step in stage.stage.steps:
             if stage._known(step):
                 continue
-            planned, inputs = stage._plan(step), stage._inputs(step)
+            planned = stage._plan(step)
             done = Committed(build.store, name, step.name, planned.parts).names()
-            parts = stage._missing(step, planned, done, inputs) or stage._missing(
-                step, planned, (), inputs
-            )
-            if parts:
-                return stage._task(step), random.Random(seed).choice(parts)
+            parts = stage._missing(planned, done) or stage._missing(planned, ())
+            if not parts:
+                continue
+            task, part = stage._task(step), random.Random(seed).choice(parts)
+            if isinstance(step, ReduceStep):
+                task = with_map_parts(build, task, stage._inputs(step))
+            return task, part
     return None
 
 

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from heapq import heappush, heapreplace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ from pipeline.errors import SettingsError
 from pipeline.languages import LANGUAGES
 from pipeline.reasons import Reason
 from tools.flow import ENGINE_STAGES
-from tools.model import COMMIT
+from tools.model_store import COMMIT, told_model
 from tools.places import Place, above
+from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
 from tools.report.texts import near_copies, random_documents, urls_of
 from tools.status import status
-from tools.stores import folder_of, read_shards
+from tools.stores import read_shards
 from train.log import read_log
 
 EXAMPLES = 4  # of each reason
@@ -94,6 +96,7 @@ class Facts:
     missing: list[str]  # stages that are not made
     partial: list[str]  # stages that were begun, and are not finished
     records: FunnelStage | None = None  # of WARC files, which stand beside the funnel
+    owners: list[Asked] = field(default_factory=list)  # what the pages' owners ask
     rules: list[Histogram] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     pairs: list[dict[str, Any]] = field(default_factory=list)
@@ -141,6 +144,8 @@ def collect(build: Place) -> Facts:
     facts.settings = json.dumps({n: _rules_of(m) for n, m in manifests.items()}, indent=1)
     if "pages" in through and "records" in through["pages"].manifest.ledgers:
         facts.records = _funnel_stage(through["pages"], RECORDS)
+    if "pages" in through and not through["pages"].manifest.rows_gone:
+        facts.owners = owners_ask(through["pages"])
     corpus, documents = through.get("corpus"), through.get("documents")
     if corpus and documents and not corpus.manifest.rows_gone:
         _add_corpus(facts, corpus, documents)
@@ -148,9 +153,10 @@ def collect(build: Place) -> Facts:
         _name_keepers(facts.funnel[-1], documents)
     if shards := read_shards(store, manifests.get("shards")):
         facts.tokens = _tokens(shards)
-    folder = folder_of(store)
-    if folder and (folder / "model" / COMMIT).exists():
-        facts.model = _model(folder / "model")
+    with told_model(store) as model:
+        if model:
+            facts.model = _model(model)
+    if facts.model:
         facts.made.append(MadeStage("model", facts.model["wall_s"], facts.model["digest"]))
     return facts
 
@@ -197,14 +203,22 @@ def _examples(stage: Published, unit: str) -> dict[str, list[dict[str, str]]]:
 
     A user name and a password in a URL are a stranger's, and are not shown.
     """
-    rows = [row for row in stage.drops() if row["unit"] == unit]
-    rows.sort(key=lambda row: xxhash.xxh3_64_intdigest((row["id"] + row["url"]).encode()))
-    found: dict[str, list[dict[str, str]]] = {}
-    for row in rows:
-        examples = found.setdefault(row["reason"], [])
-        if len(examples) < EXAMPLES:
-            examples.append({**row, "url": _PASSWORD.sub("//…@", row["url"])})
-    return found
+    lowest: dict[str, list[tuple[int, int, dict[str, str]]]] = defaultdict(list)
+    for number, row in enumerate(stage.drops()):
+        if row["unit"] == unit:
+            hashed = xxhash.xxh3_64_intdigest((row["id"] + row["url"]).encode())
+            of_reason = lowest[row["reason"]]
+            if len(of_reason) < EXAMPLES:
+                heappush(of_reason, (-hashed, number, row))
+            elif -hashed > of_reason[0][0]:
+                heapreplace(of_reason, (-hashed, number, row))
+    return {
+        reason: [
+            {**row, "url": _PASSWORD.sub("//…@", row["url"])}
+            for *_, row in sorted(rows, key=lambda each: (-each[0], each[1]))
+        ]
+        for reason, rows in lowest.items()
+    }
 
 
 def _name_keepers(corpus: FunnelStage, documents: Published) -> None:
@@ -223,21 +237,25 @@ def _name_keepers(corpus: FunnelStage, documents: Published) -> None:
 
 
 def _add_corpus(facts: Facts, corpus: Published, documents: Published) -> None:
-    table = corpus.table(["id", "host", "text_chars", "first_post_s"])
-    years = Counter(
-        datetime.fromtimestamp(s, UTC).year for s in table["first_post_s"].to_pylist() if s
-    )
-    hosts = Counter(table["host"].to_pylist())
+    documents_in_all = chars = 0
+    years: Counter[int] = Counter()
+    hosts: Counter[str] = Counter()
+    for table in corpus.tables(["host", "text_chars", "first_post_s"]):
+        documents_in_all += table.num_rows
+        chars += pc.sum(table["text_chars"]).as_py() or 0
+        times = table["first_post_s"].to_pylist()
+        years.update(datetime.fromtimestamp(s, UTC).year for s in times if s)
+        hosts.update(table["host"].to_pylist())
     facts.corpus = {
-        "documents": table.num_rows,
-        "chars": pc.sum(table["text_chars"]).as_py() or 0,
+        "documents": documents_in_all,
+        "chars": chars,
         "years": [Bin(str(year), count) for year, count in sorted(years.items())],
         "languages": _languages(documents),
         "hosts": [Bin(host, count) for host, count in hosts.most_common(HOSTS)],
         "hosts_in_all": len(hosts),
     }
     facts.likeness = likeness(hosts)
-    facts.documents = list(random_documents(corpus, table["id"].to_pylist()))
+    facts.documents = list(random_documents(corpus))
 
 
 def _languages(documents: Published) -> list[dict[str, Any]]:
@@ -246,11 +264,9 @@ def _languages(documents: Published) -> list[dict[str, Any]]:
     for table in documents.tables(["language"]):
         kept.update(table["language"].to_pylist())
     dropped: Counter[str] = Counter()
-    for row in documents.drops():
-        if row["reason"] == Reason.OTHER_LANGUAGE:
-            dropped[row["detail"].split()[0]] += 1
-        elif row["reason"] == Reason.LANGUAGE_UNSURE:
-            dropped[""] += 1
+    for row in documents.drops((Reason.OTHER_LANGUAGE, Reason.LANGUAGE_UNSURE)):
+        known = row["reason"] == Reason.OTHER_LANGUAGE
+        dropped[row["detail"].split()[0] if known else ""] += 1
     names = [name for name, _ in (kept + dropped).most_common()]
     shown = [
         {"language": _language(name), "kept": kept[name], "dropped": dropped[name]}

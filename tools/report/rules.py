@@ -6,7 +6,7 @@ tags of a page, have no histogram.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,9 +67,8 @@ def _karma(links: Published, rule: Sequence[Any]) -> Histogram:
 
 
 def _texts(documents: Published, rules: dict[str, Any]) -> Iterator[Histogram]:
-    drops = [row for row in documents.drops() if row["unit"] == "pages"]
     shortest, longest = rules["text_chars_min"], rules["text_chars_max"]
-    others = _details(drops, {Reason.TOO_SHORT, Reason.TOO_LONG}, r"(\d+) characters$")
+    others = _details(documents, {Reason.TOO_SHORT, Reason.TOO_LONG}, r"(\d+) characters$")
     lengths = np.concatenate([_column(documents, "text_chars"), others])
     limits = {
         shortest: f"text_chars_min: texts below {shortest:,} are dropped",
@@ -78,7 +77,7 @@ def _texts(documents: Published, rules: dict[str, Any]) -> Iterator[Histogram]:
     bins = bin_counts(lengths, LENGTH_EDGES, limits, kept=(shortest, longest + 1))
     yield Histogram("Length of a text", "characters", "texts", bins)
     surest = rules["language_score_min"]
-    others = _details(drops, {Reason.LANGUAGE_UNSURE, Reason.OTHER_LANGUAGE}, r"\S+ ([\d.]+)$")
+    others = _details(documents, {Reason.LANGUAGE_UNSURE, Reason.OTHER_LANGUAGE}, r"\S+ ([\d.]+)$")
     scores = np.concatenate([_column(documents, "language_score"), others])
     limits = {surest: f"language_score_min: texts below {surest:g} are dropped as unsure"}
     bins = bin_counts(scores, SHARE_EDGES, limits, kept=(surest, math.inf))
@@ -88,8 +87,8 @@ def _texts(documents: Published, rules: dict[str, Any]) -> Iterator[Histogram]:
 
 def _copies(corpus: Published, rules: dict[str, Any]) -> Histogram:
     values = []
-    for row in corpus.drops():
-        copy = read_detail(row["detail"]) if row["reason"] == Reason.NEAR_COPY else None
+    for row in corpus.drops((Reason.NEAR_COPY,)):
+        copy = read_detail(row["detail"])
         if copy and copy.jaccard is not None:
             values.append(copy.jaccard)
     threshold = rules["near_threshold"]
@@ -144,7 +143,7 @@ def _column(stage: Published, name: str) -> "np.ndarray[Any, Any]":
     return np.concatenate(columns) if columns else np.zeros(0)
 
 
-def _details(drops: Iterable[dict[str, str]], reasons: set[Reason], pattern: str) -> list[float]:
-    """The numbers in the details of these drops."""
-    found = (re.match(pattern, row["detail"]) for row in drops if row["reason"] in reasons)
+def _details(stage: Published, reasons: set[Reason], pattern: str) -> list[float]:
+    """The numbers in the details of the drops for these reasons."""
+    found = (re.match(pattern, row["detail"]) for row in stage.drops(reasons))
     return [float(match[1]) for match in found if match]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
+from heapq import nsmallest
 from typing import Any
 
 import xxhash
@@ -18,9 +19,10 @@ EXCERPT_CHARS = 900
 BEFORE_CHARS = 200  # of equal text before the first difference
 
 
-def random_documents(corpus: Published, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+def random_documents(corpus: Published) -> Iterator[dict[str, Any]]:
     """Documents of the corpus, those with the lowest hashes of their ids: the same every time."""
-    chosen = sorted(ids, key=lambda id: xxhash.xxh3_64_intdigest(id.encode()))[:RANDOM_DOCUMENTS]
+    ids = (id for table in corpus.tables(["id"]) for id in table["id"].to_pylist())
+    chosen = nsmallest(RANDOM_DOCUMENTS, ids, lambda id: xxhash.xxh3_64_intdigest(id.encode()))
     rows = corpus.rows(chosen)
     for id in chosen:
         yield {**rows[id], "text": excerpt(rows[id]["text"])}
@@ -28,12 +30,14 @@ def random_documents(corpus: Published, ids: Iterable[str]) -> Iterator[dict[str
 
 def near_copies(corpus: Published, documents: Published) -> Iterator[dict[str, Any]]:
     """Near copies and their keepers, spread over the range of Jaccard, the least alike first."""
-    found = []
-    for row in corpus.drops():
-        copy = read_detail(row["detail"]) if row["reason"] == Reason.NEAR_COPY else None
+    by_jaccard: dict[float, tuple[float, str, str]] = {}  # one of each hundredth
+    for row in corpus.drops((Reason.NEAR_COPY,)):
+        copy = read_detail(row["detail"])
         if copy and copy.jaccard is not None:
-            found.append((copy.jaccard, row["id"], copy.keeper))
-    found.sort()
+            pair = (copy.jaccard, row["id"], copy.keeper)
+            hundredth = round(copy.jaccard, 2)
+            by_jaccard[hundredth] = min(pair, by_jaccard.get(hundredth, pair))
+    found = sorted(by_jaccard.values())
     step = max(1, len(found) // PAIRS)
     chosen = found[::step][:PAIRS]
     rows = documents.rows(id for _, *both in chosen for id in both)

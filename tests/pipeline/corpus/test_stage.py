@@ -54,7 +54,7 @@ class Documents:
 def documents_stage(rows: Sequence[Row], n_parts: int = 1) -> Stage:
     parts = tuple(tuple(rows[i::n_parts]) for i in range(n_parts))
     planned = [Part(i, f"p{i}", digest_of(part), {}) for i, part in enumerate(parts)]
-    step = Step("copy", 1, lambda _: planned, Documents(parts), DOCUMENT, runs="items")
+    step = Step("copy", 1, lambda: planned, Documents(parts), DOCUMENT, runs="items")
     return Stage("documents", "documents", (step,), empty_is_fine=True)
 
 
@@ -63,7 +63,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Parts are done here and now: no Beam, no processes. Gives the labels of the tasks done."""
     done: list[str] = []
 
-    def run_parts(self: Build, task: Any, parts: list[Part], sources: Any) -> None:
+    def run_parts(self: Build, task: Any, parts: list[Part]) -> None:
         done.append(task.label)
         for part in parts:
             run_part(task, part)
@@ -243,7 +243,7 @@ def test_a_real_run_gives_the_same_as_parts_done_here(tmp_path: Path) -> None:
         patch.setattr(
             Build,
             "run_parts",
-            lambda self, task, parts, sources: [run_part(task, p) for p in parts],
+            lambda self, task, parts: [run_part(task, p) for p in parts],
         )
         here = build(tmp_path / "here", MIXED)
     there = build(tmp_path / "there", MIXED, 2, buckets=2)

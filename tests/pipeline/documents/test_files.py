@@ -22,7 +22,7 @@ def plan(*paths: Path):
     stage = files_stage.files_stage(
         paths, DocumentsSettings(), PagesSettings(), file_digest, lambda: None
     )
-    return stage.steps[0].plan({})
+    return stage.steps[0].plan()
 
 
 def test_an_archive_of_another_kind_is_refused_with_what_to_do(tmp_path):

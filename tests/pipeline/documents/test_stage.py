@@ -128,7 +128,7 @@ class Pages:
 def pages_stage(warc, tables, pages=None):
     work = pages or Pages(warc)
     parts = [Part(n, f"{n}", f"{n}", {"start": n, "step": tables}) for n in range(tables)]
-    step = Step("pages", 1, lambda _: parts, work, PAGE, runs="items", settings=work)
+    step = Step("pages", 1, lambda: parts, work, PAGE, runs="items", settings=work)
     return Stage("pages", "links", (step,), gives="pages")
 
 
@@ -155,7 +155,7 @@ class InlinePool:
 def inline(monkeypatch):
     """Parts are done in this process, without Beam's seconds."""
 
-    def run(self, task, parts, sources):
+    def run(self, task, parts):
         for part in parts:
             run_part(task, part, pool=InlinePool())
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import toy
 
-from pipeline.engine import build, runner
+from pipeline.engine import runner, workplace
 from pipeline.engine.build import Build
 from pipeline.engine.leftovers import unnamed_files
 from pipeline.engine.manifest import Manifest, read_journal, read_manifest
@@ -35,11 +35,11 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     For tests of what the engine keeps, not of where parts run.
     """
 
-    def run(self: runner.Runner, task: Any, parts: list[Any], sources: Any) -> None:
+    def run(self: runner.Runner, task: Any, parts: list[Any]) -> None:
         for part in parts:
             list(runner._guarded(task, part, None))
 
-    monkeypatch.setattr(build, "pool_of", lambda engine: nullcontext())
+    monkeypatch.setattr(workplace, "pool_of", lambda engine: nullcontext())
     monkeypatch.setattr(runner.Runner, "run", run)
     # These parts are the driver's own work, which is no machine of a cluster.
     monkeypatch.setattr(runner, "check_alike", lambda task: None)

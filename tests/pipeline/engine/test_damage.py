@@ -9,8 +9,8 @@ import pytest
 import toy
 
 from pipeline.engine import leftovers
-from pipeline.engine.exchange import BucketWriter, Exchange, read_batches
 from pipeline.engine.parts import Part, read_record
+from pipeline.engine.ranges import Bucket, BucketWriter, MapPart, places, read_range
 from pipeline.engine.store import Disk
 from pipeline.engine.writer import PartWriter
 from pipeline.errors import StageError
@@ -68,18 +68,35 @@ def test_a_table_with_any_byte_of_its_rows_turned_is_told(record):
     assert told > 50
 
 
-def test_a_batch_of_an_exchange_with_a_byte_turned_is_told(tmp_path):
+def test_a_range_of_an_exchange_with_a_byte_turned_is_named_with_its_file(tmp_path):
     path = tmp_path / "table.arrow"
-    out = BucketWriter(path, toy.SCHEMA, Exchange("id"), 1)
+    out = BucketWriter(path, toy.SCHEMA, "id", 4)
     out.write(toy.pa.Table.from_pylist(ROWS, schema=toy.SCHEMA))
-    where = out.close()[0]["0"]
-    sound = path.read_bytes()
-    for place in random.Random(1).sample(range(where[0][3], where[0][4]), 50):
-        turn(path, place)
-        with pytest.raises(StageError, match=r"table\.arrow is damaged.*remove it"):
-            list(read_batches(Disk(tmp_path), path.name, where))
+    part = MapPart(path.name, out.close()[0], "0", 2000)
+    store, sound = Disk(tmp_path), path.read_bytes()
+    found = [place for _, place in places(part, range(4), 4)]
+    for byte in random.Random(1).sample(range(len(sound)), 50):
+        turn(path, byte)
+        (hit,) = (place for place in found if place.start <= byte < place.end)
+        told = rf"table\.arrow is damaged \(bytes {hit.start} to {hit.end}\).*remove it"
+        for read in (lambda p: list(read_range(store, p)), lambda _: joined(store, path, part)):
+            with pytest.raises(StageError, match=told):
+                read(hit)
+        for place in set(found) - {hit}:
+            list(read_range(store, place))
         path.write_bytes(sound)
-    assert sum(batch.num_rows for batch in read_batches(Disk(tmp_path), path.name, where)) == 2000
+    os.truncate(path, found[-1].end - 9)
+    with pytest.raises(StageError, match=rf"bytes {found[-1].start} to {found[-1].end}"):
+        list(read_range(store, found[-1]))
+    path.write_bytes(sound)
+    schemas = {"read": toy.SCHEMA}
+    rows = Bucket(0, 1, "id", schemas).read(store, {"read": [part]})
+    assert sum(batch.num_rows for _, batch in rows) == 2000
+
+
+def joined(store: Disk, path: Path, part: MapPart) -> None:
+    """Join a map part to a file of its own."""
+    BucketWriter(path.with_name("joined.arrow"), toy.SCHEMA, "id", 4).join(store, part)
 
 
 @pytest.mark.parametrize("how", [os.remove, lambda path: os.truncate(path, 9)])

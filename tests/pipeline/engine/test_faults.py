@@ -93,8 +93,8 @@ def mortal(monkeypatch, inline) -> None:
     monkeypatch.setattr(store_module, "sync", lambda path: None)
 
 
-def card(outputs) -> dict[str, bytes]:
-    return {"README.md": str(sum(part.rows for part in outputs["group"].parts)).encode()}
+def card(_, group) -> dict[str, bytes]:
+    return {"README.md": str(sum(part.rows for part in group.parts)).encode()}
 
 
 @dataclass(frozen=True)

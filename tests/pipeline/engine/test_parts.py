@@ -249,8 +249,10 @@ def test_the_record_of_an_exchange_says_where_each_buckets_rows_lie(disk):
     out.write_rows([{"id": f"k{n}", "n": n} for n in range(100)])
     record = out.commit()
     assert record.table.endswith(".arrow")
-    assert sum(rows for bucket in record.buckets.values() for _, rows, *_ in bucket) == 100
-    assert disk.read_json(RECORD)["buckets"] == record.buckets
+    lengths = list(map(int, record.ranges.split()))
+    assert len(lengths) == 4
+    assert sum(lengths) == record.table_bytes
+    assert disk.read_json(RECORD)["ranges"] == record.ranges
 
 
 def test_columns_are_taken_by_name_and_must_fit(disk):

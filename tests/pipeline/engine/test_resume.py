@@ -8,7 +8,7 @@ import pytest
 import toy
 
 from pipeline.engine.drops import read_drops
-from pipeline.engine.stage import Part, PartWriter, Stage, Step
+from pipeline.engine.stage import Part, PartWriter, Stage, Step, Upstream, one_part_each
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 
@@ -76,7 +76,7 @@ def test_two_parts_with_the_same_content_are_both_there(toys):
 
 
 def test_files_that_a_stage_named_itself_keep_their_names_and_are_taken_over_whole(toys):
-    def plan(labels, inputs) -> list[Part]:
+    def plan(labels) -> list[Part]:
         # Its number is in the file's name, so it is in the content too.
         return [Part(number, label, f"{number} {label}") for number, label in enumerate(labels)]
 
@@ -124,7 +124,9 @@ def test_a_setting_that_changes_no_row_redoes_its_step_alone(toys):
     before = toys.build("a", "b", keep=True)
     toys.done()
     stage = toy.stage(("a", "b"), options=toy.Options(str(toys.log)), keep=True)
-    stage = replace(stage, steps=(replace(stage.steps[0], version=2), stage.steps[1]))
+    read, group = stage.steps
+    read = replace(read, version=2)
+    stage = replace(stage, steps=(read, replace(group, inputs=(read,))))
     assert toys.run(stage).digest == before.digest
     assert toys.done() == {"read": 2, "done": 2}
 
@@ -305,7 +307,7 @@ def test_a_stage_that_keeps_nothing_stops_the_build_and_shows_why(toys):
 
 def test_a_stage_without_any_input_stops_the_build_unless_that_is_fine(toys):
     def empty(**more) -> Stage:
-        step = Step("read", 1, lambda inputs: [], lambda part, out: None, toy.SCHEMA)
+        step = Step("read", 1, list, lambda part, out: None, toy.SCHEMA)
         return Stage("toy", "posts", (step,), gives="links", **more)
 
     with pytest.raises(StageError, match="kept nothing of 0 posts"):
@@ -323,9 +325,9 @@ def test_a_part_whose_ledger_does_not_add_up_is_named_and_not_committed(toys):
 def test_rows_lost_between_two_steps_are_named_and_nothing_is_published(toys):
     stage = toy.stage(options=toy.Options(str(toys.log)))
 
-    def forgetful(tables, out) -> None:
-        out.write(tables["read"].slice(1))
-        rows = max(tables["read"].num_rows - 1, 0)
+    def forgetful(read, out) -> None:
+        out.write(read.slice(1))
+        rows = max(read.num_rows - 1, 0)
         out.book("posts", rows_in=rows, rows_out=rows)
 
     stage = replace(stage, steps=(stage.steps[0], replace(stage.steps[1], reduce=forgetful)))
@@ -339,7 +341,8 @@ def test_a_step_that_gives_other_rows_the_second_time_is_found_out(toys):
     def stage(version: int) -> Stage:
         whole = toy.stage(options=toy.Options(str(toys.log)))
         read, group = whole.steps
-        return replace(whole, steps=(replace(read, work=moody), replace(group, version=version)))
+        read = replace(read, work=moody)
+        return replace(whole, steps=(read, replace(group, inputs=(read,), version=version)))
 
     moods = iter("ab")
 
@@ -357,7 +360,7 @@ def test_two_parts_with_one_number_are_refused(toys):
     step = Step(
         "read",
         1,
-        lambda inputs: [Part(0, "a", "a"), Part(0, "b", "b")],
+        lambda: [Part(0, "a", "a"), Part(0, "b", "b")],
         toy.Read(toy.Rules(), toy.Options()),
         toy.SCHEMA,
     )
@@ -369,7 +372,7 @@ def test_gates_that_failed_are_told_also_when_the_stage_is_up_to_date(toys):
     from pipeline.engine.build import Build
     from pipeline.settings import EngineSettings
 
-    stage = toy.stage(check=lambda outputs: [f"{outputs['read'].ledgers['posts'].rows_in} rows"])
+    stage = toy.stage(check=lambda read, _: [f"{read.ledgers['posts'].rows_in} rows"])
     for _ in range(2):
         with Build(toys.folder, EngineSettings(**toys.engine), quiet=True) as build:
             build.run(stage)
@@ -377,9 +380,9 @@ def test_gates_that_failed_are_told_also_when_the_stage_is_up_to_date(toys):
 
 
 def test_finish_adds_files_before_the_stage_is_published(toys):
-    def finish(outputs) -> dict[str, bytes]:
+    def finish(_, group) -> dict[str, bytes]:
         assert not (toys.folder / "toy").exists()
-        return {"README.md": f"{len(outputs['group'].parts)} parts".encode()}
+        return {"README.md": f"{len(group.parts)} parts".encode()}
 
     toys.build(finish=finish)
     assert "README.md" in toys.manifest().files
@@ -410,17 +413,21 @@ def test_rows_of_middle_steps_go_and_those_of_kept_ones_stay(toys):
 
 
 def test_the_next_stage_reads_the_one_before_under_the_name_of_its_rows(toys):
-    def plan(inputs) -> list[Part]:
-        return [Part(i.number, i.label, i.digest, i.table) for i in inputs["toy"].parts]
-
     def work(part: Part, out) -> None:
-        table = out.store.table(part.source)
+        table = out.store.table(part.source.name)
         out.write(table)
         out.book("links", rows_in=table.num_rows, rows_out=table.num_rows - lost)
         out.book("links", merged=lost)
 
-    later = Stage("later", "links", (Step("copy", 1, plan, work, toy.SCHEMA, inputs=("toy",)),))
+    copy = Step("copy", 1, one_part_each, work, toy.SCHEMA, inputs=(Upstream("toy"),))
+    later = Stage("later", "links", (copy,))
     lost = 0
     first = toys.build(gives="links")
     assert toys.run(later).digest == first.digest
     assert toys.run(later).ledgers["links"].rows_in == first.ledgers["links"].rows_out
+
+
+def test_a_stage_whose_step_reads_another_than_those_before_it_is_refused():
+    read, group = toy.stage().steps
+    with pytest.raises(ValueError, match="toy: group reads read, no step before it"):
+        Stage("toy", "posts", (replace(read, version=2), group))

@@ -23,7 +23,7 @@ def test_a_missing_a_cut_and_a_changed_file_are_named_and_the_others_are_fine(to
 
 
 def test_a_file_that_the_stage_wrote_as_it_was_published_is_checked_too(toys):
-    toys.build(finish=lambda outputs: {"README.md": b"a card", "shards.json": b"{}"})
+    toys.build(finish=lambda *_: {"README.md": b"a card", "shards.json": b"{}"})
     (toys.folder / "toy" / "README.md").write_text("a cart")
     (toys.folder / "toy" / "shards.json").unlink()
     assert sorted(damaged(stage_files(toys.store, toys.manifest()))) == [

@@ -54,7 +54,7 @@ def run_here(stage: Stage, published: dict[str, Output], folder: Path) -> Output
     store, outputs = Disk(folder), dict(published)
     for step in stage.steps:
         records = []
-        for part in step.plan({name: outputs[name] for name in step.inputs}):
+        for part in step.plan(*(outputs[each.name] for each in step.inputs)):
             known = replace(part, fingerprint=digest_of([step.name, part.digest]))
             out = PartWriter(store, stage.name, step.name, known, step.schema)
             step.work(known, out)
@@ -66,7 +66,8 @@ def run_here(stage: Stage, published: dict[str, Output], folder: Path) -> Output
     for record in last.parts:
         own = {f"{stage.name}/{name}": file.name for name, file in record.own_files().items()}
         store.show(own)
-    for name, content in (stage.finish(outputs) if stage.finish else {}).items():
+    of_steps = [outputs[step.name] for step in stage.steps]
+    for name, content in (stage.finish(*of_steps) if stage.finish else {}).items():
         store.write(f"{stage.name}/{name}", content)
     return last
 
@@ -322,10 +323,10 @@ def test_only_what_decides_the_split_makes_the_tokenizer_anew():
 
 
 def test_a_part_that_is_asked_to_stop_leaves_nothing(corpus, tmp_path):
-    inputs = {"corpus": run_here(texts_stage(corpus[1], file_digest), {}, tmp_path)}
+    texts = run_here(texts_stage(corpus[1], file_digest), {}, tmp_path)
     stage = tokenizer_stage(TOKENIZER, SHARDS, file_digest)
     step = stage.steps[0]
-    (part,) = step.plan(inputs)
+    (part,) = step.plan(texts)
     out = PartWriter(
         Disk(tmp_path), stage.name, step.name, part, step.schema, stopping=lambda: True
     )

@@ -178,7 +178,7 @@ def test_large_texts_are_written_in_small_batches(tmp_path, monkeypatch):
     path = write(tmp_path / "t.jsonl", ROWS)
     stage = texts_stage([path], file_digest)
     sizes = []
-    (part,) = stage.steps[0].plan({})
+    (part,) = stage.steps[0].plan()
     with_rows = module.PartWriter.write_rows
     monkeypatch.setattr(
         module.PartWriter,
