@@ -44,7 +44,7 @@ class Manner:
     sure: float
 
 
-FAST = Manner("", "S", 0.9)
+FAST = Manner("S", "S", 0)
 THOROUGH = Manner("S", "TRS", 0.85)
 
 
@@ -84,7 +84,7 @@ def combine(html: str, manner: Manner, model: Model | None = None) -> Combined:
     page, counts, described = read
     model = model or load_model()
     first = model.forests["first"].predict(described.columns)
-    for tier in (manner.first, manner.then):
+    for tier in dict.fromkeys((manner.first, manner.then)):
         for letter in tier:
             if letter not in words:
                 words[letter] = words_of(opinion(letter, html))

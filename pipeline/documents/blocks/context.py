@@ -67,12 +67,12 @@ def _around(described: Described, scores: Reals) -> list[Reals | float]:
     expected = float((words * scores).sum())
     rows.append(sums[:-1] / max(float(sums[-1]), 1e-6))
     rows += [expected / max(float(words.sum()), 1.0), expected]
-    _, which = np.unique(described.kinds, return_inverse=True)
-    rows.append((np.bincount(which, scores * weight) / np.bincount(which, weight))[which])
+    which = described.kinds
+    rows.append(np.bincount(which, scores * weight)[which] / np.bincount(which, weight)[which])
     rows.append(np.where(number < first, -1, np.where(number > last, 1, 0)))
     rows.append(_to_span(number, first, last))
-    _, which = np.unique(described.elements, return_inverse=True)
-    rows.append((np.bincount(which, scores) / np.bincount(which))[which])
+    which = described.elements
+    rows.append(np.bincount(which, scores)[which] / np.bincount(which)[which])
     rows.append(float(scores.max()))
     rows += [_last_long(scores, words), _last_long(scores[::-1], words[::-1])[::-1]]
     return rows

@@ -26,7 +26,31 @@ _NEIGHBOURS = (-1, -2, 1, 2)
 LONG_WORDS = 20  # outside of links
 _SCORED_WORDS_MIN, _SCORED_WORDS_MAX, _SCORE_SHARE, _SCORE_LEVELS = 8, 100, 0.75, 4
 _PATH_MAX = 64
-_STOPS = [ord(sign) for sign in ".!?。！？"]
+_CODES = 1 << 16
+_STOP, _CLOSE, _COLON, _LETTER = 3, 2, 1, -1
+
+
+def _sign_kinds() -> NDArray[np.int8]:
+    """By code point: a full stop, a closing sign, a colon, an ASCII letter or digit, else 0."""
+    kinds = np.full(_CODES, _CLOSE, np.int8)
+    kinds[:128] = 0
+    for signs, kind in ((".!?。！？", _STOP), ("\"')", _CLOSE), (":", _COLON)):
+        for sign in signs:
+            kinds[ord(sign)] = kind
+    for first, last in ("09", "AZ", "az"):
+        kinds[ord(first) : ord(last) + 1] = _LETTER
+    return kinds
+
+
+def _letter_kinds() -> NDArray[np.int8]:
+    """By code point: 2 a capital, 1 a small letter, -1 a digit (ASCII), else 0."""
+    kinds = np.zeros(_CODES, np.int8)
+    for (first, last), kind in (("AZ", 2), ("az", 1), ("09", -1)):
+        kinds[ord(first) : ord(last) + 1] = kind
+    return kinds
+
+
+_SIGN_KINDS, _LETTER_KINDS = _sign_kinds(), _letter_kinds()
 _HEADINGS = [TAG_NUMBERS[f"h{level}"] for level in range(1, 7)]
 
 BASE: list[str] = [
@@ -105,7 +129,8 @@ class _Description:
         self.at_least = np.maximum(self.words, 1)
         self.page_words = max(int(self.words.sum()), 1)
         self.number = np.arange(self.blocks)
-        self.stops = np.isin(counts.last, _STOPS)
+        self.signs = _SIGN_KINDS.take(counts.last, mode="clip")
+        self.stops = self.signs == _STOP
         level = np.zeros(len(TAG_NUMBERS), np.int64)
         level[_HEADINGS] = range(1, 7)
         self.heading = level[self.tag[self.element]]
@@ -138,8 +163,8 @@ class _Description:
         put("bold", counts.bold_words / at_least)
         put("title_words", counts.title_words / at_least)
         put("separators", counts.separators / at_least)
-        put("last", _sign_kind(counts.last, self.stops))
-        put("first", _letter_kind(counts.first))
+        put("last", self.signs)
+        put("first", _LETTER_KINDS.take(counts.first, mode="clip"))
         put("breaks", self.page.breaks)
         put("links", self.page.links)
         put("word_chars", counts.chars / at_least)
@@ -228,11 +253,12 @@ class _Description:
         """How many blocks lie in elements of the same tag and class, and how long they are."""
         kind = self.kind[self.element]
         outer = self.kind[self.outer[self.element]]
-        for name, group in (("alike", kind), ("alike2", outer * (self.kind.max() + 1) + kind)):
-            _, which = np.unique(group, return_inverse=True)
+        pairs = outer * (self.kind.max() + 1) + kind
+        _, paired = np.unique(pairs, return_inverse=True)
+        for name, which in (("alike", kind), ("alike2", paired)):
             many, words = np.bincount(which), np.bincount(which, self.words)
             self.put(name, many[which])
-            self.put(f"{name}_mean", (words / many)[which])
+            self.put(f"{name}_mean", words[which] / many[which])
             if name == "alike":
                 self.put("alike_words", words[which])
 
@@ -321,23 +347,3 @@ def _distance(is_one: NDArray[np.bool_]) -> Numbers:
     before = _last_before(is_one)
     back = np.where(before >= 0, number - before, 50)
     return np.minimum(np.minimum(after - number, back), 50)
-
-
-def _sign_kind(code: Numbers, stops: NDArray[np.bool_]) -> Numbers:
-    """3 a full stop, 2 a closing sign, 1 a colon, -1 an ASCII letter or digit, else 0."""
-    is_word = (
-        ((code >= 48) & (code <= 57))
-        | ((code >= 65) & (code <= 90))
-        | ((code >= 97) & (code <= 122))
-    )
-    closes = np.isin(code, [34, 39, 41]) | (code >= 128)
-    return np.select([stops, closes, code == 58, is_word], [3, 2, 1, -1], 0)
-
-
-def _letter_kind(code: Numbers) -> Numbers:
-    """2 a capital, 1 a small letter, -1 a digit, else 0 (ASCII)."""
-    return np.select(
-        [(code >= 65) & (code <= 90), (code >= 97) & (code <= 122), (code >= 48) & (code <= 57)],
-        [2, 1, -1],
-        0,
-    )

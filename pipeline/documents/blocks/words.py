@@ -81,8 +81,11 @@ def count(page: Page, title: str) -> BlockWords:
     flags = np.repeat(np.asarray(page.flags, np.uint8), sizes)
     classes = _class_of(codes)
 
+    rare = np.flatnonzero(classes & (_COMMA | _DOT | _DIGIT | _SEPARATOR))
+    rare_classes, rare_blocks = classes[rare], of_block[rare]
+
     def of(bit: int) -> Numbers:
-        return np.bincount(of_block[np.flatnonzero(classes & bit)], minlength=blocks)
+        return np.bincount(rare_blocks[(rare_classes & bit) > 0], minlength=blocks)
 
     at = np.flatnonzero(classes & _WORD)
     is_start = _starts(at, of_block)
@@ -91,7 +94,7 @@ def count(page: Page, title: str) -> BlockWords:
     in_block = of_block[first]
     words = np.bincount(in_block, minlength=blocks)
     offsets = np.concatenate([[0], np.cumsum(words)])
-    seen = np.flatnonzero(~(classes & _SPACE).astype(bool))
+    seen = np.flatnonzero(classes & _SPACE == 0)
     chars = np.bincount(of_block[seen], minlength=blocks)
     last = codes[seen[np.cumsum(chars) - 1]].astype(np.int64) if blocks else np.zeros(0, np.int64)
     first_code = np.zeros(blocks, np.int64)
