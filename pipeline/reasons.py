@@ -58,10 +58,53 @@ class Reason(StrEnum):
 
     # pages: one link each
     NOT_CAPTURED = "not_captured", "No capture of this URL is in the sources."
+    PORT_NOT_ALLOWED = "port_not_allowed", "The address names a port that may not be asked."
+    ROBOTS_UNAVAILABLE = (
+        "robots_unavailable",
+        "The host's robots.txt could not be had, so nothing may be fetched for now.",
+    )
+    HOST_NOT_FOUND = "host_not_found", "The host's name has no address any more."
+    DNS_FAILED = "dns_failed", "The host's address could not be looked up."
+    CONNECT_FAILED = "connect_failed", "The host took no connection."
+    TLS_FAILED = "tls_failed", "The host's certificate is not valid, or TLS failed."
+    ANSWER_TIMED_OUT = "answer_timed_out", "The server's answer took longer than the limit."
+    CONNECTION_LOST = (
+        "connection_lost",
+        "The connection broke before the server's answer was whole.",
+    )
+    HOST_FAILING = "host_failing", "The host failed so often in a row that it is left alone."
+    HTTP_INVALID = "http_invalid", "The server's answer is not HTTP."
+    HEADER_TOO_LARGE = "header_too_large", "The headers of the answer are larger than the limit."
+    SERVER_BUSY = "server_busy", "The server asked to come back later."
+    SERVER_ERROR = "server_error", "The server failed."
     REDIRECT_LOST = "redirect_lost", "A redirect leads to a URL that was not captured."
     REDIRECT_LOOP = "redirect_loop", "The redirects go in a circle, or there are too many."
     STATUS_ERROR = "status_error", "The server answered with an error status."
     REVISIT_LOST = "revisit_lost", "The capture refers to an earlier one that is not there."
+    # pages: one link each, of captures of others (Common Crawl, Wayback)
+    NOT_IN_INDEX = "not_in_index", "The index of the archive has no capture of this URL."
+    TOO_FAR = "too_far", "All captures are farther from the post than pages.max_distance_days."
+    TRUNCATED = "truncated", "The archive has only a page that it cut short."
+    INDEX_WRONG = "index_wrong", "The capture does not lie where the archive's index says."
+    DIGEST_MISMATCH = "digest_mismatch", "The capture has not the digest that the archive states."
+    RANGE_FAILED = "range_failed", "The capture could not be read from the archive."
+    # pages: what the owner of the page asks (see pipeline/pages/preferences.py)
+    ROBOTS_DISALLOWED = "robots_disallowed", "The site's robots.txt disallows the page for us."
+    AI_AGENTS_DISALLOWED = (
+        "ai_agents_disallowed",
+        "The site's robots.txt disallows the page for crawlers that collect for training.",
+    )
+    NOAI = "noai", 'A robots tag of the page says "noai": no use for AI.'
+    NOIMAGEAI = "noimageai", 'A robots tag of the page says "noimageai": no use of images for AI.'
+    TDM_RESERVED = "tdm_reserved", "The rights to text and data mining are reserved."
+    CONTENT_SIGNAL = (
+        "content_signal",
+        'The robots.txt says "ai-train=no" (Content-Signal): no training.',
+    )
+    CONTENT_USAGE = (
+        "content_usage",
+        'The page or robots.txt says "train-ai=n" (Content-Usage): no training.',
+    )
     # pages: one WARC record each; the last two are also outcomes of links
     OTHER_CAPTURE = (
         "other_capture",

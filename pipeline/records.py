@@ -52,6 +52,7 @@ PAGE = pa.schema(
         ("first_post_s", pa.int64()),
         ("subreddit", pa.string()),
         ("over_18", pa.bool_()),
+        ("preferences", pa.string()),  # what the owner asks (pages/preferences.py)
     ]
 )
 
@@ -104,8 +105,9 @@ CORPUS = pa.schema(
     ]
 )
 
-# Where a page is stored and when it was captured: no content, so in no digest of a stage.
-STORED = frozenset({"warc", "offset", "length", "record_id", "captured_s"})
+# Where a page is stored, when it was captured, and what was captured of its owner's preferences: no
+# content, so in no digest of a stage.
+STORED = frozenset({"warc", "offset", "length", "record_id", "captured_s", "preferences"})
 
 # Rows that left, in every stage: files whose names end in `.drops.parquet`, in a build's data/.
 DROP = pa.schema(

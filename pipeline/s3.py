@@ -11,9 +11,10 @@ from pipeline.errors import InputError, SettingsError
 if TYPE_CHECKING:
     import pyarrow.fs
 
-# Of a request that was throttled, cut, or not answered for 3 s. The waits between them double, by
-# chance up to 1, 2, 4 … s: half a minute at most, and a store that is gone ends a build in minutes.
-ATTEMPTS = 6
+# Of a request that was throttled, cut, or not answered for 3 s. The waits between them double from
+# 50 ms: half a minute at most, and a store that is gone ends a build in minutes. Not by the SDK's
+# "standard" strategy: where a third of the requests fail, it gives up all retries after a hundred.
+ATTEMPTS = 10
 # What a URI may say after its "?", as Arrow's own URIs do.
 OPTIONS = ("endpoint_override", "region", "scheme", "tls_ca_file_path")
 _DENIED = ("ACCESS_DENIED", "status 403", "INVALID_")
@@ -51,7 +52,7 @@ def connected(
     """The store that the options of a URI name; nothing is asked of it yet."""
     import pyarrow.fs  # half a second of libraries
 
-    retries = pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=attempts)
+    retries = pyarrow.fs.AwsDefaultS3RetryStrategy(max_attempts=attempts)
     return pyarrow.fs.S3FileSystem(**options, retry_strategy=retries, **more)
 
 

@@ -32,6 +32,10 @@ COUNT = Valid("0 or more", lambda n: n >= 0)
 POSITIVE = Valid("1 or more", lambda n: n > 0)
 SHARE = Valid("from 0 to 1", lambda share: 0 <= share <= 1)
 OTHER_FIELDS = ("id", "url", "host", "karma")  # what else is read of a row
+# Where pages come from, by the names in pages.sources (pipeline/pages/outcomes.py), and what their
+# owners may ask, by the names in pages.respect (pipeline/pages/preferences.py).
+SOURCES = ("warc", "commoncrawl", "wayback", "live")
+PREFERENCES = ("robots", "ai_agents", "noai", "noimageai", "tdm", "content_signal", "content_usage")
 POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
 
 
@@ -48,7 +52,7 @@ def option(default: Any, text: str, *, valid: Valid | None = None, paper: str = 
 
 @dataclass(frozen=True)
 class InputSettings:
-    """Where a build reads from: files or glob patterns, relative to the settings file."""
+    """Where a build reads from: files or glob patterns, relative to the settings file, or URIs."""
 
     dumps: tuple[str, ...] = option(
         (),
@@ -82,12 +86,12 @@ class EngineSettings:
     )
     buckets: int = option(
         16,
-        "Hash buckets of an exchange; a build folder stays with the number it began with",
+        "Hash buckets of an exchange; with another number its reduce steps are made again",
         valid=POWER_OF_TWO,
     )
     bucket_bytes_max: int = option(
-        512 << 20,
-        "Size in bytes above which a bucket is split and worked on in several passes",
+        256 << 20,
+        "Size in bytes above which a bucket is cut, by files of the machine that works on it",
         valid=POSITIVE,
     )
     scratch: str = option(
@@ -172,6 +176,168 @@ class PagesSettings:
     range_bytes: int = option(
         256 << 20, "Size in bytes of the parts in which a larger WARC file is read", valid=POSITIVE
     )
+    sources: tuple[str, ...] = option(
+        ("warc",),
+        "Where pages come from, in this order, until a link has one: warc (the files of "
+        "input.warcs), commoncrawl, wayback, live. Only what is named here is downloaded from",
+        valid=Valid(
+            f"a list of some of {', '.join(SOURCES)}, each once",
+            lambda names: set(names) <= set(SOURCES) and len(names) == len(set(names)) > 0,
+        ),
+        paper="fetched them from the live web",
+    )
+    respect: tuple[str, ...] = option(
+        PREFERENCES,
+        "What owners of pages ask for and is obeyed; [] obeys nothing",
+        valid=Valid(
+            f"a list of some of {', '.join(PREFERENCES)}",
+            lambda names: set(names) <= set(PREFERENCES),
+        ),
+        paper="asked nobody; most of these did not exist",
+    )
+    max_distance_days: int = option(
+        0,
+        "Days between the post and a capture of an archive beyond which it does not count; 0: any",
+    )
+
+
+@dataclass(frozen=True)
+class CommonCrawlSettings:
+    """Captures from Common Crawl, or from an archive in its layout (source commoncrawl)."""
+
+    place: str = option(
+        "https://data.commoncrawl.org/",
+        "Where the index lies: https://…, s3://BUCKET/PREFIX (Common Crawl's: s3://commoncrawl, "
+        "which wants credentials), or a folder",
+        valid=Valid("a place", bool),
+    )
+    warcs: str = option(
+        "", "Where the WARC files lie that the index names; empty: in the same place"
+    )
+    crawls: tuple[str, ...] = option(
+        (),
+        "Crawls to ask, such as CC-MAIN-2017-04; empty: all that there are, where the place can be "
+        "listed (https cannot)",
+    )
+    robots: bool = option(
+        True, "Whether the robots.txt that was captured nearest to a page is fetched with it"
+    )
+    connections: int = option(
+        8, "Requests that are under way at once", valid=Valid("from 1 to 64", lambda n: 0 < n <= 64)
+    )
+    gap_bytes: int = option(
+        64 << 10, "Bytes between two captures of a file up to which one request reads both"
+    )
+    read_bytes_max: int = option(
+        8 << 20, "Maximum bytes of one request for several captures", valid=POSITIVE
+    )
+    record_bytes_max: int = option(
+        16 << 20, "Maximum size of a capture in bytes, compressed or not", valid=POSITIVE
+    )
+    attempts: int = option(
+        6, "How often a read is tried before it fails (range_failed)", valid=POSITIVE
+    )
+    wait_s: float = option(
+        1.0,
+        "Seconds to wait after a first failure, or a first refusal (403, 429, 503); doubled by "
+        "each further one",
+    )
+    timeout_s: int = option(60, "Seconds without a byte after which a read fails", valid=POSITIVE)
+    batch_links: int = option(
+        1_000_000, "Links that go to the index at once; a million take about 1 GB", valid=POSITIVE
+    )
+    ca_file: str = option("", "A file of certificates to trust besides those of the system")
+
+
+@dataclass(frozen=True)
+class WaybackSettings:
+    """Captures from the Wayback Machine, or from an archive that answers as it does (wayback)."""
+
+    url: str = option(
+        "https://web.archive.org/",
+        "The archive: below it are cdx/search/cdx and web/TIMEid_/URL",
+        valid=Valid(
+            "an address that begins with https:// or http://", lambda u: u.startswith("http")
+        ),
+    )
+    delay_s: float = option(6.0, "Seconds from one request to the next")
+    links_max: int = option(
+        1_000, "Links above which nothing is asked: two requests a link are a day for 7,000 links"
+    )
+    candidates: int = option(
+        5, "Captures of a URL that are asked for on each side of the post", valid=POSITIVE
+    )
+    attempts: int = option(4, "How often a request is tried before it fails", valid=POSITIVE)
+    timeout_s: int = option(
+        120, "Seconds without a byte after which a request fails", valid=POSITIVE
+    )
+    body_bytes_max: int = option(16 << 20, "Maximum size of an answer in bytes", valid=POSITIVE)
+    ca_file: str = option("", "A file of certificates to trust besides those of the system")
+
+
+@dataclass(frozen=True)
+class FetchSettings:
+    """How pages are fetched from the live web (command fetch)."""
+
+    contact: str = option(
+        "",
+        "Where the owner of a site reaches you: an e-mail address or a web page of yours. It goes "
+        "into every request; without it nothing is fetched",
+    )
+    connections: int = option(500, "Requests at once", valid=POSITIVE)
+    address_connections: int = option(
+        # Content networks have thousands of sites behind an address.
+        20, "Requests at once to one IP address", valid=POSITIVE
+    )  # fmt: skip
+    delay_s: float = option(
+        1.0,
+        "Seconds between two requests to one registrable domain, more where a Crawl-delay asks",
+    )
+    rounds: int = option(
+        3, "How often a link is tried that failed for a reason that may pass", valid=POSITIVE
+    )
+    round_wait_s: float = option(
+        900.0, "Seconds until a link is tried again, three times as many for the next time"
+    )
+    host_failures_max: int = option(
+        5, "Failures in a row after which a host is left alone until the next round", valid=POSITIVE
+    )
+    dns_s: float = option(10.0, "Seconds to look up an address")
+    connect_s: float = option(10.0, "Seconds to connect, TLS included")
+    idle_s: float = option(20.0, "Seconds that a server may be silent")
+    total_s: float = option(60.0, "Seconds for one request and its answer")
+    header_bytes_max: int = option(
+        64 << 10, "Maximum size of the headers of an answer in bytes", valid=POSITIVE
+    )
+    body_bytes_max: int = option(
+        8 << 20, "Maximum size of a page in bytes as it is sent", valid=POSITIVE
+    )
+    decoded_bytes_max: int = option(
+        16 << 20, "Maximum size of a page in bytes, uncompressed", valid=POSITIVE
+    )
+    url_chars_max: int = option(
+        8_000, "Maximum length of an address that a redirect names, in characters", valid=POSITIVE
+    )
+    accept_invalid_certificates: bool = option(
+        False, "Whether a host is asked whose certificate is not valid"
+    )
+    ports: tuple[str, ...] = option(("80", "443"), "Ports that may be asked")
+    networks: tuple[str, ...] = option(
+        (), "Networks that may be asked although they are not public, such as 127.0.0.0/8"
+    )
+    resolve: tuple[str, ...] = option(
+        (),
+        "Where hosts are instead of where DNS says, as HOST:PORT=ADDRESS:PORT; for tests",
+    )
+    proxy: str = option(
+        "",
+        "A proxy for all requests. The addresses of hosts are then seen by the proxy alone: it "
+        "must refuse private ones",
+    )
+    segment_bytes: int = option(
+        256 << 20, "Size in bytes at which a WARC file is finished", valid=POSITIVE
+    )
+    segment_s: float = option(600.0, "Seconds after which a WARC file is finished")
 
 
 @dataclass(frozen=True)
@@ -312,6 +478,9 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     links: LinksSettings = field(default_factory=LinksSettings)
     pages: PagesSettings = field(default_factory=PagesSettings)
+    commoncrawl: CommonCrawlSettings = field(default_factory=CommonCrawlSettings)
+    wayback: WaybackSettings = field(default_factory=WaybackSettings)
+    fetch: FetchSettings = field(default_factory=FetchSettings)
     documents: DocumentsSettings = field(default_factory=DocumentsSettings)
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
     texts: TextsSettings = field(default_factory=TextsSettings)

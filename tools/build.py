@@ -25,8 +25,9 @@ from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from tools import model
 from tools.card import write_card
 from tools.checks import check_build, known_stages, reached
+from tools.collect import collect_pages, segments
 from tools.flow import STAGES
-from tools.inputs import find_inputs
+from tools.inputs import find_inputs, warc_files
 from tools.places import Place
 from tools.report import write_report
 from tools.stages import list_urls
@@ -67,11 +68,13 @@ def run_build(
     ) as build:
         # Paths that are not UTF-8 are written as the bytes that they are.
         build.store.write(RECORD, _record(settings, base).encode("utf-8", "surrogateescape"))
-        _make(build, settings, base, to, urls)
+        _make(build, place, settings, base, to, urls)
         return build.gates
 
 
-def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | None) -> None:
+def _make(
+    build: Build, place: Place, settings: Settings, base: Path, to: str, urls: Path | None
+) -> None:
     """Make the stages; what a person reads in the log of a build without a terminal begins here."""
     say, started = build.progress.say, time.monotonic()
     say(f"build: {build.store.place}, to {to}, by process {os.getpid()}")
@@ -80,9 +83,11 @@ def _make(build: Build, settings: Settings, base: Path, to: str, urls: Path | No
         if name == "model":
             model.make(build, settings.train, base)
         elif name == "report":
-            write_report(build.folder)
+            write_report(place)
         else:
             gates_before = len(build.gates)
+            if name == "pages":
+                collect_pages(build, settings, makers["pages"])
             output = build.run(makers[name]())
             if name == "links" and urls:
                 list_urls(build, output, urls)
@@ -126,8 +131,11 @@ def _stage_makers(build: Build, settings: Settings, base: Path) -> dict[str, Cal
         return find_inputs(settings.input.dumps, base, "input.dumps")
 
     @cache
+    def given() -> dict[str, InputFile]:
+        return input_names(warc_files(settings, base))
+
     def warcs() -> dict[str, InputFile]:
-        return input_names(find_inputs(settings.input.warcs, base, "input.warcs"))
+        return {**given(), **segments(build.store)}
 
     return {
         "links": lambda: links_stage(settings.links, dumps(), digest, build.progress.say),

@@ -12,7 +12,7 @@ from typing import Any
 from rich.filesize import decimal
 
 from pipeline.engine.names import FIXED
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
 from pipeline.tokens.tokenizer_json import load
@@ -25,10 +25,6 @@ from tools.plan import free_bytes, needed_bytes, size_of
 # No build takes so many times the bytes of its inputs, before the model: 3 to 5 times are usual.
 # With more space than that nothing is sampled.
 INPUT_TIMES = 20
-_NO_MODEL = (
-    "{place} is in a bucket, and the trainer keeps a model in a folder: add --to shards; then "
-    "`webtext train {place}/shards --out FOLDER` trains on them, and `webtext report` takes {place}"
-)
 
 
 def check_build(settings: Settings, base: Path, place: Place, to: str, *, force: bool) -> None:
@@ -41,17 +37,19 @@ def check_build(settings: Settings, base: Path, place: Place, to: str, *, force:
     model.check_settings(settings.train)
     store = open_store(place, settings.engine.scratch)
     out = place if isinstance(place, Path) else None
-    if out is None and reaches(to, "model"):
-        raise SettingsError(_NO_MODEL.format(place=store.place))
     if reaches(to, "model"):
         model.check_packages()
     dumps = find_inputs(settings.input.dumps, base, "input.dumps")
     warcs = warc_files(settings, base) if reaches(to, "pages") else []
     check_dumps(dumps, accept_torn=settings.links.accept_torn)
     check_warcs(warcs)
+    if reaches(to, "pages") and "live" in settings.pages.sources:
+        from pipeline.pages.fetch.collect import check_settings  # half a second of libraries
+
+        check_settings(settings.fetch)
     if reaches(to, "tokenizer") and settings.tokenizer.path:
         load(base / settings.tokenizer.path)
-    if out and reaches(to, "model") and not model.is_made(out):
+    if reaches(to, "model") and not model.is_made(store):
         _check_given_model(model.with_places(settings.train, base))
     if out and not force and not store.stat(FIXED):
         _check_disk(settings, base, out, to, size_of([*dumps, *warcs]))

@@ -36,8 +36,10 @@ from tools.options import STDIN, with_settings
 from tools.places import require_here
 
 TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
-BUILD_COMMANDS = ("demo", "init", "plan", "build", "status", "look", "why", "report", "clean")
-COMMANDS = (*BUILD_COMMANDS, "links", "extract", "dedup", "shards", *TRAINER_COMMANDS)
+BUILD_COMMANDS = (
+    *("demo", "init", "doctor", "plan", "build", "status", "look", "why", "report", "clean"),
+)
+COMMANDS = (*BUILD_COMMANDS, "links", "fetch", "extract", "dedup", "shards", *TRAINER_COMMANDS)
 GROUPS = {
     "tokenizer": ("Train a tokenizer.", ("train",)),
     "tokens": ("Write token shards for other trainers.", ("export",)),
@@ -45,11 +47,16 @@ GROUPS = {
 # How `webtext --help` lists them, in the order of the work.
 PANELS = {
     "Builds": BUILD_COMMANDS,
-    "One stage on your own files": ("links", "extract", "dedup", "tokenizer", "shards", "tokens"),
+    "One stage on your own files": (
+        *("links", "fetch", "extract", "dedup", "tokenizer", "shards", "tokens"),
+    ),
     "Models": TRAINER_COMMANDS,
 }
 # Where - is a file, not an option as cyclopts takes it: what stands for it (./- is the path "-").
-READ_STDIN = {"extract": str(STDIN), **dict.fromkeys(("dedup", "tokenizer", "shards"), "./-")}
+READ_STDIN = {
+    **dict.fromkeys(("extract", "fetch"), str(STDIN)),
+    **dict.fromkeys(("dedup", "tokenizer", "shards"), "./-"),
+}
 ACCESS_MEND = (
     " Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials), "
     "and what they may do"
@@ -57,7 +64,9 @@ ACCESS_MEND = (
 # What a signal leaves of a command, and how to go on. Of the others: nothing was changed.
 GOES_ON = "what is done is kept; the same command goes on"
 LEFT = {
-    **dict.fromkeys(("demo", "build", "links", "extract", "tokenizer train", "shards"), GOES_ON),
+    **dict.fromkeys(
+        ("demo", "build", "links", "fetch", "extract", "tokenizer train", "shards"), GOES_ON
+    ),
     "dedup": "an earlier --out stands as it was; the same command starts from the beginning",
     "tokens export": "files that are whole are kept; the same command writes all of them again",
     "clean": "what was removed is gone; the same command removes the rest",

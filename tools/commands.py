@@ -154,7 +154,7 @@ def build(
 
     Example: webtext build webtext.toml --to links --urls urls.txt
 
-    Example: webtext build webtext.toml --out s3://BUCKET/NAME --to shards
+    Example: webtext build webtext.toml --out s3://BUCKET/NAME --input.warcs 's3://BUCKET/warcs/*'
 
     Ctrl-C and SIGTERM stop it within seconds (exit codes 130 and 75). The same command
     goes on, after a kill or a power cut too. `webtext status` tells how far it is.
@@ -165,9 +165,8 @@ def build(
         The settings file. Paths in it are relative to its folder.
     out
         The build folder, or s3://BUCKET/NAME (perhaps with
-        ?endpoint_override=HOST:PORT&scheme=http) for a build in a bucket, which ends with --to
-        shards. A copy of the settings is saved as OUT/webtext.toml for the record; no build reads
-        it.
+        ?endpoint_override=HOST:PORT&scheme=http) for a build in a bucket. A copy of the settings is
+        saved as OUT/webtext.toml for the record; no build reads it.
     redo
         Make this stage again, even if nothing changed or it takes long; may be given more than
         once.
@@ -334,9 +333,14 @@ def report(build: BuildPlace = Path("build"), /) -> None:
     build
         The build folder, or s3://BUCKET/NAME: the report is then written there.
     """
+    from tools.places import Uri
     from tools.report import write_report
 
-    print(write_report(build))
+    place = write_report(build)
+    print(place)
+    if isinstance(place, Uri):
+        told = f"aws s3 cp {place.partition('?')[0]} . gets it; then open it in a browser"
+        print(told, file=sys.stderr)
 
 
 def clean(
@@ -369,6 +373,48 @@ def clean(
     cleaning.show(found, dry_run=dry_run)
 
 
+def doctor(
+    build: BuildPlace = Path("build"),
+    /,
+    *,
+    settings: Path | None = None,
+    ask: str = "",
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+) -> int:
+    """Look at the machine, the environment and the dumps, and tell what would stop a build.
+
+    Example: webtext doctor
+
+    Example: webtext doctor s3://BUCKET/NAME --settings webtext.toml --ask example.org
+
+    Each line is ok, a warning, or wrong, with the mend. The exit code is 1 if anything is wrong.
+    No server is asked but the bucket that you name, and that of --ask.
+
+    Parameters
+    ----------
+    build
+        The folder or s3://BUCKET/NAME where a build is or will be: its disk or its store is tried.
+    settings
+        The settings file, for the dumps and the limits. If not given, webtext.toml if it is here,
+        else the record of the build.
+    ask
+        A host or URL of which the address is looked up and the clock compared with this one.
+    as_json
+        Print a list of checks as JSON.
+    """
+    from tools import doctor as examining
+
+    given = settings or (Path(SETTINGS_FILE) if Path(SETTINGS_FILE).is_file() else None)
+    checks = []
+    for check in examining.examine(build, given, ask):
+        checks.append(check)
+        if not as_json:
+            examining.show(check)
+    if as_json:
+        print(json.dumps([vars(check) for check in checks], indent=1))
+    return int(any(check.state == "wrong" for check in checks))
+
+
 def _build(
     out: Place,
     settings_path: Path,
@@ -378,7 +424,7 @@ def _build(
     report_too: bool = False,
     **reuse: Any,
 ) -> int:
-    from pipeline.engine.store import open_store
+    from pipeline.engine.stores import open_store
     from tools.build import check_record, run_build
     from tools.report import write_report
     from tools.summary import show_build

@@ -56,8 +56,12 @@ def _in_bucket(uri: Uri, key: str) -> list[BucketFile]:
 
 
 def warc_files(settings: Settings, base: Path) -> list[InputFile]:
-    """The WARC files of a build; SettingsError where its settings name none."""
+    """The WARC files of a build; SettingsError where they are its one source, and none is named."""
+    if "warc" not in settings.pages.sources:
+        return []
     if not settings.input.warcs:
+        if len(settings.pages.sources) > 1:
+            return []
         raise SettingsError(
             "input.warcs names no files, so there are no pages; set it in the settings file or as "
             "--input.warcs 'FOLDER/*.warc.gz', or make the links alone: --to links"

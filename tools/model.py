@@ -2,6 +2,8 @@
 
 The run is made in `work/model-<fingerprint>/`, where the trainer's own checkpoints resume it, and
 renamed to `model/` when it is trained, evaluated and sampled. `webtext.json` in it is the commit.
+Of a build in a bucket it is made in scratch, and kept there by model_store.py; a manifest is the
+commit.
 """
 
 import json
@@ -16,19 +18,23 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from pipeline.engine import names
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of, file_digest
 from pipeline.engine.files import remove_tree, write_durably
-from pipeline.engine.manifest import COSTLY_S
+from pipeline.engine.manifest import COSTLY_S, read_manifest
+from pipeline.engine.store import Store
 from pipeline.errors import SettingsError, StageError, Stopped
+from tools.fetch import fetch_published
+from tools.model_store import COMMIT, STAGE, RunStore
 from tools.sealed import BLANK, KEY, seal
+from tools.stores import folder_of
 from train.errors import TrainError
 from train.log import read_log
 from train.options import from_options, refuse_senseless
 from train.packages import require_packages
 from train.settings import STEPS, TrainSettings
 
-COMMIT = "webtext.json"
 WORK = "work"  # below the build: models at work
 VERSION = 3  # of what is done here with a trained model: evaluation, prompts, samples
 # Prompts of the samples shown in the report: the start of a document, and plain openings.
@@ -62,9 +68,10 @@ def with_places(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
     return {**options, **{name: str(base.absolute() / path) for name, path in named.items()}}
 
 
-def is_made(build: Path) -> bool:
+def is_made(store: Store) -> bool:
     """Whether the build has a model, be it up to date or not."""
-    return (build / "model" / COMMIT).exists()
+    name = f"{STAGE}/{COMMIT}" if folder_of(store) else names.manifest(STAGE)
+    return store.stat(name) is not None
 
 
 def check_packages() -> None:
@@ -80,9 +87,15 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
 
     A corpus too small to hold documents out gives a model without an evaluation (None).
     """
-    shards = build.output("shards")
-    fingerprint = digest_of([VERSION, shards.digest, _shaping(options)])
-    folder = build.folder / "model"
+    fingerprint = digest_of([VERSION, build.output("shards").digest, _shaping(options)])
+    if folder_of(build.store):
+        _make_in_folder(build, options, base, fingerprint)
+    else:
+        _make_in_bucket(build, options, base, fingerprint)
+
+
+def _make_in_folder(build: Build, options: Mapping[str, Any], base: Path, fingerprint: str) -> None:
+    folder = build.folder / STAGE
     old = _read_commit(folder)
     if old and old["fingerprint"] == fingerprint:
         _sweep(build)
@@ -91,43 +104,79 @@ def make(build: Build, options: Mapping[str, Any], base: Path) -> None:
         raise StageError(
             f"{folder} is not a model of this build, but stands in its place; move it elsewhere"
         )
-    if old and "model" not in build.redo:
-        build.progress.say("model: its settings or shards changed; it is trained again")
-        if old["wall_s"] > COSTLY_S:
-            raise StageError(
-                f"model took {old['wall_s'] / 60:.0f} minutes to train, and its settings or shards "
-                "changed since; --redo model trains it again"
-            )
+    if old:
+        _refuse_costly(build, old["wall_s"])
     work = build.folder / WORK / f"model-{fingerprint[:16]}"
-    started = time.monotonic()
-    say = build.progress.say
-    say("model: training")
-    flags = _flags(with_places(options, base))
-    data = build.folder / "shards"
+    started, data = time.monotonic(), build.folder / "shards"
+    _train(build, data, work, _flags(with_places(options, base)))
+    commit = _told(build, data, work, {"fingerprint": fingerprint, "settings": dict(options)})
+    commit |= {"wall_s": round(time.monotonic() - started, 1), KEY: BLANK}
+    write_durably(work / COMMIT, seal(json.dumps(commit, indent=1, ensure_ascii=False)))
+    if folder.exists():
+        folder.rename(build.folder / WORK / f"old-model-{time.time_ns()}")
+    work.rename(folder)
+    _sweep(build)
+    _say_made(build, commit)
+
+
+def _make_in_bucket(build: Build, options: Mapping[str, Any], base: Path, fingerprint: str) -> None:
+    store, shards = build.store, build.manifest("shards")
+    old = read_manifest(store, STAGE)
+    if old and old.fingerprint == fingerprint:
+        return
+    if old:
+        _refuse_costly(build, old.wall_s)
+    started, here = time.monotonic(), store.scratch.parent / f"model-{fingerprint[:16]}"
+    data = fetch_published(store, shards, here)
+    work = here / "run"
+    run = RunStore(store, fingerprint, work)
+    if newest := run.restore():
+        build.progress.say(f"model: goes on from {newest}, which is in the bucket")
+    with run.sending(build.progress.say):
+        _train(build, data, work, _flags(with_places(options, base)))
+    commit = _told(build, data, work, {"fingerprint": fingerprint, "settings": dict(options)})
+    commit |= {"wall_s": round(time.monotonic() - started, 1)}
+    run.publish(commit, shards.full_digest, old)
+    _say_made(build, commit)
+
+
+def _refuse_costly(build: Build, wall_s: float) -> None:
+    if "model" in build.redo:
+        return
+    build.progress.say("model: its settings or shards changed; it is trained again")
+    if wall_s > COSTLY_S:
+        raise StageError(
+            f"model took {wall_s / 60:.0f} minutes to train, and its settings or shards "
+            "changed since; --redo model trains it again"
+        )
+
+
+def _train(build: Build, data: Path, work: Path, flags: Sequence[str]) -> None:
+    build.progress.say("model: training")
     _trainer(build, [str(data), "--out", str(work), "--resume", *flags])
-    say("model: evaluating and sampling")
+
+
+def _told(build: Build, data: Path, work: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trained model says of itself, after `about` it."""
+    build.progress.say("model: evaluating and sampling")
     held_out = json.loads((data / "shards.json").read_text())["splits"]["val"]["documents"]
     evaluate = [["evaluate", str(work), "--data", str(data), "--json"]] if held_out else []
     samples = [_sample_words(work, seed, prompt) for seed, prompt in enumerate(PROMPTS, 1)]
     found = _json_lines(_trainer(build, *evaluate, *samples))
     evaluation, sampled = (found[0], found[1:]) if held_out else (None, found)
     weights = sorted((work / "checkpoints").glob(f"{STEPS}/model.safetensors"))[-1]
-    commit = {
-        "fingerprint": fingerprint,
+    return {
+        **about,
         "digest": file_digest(weights),
-        "settings": dict(options),
         "evaluation": evaluation,
         "samples": sampled,
-        "wall_s": round(time.monotonic() - started, 1),
-        KEY: BLANK,
     }
-    write_durably(work / COMMIT, seal(json.dumps(commit, indent=1, ensure_ascii=False)))
-    if folder.exists():
-        folder.rename(build.folder / WORK / f"old-model-{time.time_ns()}")
-    work.rename(folder)
-    _sweep(build)
+
+
+def _say_made(build: Build, commit: Mapping[str, Any]) -> None:
+    evaluation = commit["evaluation"]
     loss = f"held-out loss {evaluation['loss']:.3f}" if evaluation else "no document is held out"
-    say(f"model: {loss} ({commit['wall_s']:.0f} s)")
+    build.progress.say(f"model: {loss} ({commit['wall_s']:.0f} s)")
 
 
 def model_status(folder: Path) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ PAGE = ("engine.item_cpu_s", "engine.item_wall_s", "engine.worker_memory_bytes")
 # A section stands for all of its settings.
 SETTINGS_OF = {
     "links": ("links", *ENGINE, *EXCHANGE),
+    "fetch": ("fetch", "pages.hops_max", "pages.respect"),
     "extract": (
         "documents",
         "pages.accept_torn",

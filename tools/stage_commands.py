@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,49 @@ def links(
     from tools.stages import make_links
 
     return _finish(out / "links", make_links(dumps, out, settings_from(None), urls))
+
+
+def fetch(
+    *links: Path,
+    out: Path,
+    shard: str = "",
+    scratch: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    settings_from: SettingsFrom,
+) -> int:
+    """Fetch the pages of links from the live web, into the archive OUT of WARC files.
+
+    Example: webtext fetch links/links --out archive --contact me@example.org
+
+    Example: webtext fetch urls.txt --out archive --contact https://example.org/crawler
+
+    Asks one page a second of a domain, and nothing that its robots.txt or another
+    preference of its owner forbids. Ctrl-C lets what is begun end, a second one
+    does not. The same command goes on, and tries again what failed for a reason
+    that may pass.
+
+    Parameters
+    ----------
+    links
+        Parquet files of `webtext links`, the folder of them, or a list of URLs, one a line; - for
+        stdin.
+    out
+        The folder to write: segments of 256 MiB or ten minutes (.warc.gz), an index (.cdxj) and a
+        table (.parquet) of each, with one row for each answer. Links that have a final one in it
+        are not asked for again.
+    shard
+        I/N: fetch only the share I of N, from 0. A domain belongs to one share, so N machines
+        need not know of each other; the limit on connections to an address holds in each.
+    scratch
+        A folder on a local disk for what is being written; if not given, in OUT.
+    as_json
+        Print the counts as JSON.
+    """
+    from tools.crawl import fetch_links
+
+    settings = settings_from(None)
+    gates = fetch_links(links, out, settings, shard=shard, scratch=scratch, as_json=as_json)
+    return exit_code(gates)
 
 
 def extract(
@@ -284,7 +328,7 @@ def evaluate(*words: Words) -> int:
 
     Example: webtext evaluate model --json
     """
-    return _trainer(("evaluate", *words), "webtext")
+    return _trainer(("evaluate", *_with_model(words)), "webtext")
 
 
 def sample(*words: Words) -> int:
@@ -292,15 +336,17 @@ def sample(*words: Words) -> int:
 
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
     """
-    return _trainer(("sample", *words), "webtext")
+    return _trainer(("sample", *_with_model(words)), "webtext")
 
 
 def export(*words: Words) -> int:
     """Write a folder that Hugging Face's transformers loads, checked by reading it back.
 
     Example: webtext export model --out my-gpt2
+
+    Example: webtext export s3://BUCKET/NAME --out my-gpt2
     """
-    return _trainer(("export", *words), "webtext")
+    return _trainer(("export", *_with_model(words)), "webtext")
 
 
 def _finish(made: Path, gates: list[str]) -> int:
@@ -309,6 +355,16 @@ def _finish(made: Path, gates: list[str]) -> int:
     show(made.parent)
     print(f"{made.name}: {made}")
     return exit_code(gates)
+
+
+def _with_model(words: Sequence[str]) -> Sequence[str]:
+    """The words, for the RUN of a build in a bucket a copy of it here."""
+    if not words or "://" not in words[0]:
+        return words
+    from tools.fetch import fetch_model
+    from tools.places import Uri
+
+    return [str(fetch_model(Uri(words[0]))), *words[1:]]
 
 
 def _trainer(words: tuple[str, ...], prog: str) -> int:

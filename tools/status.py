@@ -26,12 +26,15 @@ from pipeline.engine.control import run_at_work
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.manifest import Manifest, read_manifest, read_manifest_at
-from pipeline.engine.store import Store, open_store
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.engine.verify import damaged, stage_files
 from pipeline.errors import SettingsError
 from tools import watch
 from tools.flow import ENGINE_STAGES
-from tools.model import COMMIT, model_status
+from tools.model import model_status
+from tools.model_store import COMMIT
+from tools.model_store import STAGE as MODEL
 from tools.places import Place, above
 from tools.runs import checkpoint_files, is_run, run_status
 from tools.sealed import sealed
@@ -52,8 +55,8 @@ def status(place: Place) -> dict[str, Any]:
         return run_status(folder)
     manifests = _manifests(store)
     stages = {name: found for name in ENGINE_STAGES if (found := _stage(store, name, manifests))}
-    if folder and (found := model_status(folder)):
-        stages["model"] = found
+    if found := model_status(folder) if folder else _stage(store, MODEL, manifests):
+        stages[MODEL] = found
     if not stages and not store.stat(names.FIXED):
         mend = builds_below(place) or "; name the --out folder of one"
         raise SettingsError(f"{place} holds no stage of a build and no training run{mend}")
@@ -67,7 +70,8 @@ def _manifests(store: Store) -> dict[str, Manifest]:
     """The manifests of a build, or of a stage's own folder, such as a copy of it."""
     if own := read_manifest_at(store, names.MANIFEST):
         return {own.stage: own}
-    return {name: found for name in ENGINE_STAGES if (found := read_manifest(store, name))}
+    stages = (*ENGINE_STAGES, MODEL)
+    return {name: found for name in stages if (found := read_manifest(store, name))}
 
 
 @dataclass(frozen=True)

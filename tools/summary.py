@@ -10,9 +10,10 @@ from rich.console import Console
 
 from pipeline.engine import names
 from pipeline.engine.manifest import Manifest, read_manifest
-from pipeline.engine.store import Store, open_store
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.reasons import Reason
-from tools.model import COMMIT
+from tools.model_store import COMMIT, told_model
 from tools.places import Place, within
 from tools.stores import folder_of, read_shards
 from train.log import read_log, told_perplexity
@@ -33,6 +34,8 @@ IN_A_BUCKET = {
     "corpus": "manifest.json names its files; docs/files.md reads them by pyarrow",
     "tokenizer": "manifest.json names its files",
     "shards": "tokens: `webtext train` fetches them",
+    "model": "`webtext sample`, `evaluate` and `export` fetch it",
+    "report.html": "get it by `aws s3 cp`, and open it in a browser",
 }
 
 # Commands that take the folder, with what must be there.
@@ -52,9 +55,9 @@ def show_build(place: Place) -> None:
             _show_stage(console, manifest)
     if shards := read_shards(store, read_manifest(store, "shards")):
         _show_tokens(console, shards)
-    folder = folder_of(store)
-    if folder and (folder / "model" / COMMIT).exists():
-        _show_model(console, folder / "model")
+    with told_model(store) as model:
+        if model:
+            _show_model(console, model)
     _show_places(console, store, place)
 
 

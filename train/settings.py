@@ -36,7 +36,8 @@ class TrainSettings:
 
     data: str = option(
         "",
-        "Folder of token shards, or of .bin files of llm.c or nanoGPT with GPT-2's tokens",
+        "Folder of token shards, or of .bin files of llm.c or nanoGPT with GPT-2's tokens; for "
+        "webtext train also the shards of a build in a bucket, s3://BUCKET/NAME/shards",
         "files",
         positional=True,
     )

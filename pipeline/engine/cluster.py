@@ -6,24 +6,22 @@ fits their share of the machine. Of a job there: an end, also where nobody is le
 
 import logging
 import multiprocessing
-import platform
 import socket
 import sys
 import threading
 import time
-import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pipeline.engine import names
+from pipeline.engine import names, probe
 from pipeline.engine.task import Task
 from pipeline.errors import SettingsError, StageError
 from pipeline.settings import EngineSettings
 
+ALIKE = ("python", "webtext", "apache-beam")
 CANCEL_AFTER_S = 5.0  # from a request to stop; more than a part's patience on a disk
 
 _checked: set[tuple[str, str, str]] = set()  # run, stage and step that this process may work for
@@ -31,7 +29,8 @@ _checked: set[tuple[str, str, str]] = set()  # run, stage and step that this pro
 
 def here() -> dict[str, str]:
     """What every process of a build must have alike, whatever its step."""
-    return {"python": ".".join(platform.python_version_tuple()[:2]), "webtext": _version("webtext")}
+    versions: dict[str, str] = probe.tell(ALIKE)["versions"]
+    return versions
 
 
 def check_alike(task: Task) -> None:
@@ -39,21 +38,35 @@ def check_alike(task: Task) -> None:
     key = (task.run, task.stage, task.step.name)
     if key in _checked:
         return
-    host = socket.gethostname()
-    for name, wanted in {**task.driver, **task.step.versions}.items():
-        if (found := {**here(), "unicode": unicodedata.unidata_version}.get(name)) is None:
-            found = _version(name)
-        if found != wanted:
-            raise StageError(
-                f"a worker on {host} has {name} {found or 'not at all'}, the driver {wanted}; "
-                "install the same on all machines, and run the same command to go on"
-            )
+    wanted = {**task.driver, **task.step.versions}
+    told = probe.tell(wanted)
     if task.run and not task.store.stat(names.run(task.run)):
-        raise StageError(
-            f"a worker on {host} does not see the build in {task.store.place}; give all machines "
-            "that folder under the same path, or build in a bucket"
-        )
+        told["blind"] = "it is not there"
+    if what := difference(f"a worker on {told['host']}", told, wanted, task.store.place):
+        raise StageError(what)
     _checked.add(key)
+
+
+def difference(who: str, told: Mapping[str, Any], wanted: Mapping[str, str], place: str) -> str:
+    """In what a process is not as the driver, with the mend; "" if it is. See `probe.tell`."""
+    again = "and run the same command to go on"
+    for name, version in wanted.items():
+        if (found := told["versions"].get(name, "")) != version:
+            return (
+                f"{who} has {name} {found or 'not at all'}, the driver {version or 'not at all'}; "
+                f"install the same on all machines, {again}"
+            )
+    if told["fault"]:
+        return (
+            f"{who} cannot import webtext ({told['fault']}); install it there as on the driver's "
+            f"machine, {again}"
+        )
+    if told["blind"]:
+        return (
+            f"{who} does not see the build in {place} ({told['blind']}); give all machines that "
+            f"folder under the same path, or that bucket with its credentials, {again}"
+        )
+    return ""
 
 
 def share_of(engine: EngineSettings) -> EngineSettings:
@@ -118,48 +131,69 @@ def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
 
 
 @contextmanager
-def job_at_work(task: Task, pipeline: Any) -> Iterator[Any]:
+def job_at_work(task: Task, pipeline: Any, look: Callable[[Task], object]) -> Iterator[Any]:
     """Start a pipeline. Its job is cancelled where a request to stop is not heard there.
 
-    StageError where a Dask scheduler forgot it.
+    `look` is called now and then: the StageError that it raises ends the job, and is raised here.
+    StageError too where a Dask scheduler forgot it.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the size of a graph, and of versions (see check_alike)
+        warnings.simplefilter("ignore")  # of the size of a graph, and of versions (see difference)
         job = pipeline.run()
-    over = threading.Event()
-    watch = threading.Thread(target=_cancel_if_deaf, args=(task, job, over), name="watch of a job")
+    watch = _Watch(task, job, look)
     if task.engine.runner != "local":
         watch.start()
     try:
         yield job
-        if any(future.cancelled() for future in getattr(job, "futures", ())):
+        if not watch.found and any(future.cancelled() for future in getattr(job, "futures", ())):
             raise StageError(
-                f"the Dask scheduler at {task.engine.scheduler} is gone, or was restarted; start "
-                "scheduler and workers, and name its address as engine.scheduler"
+                f"the Dask scheduler at {task.engine.scheduler} is gone, or was restarted; what is "
+                "done is kept: start scheduler and workers, and run the same command with the "
+                "address as engine.scheduler"
             )
     finally:
-        over.set()
-        if watch.ident:
-            watch.join()
+        watch.end()
         if client := getattr(job, "client", None):  # Dask's: each job opens one
             client.close()
+        if watch.found:
+            raise watch.found
 
 
-def _cancel_if_deaf(task: Task, job: Any, over: threading.Event) -> None:
-    """Parts stop by themselves within seconds; those that are queued for nobody never start."""
-    asked_s = 0.0
-    while not over.wait(max(1.0, task.store.patience_s)):
-        if not task.stopping():
-            continue
-        asked_s = asked_s or time.monotonic()
-        if time.monotonic() - asked_s >= CANCEL_AFTER_S:
-            with suppress(Exception):  # the cluster may be gone
-                job.cancel()
+class _Watch(threading.Thread):
+    """Looks after a job on a cluster, and ends it where parts cannot.
+
+    Parts stop by themselves within seconds; those that are queued for nobody never start.
+    """
+
+    def __init__(self, task: Task, job: Any, look: Callable[[Task], object]) -> None:
+        super().__init__(name="watch of a job")
+        self.found: StageError | None = None
+        self._task, self._job, self._look = task, job, look
+        self._over = threading.Event()
+
+    def end(self) -> None:
+        """The job is over."""
+        self._over.set()
+        if self.ident:
+            self.join()
+
+    def run(self) -> None:
+        asked_s = 0.0
+        while not self._over.wait(max(1.0, self._task.store.patience_s)):
+            if not self._task.stopping():
+                self._see()
+                continue
+            asked_s = asked_s or time.monotonic()
+            if time.monotonic() - asked_s >= CANCEL_AFTER_S:
+                with suppress(Exception):  # the cluster may be gone
+                    self._job.cancel()
+                return
+
+    def _see(self) -> None:
+        try:
+            self._look(self._task)
+        except StageError as error:
+            self.found = error
+            self._task.stop.make("the workers are not as the driver")
+        except OSError:  # a scheduler that is gone is told by the job itself
             return
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

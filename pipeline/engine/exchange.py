@@ -27,7 +27,7 @@ from pipeline.settings import EngineSettings
 
 IPC_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 CUT_BITS = 4  # a bucket that is too large comes in 16 cuts; one of these, again
-CUTS_DEEP = 8  # 32 bits: what is still too large then is nearly one key
+CUTS_DEEP = 3  # 4,096 cuts of a bucket: what is still too large then is nearly one key
 CUT_BYTES = 16 << 20  # of rows that are cut at once
 
 Batches = Iterable[tuple[str, pa.RecordBatch]]  # the input's name, rows of one bucket

@@ -45,9 +45,8 @@ class StepRecord:
         return replace(self, parts=parts)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain form."""
-        parts = [part.to_json() for part in self.parts]
-        return {**vars(self), "ledgers": _ledgers_to_json(self.ledgers), "parts": parts}
+        """Plain form, but for the parts: there may be many, and JSON takes them as they are."""
+        return {**vars(self), "ledgers": _ledgers_to_json(self.ledgers)}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> "StepRecord":

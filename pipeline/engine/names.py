@@ -1,12 +1,13 @@
 """The names of a build's files, below its folder or its bucket's prefix.
 
-    build.json                                  what the build is fixed to
+    build.json                                  the format of the build
     data/<fingerprint>-<attempt>.<ending>       written once, never changed: a name for each attempt
     parts/<stage>-<step>/<fingerprint>.json     a record: the part exists
     steps/<stage>-<step>-<fingerprint>.json     a journal: all records of a finished step
     <stage>/manifest.json                       the stage is published
     <stage>/part-<publication>-00017.parquet …  a view for people: links to files in data/
     forget/<stage>.json                         what a redo or a replay has yet to remove
+    archive/<time>-<id>.warc.gz …               pages of other sources, never cleaned, never redone
     runs/<run>/run.json, stop, heartbeats/, failures/    of the run at work
     scratch/                                    what is being written, on a disk
     lock  log.jsonl  inputs.json                in a bucket lock/<claim>.json, log/<run>.jsonl
@@ -29,6 +30,7 @@ JOURNALS = "steps"
 RUNS = "runs"
 FORGET = "forget"
 SCRATCH = "scratch"
+ARCHIVE = "archive"
 OWN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{12}\.")  # how each name in data/ begins
 
 

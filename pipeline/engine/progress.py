@@ -40,16 +40,18 @@ class Standing:
     faults: int
     rows_per_s: float | None
     left_s: float | None
+    counted: str = "parts"  # what `parts` and `done` count
+    also: str = ""
 
     def line(self) -> str:
         """One line for people."""
-        line = f"{self.stage}: {self.step}: {self.done} of {self.parts} parts"
+        line = f"{self.stage}: {self.step}: {self.done:,} of {self.parts:,} {self.counted}"
         if self.rows:
             line += f", {self.rows:,} {self.unit}, {self.kept / self.rows:.0%} kept"
             line += "".join(f", {reason} {n:,}" for reason, n in list(self.drops.items())[:2])
         if self.left_s is not None and self.rows_per_s is not None:
             line += f" ({self.rows_per_s:,.0f}/s, {told_s(self.left_s)} left)"
-        return line
+        return f"{line}; {self.also}" if self.also else line
 
 
 def told_s(seconds: float) -> str:
@@ -65,6 +67,7 @@ class Progress:
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._live: Status | None = None
+        self._shown = self._told = time.monotonic()
 
     def say(self, text: str) -> None:
         """A line that stays; where no terminal shows it as it comes, with the time."""
@@ -106,6 +109,22 @@ class Progress:
                 self._live.update(line)
             else:
                 self.say(line)
+
+    def show(self, run: Run, standing: Standing) -> None:
+        """As `update`, of work that is in no parts."""
+        now = time.monotonic()
+        if self._live is None and self._console.is_terminal:
+            self._live = self._console.status(standing.line())
+            self._live.start()
+        if now - self._told >= max(TELL_EVERY_S, run.store.patience_s):
+            self._told = now
+            run.tell(asdict(standing))
+        if now - self._shown >= (LIVE_EVERY_S if self._live else PLAIN_EVERY_S):
+            self._shown = now
+            if self._live:
+                self._live.update(standing.line())
+            else:
+                self.say(standing.line())
 
     def end(self, ledgers: Ledgers) -> None:
         """The step is finished: what became of its rows."""

@@ -11,7 +11,7 @@ cells are copied as they are where map parts are joined (joins.py).
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -29,7 +29,8 @@ READ_BYTES = 32 << 20  # of a file that is not mapped into memory: one request e
 HEADER = struct.Struct("<QQ")
 
 
-class MapPart(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MapPart:
     """A map part as its record tells of it: its table, the lengths of its ranges, its rows."""
 
     table: str
@@ -46,7 +47,6 @@ class MapPart(NamedTuple):
 class Place(NamedTuple):
     """Where a map part keeps the rows of a bucket; `whole` unless others' rows lie there too."""
 
-    input: str
     table: str
     start: int
     end: int
@@ -55,44 +55,44 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Bucket:
-    """What a part of a ReduceStep reads: one of `buckets`. With a shuffle it needs no `places`."""
+    """One of `buckets` of an exchange by `key`; the schemas are those of its inputs, by name."""
 
     number: int
     buckets: int
-    places: tuple[Place, ...] = ()
+    key: str
+    schemas: Mapping[str, pa.Schema]
 
-    def batches(self, store: Store, schemas: Mapping[str, pa.Schema], key: str) -> Batches:
-        """The bucket's rows, by input."""
-        for place in self.places:
-            for cell in read_range(store, place):
-                yield from self.rows_of(cell, place.input, place.whole, schemas, key)
+    def read(self, store: Store, map_parts: Mapping[str, Sequence[MapPart]]) -> Batches:
+        """The bucket's rows in the map parts of all inputs."""
+        for name in self.schemas:
+            for part in map_parts[name]:
+                for _, place in places(part, [self.number], self.buckets):
+                    for cell in read_range(store, place):
+                        yield from self.rows_of(name, cell, place.whole)
 
-    def rows_of(
-        self, cell: pa.Buffer, input: str, whole: bool, schemas: Mapping[str, pa.Schema], key: str
-    ) -> Batches:
-        """The bucket's rows in a cell of this input."""
-        for batch in _batches(cell, schemas[input]):
+    def rows_of(self, name: str, cell: pa.Buffer, whole: bool) -> Batches:
+        """The bucket's rows in a cell of the input `name`; `whole`: it has no others."""
+        for batch in _batches(cell, self.schemas[name]):
             if not whole:
-                batch = batch.filter(pa.array(bucket_of(batch[key], self.buckets) == self.number))
-            yield input, batch
+                mine = bucket_of(batch[self.key], self.buckets) == self.number
+                batch = batch.filter(pa.array(mine))
+            yield name, batch
 
 
-def places(
-    name: str, part: MapPart, numbers: Iterable[int], buckets: int
-) -> Iterator[tuple[int, Place]]:
-    """Where a map part of the input `name` keeps these of so many buckets, if it has any rows."""
+def places(part: MapPart, numbers: Iterable[int], buckets: int) -> Iterator[tuple[int, Place]]:
+    """Where a map part keeps these of so many buckets, if it has any rows of theirs."""
     ends = list(accumulate(map(int, part.lengths.split()), initial=0))
     held = len(ends) - 1
     for number in numbers:
         first, last = number * held // buckets, -(-(number + 1) * held // buckets)
         if ends[first] < ends[last]:
-            yield number, Place(name, part.table, ends[first], ends[last], held >= buckets)
+            yield number, Place(part.table, ends[first], ends[last], held >= buckets)
 
 
 def read_range(store: Store, place: Place) -> Iterator[pa.Buffer]:
     """The cells of a range; StageError names the file and the bytes that are damaged."""
     with store.sound(place.table), store.map(place.table) as file:
-        yield from _cells(store, place.table, _from(file, place.start, place.end), *place[2:4])
+        yield from _cells(store, place.table, _from(file, place.start, place.end), *place[1:3])
 
 
 def read_rows(store: Store, table: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

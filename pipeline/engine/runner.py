@@ -8,11 +8,15 @@ in processes of their own, on any machine that sees the store; each has a pool a
 A part that fails says so in the store (failures.py), and the others are asked to stop.
 """
 
+import ctypes
 import importlib
 import logging
+import math
 import threading
+import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -26,10 +30,11 @@ from apache_beam.utils import thread_pool_executor
 
 from pipeline.engine.cluster import check_alike, dask_options, job_at_work, quieten, share_of
 from pipeline.engine.exchange import Batches, shuffles
-from pipeline.engine.parts import AnyPart, Record
+from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
-from pipeline.engine.ranges import Bucket, places, read_range
+from pipeline.engine.ranges import Bucket, MapPart, places, read_range
 from pipeline.engine.task import Task, pool_of, run_part
+from pipeline.engine.workers import DaskWorkers
 from pipeline.errors import SettingsError
 from pipeline.settings import EngineSettings
 
@@ -39,7 +44,10 @@ REFUSED = {
     "BundleBasedDirectRunner": "it holds every row in memory",
 }
 QUEUED_PER_WORKER = 4
-_Cell = tuple[str, bool, bytes]  # input, whether all of its rows are of the bucket, the cell
+# Of the local runner: it takes 7 KB of memory a part, and begins none before it has seen all.
+PARTS_PER_JOB = 2_000
+M_ARENA_MAX = -8  # of glibc's malloc.h
+_Cell = tuple[str, bytes, bool]  # input, cell, whether it has no rows of other buckets
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
 
@@ -62,13 +70,13 @@ class DoParts(beam.PTransform):  # type: ignore[misc]
 class ShuffleParts(beam.PTransform):  # type: ignore[misc]
     """A ReduceStep: the map parts that it reads, brought together by the runner's own shuffle."""
 
-    def __init__(
-        self, task: Task, parts: Sequence[AnyPart], sources: Mapping[str, Sequence[Record]]
-    ) -> None:
+    def __init__(self, task: Task, parts: Sequence[AnyPart]) -> None:
         super().__init__()
-        self._task, self._parts = task, {part.number: part for part in parts}
-        self._map_parts: list[tuple[str, Record | None]] = [("", None)]  # see _SendBuckets
-        self._map_parts += [(name, part) for name, found in sources.items() for part in found]
+        self._task, self._parts = replace(task, map_parts={}), {part.number: part for part in parts}
+        self._map_parts: list[tuple[str, MapPart | None]] = [("", None)]  # see _SendBuckets
+        self._map_parts += [
+            (name, part) for name in task.map_parts for part in task.map_parts[name]
+        ]
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
         return (
@@ -93,16 +101,14 @@ class _SendBuckets(beam.DoFn):  # type: ignore[misc]
     def __init__(self, task: Task, wanted: Iterable[int]) -> None:
         self._task, self._wanted = task, sorted(wanted)
 
-    def process(self, source: tuple[str, Record | None]) -> Iterator[tuple[int, _Cell | None]]:
-        name, record = source
-        if record is None:  # a bucket without rows is a part too
+    def process(self, source: tuple[str, MapPart | None]) -> Iterator[tuple[int, _Cell | None]]:
+        name, part = source
+        if part is None:  # a bucket without rows is a part too
             yield from ((number, None) for number in self._wanted)
-        elif record.rows:
-            task = self._task
-            buckets = task.engine.buckets
-            for number, place in places(name, record.map_part, self._wanted, buckets):
-                for cell in read_range(task.store, place):
-                    yield number, (name, place.whole, cell.to_pybytes())
+            return
+        for number, place in places(part, self._wanted, self._task.engine.buckets):
+            for cell in read_range(self._task.store, place):
+                yield number, (name, cell.to_pybytes(), place.whole)
 
 
 class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
@@ -112,12 +118,12 @@ class _ReduceBucket(beam.DoFn):  # type: ignore[misc]
     def process(self, bucket: tuple[int, Iterable[_Cell | None]]) -> Iterator[str]:
         number, cells = bucket
         part = self._parts[number]
-        yield from _guarded(self._task, part, _shuffled(self._task, part.source, cells))
+        yield from _guarded(self._task, part, _rows(self._task.bucket(part), cells))
 
 
-def _shuffled(task: Task, bucket: Bucket, cells: Iterable[_Cell | None]) -> Batches:
-    for name, whole, cell in filter(None, cells):
-        yield from bucket.rows_of(pa.py_buffer(cell), name, whole, task.schemas, task.key)
+def _rows(bucket: Bucket, cells: Iterable[_Cell | None]) -> Batches:
+    for name, cell, whole in filter(None, cells):
+        yield from bucket.rows_of(name, pa.py_buffer(cell), whole)
 
 
 # The pool of this process: parts find it here, since Beam copies what a DoFn holds. The driver
@@ -131,7 +137,7 @@ def _guarded(task: Task, part: AnyPart, batches: Batches | None) -> Iterator[str
     try:
         if not _in_driver:
             check_alike(task)
-        if task.stopping():
+        if _is_stopping(task):
             return
         pool = _pool_here(task)
         if pool is not None and batches is None and task.runs_in_worker:
@@ -144,6 +150,18 @@ def _guarded(task: Task, part: AnyPart, batches: Batches | None) -> Iterator[str
         yield part.fingerprint
 
 
+_stops: dict[str, tuple[float, bool]] = {}  # by run: when this process last looked, what it saw
+
+
+def _is_stopping(task: Task) -> bool:
+    """Whether no new part should start, as of a short time ago: a part looks again as it starts."""
+    looked_s, seen = _stops.get(task.run, (-math.inf, False))
+    if time.monotonic() - looked_s >= task.store.patience_s:
+        seen = task.stopping()
+        _stops[task.run] = time.monotonic(), seen
+    return seen
+
+
 def _pool_here(task: Task) -> Pool | None:
     global _pool
     with _pool_lock:
@@ -153,9 +171,14 @@ def _pool_here(task: Task) -> Pool | None:
 
 
 class Runner:
-    """A Beam runner, pinned by the settings, over the driver's worker pool: a context manager."""
+    """A Beam runner, pinned by the settings: a context manager.
 
-    def __init__(self, engine: EngineSettings, pool: Pool) -> None:
+    `pool` is the driver's, None where it does no part; `say` is told what people should know.
+    """
+
+    def __init__(
+        self, engine: EngineSettings, pool: Pool | None, say: Callable[[str], object] = bool
+    ) -> None:
         self.engine = engine
         self._pool = pool
         self._options = list(engine.runner_options)
@@ -170,6 +193,12 @@ class Runner:
                     "memory and does not hear Ctrl-C; set engine.workers instead"
                 )
         _runner_class(engine.runner)  # refuses early
+        self._workers: DaskWorkers | None = None
+        if engine.runner == "dask":
+            from apache_beam.runners.dask.dask_runner import DaskOptions
+
+            timeout_s = PipelineOptions(self._options).view_as(DaskOptions).timeout
+            self._workers = DaskWorkers(engine.scheduler, timeout_s, say)
 
     def __enter__(self) -> "Runner":
         global _pool, _in_driver
@@ -179,22 +208,28 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         global _pool, _in_driver
         _pool, _in_driver = None, False
+        if self._workers:
+            self._workers.close()
 
-    def run(
-        self, task: Task, parts: list[AnyPart], sources: Mapping[str, Sequence[Record]]
-    ) -> None:
-        """Do these parts; those that fail have told the task, those that stop have done nothing.
+    def run(self, task: Task, parts: list[AnyPart]) -> None:
+        """Do these parts; those that fail have told the task, those that stop have done nothing."""
+        if self._workers:
+            self._workers.wait(task)
+        shuffle = bool(task.map_parts) and shuffles(self.engine)
+        a_job = len(parts) if shuffle or self.engine.runner != "local" else PARTS_PER_JOB
+        for first in range(0, len(parts), a_job):
+            if not task.stopping():
+                self._run_job(task, parts[first : first + a_job], shuffle)
 
-        `sources` are the map parts of an exchange, by input.
-        """
-        shuffle = bool(sources) and shuffles(self.engine)
+    def _run_job(self, task: Task, parts: list[AnyPart], shuffle: bool) -> None:
         pipeline = beam.Pipeline(
             runner=_runner_class(self.engine.runner)(),
             options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
         )
-        step = ShuffleParts(task, parts, sources) if shuffle else DoParts(task, parts)
+        step = ShuffleParts(task, parts) if shuffle else DoParts(task, parts)
         pipeline | task.label >> step
-        with job_at_work(task, pipeline) as job:
+        look = self._workers.look if self._workers else bool
+        with job_at_work(task, pipeline, look) as job:
             job.wait_until_finish()
 
     def _in_flight(self, task: Task, parts: list[AnyPart], shuffle: bool) -> list[str]:
@@ -206,9 +241,18 @@ class Runner:
         if self.engine.runner != "local":
             return []
         threads = self.engine.parts_in_flight
-        if task.runs_in_worker and not shuffle:
+        if self._pool and task.runs_in_worker and not shuffle:
             threads = max(threads, min(len(parts), QUEUED_PER_WORKER * self._pool.workers))
         return [f"--direct_num_workers={threads}"]
+
+
+def _share_arenas() -> None:
+    """Have Beam's threads, new ones for each job, share two of glibc's heaps.
+
+    Each would keep what was freed in one of its own: 30 MB after 3,000 parts (BENCHMARKS.md).
+    """
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(M_ARENA_MAX, 2)
 
 
 _PINGS = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]  # Beam's

@@ -15,7 +15,7 @@ from pipeline.engine import ledger as ledgers_of
 from pipeline.engine import names
 from pipeline.engine.cluster import here
 from pipeline.engine.digest import digest_of, sum_digests
-from pipeline.engine.joins import with_ranges
+from pipeline.engine.joins import with_map_parts
 from pipeline.engine.ledger import Ledgers
 from pipeline.engine.manifest import (
     COSTLY_S,
@@ -273,10 +273,10 @@ class StageRun:
         missing = self._missing(planned, done)
         self._allow_redo(step, planned, missing)
         if missing and isinstance(step, ReduceStep):
-            missing = with_ranges(self.build, task, missing, inputs)
+            task = with_map_parts(self.build, task, inputs)
         self.build.progress.begin(self.stage.name, step.name, planned.parts, committed)
         if missing:
-            self.build.run_parts(task, missing, self._sources(step, inputs))
+            self.build.run_parts(task, missing)
         record = self._finish_step(step, planned, committed, inputs)
         self._records[step.name] = record
         self._has_rows.add(step.name)
@@ -302,12 +302,6 @@ class StageRun:
         return Task(
             self.stage.name, travelling, self.store, build.engine, build.id, here(), schemas
         )
-
-    def _sources(self, step: AnyStep, inputs: Sequence[Output]) -> dict[str, list[Record]]:
-        """The map parts that a ReduceStep reads, by input."""
-        if not isinstance(step, ReduceStep):
-            return {}
-        return {input.name: input.parts for input in inputs}
 
     def _finish_step(
         self,

@@ -13,21 +13,21 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from pipeline.bucket_file import InputFile
 from pipeline.engine import names
 from pipeline.engine.files import remove_tree, sync
 from pipeline.engine.lock import locked
 from pipeline.engine.log import Log
-from pipeline.errors import SettingsError, StageError, printable
+from pipeline.errors import StageError
 
 CHECKSUM = "xxh3_128"  # of all else that a JSON object of the store says
 ASIDE = ".aside"  # how a file ends that is not whole yet, beside its name on another disk
@@ -47,20 +47,28 @@ class Entry:
 class Store(ABC):
     """Files by name; `place` is what people call the store, `scratch` a folder of this machine.
 
-    `patience_s` is how often it may be asked for what changes as work goes on.
+    `patience_s` is how often it may be asked for what changes as work goes on. A part that is done
+    before `first_heartbeat_s` need not say that it is at work.
     """
 
     place: str
     scratch: Path
     patience_s: float
+    first_heartbeat_s = 0.0
 
     @abstractmethod
-    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:
-        """Write a small file, over another of that name; it is there whole or not at all."""
+    def write(self, name: str, data: bytes, *, durably: bool = True, new: bool = False) -> None:
+        """Write a small file, over another of that name; it is there whole or not at all.
+
+        `new`: FileExistsError if one of that name is there.
+        """
 
     @abstractmethod
     def add(self, path: Path, name: str) -> None:
-        """Put a finished file of `scratch` in the store; `path` may be gone after it."""
+        """Put a finished file of `scratch` in the store; `path` may be gone after it.
+
+        Whoever names the file then looks whether it is there as it was written.
+        """
 
     @abstractmethod
     def read(self, name: str) -> bytes | None:
@@ -77,6 +85,10 @@ class Store(ABC):
     @abstractmethod
     def local(self, name: str) -> Path:
         """A path at which this machine reads the file: itself, or a copy."""
+
+    @abstractmethod
+    def input_file(self, name: str) -> InputFile:
+        """The file as a stage reads its inputs."""
 
     @abstractmethod
     def stat(self, name: str) -> Entry | None:
@@ -138,7 +150,13 @@ class Store(ABC):
         except (pa.ArrowInvalid, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
+            if self.did_not_answer(error):
+                raise OSError(str(error)) from None
             raise self.damaged(name, str(error)) from None
+
+    def did_not_answer(self, error: Exception) -> bool:
+        """Whether a read failed by the store, not by what is in the file."""
+        return False
 
     def damaged(self, name: str, what: str) -> StageError:
         """The error for a file that was changed since it was written; a lost one is made again."""
@@ -150,15 +168,17 @@ class Store(ABC):
     def read_json(self, name: str) -> Any:
         """A JSON file's value, None if it is not there. ValueError if it is damaged."""
         data = self.read(name)
-        if data is None:
-            return None
-        value = json.loads(data)
-        told = value.pop(CHECKSUM, None) if isinstance(value, dict) else None
-        if told and told != _checksum(value):
-            raise ValueError("it has other bytes than were written")
-        return value
+        try:
+            return None if data is None else _parsed(data)
+        except ValueError:
+            data = self.read_at_rest(name)  # it may have been written anew at that moment
+            return None if data is None else _parsed(data)
 
-    def write_json(self, name: str, value: Any, *, durably: bool = True) -> None:
+    def read_at_rest(self, name: str) -> bytes | None:
+        """As `read`, and surely not of a file that was written anew meanwhile."""
+        return self.read(name)
+
+    def write_json(self, name: str, value: Any, *, durably: bool = True, new: bool = False) -> None:
         """Write a value as JSON, indented where a person may read it; an object with a checksum."""
         if isinstance(value, dict):
             value = {**value, CHECKSUM: _checksum(value)}
@@ -166,7 +186,15 @@ class Store(ABC):
         if len(data) < READABLE_BYTES:
             with suppress(msgspec.DecodeError):  # halves of surrogate pairs, see `_to_json`
                 data = msgspec.json.format(data, indent=1)
-        self.write(name, data, durably=durably)
+        self.write(name, data, durably=durably, new=new)
+
+
+def _parsed(data: bytes) -> Any:
+    value = json.loads(data)
+    told = value.pop(CHECKSUM, None) if isinstance(value, dict) else None
+    if told and told != _checksum(value):
+        raise ValueError("it has other bytes than were written")
+    return value
 
 
 def _checksum(value: dict[str, Any]) -> str:
@@ -183,11 +211,15 @@ class Disk(Store):
         self.place = str(self.folder)
         self.scratch = self.folder / names.SCRATCH
 
-    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:  # noqa: D102
+    def write(  # noqa: D102
+        self, name: str, data: bytes, *, durably: bool = True, new: bool = False
+    ) -> None:
         aside = self._aside()
         try:
             aside.write_bytes(data)
-            if durably:
+            if new:
+                self._put_new(aside, name)
+            elif durably:
                 self.add(aside, name)
             else:
                 self._put(aside, name)
@@ -199,6 +231,20 @@ class Disk(Store):
         target.parent.mkdir(parents=True, exist_ok=True)
         sync(path)
         self._put(path, name)
+        sync(target.parent)
+
+    def _put_new(self, path: Path, name: str) -> None:
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync(path)
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links here, or another disk: the instant between the two is open
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, "it is there already", str(target)) from None
+            self._put(path, name)
         sync(target.parent)
 
     def _put(self, path: Path, name: str) -> None:
@@ -233,6 +279,9 @@ class Disk(Store):
 
     def local(self, name: str) -> Path:  # noqa: D102
         return self.folder / name
+
+    def input_file(self, name: str) -> InputFile:  # noqa: D102
+        return (self.folder / name).absolute()
 
     def stat(self, name: str) -> Entry | None:  # noqa: D102
         try:
@@ -305,7 +354,11 @@ def _to_json(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value, enc_hook=str)
     except UnicodeEncodeError:  # a path that is not UTF-8 holds halves of surrogate pairs
-        return json.dumps(value, default=str).encode()
+        return json.dumps(value, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 def _alike(one: os.stat_result, other: os.stat_result) -> bool:
@@ -313,24 +366,3 @@ def _alike(one: os.stat_result, other: os.stat_result) -> bool:
     if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
         return True
     return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
-
-
-def open_store(place: str | Path, scratch: str = "") -> Store:
-    """The store at a path or URI; SettingsError if it cannot be used.
-
-    `scratch` is a folder of this machine for unfinished files of a build in a bucket.
-    """
-    if isinstance(place, str) and place.startswith("file://"):
-        place = Path(unquote(urlsplit(place).path))
-    if isinstance(place, str) and "://" in place:
-        from pipeline.engine.bucket import Bucket  # half a second of libraries
-
-        bucket = Bucket(place, Path(scratch) if scratch else None)
-        bucket.check()
-        return bucket
-    if printable(place) != str(place):
-        raise SettingsError(
-            f"{printable(place)} is no name in UTF-8, and Arrow writes to no other; "
-            "write to another folder or file"
-        )
-    return Disk(Path(place))

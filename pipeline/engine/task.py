@@ -1,5 +1,6 @@
 """One step at work: all that doing a part needs, in a form that travels to other processes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from pipeline.engine.failures import Failure
 from pipeline.engine.limits import Limits
 from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
-from pipeline.engine.ranges import Bucket
+from pipeline.engine.ranges import Bucket, MapPart
 from pipeline.engine.stage import AnyStep, ReduceStep
 from pipeline.engine.store import Store
 from pipeline.engine.writer import PartStopped, PartWriter
@@ -20,9 +21,10 @@ from pipeline.settings import EngineSettings
 
 @dataclass(frozen=True)
 class Task:
-    """A step of a stage, in one run. `schemas` are those of a ReduceStep's inputs, in their order.
+    """A step of a stage, in one run.
 
-    The step has neither plan nor inputs here: these concern the driver alone.
+    The step has neither plan nor inputs here: these concern the driver alone. Of a ReduceStep
+    `schemas` are those of its inputs, in their order, and `map_parts` what it reads of them.
     """
 
     stage: str
@@ -31,16 +33,21 @@ class Task:
     engine: EngineSettings
     run: str
     driver: dict[str, str] = field(default_factory=dict)  # what workers must have alike
-    schemas: dict[str, pa.Schema] = field(default_factory=dict)
+    schemas: Mapping[str, pa.Schema] = field(default_factory=dict)
+    map_parts: Mapping[str, Sequence[MapPart]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
         """The step as people know it."""
         return f"{self.stage}: {self.step.name}"
 
+    def bucket(self, part: AnyPart) -> Bucket:
+        """What a part of a ReduceStep reduces."""
+        return Bucket(part.number, self.engine.buckets, self.key, self.schemas)
+
     @property
     def key(self) -> str:
-        """The column by which a ReduceStep's rows come together."""
+        """The column by which the rows of a ReduceStep come together."""
         assert isinstance(self.step, ReduceStep)
         return self.step.key
 
@@ -119,9 +126,8 @@ def _reduce(
     batches: Batches | None,
 ) -> None:
     if batches is None:
-        bucket: Bucket = part.source
-        batches = bucket.batches(task.store, task.schemas, task.key)
+        batches = task.bucket(part).read(task.store, task.map_parts)
     bytes_max = task.engine.bucket_bytes_max
-    for tables in slices(batches, task.schemas, task.key, bytes_max, writer.scratch):
+    for tables in slices(batches, task.schemas, step.key, bytes_max, writer.scratch):
         writer.heartbeat()
         step.reduce(*tables.values(), out=writer)

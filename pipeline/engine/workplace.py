@@ -5,7 +5,7 @@ import os
 import platform
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,12 +15,13 @@ from pipeline.engine import failures, names
 from pipeline.engine.control import Run, Signals, check_disk, check_fixed
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
-from pipeline.engine.parts import AnyPart, Record
-from pipeline.engine.progress import Progress
+from pipeline.engine.parts import AnyPart
+from pipeline.engine.progress import Progress, Standing
 from pipeline.engine.stage import Output
-from pipeline.engine.store import Disk, open_store
+from pipeline.engine.store import Disk
+from pipeline.engine.stores import open_store
 from pipeline.engine.task import Task, pool_of
-from pipeline.errors import SettingsError, StageError
+from pipeline.errors import SettingsError, StageError, WebtextError
 from pipeline.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -121,16 +122,15 @@ class Workplace:
             raise StageError(f"{self.store.place} has no stage {name}; run webtext build first")
         return manifest
 
-    def run_parts(
-        self, task: Task, parts: list[AnyPart], sources: Mapping[str, Sequence[Record]]
-    ) -> None:
-        """Do a step's missing parts; raises what the first failed part raised, or Stopped.
+    def show(self, standing: Standing) -> None:
+        """Tell people, and the store, how far work is that is in no parts."""
+        self.progress.show(self._run, standing)
 
-        `sources` are the map parts that a ReduceStep reads, for a runner that shuffles them.
-        """
+    def run_parts(self, task: Task, parts: list[AnyPart]) -> None:
+        """Do a step's missing parts; raises what the first failed part raised, or Stopped."""
         self._check_disk(DISK_PATIENCE_S)
         task.stop.withdraw()
-        crash = self._drive(task, parts, sources)
+        crash = self._drive(task, parts)
         failed = failures.take(self.store, self.id)
         for each in failed:
             self.log.write(
@@ -139,6 +139,8 @@ class Workplace:
         self.check_signals()
         for each in failed:
             raise _told(task, each.part, each.error, self.log.place)
+        if isinstance(crash, WebtextError):
+            raise crash
         if crash:
             stack = "".join(traceback.format_exception(crash))
             self.log.write("fault", step=task.label, error=str(crash), stack=stack)
@@ -152,9 +154,7 @@ class Workplace:
         self.store.scratch.mkdir(parents=True, exist_ok=True)
         check_disk(self.store.scratch, self.engine.free_disk_min_bytes, patience_s)
 
-    def _drive(
-        self, task: Task, parts: list[AnyPart], sources: Mapping[str, Sequence[Record]]
-    ) -> BaseException | None:
+    def _drive(self, task: Task, parts: list[AnyPart]) -> BaseException | None:
         """Beam runs in a thread of its own, so that the main thread hears signals.
 
         Whatever happens here, that thread is joined before the lock is let go.
@@ -163,7 +163,7 @@ class Workplace:
 
         def drive() -> None:
             try:
-                runner.run(task, parts, sources)
+                runner.run(task, parts)
             except BaseException as error:  # noqa: BLE001 (raised in the main thread)
                 crash.append(error)
 
@@ -184,13 +184,15 @@ class Workplace:
 
     def _started_runner(self) -> "Runner":
         if self._runner is None:
-            # Workers first: they start while Beam is imported, which takes a second.
-            pool = self._stack.enter_context(pool_of(self.engine))
+            # Workers first: they start while Beam is imported, which takes a second. Of Dask the
+            # driver needs none: it does no part.
+            dask = self.engine.runner == "dask"
+            pool = None if dask else self._stack.enter_context(pool_of(self.engine))
             logging.disable(logging.WARNING)  # Beam misses libraries of Google's, out loud
             from pipeline.engine.runner import Runner
 
             logging.disable(logging.NOTSET)
-            self._runner = self._stack.enter_context(Runner(self.engine, pool))
+            self._runner = self._stack.enter_context(Runner(self.engine, pool, self.progress.say))
         return self._runner
 
 

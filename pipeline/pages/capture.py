@@ -4,15 +4,19 @@ import re
 from base64 import b32encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from pipeline.bucket_file import InputFile
 from pipeline.documents.decode import beginning
 from pipeline.links.canonical import Canonical, canonical
 from pipeline.links.unwrap import unwrapper
+from pipeline.pages.archive import answer_in
 from pipeline.pages.frames import whole_number
 from pipeline.pages.media import media_type
+from pipeline.pages.outcomes import Answer, Outcome
+from pipeline.pages.preferences import of_page
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
+from pipeline.pages.robots import ROBOTS_BYTES_MAX, ROBOTS_PATH
 from pipeline.pages.warc import NotHttp, Record, Response, all_values, response_of, whole_record
 from pipeline.reasons import Drop, Reason
 from pipeline.records import schema_of
@@ -22,6 +26,8 @@ PAGE_STATUSES = frozenset({200, 203})
 PARTIAL = 206  # a page where it holds everything, as some clients ask for "bytes 0-"
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 NOT_MODIFIED = 304
+# `Capture.kind` of a robots.txt, which no link leads to, and of what a source told of a link.
+ROBOTS, ANSWER = "robots", "answer"
 # Where the type is missing or says nothing, the bytes decide (in `documents`), as in a browser.
 PAGE_TYPES = frozenset(
     {
@@ -54,7 +60,9 @@ class Capture:
     record_id: str
     key: str  # canonical key of the target URI
     url: str
-    kind: str  # response, revisit, redirect (by status, or a page's own refresh)
+    # response, revisit, redirect (by status, or a page's own refresh), robots (a robots.txt),
+    # answer (what a source told of a link: its outcome is in `mime`)
+    kind: str
     warc: str  # the file's name; inputs.input_names tells its path
     offset: int
     length: int  # compressed bytes
@@ -69,6 +77,7 @@ class Capture:
     # Of a page: "cut" short, "none" (empty or undecodable), "all" (a 206 that holds everything).
     body: str = ""
     refers_to: str = ""  # revisit: id of the record that it repeats, where told
+    preferences: str = ""  # what the owner asks (preferences.py); of a robots.txt its text
 
     @property
     def place(self) -> tuple[str, int]:
@@ -95,10 +104,14 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
         reason = Reason.UNREADABLE if record.fault else Reason.NOT_A_PAGE
         return Drop(reason, f"{address or 'no target URI'}: {url.reason}")
     response, fault, detail = _response(record)
-    body, head = ("", b"") if fault else _body(record, response)
     mime, charset = media_type(response.headers)
+    is_robots = _is_robots(record, response, url)
+    if is_robots and response.status in PAGE_STATUSES and not fault:
+        fault, detail = Reason.NOT_A_PAGE.value, ROBOTS_PATH
+    body, head = ("", b"") if fault else _body(record, response)
     target = _target(record, response, address, head, charset)
-    kind = _kind(record, response, url, target)
+    kind = ROBOTS if is_robots else _kind(record, response, url, target)
+    asked = "" if fault else _preferences(record, response, head, charset)
     return Capture(
         record_id=same_id(record.headers.get("warc-record-id", "")),
         key=url.key,
@@ -119,14 +132,41 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
         detail=detail,
         body=body,
         refers_to=same_id(record.headers.get("warc-refers-to", "")) if kind == "revisit" else "",
+        preferences=_robots_txt(response) if is_robots else asked,
+    )
+
+
+def _told(answer: Answer, record: Record, warc: str) -> Capture | Drop:
+    """What a source told of a link that has no page there; the others have their captures."""
+    if answer.outcome is Outcome.CAPTURED:
+        return Drop(Reason.NOT_A_PAGE, "a metadata record, of a page that is here")
+    return Capture(
+        record_id=same_id(record.headers.get("warc-record-id", "")),
+        key=answer.key,
+        url=answer.url,
+        kind=ANSWER,
+        warc=warc,
+        offset=record.offset,
+        length=record.length,
+        status=answer.status,
+        mime=answer.outcome.value,
+        captured_s=answer.answered_s,
+        payload_digest="",
+        target_key="",
+        target_url="",
+        fault="",
+        detail=answer.detail,
     )
 
 
 def capture_in(path: InputFile, record: Record, warc: str) -> Capture | Drop:
     """The same of a record in the file at `path`, which is read again where only that can tell.
 
-    A body that seems to be cut, and is longer than the beginning that was read, may be whole.
+    A body that seems to be cut, and is longer than the beginning that was read, may be whole. What
+    a source told of a link (archive.py) is a capture too.
     """
+    if answer := answer_in(path, record):
+        return _told(answer, record, warc)
     found = capture_of(record, warc)
     if isinstance(found, Drop) or found.body != CUT or len(record.block) == record.block_bytes:
         return found
@@ -279,6 +319,34 @@ def _target(
         address = refresh_address(head, refresh, base, charset) if head else ""
     target = page_url(address)[0] if address else None
     return None if isinstance(target, Drop) else target
+
+
+def _preferences(record: Record, response: Response, head: bytes, charset: str) -> str:
+    """What the owner asks by this record; a `resource` has no headers of HTTP."""
+    if record.kind == "revisit":
+        return str(of_page(response.headers, None)) if response.headers else ""
+    if not _says_page(response):
+        return ""
+    return str(of_page(None if record.kind == "resource" else response.headers, head, charset))
+
+
+def _is_robots(record: Record, response: Response, url: Canonical) -> bool:
+    """Whether this is a robots.txt, or the answer that there is none (RFC 9309, 2.3.1)."""
+    is_answer = response.status in PAGE_STATUSES or 400 <= response.status < 500
+    return record.kind == "response" and is_answer and urlsplit(url.url).path == ROBOTS_PATH
+
+
+def _robots_txt(response: Response) -> str:
+    """Its text; "" where there is none. What lies in a record's beginning is enough."""
+    if response.status not in PAGE_STATUSES:
+        return ""
+    begins = beginning(
+        response.body,
+        transfer_encoding=all_values(response.headers, "transfer-encoding"),
+        content_encoding=all_values(response.headers, "content-encoding"),
+        count=ROBOTS_BYTES_MAX,
+    )
+    return "" if isinstance(begins, Drop) else begins.head.decode("utf-8", "replace")
 
 
 def _header_utf8(response: Response, name: str) -> str:

@@ -1,25 +1,34 @@
 """A link's way to its page: from URL to URL, by redirects and revisits, one look-up a round.
 
 A walk is one row that says where a link stands. In each round the open walks meet the captures of
-the URL they have come to, and either end there or move on. Beside them go visits, which say that a
-record was used on some link's way, so that in the end every record has an outcome too.
+the URL they have come to, and either end there or move on. One that has found its page goes to the
+robots.txt of the page's host, and ends there: with the page, or with what its owner asks. Beside
+them go visits, which say that a record was used on some link's way, so that in the end every record
+has an outcome too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from pipeline.pages.capture import Capture
+from pipeline.links.canonical import canonical
+from pipeline.pages.capture import ANSWER, ROBOTS, Capture
 from pipeline.pages.choose import Answer, Elsewhere, Found, Nothing, Search, choose
-from pipeline.reasons import Reason
+from pipeline.pages.preferences import Preferences, merged, of_robots_txt, verdict
+from pipeline.pages.robots import ROBOTS_PATH, RobotsTxt
+from pipeline.reasons import Drop, Reason
 from pipeline.records import PAGE
 
 Row = dict[str, Any]
 
 CAPTURED = "captured"
+DAY_S = 86_400
 # States of a walk's row.
 OPEN = "open"  # to be looked up at `key`
+FOUND = "found"  # has its page; `key` is that of the robots.txt of its host
 ENDED = "ended"  # has its outcome
 VISIT = "visit"  # no walk: the record at (warc, offset) was used by a walk that came to `key`
 
@@ -33,32 +42,72 @@ WALK = pa.schema(
         ("payload_digest", pa.string()),  # of the original that a revisit asks for, if one does
         ("refers_to", pa.string()),  # its record id, where told
         ("detail", pa.string()),
+        ("told", pa.string()),  # an outcome without a page that a source told of the link, or ""
+        ("told_detail", pa.string()),
     ]
 )
 
 
-def look_up(walk: Row, captures: Sequence[Capture], hops_max: int) -> Iterator[Row]:
-    """The open walk's next row, and a visit for each record that it used.
+def look_up(
+    walk: Row,
+    captures: Sequence[Capture],
+    hops_max: int,
+    respect: Collection[str],
+    days_max: int = 0,
+) -> Iterator[Row]:
+    """The next row of a walk that has not ended, and a visit for each record that it used.
 
     `captures` are all those of the URL it has come to. The outcome is "captured", or one of the
     reasons not_captured, redirect_lost, redirect_loop, status_error, revisit_lost, not_a_page,
-    unreadable.
+    unreadable, too_far (all are over `days_max` from the post; 0: no limit); what a source told of
+    a link for which nothing else is there; or that of a preference in `respect` (preferences.py).
     """
+    if walk["state"] == FOUND:
+        yield from _judged(walk, captures, respect)
+        return
+    answers = [capture for capture in captures if capture.kind == ANSWER]
+    captures = [capture for capture in captures if capture.kind != ANSWER]
+    last = max(answers, key=lambda one: (one.captured_s, *one.place), default=None)
+    if last and not walk["hops"]:
+        walk = {**walk, "told": last.mime, "told_detail": last.detail}
     digest, record_id = walk["payload_digest"] or "", walk["refers_to"] or ""
     hint_s = walk["capture_hint_s"]
     time_s = walk["first_post_s"] if hint_s is None else hint_s
-    answer = choose(captures, Search(time_s, hint_s is not None, digest, record_id))
+    near = _within(captures, time_s, days_max)
+    if captures and not near:
+        told = f"the nearest is {_days_to_nearest(captures, time_s)} days away"
+        answer: Answer = Nothing(Reason.TOO_FAR, told, None)
+    else:
+        answer = choose(near, Search(time_s, hint_s is not None, digest, record_id))
     used = _used(answer)
+    if last and not used:
+        used = [last.place]
     # A walk that came here and used nothing was here all the same.
     for warc, offset in used or [("", -1)] * bool(captures):
         yield {"state": VISIT, "key": walk["key"], "warc": warc, "offset": offset}
     match answer:
         case Found():
-            yield _ended_on_page(walk, answer)
+            yield _found(walk, answer)
         case Elsewhere():
             yield _moved_on(walk, answer.capture, hops_max)
         case Nothing():
             yield _ended_without(walk, answer)
+
+
+def _within(captures: Sequence[Capture], time_s: int | None, days_max: int) -> Sequence[Capture]:
+    """The captures within so many days of a time; all where there is no limit, or no time."""
+    if not days_max or time_s is None:
+        return captures
+    return [
+        capture
+        for capture in captures
+        if capture.captured_s is None or abs(capture.captured_s - time_s) <= days_max * DAY_S
+    ]
+
+
+def _days_to_nearest(captures: Sequence[Capture], time_s: int | None) -> int:
+    times = (capture.captured_s for capture in captures)
+    return min(abs(then - (time_s or 0)) for then in times if then is not None) // DAY_S
 
 
 def with_urls(captures: Sequence[Row]) -> Iterator[Row]:
@@ -83,23 +132,60 @@ def _used(answer: Answer) -> list[tuple[str, int]]:
     return [answer.capture.place] if answer.capture else []
 
 
-def _ended_on_page(walk: Row, found: Found) -> Row:
+def _found(walk: Row, found: Found) -> Row:
     page = found.page
     # The original of a revisit at another URL: what was seen, and when, is the revisit's.
     asked = walk["payload_digest"] or walk["refers_to"]
     seen = {} if asked else _seen(found.capture)
+    walk = {**walk, **seen}
+    told = (walk["preferences"] or "", page.preferences)
     return {
         **walk,
-        **seen,
-        "state": ENDED,
+        "state": FOUND,
+        "key": robots_key(walk["final_url"]),
         "outcome": CAPTURED,
         "detail": "",
+        "preferences": str(merged(*map(Preferences.read, told))),
         "warc": page.warc,
         "offset": page.offset,
         "length": page.length,
         "record_id": page.record_id,
         "status": page.status,
     }
+
+
+def robots_key(url: str) -> str:
+    """The key of the robots.txt of the page at this URL."""
+    found = canonical(f"http://{urlsplit(url).netloc}{ROBOTS_PATH}")
+    return "" if isinstance(found, Drop) else found.key
+
+
+def _judged(walk: Row, captures: Sequence[Capture], respect: Collection[str]) -> Iterator[Row]:
+    """A walk with its page, ended by what the owner asks: the robots.txt nearest in time counts."""
+    preferences = Preferences.read(walk["preferences"])
+    if found := [capture for capture in captures if capture.kind == ROBOTS]:
+        robots = min(found, key=lambda one: (_apart(one, walk["captured_s"]), *one.place))
+        told = of_robots_txt(_read(robots.preferences), walk["final_url"])
+        preferences = merged(preferences, told)
+        place = {"warc": robots.warc, "offset": robots.offset}
+        yield {"state": VISIT, "key": walk["key"], **place}
+    ended = {**walk, "state": ENDED, "preferences": str(preferences)}
+    if forbidden := verdict(preferences, respect):
+        ended |= {"outcome": forbidden.reason.value, "detail": forbidden.detail}
+    yield ended
+
+
+def _apart(capture: Capture, time_s: int | None) -> tuple[bool, int]:
+    """Sorts by the time between; what has none comes last."""
+    if capture.captured_s is None:
+        return True, 0
+    return False, abs(capture.captured_s - (time_s or 0))
+
+
+@lru_cache(maxsize=64)
+def _read(text: str) -> RobotsTxt:
+    """Walks come by key, so by host."""
+    return RobotsTxt(text.encode())
 
 
 def _moved_on(walk: Row, capture: Capture, hops_max: int) -> Row:
@@ -127,7 +213,9 @@ def _moved_on(walk: Row, capture: Capture, hops_max: int) -> Row:
 
 def _ended_without(walk: Row, answer: Nothing) -> Row:
     reason, detail = answer.reason, answer.detail
-    if reason is Reason.NOT_CAPTURED and walk["hops"]:
+    if reason is Reason.NOT_CAPTURED and walk["told"]:
+        reason, detail = Reason(walk["told"]), walk["told_detail"]
+    elif reason is Reason.NOT_CAPTURED and walk["hops"]:
         reason, detail = Reason.REDIRECT_LOST, walk["detail"]
     elif walk["hops"] and answer.capture:
         detail = f"{detail}, at {answer.capture.url}"
@@ -135,4 +223,8 @@ def _ended_without(walk: Row, answer: Nothing) -> Row:
 
 
 def _seen(capture: Capture) -> Row:
-    return {"final_url": capture.url, "captured_s": capture.captured_s}
+    return {
+        "final_url": capture.url,
+        "captured_s": capture.captured_s,
+        "preferences": capture.preferences,
+    }

@@ -5,13 +5,14 @@
     refers     revisits and captures, by id        such revisits with the URL that they repeat
     wanted     links -> open walks
     follow_0   walks and captures, by key          the link's own URL
-    follow_1 … walks and captures, by key          one redirect each, up to hops_max
+    follow_1 … walks and captures, by key          one redirect each, up to hops_max; with its page
+                                                   a walk goes to the host's robots.txt, and ends
     records    captures and visits, by key         what became of each record
     pages      walks that ended -> PAGE            one row for each kept link
 
 Links are booked once when they set out and once when they end, so a walk that was lost or doubled
 on its way is noticed. A record that is `used` was one that a link's outcome rests on: its page,
-a redirect or revisit on the way, or the answer that was an error.
+a redirect or revisit on the way, the host's robots.txt, or the answer that was an error.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,8 +43,8 @@ from pipeline.engine.stage import (
     read_rows,
 )
 from pipeline.engine.store import Store
-from pipeline.pages.capture import CAPTURE, Capture, capture_in, is_by_id
-from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, with_urls
+from pipeline.pages.capture import CAPTURE, ROBOTS, Capture, capture_in, is_by_id
+from pipeline.pages.follow import CAPTURED, ENDED, FOUND, OPEN, VISIT, WALK, look_up, with_urls
 from pipeline.pages.frames import Range, ranges_of_all
 from pipeline.pages.warc import checked, records
 from pipeline.reasons import Drop, Reason
@@ -66,7 +67,7 @@ def pages_stage(
     """
     index = Step(
         name="index",
-        version=3,
+        version=4,
         settings={"accept_torn": rules.accept_torn},
         versions={"can_ada": version("can_ada")},  # it shapes the keys
         plan=partial(_plan_index, warcs, rules.range_bytes, file_digest),
@@ -78,7 +79,7 @@ def pages_stage(
     )
     named = Step(
         name="named",
-        version=2,
+        version=3,
         inputs=(index,),
         feeds=(),
         plan=_plan_named,
@@ -88,7 +89,7 @@ def pages_stage(
     )
     refers = ReduceStep(
         name="refers",
-        version=2,
+        version=3,
         inputs=(named,),
         feeds=(),
         key="refers_to",
@@ -98,17 +99,17 @@ def pages_stage(
     )
     wanted = Step(
         name="wanted",
-        version=2,
+        version=3,
         inputs=(Upstream("links"),),
         plan=one_part_each,
         work=set_out,
         schema=WALK,
         exchange=BY_KEY,
     )
-    follow = _follow_steps(rules.hops_max, wanted, index, refers)
+    follow = _follow_steps(rules, wanted, index, refers)
     records = ReduceStep(
         name="records",
-        version=1,
+        version=2,
         inputs=(index, *follow),
         key="key",
         reduce=account,
@@ -117,7 +118,7 @@ def pages_stage(
     )
     pages = Step(
         name="pages",
-        version=1,
+        version=2,
         inputs=(*follow, records),
         plan=_plan_pages,
         work=arrive,
@@ -134,18 +135,23 @@ def pages_stage(
 
 
 def _follow_steps(
-    hops_max: int, wanted: AnyStep, index: AnyStep, refers: AnyStep
+    rules: PagesSettings, wanted: AnyStep, index: AnyStep, refers: AnyStep
 ) -> tuple[ReduceStep, ...]:
-    """One for the link's own URL, one for each redirect; each goes on where the last one ended."""
+    """One for the link's own URL, one for each redirect; each goes on where the last one ended.
+
+    One more is for the robots.txt of pages that are found after the last redirect.
+    """
+    follow = Follow(rules.hops_max, tuple(sorted(rules.respect)), rules.max_distance_days)
     steps: list[ReduceStep] = []
-    for hop in range(hops_max + 1):
+    for hop in range(rules.hops_max + 2):
         step = ReduceStep(
             name=f"follow_{hop}",
-            version=3,
-            settings={"hops_max": hops_max},
+            version=4,
+            settings=follow,
+            versions={"protego": version("protego")},
             inputs=(steps[-1] if steps else wanted, index, refers),
             key="key",
-            reduce=Follow(hops_max),
+            reduce=follow,
             schema=WALK,
             exchange=BY_KEY,
         )
@@ -262,20 +268,28 @@ def _walks(links: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True)
 class Follow:
-    """One round: open walks meet the captures of the URL they have come to."""
+    """One round: walks that have not ended meet the captures of the URL they have come to."""
 
     hops_max: int
+    respect: tuple[str, ...]
+    max_distance_days: int
 
     def __call__(self, walks: pa.Table, index: pa.Table, refers: pa.Table, out: PartWriter) -> None:
         """Writes the walks that ended or moved on, and visits; walks that ended before stay."""
-        walks = walks.filter(pc.equal(walks["state"], OPEN))
+        walks = walks.filter(pc.is_in(walks["state"], value_set=pa.array([OPEN, FOUND])))
         captures = _by_key(index, refers, walks["key"])
         for batch in walks.to_batches(max_chunksize=BATCH_ROWS):
             out.heartbeat()
             rows = (
                 row
                 for walk in batch.to_pylist()
-                for row in look_up(walk, captures.get(walk["key"], ()), self.hops_max)
+                for row in look_up(
+                    walk,
+                    captures.get(walk["key"], ()),
+                    self.hops_max,
+                    self.respect,
+                    self.max_distance_days,
+                )
             )
             out.write_rows(rows)
 
@@ -323,9 +337,10 @@ def account(captures: pa.Table, *follow: pa.Table, out: PartWriter) -> None:
 def _record_reason(
     row: Mapping[str, Any], used: set[tuple[str, int]], visited: set[str]
 ) -> Reason | None:
-    if row["fault"]:
+    is_used = (row["warc"], row["offset"]) in used
+    if row["fault"] and not (is_used and row["kind"] == ROBOTS):
         return Reason(row["fault"])
-    if (row["warc"], row["offset"]) in used:
+    if is_used:
         return None
     return Reason.OTHER_CAPTURE if row["key"] in visited else Reason.NOT_LINKED
 

@@ -287,19 +287,11 @@ def test_a_place_that_cannot_be_used_is_refused_before_any_work(
         assert "secret" not in message
 
 
-def test_a_model_is_not_made_in_a_bucket_and_people_are_told_what_to_do(server_here, small, capsys):
-    uri = server_here.uri("model")
-    message = told(capsys, "build", small, "--out", uri, code=2)
-    assert "add --to shards" in message
-    assert "webtext train s3://webtext/model/shards" in message
-    assert Bucket(uri).entries("", below=True) == []
-
-
 @pytest.mark.parametrize(
     "words",
     [
         ("links", "RS", "--out", "s3://b/n"),
-        ("extract", "s3://b/page.html"),
+        ("extract", "page.html", "--out", "s3://b/page.jsonl"),
         ("dedup", "t.jsonl", "--out", "s3://b/n.jsonl"),
         ("demo", "--out", "s3://b/n"),
         ("train", "tokens", "--out", "s3://b/n"),

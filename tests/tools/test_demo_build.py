@@ -30,6 +30,7 @@ VERSIONS = {
     "ftfy": "6.3.1",
     "justext": "3.0.2",
     "lxml": "6.1.3",
+    "protego": "0.7.0",
     "py3langid": "0.4.0",
     "tiktoken": "0.14.0",
     "tokenizers": "0.23.3",
@@ -37,12 +38,12 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "b62263d6fec4f9d5b6bbd98e7054b6d4",
-    "pages": "24fed87a0b3577607d7119781316c757",
-    "documents": "668b7e4a33611e56025422d9bebe3fd6",
-    "corpus": "9cfab7bfea521e89086f358f1251046b",
-    "tokenizer": "df50072f37fc9581219bca65a3b265de",
-    "shards": "3c2ec54db0e77ff49fa2c2454de841b3",
+    "links": "f3be1e20c0fddcc10affac4650f0c07c",
+    "pages": "0560e3e4630e9c80ff4d437fb3cc3107",
+    "documents": "3465a36070d55e80ba591ebe0c3e3c3e",
+    "corpus": "dab39c2b648f94355243d3fb12af0c3f",
+    "tokenizer": "a37a532ab718b5c121705754a33bf631",
+    "shards": "30c987a12f35027228eb87807481afbf",
 }
 
 

@@ -15,17 +15,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.engine import joins, stage_run
 from pipeline.engine.build import Build
+from pipeline.engine.parts import AnyPart
+from pipeline.engine.ranges import MapPart, places
 from pipeline.engine.stage import Exchange, Part, PartWriter, ReduceStep, Stage, Step
 from pipeline.engine.task import Task
-from pipeline.engine.workplace import Workplace
 from pipeline.settings import EngineSettings
 from tools.benchmarks.measure import measure, show
 
@@ -34,7 +33,7 @@ SCHEMA = pa.schema(
 )
 PART_ROWS = 500_000
 BATCH_ROWS = 50_000
-FEW_ROWS = 100
+FEW_ROWS = 20
 KEYS_PER_ROW = 0.9  # drawn at random: three of five rows have a key of their own
 
 
@@ -45,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--transports", nargs="*", default=["files", "shuffle"])
-    parser.add_argument("--map-parts", type=int, nargs="*", help="so many parts of 100 rows")
+    parser.add_argument("--map-parts", type=int, nargs="*", help="so many parts of 20 rows")
     parser.add_argument("--buckets", type=int, default=256, help="with --map-parts")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
@@ -86,34 +85,31 @@ def show_many(map_parts: Sequence[int], buckets: int) -> None:
             usage = measure("tools.benchmarks.exchange:many", folder, parts, buckets)
         cost = f"{usage.wall_s:.1f}", f"{usage.cpu_s:.1f}", f"{usage.tree_bytes / 1e6:.0f}"
         rows.append([f"{parts:,} x {buckets}", *cost, *map(str, usage.result.values())])
-    columns = ("seconds", "CPU-s", "tree MB", "driver MB", "files joined", "ranges read", "digest")
+    columns = ("seconds", "CPU-s", "tree MB", "driver MB", "files", "ranges read", "digest")
     show(["map parts x buckets", *columns], rows)
 
 
 def many(folder: str, map_parts: int, buckets: int) -> dict[str, object]:
-    """Group the same rows, dealt to so many map parts; how many files and ranges were read."""
-    joined, ranges = 0, 0
-    join, with_ranges = joins._join, stage_run.with_ranges
-
-    def joining(build: Workplace, task: Task, name: str, groups: Sequence[joins.Group]) -> Any:
-        nonlocal joined
-        joined += sum(map(len, groups))
-        return join(build, task, name, groups)
-
-    def planning(*args: Any) -> Any:
-        nonlocal ranges
-        missing = with_ranges(*args)
-        ranges += sum(len(part.source.places) for part in missing)
-        return missing
-
-    joins._join, stage_run.with_ranges = joining, planning
+    """Group rows of so many map parts; memory of the driver, files and ranges that were read."""
     read = Step("read", 1, partial(_plan_few, map_parts), few, SCHEMA, exchange=Exchange("key"))
     steps = (read, ReduceStep("group", 1, "key", group, SCHEMA, (read,)))
     settings = EngineSettings(exchange="files", buckets=buckets, free_disk_min_bytes=0)
-    with Build(Path(folder), settings, quiet=True) as build:
+    with _Seen(Path(folder), settings, quiet=True) as build:
         digest = build.run(Stage("links", "posts", steps)).digest
     driver_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    return {"driver": driver_mb, "joined": joined, "ranges": ranges, "digest": digest}
+    ranges = sum(len(list(places(part, range(buckets), buckets))) for part in build.read)
+    return {"driver": driver_mb, "files": len(build.read), "ranges": ranges, "digest": digest}
+
+
+class _Seen(Build):
+    """A build that keeps what its ReduceStep reads."""
+
+    read: Sequence[MapPart] = ()
+
+    def run_parts(self, task: Task, parts: list[AnyPart]) -> None:
+        """Look, and do as ever."""
+        self.read = task.map_parts.get("read", ())
+        super().run_parts(task, parts)
 
 
 def _plan_few(map_parts: int) -> list[Part[int]]:
@@ -121,7 +117,7 @@ def _plan_few(map_parts: int) -> list[Part[int]]:
 
 
 def few(part: Part[int], out: PartWriter) -> None:
-    """A part of a hundred rows."""
+    """A part of a few rows."""
     out.write(links(part.source * FEW_ROWS, (part.source + 1) * FEW_ROWS, 10 * FEW_ROWS))
     out.book("posts", rows_in=FEW_ROWS, rows_out=FEW_ROWS)
 

@@ -8,13 +8,15 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.engine import names
-from pipeline.engine.store import Disk
+from pipeline.engine.store import Disk, Store
 from tools.benchmarks.fault_processes import ROOT, end, is_stopped
-from tools.benchmarks.fault_site import ENV, GONE_S, TIMEOUT_S, Broken, Site, until
+from tools.benchmarks.fault_site import GONE_S, TIMEOUT_S, Broken, Site, environment, until
+from tools.benchmarks.fault_store import TROUBLES
 
 Fault = Callable[[Site, random.Random], str]
 DISK_BYTES = 64 << 20  # of the disk that gets full
@@ -57,7 +59,12 @@ def stop(signum: signal.Signals, site: Site, rng: random.Random) -> str:
 def second_build(site: Site, rng: random.Random) -> str:
     """A second build in the folder is refused, and does no harm."""
     done = subprocess.run(
-        site.command(), capture_output=True, text=True, timeout=TIMEOUT_S, env=ENV, check=False
+        site.command(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        env=environment(),
+        check=False,
     )
     if done.returncode == 1 and f"is being built by process {site.driver.pid} " in done.stderr:
         return "a second build refused"
@@ -116,7 +123,7 @@ def late_commit(site: Site, rng: random.Random) -> str:
 def damage(site: Site, rng: random.Random) -> str:
     """The build is killed, and one of its files is damaged."""
     site.kill()
-    store = Disk(site.folder)
+    store = site.store
     found = {
         "record": [e.name for f in store.folders(names.RECORDS) for e in store.entries(f)],
         "journal": [entry.name for entry in store.entries(names.JOURNALS)],
@@ -127,7 +134,7 @@ def damage(site: Site, rng: random.Random) -> str:
         return "all killed, nothing there to damage"
     kind = rng.choice(kinds)
     name, how = rng.choice(found[kind]), rng.choice(DAMAGES)
-    _damage(site.folder / name, how, rng)
+    _damage(store, name, how, rng)
     site.damaged.append(name)
     return f"all killed, the {kind} {name} {how}"
 
@@ -168,17 +175,36 @@ def _go(helper: "subprocess.Popen[str]", pid: str) -> None:
     helper.stdin.flush()
 
 
-def _damage(path: Path, how: str, rng: random.Random) -> None:
-    data = bytearray(path.read_bytes())
+def _damage(store: Store, name: str, how: str, rng: random.Random) -> None:
+    with store.open(name) as file:
+        data = bytearray(file.read())
     if how == "removed":
-        path.unlink()
-    elif how == "cut":
-        os.truncate(path, rng.randrange(max(1, len(data))))
+        store.remove([name])
+        return
+    place = rng.randrange(max(1, len(data)))
+    if how == "cut":
+        data = data[:place]
     elif data:
-        with path.open("r+b") as file:  # in place: a view for people is the same file
-            place = rng.randrange(len(data))
-            file.seek(place)
-            file.write(bytes([data[place] ^ 1 << rng.randrange(8)]))
+        data[place] ^= 1 << rng.randrange(8)
+    if isinstance(store, Disk):
+        (store.folder / name).write_bytes(data)  # in place: a view for people is the same file
+    else:
+        store.write(name, bytes(data))
+
+
+def trouble(kind: str) -> Fault:
+    """Something befalls the object store for some seconds; the build goes on, or ends and says."""
+
+    def befall(site: Site, rng: random.Random) -> str:
+        assert site.bucket is not None
+        lasts_s = site.bucket.begin(TROUBLES[kind], rng)
+        deadline = time.monotonic() + lasts_s
+        while time.monotonic() < deadline and site.driver.poll() is None:
+            time.sleep(0.05)
+        met = site.bucket.end()
+        return f"{kind} for {lasts_s:.0f} s, {met} requests met it"
+
+    return befall
 
 
 def disk_of_its_own(folder: Path) -> bool:
@@ -217,4 +243,5 @@ DASK: dict[str, Fault] = {
     "part twice": twice,
     "late commit": late_commit,
 }
+STORE: dict[str, Fault] = {kind: trouble(kind) for kind in TROUBLES}
 HELPED = {"part twice", "equal pids", "late commit"}

@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine import leftovers, names
-from pipeline.engine.store import Disk
+from pipeline.engine.store import Disk, Store
+from pipeline.engine.stores import open_store
 from tools.benchmarks.fault_processes import ROOT, Cluster, command_of, end, living
+from tools.benchmarks.fault_store import FaultyStore
 from tools.clean import clean
 from tools.demo import captures, dumps, posts
 from tools.demo.web import Web, add_sites
+from tools.places import Place
 from tools.status import status, verify
 
-ENV = {**os.environ, "PYTHONPATH": str(ROOT)}
 TIMEOUT_S = 300  # of one run of a build; idle it takes ten seconds
 GONE_S = 20  # in which workers follow their driver
 WARCS = 3
@@ -56,6 +58,11 @@ class Broken(Exception):  # noqa: N818 (a promise that was not kept)
     """A promise of the build that was not kept."""
 
 
+def environment() -> dict[str, str]:
+    """That of all processes of a build, with an object store's credentials where there is one."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 def write_input(folder: Path, size: str) -> Path:
     """Dumps, WARC files and settings of this size; the settings' path."""
     folder.mkdir(parents=True)
@@ -83,17 +90,43 @@ class Undisturbed:
 
 @dataclass
 class Site:
-    """One build: where it is, who is at work on it, and what was told."""
+    """One build: where it is, who is at work on it, and what was told.
+
+    `folder` is the build's; of one in a bucket, what lies on this machine.
+    """
 
     settings: Path
     folder: Path
     cluster: Cluster | None = None
+    bucket: FaultyStore | None = None
     like: Undisturbed | None = None
     runs: int = 0
     words: tuple[str, ...] = ()  # of the next run, by a mend
     damaged: list[str] = field(default_factory=list)  # names of the store
     helpers: list["subprocess.Popen[str]"] = field(default_factory=list)  # of faults to come
     late: list["subprocess.Popen[str]"] = field(default_factory=list)  # at work, or held, in a part
+
+    @property
+    def name(self) -> str:
+        """The build's own name in a bucket."""
+        return "/".join(self.folder.parts[-3:])
+
+    @property
+    def place(self) -> Place:
+        """Where the build is, for those who look at it."""
+        return self.bucket.past_proxy(self.name) if self.bucket else self.folder
+
+    @property
+    def store(self) -> Store:
+        """The build's store, past the proxy."""
+        return open_store(self.place, str(self.folder.with_name("looks")))
+
+    def words_of_place(self) -> list[str]:
+        """Where a command of a build is told to make it."""
+        if self.bucket:
+            scratch = ["--engine.scratch", str(self.folder)]
+            return ["--out", self.bucket.place(self.name), *scratch]
+        return ["--out", str(self.folder)]
 
     # Processes
 
@@ -105,14 +138,14 @@ class Site:
                 self.command(),
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env=ENV,
+                env=environment(),
                 start_new_session=True,
             )
 
     def command(self) -> list[str]:
         """The words of a run."""
         words = [sys.executable, "-P", "-m", "tools.entry", "build", str(self.settings)]
-        words += ["--to", "shards", "--out", str(self.folder), *self.words]
+        words += ["--to", "shards", *self.words_of_place(), *self.words]
         if self.cluster:
             words += ["--engine.runner", "dask", "--engine.scheduler", self.cluster.address]
         return words
@@ -129,7 +162,7 @@ class Site:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=ENV,
+            env=environment(),
             start_new_session=True,
             text=True,
         )
@@ -209,25 +242,28 @@ class Site:
 
     def check(self) -> None:
         """Broken unless the build is as an undisturbed one, whole, and without leftovers."""
-        found = status(self.folder)["stages"]
+        found = status(self.place)["stages"]
         if lost := rows_unaccounted_for(found):
             raise Broken(f"{lost} rows are unaccounted for")
         if self.like and found != self.like.stages:
             wrong = [name for name, stage in self.like.stages.items() if found.get(name) != stage]
             raise Broken(f"other rows than an undisturbed build: {', '.join(wrong)}")
-        if lines := verify(self.folder).damaged:
+        if lines := verify(self.place).damaged:
             raise Broken(f"status --verify: {lines[0]}")
-        clean(self.folder, now=True)
+        clean(self.place, now=True)
         if left := self.left_over():
             raise Broken(f"left after clean --now: {', '.join(left[:3])}")
 
     def left_over(self) -> list[str]:
-        """Files of data/ that nothing names, and what is in scratch/, runs/ and forget/."""
-        store = Disk(self.folder)
+        """Files of data/ that nothing names, and what only a build at work has."""
+        store = self.store
         found = [entry.name for entry in leftovers.unnamed_files(store)]
         found += [e.name for e in store.entries(names.DATA) if not leftovers.is_ours(e)]
-        for folder in ("scratch", names.RUNS, "forget"):
+        folders = [names.SCRATCH, names.RUNS, names.FORGET]
+        for folder in folders if isinstance(store, Disk) else [*folders, names.LOCK]:
             found += [entry.name for entry in store.entries(folder, below=True)]
+        if self.bucket:
+            found += [str(path) for path in self.folder.rglob("*") if path.is_file()]
         return found
 
     def undisturbed(self) -> Undisturbed:
@@ -236,11 +272,15 @@ class Site:
         if self.wait():
             raise SystemExit(f"the undisturbed build failed: {self.last_line()}")
         self.check()
-        return Undisturbed(status(self.folder)["stages"], self.steps())
+        return Undisturbed(status(self.place)["stages"], self.steps())
 
     def remove(self) -> None:
         """Remove the folder and the logs."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in (self.folder, *self.folder.parent.glob(f"{self.folder.name}-[0-9]*")):
+            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(self.folder.with_name("looks"), ignore_errors=True)
+        if self.bucket:
+            self.bucket.remove(self.name)
         for path in self.folder.parent.glob(f"{self.folder.name}-run-*.log"):
             path.unlink()
 

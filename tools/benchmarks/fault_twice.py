@@ -9,80 +9,86 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.engine import names
 from pipeline.engine.build import Build
-from pipeline.engine.joins import with_ranges
+from pipeline.engine.joins import with_map_parts
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.parts import AnyPart, Committed
 from pipeline.engine.stage import ReduceStep
 from pipeline.engine.stage_run import StageRun
-from pipeline.engine.store import Disk
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.engine.task import Task, pool_of, run_part
 from pipeline.settings import Settings
 from pipeline.settings_file import load
 from tools.build import _stage_makers
 
 
-class Untouched(Disk):
-    """A store in which a plan changes nothing."""
-
-    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:  # noqa: D102
-        return
-
-    def remove(self, names: Iterable[str]) -> None:  # noqa: D102
-        return
-
-    def show(self, files: Mapping[str, str]) -> None:  # noqa: D102
-        return
+def untouched(store: Store) -> Store:
+    """The store, for a plan that changes nothing in it."""
+    for method in ("write", "remove", "show"):
+        setattr(store, method, lambda *_, **__: None)
+    return store
 
 
-class Stopping(Disk):
-    """A store whose user stops itself at its first heartbeat (0), or before a file (1, 2, ...)."""
+def stopping(store: Store, stop: int) -> Store:
+    """The store; its user stops itself at once (0), or before a file (1, 2, ...)."""
+    left, add, write = [stop], store.add, store.write
 
-    def __init__(self, folder: Path, stop: int) -> None:
-        super().__init__(folder)
-        self._left = stop
-
-    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:  # noqa: D102
-        if not durably:
-            self._count()
-        super().write(name, data, durably=durably)
-
-    def add(self, path: Path, name: str) -> None:  # noqa: D102
-        self._count()
-        super().add(path, name)
-
-    def _count(self) -> None:
-        if self._left == 0:
+    def count() -> None:
+        if left[0] == 0:
             signal.raise_signal(signal.SIGSTOP)
-        self._left -= 1
+        left[0] -= 1
+
+    def counted_add(path: Path, name: str) -> None:
+        count()
+        add(path, name)
+
+    def counted_write(name: str, data: bytes, *, durably: bool = True, new: bool = False) -> None:
+        if durably:
+            count()
+        write(name, data, durably=durably, new=new)
+
+    store.add, store.write = counted_add, counted_write  # type: ignore[method-assign]
+    count()
+    return store
+
+
+class DeafTask(Task):
+    """A step at work in a process that hears no request to stop."""
+
+    def stopping(self) -> bool:  # noqa: D102
+        return False
 
 
 def main() -> None:
     """Do the part, and say what became of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("settings", type=Path)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--engine.scratch", dest="scratch", default="")
     parser.add_argument("--seed", default="")
-    parser.add_argument("--stop", type=int, default=-1, help="where to stop: see Stopping")
+    parser.add_argument("--stop", type=int, default=-1, help="where to stop: see `stopping`")
     parser.add_argument("--deaf", action="store_true", help="hear no request to stop")
     options = parser.parse_args()
     settings = load(options.settings)
     pid = sys.stdin.readline().strip()
     if pid:  # of another process: two machines may well have two of the same
         os.getpid = lambda: int(pid)
-    found = at_work(options.folder, settings, options.settings.parent, options.seed)
+    # Of a bucket it has a scratch of its own, as another machine would.
+    scratch = f"{options.scratch}-{os.getpid()}" if options.scratch else ""
+    settings = replace(settings, engine=replace(settings.engine, scratch=scratch))
+    found = at_work(options.out, settings, options.settings.parent, options.seed)
     if found is None:
         print("found nothing at work")
         return
     task, part = found
     print(f"{task.label}, part {part.label}", flush=True)
-    store = Stopping(options.folder, options.stop)
-    task = replace(task, store=store, run="" if options.deaf else task.run)
+    store = stopping(open_store(options.out, scratch), options.stop)
+    task = (DeafTask if options.deaf else Task)(**{**vars(task), "store": store})
     try:
         if task.runs_in_worker:
             run_part(task, part)
@@ -95,10 +101,10 @@ def main() -> None:
         print("committed")
 
 
-def at_work(folder: Path, settings: Settings, base: Path, seed: str) -> tuple[Task, AnyPart] | None:
+def at_work(place: str, settings: Settings, base: Path, seed: str) -> tuple[Task, AnyPart] | None:
     """A step that is not finished and one of its parts, by choice one that has no record yet."""
-    build = Build(folder, settings.engine, quiet=True)
-    build.store = Untouched(folder)
+    build = Build(place, settings.engine, quiet=True)
+    untouched(build.store)
     runs = build.store.folders(names.RUNS)
     build.id = runs[0].rpartition("/")[2] if runs else build.id
     for name, make in _stage_makers(build, settings, base).items():
@@ -115,7 +121,7 @@ def at_work(folder: Path, settings: Settings, base: Path, seed: str) -> tuple[Ta
                 continue
             task, part = stage._task(step), random.Random(seed).choice(parts)
             if isinstance(step, ReduceStep):
-                (part,) = with_ranges(build, task, [part], stage._inputs(step))
+                task = with_map_parts(build, task, stage._inputs(step))
             return task, part
     return None
 

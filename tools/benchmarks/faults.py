@@ -1,12 +1,14 @@
 """Whole builds with random faults: each must end with the digests of an undisturbed one.
 
-    python -m tools.benchmarks.faults [--cases 40] [--seed 1] [--runner local|dask] [--json]
+    python -m tools.benchmarks.faults [--cases 40] [--seed 1] [--runner local|dask]
+        [--store disk|s3] [--json]
 
 A case is a build from links to shards over the demo's web (three of four small, one large), with
 one to three faults at moments drawn by its seed. Whatever ends a run is answered by the same
 command; a damaged file that is named by the build, or by `status --verify`, by what the message
 says. Then must hold: the rows, drops and digests of an undisturbed build, no row unaccounted for,
 no file that nothing names after `clean --now`, and a clean `status --verify`. Exit code 1 if not.
+With `--store s3` builds are in a bucket of moto's server, behind a proxy that fails now and then.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import statistics
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +30,8 @@ from tools.benchmarks.fault_kinds import (
     HELPED,
     HOLDS,
     LOCAL,
+    STORE,
+    Fault,
     disk_of_its_own,
     without_disk,
 )
@@ -40,6 +44,7 @@ from tools.benchmarks.fault_site import (
     Undisturbed,
     write_input,
 )
+from tools.benchmarks.fault_store import FaultyStore
 from tools.benchmarks.measure import show
 from tools.status import verify
 
@@ -81,20 +86,24 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1, help="of the first case; then one more each")
     parser.add_argument("--runner", choices=("local", "dask"), default="local")
+    parser.add_argument("--store", choices=("disk", "s3"), default="disk")
     parser.add_argument("--kinds", nargs="*", help="draw from these alone")
     parser.add_argument("--keep", type=Path, help="a folder in which broken builds are kept")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else builds would ignore it too
-    kinds = sorted(options.kinds or (LOCAL if options.runner == "local" else DASK))
+    possible = kinds_of(options.runner, options.store)
+    kinds = sorted(options.kinds or possible)
     with ExitStack() as stack:
         base = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         base = base.absolute()
         base.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(base)  # for what our own looks at a bucket leave
+        bucket = stack.enter_context(FaultyStore()) if options.store == "s3" else None
         cluster = None
         if options.runner == "dask":
             cluster = stack.enter_context(Cluster(base / f"cluster-{options.seed}"))
-        trial = Trial(base / f"input-{options.seed}", cluster)
+        trial = Trial(base / f"input-{options.seed}", possible, cluster, bucket)
         cases = []
         with suppress(KeyboardInterrupt):  # the table is of those that were done
             for seed in range(options.seed, options.seed + options.cases):
@@ -106,6 +115,11 @@ def main(words: Sequence[str] | None = None) -> int:
         print()
         table(cases)
     return int(any(case.broken for case in cases))
+
+
+def kinds_of(runner: str, store: str) -> dict[str, Fault]:
+    """What may happen to such builds."""
+    return {**(LOCAL if runner == "local" else DASK), **(STORE if store == "s3" else {})}
 
 
 def draw(seed: int, kinds: Sequence[str], trial: "Trial") -> Case:
@@ -121,24 +135,32 @@ def draw(seed: int, kinds: Sequence[str], trial: "Trial") -> Case:
 
 
 class Trial:
-    """The inputs of each size, the undisturbed builds of them, and the cluster if there is one."""
+    """The inputs of each size, the undisturbed builds of them, and where all builds are made."""
 
-    def __init__(self, folder: Path, cluster: Cluster | None) -> None:
-        self._folder, self._cluster = folder, cluster
+    def __init__(
+        self,
+        folder: Path,
+        kinds: Mapping[str, Fault],
+        cluster: Cluster | None,
+        bucket: FaultyStore | None,
+    ) -> None:
+        self._folder, self._kinds = folder, kinds
+        self._cluster, self._bucket = cluster, bucket
         self._settings: dict[str, Path] = {}
         self._undisturbed: dict[str, Undisturbed] = {}
 
     def undisturbed(self, size: str) -> Undisturbed:
-        """The undisturbed build of this size; on a cluster it must be as the local one."""
+        """The undisturbed build of this size; it must be as the local one on a disk."""
         assert size in SHARES
         if size not in self._undisturbed:
             folder = self._folder / size
             self._settings[size] = settings = write_input(folder / "input", size)
             found = Site(settings, folder / "local").undisturbed()
-            if self._cluster:
-                there = Site(settings, folder / "dask", self._cluster).undisturbed()
+            if self._cluster or self._bucket:
+                site = Site(settings, folder / "there", self._cluster, self._bucket)
+                there = site.undisturbed()
                 if there.stages != found.stages:
-                    raise SystemExit("the cluster gives other rows than the local runner")
+                    raise SystemExit("there are other rows than of the local runner on a disk")
                 found = there
             self._undisturbed[size] = found
         return self._undisturbed[size]
@@ -147,7 +169,11 @@ class Trial:
         """One case, on a disk of its own where that is to be full."""
         folder.mkdir()
         site = Site(
-            self._settings[case.size], folder / "build", self._cluster, self.undisturbed(case.size)
+            self._settings[case.size],
+            folder / "build",
+            self._cluster,
+            self._bucket,
+            self.undisturbed(case.size),
         )
         started = time.monotonic()
         if any(moment.kind == "full disk" for moment in case.moments) and not disk_of_its_own(
@@ -156,7 +182,7 @@ class Trial:
             case.moments = [moment for moment in case.moments if moment.kind != "full disk"]
             case.happened.append("full disk left out: this user may not mount one")
         try:
-            disturb(site, case)
+            disturb(site, case, self._kinds)
         except Broken as broken:
             case.broken = str(broken)
         except Exception as error:  # noqa: BLE001 (a command of ours that breaks is what we look for)
@@ -175,12 +201,12 @@ class Trial:
         return case
 
 
-def disturb(site: Site, case: Case) -> None:
+def disturb(site: Site, case: Case, kinds: Mapping[str, Fault]) -> None:
     """The build with its faults, to its end, and what must hold then."""
     rng = random.Random(case.seed)
     for moment in case.moments:
         if moment.kind in HELPED:
-            words = [str(site.settings), str(site.folder), "--seed", str(rng.random())]
+            words = [str(site.settings), *site.words_of_place(), "--seed", str(rng.random())]
             words += ["--stop", str(rng.randrange(HOLDS))] if moment.kind == "late commit" else []
             site.helper(*words, *(["--deaf"] if rng.random() < 0.5 else []))
     site.start()
@@ -191,7 +217,7 @@ def disturb(site: Site, case: Case) -> None:
                 case.happened.append(f"{moment.kind}: the build was done before")
                 continue
             go_on(site, case)
-        told = (DASK if site.cluster else LOCAL)[moment.kind](site, rng)
+        told = kinds[moment.kind](site, rng)
         case.happened.append(f"{told} in {where} + {moment.share:.0%}")
         if site.driver.poll() not in (None, 0):
             go_on(site, case)
@@ -223,7 +249,7 @@ def mend(site: Site, case: Case, message: str) -> None:
         told = [name for name in site.damaged if name in message]
         if not told:
             raise Broken(f"a sound file is to be removed: {message}")
-        (site.folder / told[0]).unlink(missing_ok=True)
+        site.store.remove(told[:1])
         case.mends.append(f"removed {told[0]}")
     elif found := re.search(r"--redo (\w+)", message):
         site.words = ("--redo", found.group(1))
@@ -234,7 +260,7 @@ def mend_what_verify_names(site: Site, case: Case) -> None:
     """Damage in what is published is named there, and its stage made again."""
     if not site.damaged:
         return
-    for named in verify(site.folder).damaged:
+    for named in verify(site.place).damaged:
         case.told.append(named)
         before, site.words = len(case.mends), ()
         mend(site, case, named)

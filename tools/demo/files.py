@@ -9,6 +9,7 @@ import xxhash
 from pipeline.lines import Lines
 from tools.demo import captures, dumps, posts
 from tools.demo.expected import expect
+from tools.demo.owners import plant_owners
 from tools.demo.plants import plant_all
 from tools.demo.web import Web, add_sites
 
@@ -65,6 +66,7 @@ def write_demo(folder: Path, *, fast: bool = False) -> DemoFiles:
     web = Web()
     add_sites(web, share)
     plant_all(web)
+    plant_owners(web)
     targets = [*web.targets, *posts.passing_links(PASSING_LINKS // share)]
     warc = folder / WARC
     captures.write_warc(warc, web.captures, stored=True)

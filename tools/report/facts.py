@@ -18,17 +18,18 @@ import xxhash
 from pipeline.corpus.publish import read_detail
 from pipeline.engine.manifest import Manifest
 from pipeline.engine.reading import Published, read_published
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
 from pipeline.languages import LANGUAGES
 from pipeline.reasons import Reason
 from tools.flow import ENGINE_STAGES
-from tools.model import COMMIT
+from tools.model_store import COMMIT, told_model
 from tools.places import Place, above
+from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
 from tools.report.texts import near_copies, random_documents, urls_of
 from tools.status import status
-from tools.stores import folder_of, read_shards
+from tools.stores import read_shards
 from train.log import read_log
 
 EXAMPLES = 4  # of each reason
@@ -95,6 +96,7 @@ class Facts:
     missing: list[str]  # stages that are not made
     partial: list[str]  # stages that were begun, and are not finished
     records: FunnelStage | None = None  # of WARC files, which stand beside the funnel
+    owners: list[Asked] = field(default_factory=list)  # what the pages' owners ask
     rules: list[Histogram] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     pairs: list[dict[str, Any]] = field(default_factory=list)
@@ -142,6 +144,8 @@ def collect(build: Place) -> Facts:
     facts.settings = json.dumps({n: _rules_of(m) for n, m in manifests.items()}, indent=1)
     if "pages" in through and "records" in through["pages"].manifest.ledgers:
         facts.records = _funnel_stage(through["pages"], RECORDS)
+    if "pages" in through and not through["pages"].manifest.rows_gone:
+        facts.owners = owners_ask(through["pages"])
     corpus, documents = through.get("corpus"), through.get("documents")
     if corpus and documents and not corpus.manifest.rows_gone:
         _add_corpus(facts, corpus, documents)
@@ -149,9 +153,10 @@ def collect(build: Place) -> Facts:
         _name_keepers(facts.funnel[-1], documents)
     if shards := read_shards(store, manifests.get("shards")):
         facts.tokens = _tokens(shards)
-    folder = folder_of(store)
-    if folder and (folder / "model" / COMMIT).exists():
-        facts.model = _model(folder / "model")
+    with told_model(store) as model:
+        if model:
+            facts.model = _model(model)
+    if facts.model:
         facts.made.append(MadeStage("model", facts.model["wall_s"], facts.model["digest"]))
     return facts
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from pipeline.pages.preferences import REASON_OF
 from tools.report.facts import Facts
 
 REASONS_NAMED = 3
@@ -90,6 +91,10 @@ def lost(facts: Facts) -> list[str]:
         else:
             told += f", in {next(iter(dropped))}"
         sentences.append(f"{told}{_most(dict(reasons))}.")
+        asked = sum(reasons[reason.value] for reason in REASON_OF.values())
+        if asked:
+            told = f"{asked:,} page{'s are' if asked > 1 else ' is'} left out"
+            sentences.append(f"{told} because the owner asks for that.")
     return sentences
 
 

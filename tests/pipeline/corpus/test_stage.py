@@ -63,7 +63,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Parts are done here and now: no Beam, no processes. Gives the labels of the tasks done."""
     done: list[str] = []
 
-    def run_parts(self: Build, task: Any, parts: list[Part], sources: Any) -> None:
+    def run_parts(self: Build, task: Any, parts: list[Part]) -> None:
         done.append(task.label)
         for part in parts:
             run_part(task, part)
@@ -243,7 +243,7 @@ def test_a_real_run_gives_the_same_as_parts_done_here(tmp_path: Path) -> None:
         patch.setattr(
             Build,
             "run_parts",
-            lambda self, task, parts, sources: [run_part(task, p) for p in parts],
+            lambda self, task, parts: [run_part(task, p) for p in parts],
         )
         here = build(tmp_path / "here", MIXED)
     there = build(tmp_path / "there", MIXED, 2, buckets=2)

@@ -155,7 +155,7 @@ class InlinePool:
 def inline(monkeypatch):
     """Parts are done in this process, without Beam's seconds."""
 
-    def run(self, task, parts, sources):
+    def run(self, task, parts):
         for part in parts:
             run_part(task, part, pool=InlinePool())
 

@@ -35,7 +35,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     For tests of what the engine keeps, not of where parts run.
     """
 
-    def run(self: runner.Runner, task: Any, parts: list[Any], sources: Any) -> None:
+    def run(self: runner.Runner, task: Any, parts: list[Any]) -> None:
         for part in parts:
             list(runner._guarded(task, part, None))
 

@@ -230,8 +230,9 @@ def test_how_many_requests_a_part_takes(server, tmp_path, inline):
             toys = Toys(place, tmp_path)
             toys.build(*(f"p{n}" for n in range(parts)))
             found[parts] = proxy.count()
-    each = {method: (found[24][method] - found[4][method]) / 20 for method in found[24]}
-    assert each == {"HEAD": 15, "PUT": 7, "GET": 3, "DELETE": 3, "POST": 0}
+    # Rounded: the lock is renewed every ten seconds, however long this takes.
+    each = {method: round((found[24][method] - found[4][method]) / 20) for method in found[24]}
+    assert each == {"HEAD": 10, "PUT": 5, "GET": 3, "DELETE": 2, "POST": 0}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

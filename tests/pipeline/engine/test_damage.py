@@ -74,7 +74,7 @@ def test_a_range_of_an_exchange_with_a_byte_turned_is_named_with_its_file(tmp_pa
     out.write(toy.pa.Table.from_pylist(ROWS, schema=toy.SCHEMA))
     part = MapPart(path.name, out.close()[0], "0", 2000)
     store, sound = Disk(tmp_path), path.read_bytes()
-    found = [place for _, place in places("read", part, range(4), 4)]
+    found = [place for _, place in places(part, range(4), 4)]
     for byte in random.Random(1).sample(range(len(sound)), 50):
         turn(path, byte)
         (hit,) = (place for place in found if place.start <= byte < place.end)
@@ -90,8 +90,8 @@ def test_a_range_of_an_exchange_with_a_byte_turned_is_named_with_its_file(tmp_pa
         list(read_range(store, found[-1]))
     path.write_bytes(sound)
     schemas = {"read": toy.SCHEMA}
-    rows = [batch for _, batch in Bucket(0, 1, tuple(found)).batches(store, schemas, "id")]
-    assert sum(batch.num_rows for batch in rows) == 2000
+    rows = Bucket(0, 1, "id", schemas).read(store, {"read": [part]})
+    assert sum(batch.num_rows for _, batch in rows) == 2000
 
 
 def joined(store: Disk, path: Path, part: MapPart) -> None:

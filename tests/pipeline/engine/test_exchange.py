@@ -1,17 +1,22 @@
 """Exchange: equal keys meet, by any transport, for any number of parts, buckets and slices."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import s3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.engine import exchange, ranges
+from pipeline.engine.cache import Cache
 from pipeline.engine.digest import hex_digest, rows_digest
 from pipeline.engine.exchange import Exchange
 from pipeline.engine.ranges import Bucket, BucketWriter, MapPart, places
 from pipeline.engine.store import Disk
+from pipeline.engine.stores import open_store
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64()), ("words", pa.list_(pa.string()))])
 ROWS = st.lists(
@@ -58,9 +63,7 @@ def reduced(folder: Path, written, buckets: int, bytes_max: int = 1 << 30) -> li
     """What a reducer sees: for every bucket and slice its rows, in order."""
     seen, schemas = [], {"read": SCHEMA}
     for number in range(buckets):
-        found = [place for part in written for _, place in places("read", part, [number], buckets)]
-        bucket = Bucket(number, buckets, tuple(found))
-        batches = bucket.batches(Disk(folder), schemas, "id")
+        batches = Bucket(number, buckets, "id", schemas).read(Disk(folder), {"read": written})
         for tables in exchange.slices(batches, schemas, "id", bytes_max, folder):
             seen.append(tables["read"].to_pylist())
     assert not list(folder.glob("cut*"))
@@ -137,10 +140,34 @@ def test_an_integer_key_and_a_text_of_its_digits_meet_in_one_bucket():
 def test_a_bucket_is_one_range_however_often_rows_were_flushed(tmp_path, monkeypatch):
     monkeypatch.setattr(ranges, "FLUSH_BYTES", 1000)
     (part,) = write_parts(tmp_path, [(f"key {n}", n, []) for n in range(500)], 1, 4)
-    found = dict(places("read", part, range(4), 4))
+    found = dict(places(part, range(4), 4))
     assert [found[n].end for n in range(3)] == [found[n].start for n in range(1, 4)]
     assert found[3].end == (tmp_path / part.table).stat().st_size
     assert max(len(list(ranges.read_range(Disk(tmp_path), place))) for place in found.values()) > 1
+
+
+def test_in_a_bucket_of_s3_a_range_takes_two_requests_and_so_does_a_map_part_that_is_joined(
+    server, tmp_path, monkeypatch
+):
+    written = write_parts(tmp_path, [(f"key {n}", n, []) for n in range(4000)], 2, 16)
+    with s3.Proxy(server.port) as proxy:
+        store = open_store(server.uri("ranges", proxy.port), str(tmp_path / "here"))
+        store.scratch.mkdir(parents=True)
+        for part in written:
+            shutil.copy(tmp_path / part.table, store.scratch / part.table)
+            store.add(store.scratch / part.table, part.table)
+        proxy.count()
+        BucketWriter(tmp_path / "joined.arrow", SCHEMA, "id", 16).join(store, written[0])
+        assert proxy.count() == {"HEAD": 1, "GET": 1}
+        bucket, read = Bucket(3, 16, "id", {"read": SCHEMA}), {"read": written}
+        with monkeypatch.context() as patch:
+            patch.setattr(Cache, "has_room", lambda *_: False)
+            assert len(list(bucket.read(store, read))) == 2
+            assert proxy.count() == {"HEAD": 2, "GET": 2}
+        # Where there is room for copies, so does a map part, for all buckets of a machine.
+        for number in range(16):
+            list(replace(bucket, number=number).read(store, read))
+        assert proxy.count() == {"HEAD": 2, "GET": 2}
 
 
 # The whole way, through builds
@@ -159,7 +186,6 @@ def test_parts_buckets_workers_and_transport_leave_no_trace_in_the_digest(toys, 
 
 def pages_of(rows: int, parts: int, toy):
     """The same rows in so many parts."""
-    from dataclasses import replace
     from functools import partial
 
     from pipeline.engine.stage import Part, Step

@@ -1,4 +1,4 @@
-"""Map parts that are joined before the reduce: nobody sees it, and a kill or damage mends as ever."""
+"""Map parts that are joined before a reduce: it changes no row, and a kill or damage is mended."""
 
 import re
 from dataclasses import replace

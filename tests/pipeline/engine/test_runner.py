@@ -127,7 +127,7 @@ def test_a_refused_runner_leaves_no_lock(toys):
 
 
 def test_a_runner_that_fails_is_named_and_its_thread_joined(toys, monkeypatch):
-    def broken(self, task, parts, sources):
+    def broken(self, task, parts):
         raise OSError("no port is free")
 
     monkeypatch.setattr(runner.Runner, "run", broken)

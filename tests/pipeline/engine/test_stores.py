@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,13 +13,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import toy
 from s3 import Proxy
 
-from pipeline.engine import lock
+from pipeline.engine import bucket as module
+from pipeline.engine import claim
 from pipeline.engine.bucket import Bucket
 from pipeline.engine.cache import KEEP_S, Cache
-from pipeline.engine.store import Disk, Store, open_store
-from pipeline.errors import BusyError, SettingsError
+from pipeline.engine.parts import Part
+from pipeline.engine.store import Disk, Store
+from pipeline.engine.stores import open_store
+from pipeline.engine.writer import PartWriter
+from pipeline.errors import BusyError, SettingsError, StageError
 
 _prefixes = itertools.count()
 
@@ -60,6 +66,47 @@ def test_what_was_written_is_read_and_a_second_write_replaces_it(store):
     assert store.read("parts/a.json") == b"two"
     store.write("empty", b"")
     assert store.read("empty") == b""
+
+
+def test_a_file_that_must_be_new_is_refused_where_one_is_there_and_that_stays(store):
+    store.write("parts/a.json", b"one", new=True)
+    with pytest.raises(FileExistsError):
+        store.write("parts/a.json", b"two", new=True)
+    assert store.read("parts/a.json") == b"one"
+    assert names_of(store.entries("", below=True)) == ["parts/a.json"]
+
+
+def test_a_disk_without_hard_links_refuses_too(tmp_path, monkeypatch):
+    disk = Disk(tmp_path)
+
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    disk.write("a", b"one", new=True)
+    with pytest.raises(FileExistsError):
+        disk.write("a", b"two", new=True)
+    assert disk.read("a") == b"one"
+
+
+def test_json_that_is_written_anew_while_it_is_read_is_read_whole(store):
+    store.write_json("run.json", {"rows": ""})
+    over = threading.Event()
+
+    def write() -> None:
+        numbers = itertools.count()
+        while not over.wait(0.01):
+            number = next(numbers)
+            store.write_json("run.json", {"rows": f"{number} " * (number % 50)}, durably=False)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(100):
+            assert "rows" in store.read_json("run.json")
+    finally:
+        over.set()
+        writer.join()
 
 
 def test_json_comes_back_and_a_damaged_file_is_told_as_such(store):
@@ -202,7 +249,7 @@ def test_a_list_of_more_than_a_thousand_objects_is_read_to_its_end(server, tmp_p
 
 REQUESTS = {
     "write": {"PUT": 1},
-    "add": {"PUT": 1, "HEAD": 1},
+    "add": {"PUT": 1},
     "read": {"HEAD": 1, "GET": 1},
     "read, not there": {"HEAD": 1},
     "stat": {"HEAD": 1},
@@ -272,16 +319,49 @@ def test_an_upload_that_breaks_off_raises_and_nothing_is_under_its_name(proxied,
     assert bucket.entries("data") == []
 
 
-def test_a_file_that_did_not_arrive_whole_is_refused(proxied, monkeypatch):
+def test_a_part_whose_file_did_not_arrive_whole_is_not_committed(proxied, monkeypatch):
     bucket, _ = proxied
-    path = made(bucket, bytes(1000))
-    real = Bucket.stat
+    out = PartWriter(bucket, "toy", "read", Part(0, "a", "a", fingerprint="0" * 32), toy.SCHEMA)
+    out.write_rows([{"id": "a", "n": 1}])
+    out.book("posts", rows_in=1, rows_out=1)
     # The store lost its end, or another has written there.
-    monkeypatch.setattr(
-        Bucket, "stat", lambda self, name: (self.write(name, b"short"), real(self, name))[1]
-    )
-    with pytest.raises(OSError, match="of the 1000 bytes of data/x, 5 arrived"):
-        bucket.add(path, "data/x")
+    monkeypatch.setattr(Bucket, "add", lambda self, path, name: self.write(name, b"short"))
+    with pytest.raises(StageError, match=r"data/.*\.parquet is not in s3://.* as it was written"):
+        out.commit()
+    out.abandon()
+    assert bucket.entries("", below=True) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["500", "torn answer"])
+def test_a_store_that_fails_a_third_of_all_requests_for_long_is_asked_again(proxied, kind):
+    bucket, proxy = proxied
+    table = pa.table({"n": range(10_000)})
+    path = made(bucket, b"")
+    pq.write_table(table, path)
+    bucket.add(path, "data/t.parquet")
+    proxy.share, proxy.kinds = 0.35, (kind,)
+    for number in range(15):
+        bucket.write(f"parts/{number}", b"x" * 1000)
+        assert bucket.read(f"parts/{number}") == b"x" * 1000
+        assert bucket.table("data/t.parquet") == table
+        assert bucket.stat("data/none") is None
+        assert names_of(bucket.entries("data")) == ["data/t.parquet"]
+        bucket.remove([f"parts/{number}"])
+    assert proxy.faults[kind] > 50
+
+
+def test_a_file_that_the_store_does_not_give_is_not_called_damaged(proxied, monkeypatch):
+    bucket, proxy = proxied
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    path = made(bucket, b"")
+    pq.write_table(pa.table({"n": [1]}), path)
+    bucket.add(path, "data/t.parquet")
+    for proxy.all_with in ("500", "503"):
+        with pytest.raises(OSError, match="AWS Error"):
+            bucket.table("data/t.parquet")
+        with pytest.raises(OSError, match="AWS Error"):
+            list(bucket.batches("data/t.parquet", 10))
 
 
 def test_a_second_copy_of_a_file_is_not_fetched_by_another_process(proxied):
@@ -348,7 +428,7 @@ def test_a_killed_builds_lock_is_taken_over_when_it_is_stale_by_the_stores_times
     monkeypatch.setattr(time, "time", lambda: 0.0)  # a machine whose clock is wrong
     with pytest.raises(BusyError, match=r"process 7 on node3 \(webtext build\).* 60 seconds"):
         bucket.locked().__enter__()
-    monkeypatch.setattr(lock, "STALE_S", 1.0)
+    monkeypatch.setattr(claim, "STALE_S", 1.0)
     time.sleep(2.1)
     with bucket.locked():
         assert "lock/old.json" not in names_of(bucket.entries("lock"))
@@ -356,9 +436,9 @@ def test_a_killed_builds_lock_is_taken_over_when_it_is_stale_by_the_stores_times
 
 def test_a_lock_is_renewed_as_long_as_its_build_lives(proxied, monkeypatch):
     bucket, _ = proxied
-    monkeypatch.setattr(lock, "RENEW_S", 0.2)
-    monkeypatch.setattr(lock, "STALE_S", 2.0)
-    monkeypatch.setattr(lock, "_is_dead", lambda holder: False)
+    monkeypatch.setattr(claim, "RENEW_S", 0.2)
+    monkeypatch.setattr(claim, "STALE_S", 2.0)
+    monkeypatch.setattr(claim, "_is_dead", lambda holder: False)
     with bucket.locked():
         time.sleep(4)
         with pytest.raises(BusyError):

@@ -353,3 +353,74 @@ def test_a_capture_of_a_web_archive_is_one_of_the_page_that_it_shows(maker):
 )
 def test_a_warc_date_of_any_precision_is_read(date, seconds):
     assert time_of(date) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({}, "header,meta"),
+        ({"X_Robots_Tag": "noai"}, "header,meta -noai@header=noai"),
+        ({"tdm_reservation": "0"}, "header,meta +tdm@header=0"),
+        ({"content_usage": "train-ai=n"}, "header,meta -content_usage@header=train-ai=n"),
+    ],
+)
+def test_what_the_owner_asks_stands_in_the_headers_of_a_page(maker, headers, said):
+    found = one(maker, "http://a.org/", maker.http(**headers))
+    assert (found.kind, found.fault, found.preferences) == ("response", "", said)
+
+
+def test_what_the_owner_asks_stands_in_the_page_also_if_it_is_compressed(maker):
+    page = b"<html><head><meta name=robots content='noindex, NOAI'></head><p>Hello</p>"
+    packed = maker.http(body=gzip.compress(page), content_encoding="gzip")
+    assert one(maker, "http://a.org/", packed).preferences == "header,meta -noai@meta=noai"
+
+
+def test_a_resource_has_no_headers_and_errors_redirects_and_images_ask_nothing(maker):
+    asks = {"x_robots_tag": "noai"}
+    page = {"kind": "resource", "Content_Type": "text/html"}
+    assert one(maker, "http://a.org/", b"<p>Hello", **page).preferences == "meta"
+    for block in (
+        maker.http(404, **asks),
+        maker.http(301, location="/b", **asks),
+        maker.http(content_type="image/png", **asks),
+        b"no http",
+    ):
+        assert one(maker, "http://a.org/", block).preferences == ""
+
+
+def test_a_revisit_says_what_its_headers_say(maker):
+    block = maker.http(200, b"", x_robots_tag="noai")
+    assert one(maker, "http://a.org/", block, kind="revisit").preferences == (
+        "header -noai@header=noai"
+    )
+    assert one(maker, "http://a.org/", b"", kind="revisit").preferences == ""
+
+
+ROBOTS_TXT = b"User-agent: *\r\nDisallow: /\r\n"
+
+
+PLAIN = {"content_type": "text/plain"}
+
+
+@pytest.mark.parametrize(
+    ("path", "block", "kind", "fault", "text"),
+    [
+        ("", (200, ROBOTS_TXT, PLAIN), "robots", "not_a_page", ROBOTS_TXT),
+        ("", (200, b"<p>Hello", {}), "robots", "not_a_page", b"<p>Hello"),
+        (
+            *("", (200, gzip.compress(ROBOTS_TXT), {**PLAIN, "content_encoding": "gzip"})),
+            *("robots", "not_a_page", ROBOTS_TXT),
+        ),
+        ("", (404, b"<p>No", {}), "robots", "", b""),
+        ("", (503, b"<p>No", {}), "response", "", b""),
+        ("", (301, b"", {"location": "/b"}), "redirect", "", b""),
+        ("/a", (200, ROBOTS_TXT, PLAIN), "response", "not_a_page", b""),
+    ],
+)
+def test_a_robots_txt_is_a_record_of_its_own_kind_with_its_text(
+    maker, path, block, kind, fault, text
+):
+    status, body, headers = block
+    found = one(maker, f"http://a.org{path}/robots.txt", maker.http(status, body, **headers))
+    assert (found.kind, found.fault, found.preferences) == (kind, fault, text.decode())
+    assert not is_page(found)

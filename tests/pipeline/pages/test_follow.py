@@ -1,11 +1,13 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.pages.capture import Capture
-from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up
+from pipeline.pages.follow import CAPTURED, ENDED, OPEN, VISIT, WALK, look_up, robots_key
+from pipeline.settings import PREFERENCES
 
 HOPS_MAX = 3
 
@@ -19,18 +21,17 @@ def walk(key="a.org/", **fields):
     }
 
 
-def walked(captures, start):
-    """The end of a walk, its rounds, and the places that it used."""
+def walked(captures, start, respect=PREFERENCES):
+    """The end of a walk, its rounds before it found a page, and the places that it used."""
     by_key = {}
     for capture in captures:
         by_key.setdefault(capture.key, []).append(capture)
     rounds, used = 0, set()
-    while start["state"] == OPEN:
-        rounds += 1
-        *visits, start = look_up(start, by_key.get(start["key"], []), HOPS_MAX)
+    while start["state"] != ENDED:
+        rounds += start["state"] == OPEN
+        *visits, start = look_up(start, by_key.get(start["key"], []), HOPS_MAX, respect)
         assert all(visit["state"] == VISIT for visit in visits)
         used |= {visit["offset"] for visit in visits}
-    assert start["state"] == ENDED
     return start, rounds, used
 
 
@@ -140,6 +141,69 @@ def test_the_capture_hint_is_nearer_than_the_post(capture):
     made = [capture(offset=1, captured_s=1_001), capture(offset=2, captured_s=495)]
     assert walked(made, walk())[0]["offset"] == 1
     assert walked(made, walk(capture_hint_s=500))[0]["offset"] == 2
+
+
+def robots(capture, *lines, **fields):
+    told = {"kind": "robots", "fault": "not_a_page", "preferences": "\n".join(lines)}
+    return capture(offset=50, key="a.org/robots.txt", **told, **fields)
+
+
+DISALLOW = ("User-agent: *", "Disallow: /")
+
+
+def test_a_robots_txt_of_the_archive_is_looked_up_by_the_host_of_the_page():
+    assert robots_key("https://www.a.org/x?y") == robots_key("http://a.org") == "a.org/robots.txt"
+    assert robots_key("http://a.org:8080/x") == "a.org:8080/robots.txt"
+
+
+def test_a_page_that_its_robots_txt_disallows_is_found_and_not_taken(capture):
+    page = capture(offset=1, preferences="header,meta")
+    ended, _, used = walked([page, robots(capture, *DISALLOW)], walk())
+    assert (ended["outcome"], ended["detail"]) == ("robots_disallowed", "disallow (robots.txt)")
+    assert (ended["final_url"], used) == ("http://a.org/", {1, 50})
+    said = "robots.txt,header,meta -robots@robots.txt=disallow"
+    assert ended["preferences"] == said
+    ended, _, used = walked([page, robots(capture, *DISALLOW)], walk(), {"noai"})
+    assert (ended["outcome"], ended["preferences"], used) == (CAPTURED, said, {1, 50})
+
+
+def test_without_a_robots_txt_in_the_archive_what_it_said_is_unknown(capture):
+    ended, _, _ = walked([capture(offset=1, preferences="header,meta")], walk())
+    assert (ended["outcome"], ended["preferences"]) == (CAPTURED, "header,meta")
+
+
+def test_the_robots_txt_that_is_nearest_to_the_capture_counts(capture):
+    page = capture(offset=1, captured_s=1_000)
+    free = robots(capture, captured_s=900)
+    later = [
+        robots(capture, *DISALLOW, captured_s=at, warc=f"{at}.warc") for at in (700, 1_101, None)
+    ]
+    assert walked([page, *later, free], walk())[0]["outcome"] == CAPTURED
+    assert walked([page, *later], walk())[0]["outcome"] == "robots_disallowed"
+
+
+def test_what_a_page_asks_is_its_own_and_that_of_the_revisit_that_repeats_it(capture):
+    asks = "header,meta -noai@meta=noai"
+    ended, _, used = walked([capture(offset=1, preferences=asks)], walk())
+    assert (ended["outcome"], ended["detail"], used) == ("noai", "noai (meta)", {1})
+    page = capture(offset=1, key="b.org/", url="http://b.org/", payload_digest="A")
+    revisit = capture(
+        **{"offset": 2, "kind": "revisit", "status": 0, "target_key": "b.org/"},
+        **{"payload_digest": "A", "preferences": "header -tdm@header=1"},
+    )
+    ended, _, used = walked([page, revisit], walk())
+    assert (ended["outcome"], ended["final_url"], used) == ("tdm_reserved", "http://a.org/", {1, 2})
+
+
+def test_what_a_redirect_says_is_not_said_of_the_page(capture):
+    made = chain(capture, "a.org/", "b.org/")
+    made[0] = replace(made[0], preferences="header -noai@header=noai")
+    assert walked(made, walk())[0]["outcome"] == CAPTURED
+
+
+def test_a_link_to_a_robots_txt_leads_to_no_page(capture):
+    ended, _, _ = walked([robots(capture, detail="text/plain")], walk("a.org/robots.txt"))
+    assert (ended["outcome"], ended["detail"]) == ("not_a_page", "text/plain")
 
 
 KEYS = ["a.org/", "b.org/", "c.org/", "d.org/", "e.org/", "f.org/"]

@@ -53,7 +53,7 @@ def links_stage(rows):
 def inline(monkeypatch):
     """Parts are done here and now: no Beam, no processes."""
     monkeypatch.setattr(
-        Build, "run_parts", lambda self, task, parts, _: [run_part(task, part) for part in parts]
+        Build, "run_parts", lambda self, task, parts: [run_part(task, part) for part in parts]
     )
 
 
@@ -285,6 +285,64 @@ def test_links_without_any_capture_stop_the_build(inline, archive, tmp_path):
         build(tmp_path / "build", [link("http://nothing.org/")], [archive])
 
 
+@pytest.fixture
+def asking(maker):
+    """A WARC whose pages' owners ask for something, in each place where a WARC can hold it."""
+    robots, record = partial(maker.http, content_type="text/plain"), maker.record
+    closed, free = "User-agent: *\nDisallow: /closed", "User-agent: *\nContent-Signal: ai-train=yes"
+    return maker.write(
+        [
+            record("http://free.org/", maker.http()),
+            record("http://free.org/robots.txt", maker.http(404)),
+            record("http://noai.org/", maker.http(x_robots_tag="noai")),
+            record("http://closed.org/closed/", maker.http()),
+            record("http://closed.org/open", maker.http(301, location="/closed")),
+            record("http://closed.org/robots.txt", robots(body=closed.encode())),
+            record("http://closed.org/robots.txt", robots(body=b""), date="2011-01-01"),
+            record("http://yes.org/", maker.http()),
+            record("https://yes.org/robots.txt", robots(body=free.encode())),
+            record("http://nobody.org/robots.txt", robots(body=b"")),
+        ]
+    )
+
+
+def test_pages_end_by_what_their_owners_ask_and_their_robots_txt_is_used(inline, asking, tmp_path):
+    rows = [link(f"http://{url}") for url in ("free.org", "noai.org", "closed.org/open", "yes.org")]
+    output = build(tmp_path / "build", rows, [asking])
+    assert {
+        row["url"]: (row["outcome"], row["preferences"]) for row in table_of(output).to_pylist()
+    } == {
+        "http://free.org/": ("captured", "robots.txt,header,meta"),
+        "http://noai.org/": ("noai", "header,meta -noai@header=noai"),
+        "http://closed.org/open": (
+            "robots_disallowed",
+            "robots.txt,header,meta -robots@robots.txt=disallow",
+        ),
+        "http://yes.org/": (
+            "captured",
+            "robots.txt,header,meta +content_signal@robots.txt=ai-train=yes",
+        ),
+    }
+    drops = {row["url"]: row["reason"] for row in drops_of(output)}
+    assert drops["http://noai.org/"] == "noai"
+    assert drops["http://closed.org/open"] == "robots_disallowed"
+    # Two of the five: an older one of closed.org, and that of a host to which no link leads.
+    assert output.ledgers["records"].drops == {"not_a_page": 2}
+
+
+def test_another_wish_to_respect_reads_no_warc_again_and_changes_the_outcomes(
+    inline, asking, tmp_path
+):
+    rows = [link(f"http://{url}") for url in ("free.org", "noai.org", "closed.org/open", "yes.org")]
+    build(tmp_path / "build", rows, [asking])
+    kept = kept_paths(tmp_path / "build", "pages", "index")
+    output = build(tmp_path / "build", rows, [asking], replace(RULES, respect=("robots",)))
+    assert kept == kept_paths(tmp_path / "build", "pages", "index")
+    drops = [row["reason"] for row in drops_of(output)]
+    assert sorted(drops) == ["not_a_page", "not_a_page", "robots_disallowed"]
+    assert output.ledgers["pages"].rows_out == 3
+
+
 @pytest.mark.real
 def test_every_record_of_the_real_files_is_accounted_for(inline, shared_data, tmp_path):
     paths = sorted((shared_data / "pages").glob("*.warc.gz"))
@@ -303,11 +361,12 @@ def test_every_record_of_the_real_files_is_accounted_for(inline, shared_data, tm
     output = build(tmp_path / "build", rows.values(), paths, buckets=2)
     ledger = output.ledgers["records"]
     assert ledger.rows_in == 2_926  # six warcinfo records among them
-    assert ledger.drops == {"not_a_page": 6 + 111, "other_capture": 66}
+    # Four of the records that are no pages are a robots.txt of a page's host.
+    assert ledger.drops == {"not_a_page": 6 + 111 - 4, "other_capture": 66}
     found = {row["url"]: row for row in table_of(output).to_pylist()}
     assert len(found) == len(rows)
     assert Counter(row["outcome"] for row in found.values()) == {
-        **{"captured": 2_690, "not_a_page": 98, "status_error": 49, "redirect_lost": 4}
+        **{"captured": 2_684, "noai": 6, "not_a_page": 98, "status_error": 49, "redirect_lost": 4}
     }
     # Looked at by hand.
     for url, final in {

@@ -21,8 +21,17 @@ def test_a_row_that_no_ledger_has_is_counted():
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kinds", [("kill all", "second build"), ("damage",), ("late commit",)])
-def test_a_build_with_faults_ends_as_one_without(kinds, capsys):
-    assert main(["--cases", "1", "--seed", "3", "--json", "--kinds", *kinds]) == 0
+@pytest.mark.parametrize(
+    ("store", "kinds"),
+    [
+        ("disk", ("kill all", "second build")),
+        ("disk", ("damage",)),
+        ("disk", ("late commit",)),
+        ("s3", ("kill all", "store throttles", "uploads are torn")),
+    ],
+)
+def test_a_build_with_faults_ends_as_one_without(store, kinds, capsys):
+    words = ["--cases", "1", "--seed", "3", "--store", store, "--json", "--kinds", *kinds]
+    assert main(words) == 0
     (case,) = json.loads(capsys.readouterr().out)
     assert case["happened"]

@@ -89,12 +89,13 @@ def test_the_funnel_adds_up_and_is_that_of_the_manifests(finished):
 
 
 def test_every_reason_opens_to_its_sentence_its_count_and_real_examples(finished, page):
-    shown = {
-        code: details
-        for details in page.xpath("//details[summary//code]")
-        for code in details.xpath("summary//code/text()")
-    }
     for stage in collect(finished.folder).funnel:
+        (card,) = page.xpath(f"//div[@class='card'][.//h3[text()='{stage.name}']]")
+        shown = {
+            code: details
+            for details in card.xpath(".//details[summary//code]")
+            for code in details.xpath("summary//code/text()")
+        }
         for drop in stage.drops:
             details = shown[drop.reason.value]
             summary = content(details.find("summary"))

@@ -31,13 +31,23 @@ def test_the_first_screen_tells_what_came_out_whether_it_is_good_and_what_was_lo
     told = " ".join(verdict.quality(facts))
     assert "Every row is accounted for." in told and "No quality gate failed." in told
     assert f"held-out loss is {facts.model['evaluation']['loss']:.3f} nats" in told
-    first, second = verdict.lost(facts)
+    first, second, third = verdict.lost(facts)
     assert f"{links.dropped:,} were dropped (most often: {links.drops[0].reason} " in first
     assert f"; {links.merged:,} repeat another one's link." in first
     later = pages.dropped + documents.dropped + corpus.dropped
+    assert third.endswith(" because the owner asks for that.")
     assert (
         f"Of {links.rows_out:,} links {later:,} were dropped later: {pages.dropped:,} in" in second
     )
+
+
+def test_pages_whose_owners_ask_to_leave_them_out_are_told_in_a_sentence_of_their_own(finished):
+    facts = collect(finished.folder)
+    assert verdict.lost(facts)[2] == "7 pages are left out because the owner asks for that."
+    facts.funnel[1].drops = [drop for drop in facts.funnel[1].drops if drop.reason != "noai"]
+    assert verdict.lost(facts)[2].startswith("6 pages are left out")
+    facts.funnel = facts.funnel[:1]
+    assert len(verdict.lost(facts)) == 1
 
 
 def test_a_failed_gate_and_pages_that_broke_their_worker_come_first(build):

@@ -1,0 +1,1 @@
+"""Pages from Common Crawl: links go to its columnar index, captures come by ranges of its WARCs."""
