@@ -346,9 +346,9 @@ class FetchSettings:
 class DocumentsSettings:
     """How a page becomes a text, and which texts are kept (stage documents)."""
 
-    extractor: Literal["trafilatura"] = option(
+    extractor: Literal["trafilatura", "combined", "combined-fast", "resiliparse"] = option(
         "trafilatura",
-        "The library that finds the main text of a page",
+        "What finds the main text of a page: a library, or our own scores of its blocks",
         paper="Dragnet and Newspaper (2.1); neither is maintained",
     )
     body_bytes_max: int = option(
