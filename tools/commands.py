@@ -22,8 +22,8 @@ AS_PLANNED = (
     "\nChecked: each page and submission was kept, or dropped for a reason, as the demo planned it."
 )
 LIVE_AS_PLANNED = (
-    "\nChecked: each page was kept, or dropped for a reason, as the demo planned it; by the server's"
-    " log no domain was asked too soon, and nothing was that its owner forbids."
+    "\nChecked: each page was kept, or dropped for a reason, as the demo planned it. Its server saw"
+    " no domain asked too soon, and nothing that an owner forbids."
 )
 LIVE_ENDS = "corpus"
 FAST_LEAVES_OUT = (
