@@ -49,7 +49,9 @@ def live_web() -> LiveWeb:
     owners = Web()
     plant_owners(owners)
     served = (*web.captures, *owners.captures)
-    answers = {_place(each.url): (Answer((block_of(each),)),) for each in served}
+    answers: dict[str, tuple[Answer, ...]] = {
+        _place(each.url): (Answer((block_of(each),)),) for each in served
+    }
     specials = []
     for target in owners.targets:
         place = _place(target.url)
