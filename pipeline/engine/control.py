@@ -66,8 +66,9 @@ class Run:
         """The parts at work: part, item, rows, and when each was last heard of."""
         found = []
         for entry in self.store.entries(names.heartbeats(self.id)):
-            if told := self.store.read_json(entry.name):  # a finished part takes its own away
-                found.append({**told, "time_s": entry.time_s})
+            with suppress(OSError, ValueError):  # no work ends for want of what is told of it
+                if told := self.store.read_json(entry.name):  # a finished part takes its away
+                    found.append({**told, "time_s": entry.time_s})
         return found
 
     def end(self) -> None:

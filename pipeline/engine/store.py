@@ -57,8 +57,11 @@ class Store(ABC):
     first_heartbeat_s = 0.0
 
     @abstractmethod
-    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:
-        """Write a small file, over another of that name; it is there whole or not at all."""
+    def write(self, name: str, data: bytes, *, durably: bool = True, new: bool = False) -> None:
+        """Write a small file, over another of that name; it is there whole or not at all.
+
+        `new`: FileExistsError if one of that name is there.
+        """
 
     @abstractmethod
     def add(self, path: Path, name: str) -> None:
@@ -165,15 +168,17 @@ class Store(ABC):
     def read_json(self, name: str) -> Any:
         """A JSON file's value, None if it is not there. ValueError if it is damaged."""
         data = self.read(name)
-        if data is None:
-            return None
-        value = json.loads(data)
-        told = value.pop(CHECKSUM, None) if isinstance(value, dict) else None
-        if told and told != _checksum(value):
-            raise ValueError("it has other bytes than were written")
-        return value
+        try:
+            return None if data is None else _parsed(data)
+        except ValueError:
+            data = self.read_at_rest(name)  # it may have been written anew at that moment
+            return None if data is None else _parsed(data)
 
-    def write_json(self, name: str, value: Any, *, durably: bool = True) -> None:
+    def read_at_rest(self, name: str) -> bytes | None:
+        """As `read`, and surely not of a file that was written anew meanwhile."""
+        return self.read(name)
+
+    def write_json(self, name: str, value: Any, *, durably: bool = True, new: bool = False) -> None:
         """Write a value as JSON, indented where a person may read it; an object with a checksum."""
         if isinstance(value, dict):
             value = {**value, CHECKSUM: _checksum(value)}
@@ -181,7 +186,15 @@ class Store(ABC):
         if len(data) < READABLE_BYTES:
             with suppress(msgspec.DecodeError):  # halves of surrogate pairs, see `_to_json`
                 data = msgspec.json.format(data, indent=1)
-        self.write(name, data, durably=durably)
+        self.write(name, data, durably=durably, new=new)
+
+
+def _parsed(data: bytes) -> Any:
+    value = json.loads(data)
+    told = value.pop(CHECKSUM, None) if isinstance(value, dict) else None
+    if told and told != _checksum(value):
+        raise ValueError("it has other bytes than were written")
+    return value
 
 
 def _checksum(value: dict[str, Any]) -> str:
@@ -198,11 +211,15 @@ class Disk(Store):
         self.place = str(self.folder)
         self.scratch = self.folder / names.SCRATCH
 
-    def write(self, name: str, data: bytes, *, durably: bool = True) -> None:  # noqa: D102
+    def write(  # noqa: D102
+        self, name: str, data: bytes, *, durably: bool = True, new: bool = False
+    ) -> None:
         aside = self._aside()
         try:
             aside.write_bytes(data)
-            if durably:
+            if new:
+                self._put_new(aside, name)
+            elif durably:
                 self.add(aside, name)
             else:
                 self._put(aside, name)
@@ -214,6 +231,20 @@ class Disk(Store):
         target.parent.mkdir(parents=True, exist_ok=True)
         sync(path)
         self._put(path, name)
+        sync(target.parent)
+
+    def _put_new(self, path: Path, name: str) -> None:
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sync(path)
+        try:
+            os.link(path, target)
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links here, or another disk: the instant between the two is open
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, "it is there already", str(target)) from None
+            self._put(path, name)
         sync(target.parent)
 
     def _put(self, path: Path, name: str) -> None:

@@ -33,7 +33,7 @@ ASKED = "exec(source, told := {}) or told['tell'](*asked)"
 class DaskWorkers:
     """The workers of one scheduler; `say` is told what people should know."""
 
-    def __init__(self, address: str, timeout_s: float | None, say: Callable[[str], None]) -> None:
+    def __init__(self, address: str, timeout_s: float | None, say: Callable[[str], object]) -> None:
         self._address, self._timeout_s, self._say = address, timeout_s, say
         self._client: Any = None
         self._alike: dict[str, set[tuple[str, str]]] = {}  # by worker: in what it is as the driver

@@ -1,8 +1,8 @@
 """What a stage's work writes one part with: all that it sees of the engine.
 
 A part's files are written in `scratch`, under a name that only this attempt has, and put in the
-store; then the record, which is the commit. An attempt that finds a record there already adds
-nothing: its rows must be the same.
+store; then the record, which is the commit. An attempt that finds a record there already takes its
+files away again: its rows must be the same.
 """
 
 import threading
@@ -208,38 +208,49 @@ class PartWriter:
         files, own = self._written()
         found = digest.hex_digest(self._digest + own)
         name = names.record(self._stage, self._step, self._part.fingerprint)
+        for role, file in files.items():
+            self._added.append(file.name)
+            self.store.add(self._files[role], file.name)
+        record = Record(
+            number=self._part.number,
+            label=self._part.label,
+            fingerprint=self._part.fingerprint,
+            digest=found,
+            content=digest.hex_digest(self._content + own) if self._columns else found,
+            rows=self._rows,
+            ledgers=self._ledgers,
+            files=files,
+            notes=self._notes,
+            faults=self._faults,
+            cpu_s=round(_cpu_s() - self._cpu_started + self._cpu_items_s, 3),
+            wall_s=round(time.monotonic() - self._started, 3),
+            retries=self._retries,
+            ranges=ranges,
+            row_groups=row_groups,
+        )
+        self._check_there(name, record)
+        added, self._added = self._added, []  # from here on the record may name them
+        try:
+            self.store.write_json(name, record.to_json(), new=True)
+        except FileExistsError:
+            self._added = added
+            record = self._first(name, found)
+            self.store.remove(added)
+        self._clear()
+        return record
+
+    def _first(self, name: str, found: str) -> Record:
+        """What another attempt committed; StageError if it has other rows than this one."""
+        what = f"{self._stage}: {self._step}, part {self._part.label}"
         record = read_record(self.store, name)
-        if first := record is None:
-            for role, file in files.items():
-                self._added.append(file.name)
-                self.store.add(self._files[role], file.name)
-            record = Record(
-                number=self._part.number,
-                label=self._part.label,
-                fingerprint=self._part.fingerprint,
-                digest=found,
-                content=digest.hex_digest(self._content + own) if self._columns else found,
-                rows=self._rows,
-                ledgers=self._ledgers,
-                files=files,
-                notes=self._notes,
-                faults=self._faults,
-                cpu_s=round(_cpu_s() - self._cpu_started + self._cpu_items_s, 3),
-                wall_s=round(time.monotonic() - self._started, 3),
-                retries=self._retries,
-                ranges=ranges,
-                row_groups=row_groups,
-            )
-        elif record.digest != found:
+        if record is None:
+            raise StageError(f"{what}: {name} came and went; run the same command to go on")
+        if record.digest != found:
             raise StageError(
-                f"{self._stage}: {self._step}, part {self._part.label} gave other rows than an "
-                "earlier attempt, from the same inputs and settings; this is a defect of webtext"
+                f"{what} gave other rows than an earlier attempt, from the same inputs and "
+                "settings; this is a defect of webtext"
             )
         self._check_there(name, record)
-        self._added.clear()  # from here on the record may be there
-        if first:
-            self.store.write_json(name, record.to_json())
-        self._clear()
         return record
 
     def abandon(self) -> None:

@@ -47,10 +47,10 @@ def stopping(store: Store, stop: int) -> Store:
         count()
         add(path, name)
 
-    def counted_write(name: str, data: bytes, *, durably: bool = True) -> None:
+    def counted_write(name: str, data: bytes, *, durably: bool = True, new: bool = False) -> None:
         if durably:
             count()
-        write(name, data, durably=durably)
+        write(name, data, durably=durably, new=new)
 
     store.add, store.write = counted_add, counted_write  # type: ignore[method-assign]
     count()

@@ -22,10 +22,12 @@ from pipeline.pages.archive import Archive
 from pipeline.pages.commoncrawl.choice import DAY_S, Choice, Walk, choice_of
 from pipeline.pages.commoncrawl.crawls import REDIRECTS, ROBOTS, WARC, crawls_of
 from pipeline.pages.commoncrawl.fetch import Captures, Robots
-from pipeline.pages.commoncrawl.places import Refused, open_place
+from pipeline.pages.commoncrawl.index import Plan
+from pipeline.pages.commoncrawl.open_place import open_place
+from pipeline.pages.commoncrawl.places import Refused
 from pipeline.pages.commoncrawl.ranges import Patience, Ranges
 from pipeline.pages.commoncrawl.rows_cache import RowsCache
-from pipeline.pages.commoncrawl.search import search_crawls
+from pipeline.pages.commoncrawl.search import plan, search_crawls
 from pipeline.pages.commoncrawl.todo import COLUMNS, to_ask, with_asked
 from pipeline.pages.commoncrawl.wanted import Wanted, in_index_order
 from pipeline.pages.outcomes import Answer, Outcome, Source
@@ -70,6 +72,23 @@ async def collect(
             await ranges.place.close()
     archive.flush()
     return made
+
+
+async def planned(links: pa.Table, settings: Settings) -> Plan:
+    """What the search for these links reads of the index, redirects aside; only footers are read.
+
+    Raises as `collect`.
+    """
+    rules = settings.commoncrawl
+    index = ranges_of(rules, rules.place, user_agent(settings))
+    try:
+        crawls = await crawls_of(index, rules.crawls)
+        keys = links["key"].unique().to_pylist()
+        if rules.robots:
+            keys += sorted({robots_key(key) for key in keys})
+        return await plan(index, crawls, subsets_of(rules), Wanted(keys))
+    finally:
+        await index.place.close()
 
 
 def ranges_of(rules: CommonCrawlSettings, place: str, agent: str = PRODUCT) -> Ranges:

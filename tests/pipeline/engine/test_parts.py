@@ -141,6 +141,26 @@ def test_two_attempts_that_both_find_no_record_leave_one_whose_files_are_there(d
     assert all(disk.stat(file.name).bytes == file.bytes for file in record.files.values())
 
 
+def test_of_two_attempts_at_once_with_other_rows_the_later_one_stops_the_build(disk, monkeypatch):
+    one, other = writer(disk), writer(disk)
+    one.write_rows([{"id": "x", "n": 1}])
+    other.write_rows([{"id": "y", "n": 1}])
+    write, first = disk.write, []
+
+    def late(name, data, **more) -> None:  # at the last instant before the record is written
+        if name == RECORD:
+            monkeypatch.undo()
+            first.append(other.commit())
+        write(name, data, **more)
+
+    monkeypatch.setattr(disk, "write", late)
+    with pytest.raises(StageError, match="gave other rows than an earlier"):
+        one.commit()
+    one.abandon()
+    assert read_record(disk, RECORD) == first[0]
+    assert files(disk) == {RECORD, *(file.name for file in first[0].files.values())}
+
+
 def test_an_attempt_that_gives_other_rows_stops_the_build_and_the_first_stays(disk):
     first = committed(disk, "x")
     out = writer(disk)

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,6 +66,47 @@ def test_what_was_written_is_read_and_a_second_write_replaces_it(store):
     assert store.read("parts/a.json") == b"two"
     store.write("empty", b"")
     assert store.read("empty") == b""
+
+
+def test_a_file_that_must_be_new_is_refused_where_one_is_there_and_that_stays(store):
+    store.write("parts/a.json", b"one", new=True)
+    with pytest.raises(FileExistsError):
+        store.write("parts/a.json", b"two", new=True)
+    assert store.read("parts/a.json") == b"one"
+    assert names_of(store.entries("", below=True)) == ["parts/a.json"]
+
+
+def test_a_disk_without_hard_links_refuses_too(tmp_path, monkeypatch):
+    disk = Disk(tmp_path)
+
+    def no_links(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    disk.write("a", b"one", new=True)
+    with pytest.raises(FileExistsError):
+        disk.write("a", b"two", new=True)
+    assert disk.read("a") == b"one"
+
+
+def test_json_that_is_written_anew_while_it_is_read_is_read_whole(store):
+    store.write_json("run.json", {"rows": ""})
+    over = threading.Event()
+
+    def write() -> None:
+        numbers = itertools.count()
+        while not over.wait(0.01):
+            number = next(numbers)
+            store.write_json("run.json", {"rows": f"{number} " * (number % 50)}, durably=False)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(100):
+            assert "rows" in store.read_json("run.json")
+    finally:
+        over.set()
+        writer.join()
 
 
 def test_json_comes_back_and_a_damaged_file_is_told_as_such(store):

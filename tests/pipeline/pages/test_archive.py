@@ -239,7 +239,8 @@ def test_other_readers_agree_with_all_digests(folders):
         assert len(found) == 1 + 3 * 3 + 1
     with path.open("rb") as file:
         for each in fastwarc.ArchiveIterator(file, parse_http=False):
-            assert each.verify_block_digest()
+            told = {name.lower(): value for name, value in each.headers}
+            assert "warc-block-digest" not in told or each.verify_block_digest()
     with path.open("rb") as file:
         for each in ArchiveIterator(file, check_digests="raise"):
             each.content_stream().read()
