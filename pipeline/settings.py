@@ -329,7 +329,8 @@ class FetchSettings:
     )
     resolve: tuple[str, ...] = option(
         (),
-        "Where hosts are instead of where DNS says, as HOST:PORT=ADDRESS:PORT; for tests",
+        "Where hosts are instead of where DNS says, as HOST:PORT=ADDRESS:PORT or HOST:PORT=nowhere; "
+        "*:PORT for all others. For tests",
     )
     proxy: str = option(
         "",

@@ -44,12 +44,12 @@ class Expected:
     `submissions` counts lines by what becomes of them: "kept" (one post of each kept link),
     "merged" (its others), or a reason. `links` says for each linked URL "kept" (its text is in the
     corpus), a reason, or reasons joined by "|" where any of them is right. `records` counts the
-    records of the WARC files.
+    records of the WARC files; None where a crawl makes them.
     """
 
     submissions: dict[str, int]
     links: dict[str, str]
-    records: int
+    records: int | None
 
     def tables(self) -> dict[str, Any]:
         """Plain tables for JSON."""
@@ -57,7 +57,7 @@ class Expected:
 
 
 def expect(
-    targets: Sequence[Target], posts: Sequence[Post], broken: Counter[str], records: int
+    targets: Sequence[Target], posts: Sequence[Post], broken: Counter[str], records: int | None
 ) -> Expected:
     """The truth about these posts of these targets, and about lines that were broken."""
     karma: dict[int, int] = {}

@@ -170,7 +170,7 @@ def check_settings(rules: FetchSettings) -> None:
     except ValueError as error:
         raise SettingsError(
             f"fetch.resolve: {error} is not HOST:PORT=ADDRESS:PORT, such as "
-            "a.example:80=127.0.0.1:8080"
+            "a.example:80=127.0.0.1:8080, a.example:80=nowhere or *:80=127.0.0.1:8080"
         ) from None
     Guard(rules.networks)
 
