@@ -62,7 +62,7 @@ def links_of(place: Place, settings: Settings, reckoned: float) -> Links:
         domain,
         round(share * reckoned),
         None,
-        f"reckoned; {share:.1%} of WebText's links are those of {domain} (OpenAI's domains.txt)",
+        f"reckoned; by OpenAI's domains.txt {domain} has {share:.1%} of WebText's links",
     )
 
 

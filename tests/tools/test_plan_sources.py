@@ -75,7 +75,7 @@ def test_before_the_links_are_made_openais_domains_stand_for_them(inputs, capsys
     found = plan(load(inputs, {}), inputs.parent, inputs.parent / "build", "documents")
     links = found["sources"]["links"]
     assert (links["count"], links["hosts"]) == (round(6 * rates.LINKS_A_SUBMISSION), None)
-    assert "3.4% of WebText's links are those of google" in links["source"]
+    assert "google has 3.4% of WebText's links" in links["source"]
     assert found["stages"]["documents"]["rows"] == 1  # pages come, although no WARC file is named
     assert found["disk_bytes"] > found["sources"]["archive_bytes"] == rates.PAGE_BYTES
     assert main(["plan", str(inputs), "--to", "documents"]) == 0
