@@ -26,6 +26,7 @@ LIVE_AS_PLANNED = (
     " no domain asked too soon, and nothing that an owner forbids."
 )
 LIVE_ENDS = "corpus"
+FAULTS_SHOWN = 20
 FAST_LEAVES_OUT = (
     "Left out by --fast: the model, and three of four ordinary pages; webtext demo makes them too."
 )
@@ -120,8 +121,10 @@ def _demo_live(out: Path, to: str, settings_from: SettingsFrom) -> int:
     console_for_tables().print(table(out, web.specials))
     delay_s = settings_from(files.settings_path).fetch.delay_s
     found = faults(out, files.expected_path, web, server, delay_s)
-    for fault in found:
+    for fault in found[:FAULTS_SHOWN]:
         print(f"webtext: {fault}", file=sys.stderr)
+    if (more := len(found) - FAULTS_SHOWN) > 0:
+        print(f"webtext: and {more:,} faults more", file=sys.stderr)
     if not found:
         print(LIVE_AS_PLANNED)
     return 1 if found else code
