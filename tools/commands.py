@@ -174,15 +174,16 @@ def plan(
     as_json
         Print one JSON object, with the source of every rate.
     """
-    from tools import plan as planning
     from tools.checks import known_stages
+    from tools.plan import plan as planned
+    from tools.plan_show import show
 
     known_stages({"to": [to]})
-    found = planning.plan(settings_from(settings), settings.parent, out, to)
+    found = planned(settings_from(settings), settings.parent, out, to)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
-        planning.show(found)
+        show(found)
 
 
 def build(
