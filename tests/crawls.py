@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import trustme
 
 from pipeline.links.canonical import canonical, link_id
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.segments import Archive, Folder
+from pipeline.pages.archive.warc_records import digest_of
 from pipeline.pages.commoncrawl.collect import collect
 from pipeline.pages.sources import LINKS
 from pipeline.pages.warc import read_page
-from pipeline.pages.warc_records import digest_of
 from pipeline.settings import CommonCrawlSettings, PagesSettings, Settings
 from tools.demo.common_crawl import Form, write_crawl
 
@@ -29,9 +29,9 @@ HTML = b"<html><body><p>Hello</p></body></html>"
 class Server:
     """Files of a folder over https, by ranges; `faults` says how a request goes wrong.
 
-    A fault is a function of the method's path and range that gives None, or one of 403, 429, 503,
-    404, "whole" (ranges ignored), "short" (the connection ends early), "elsewhere" (a redirect to
-    another host), "shifted" (another range than was asked for), "endless".
+    A fault is a function of path, range and the number of the request that gives None, or one of
+    403, 429, 503, 404, "whole" (ranges ignored), "short" (the connection ends early), "elsewhere"
+    (a redirect), "shifted" (another range than was asked for), "endless".
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(fault, int):
             return self._answer(fault, b"no", self.server_of.headers)
         if fault == "elsewhere":
-            return self._answer(302, b"", {"Location": f"https://localhost/{self.path}"})
+            return self._answer(302, b"", {"Location": f"{self.server_of.url}/elsewhere"})
         if not path.is_file():
             return self._answer(404, b"")
         data = path.read_bytes()

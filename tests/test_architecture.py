@@ -85,6 +85,32 @@ def test_imports_go_one_way(path):
     assert wrong == [], f"{importer} may not import these"
 
 
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Each way of imports that comes back to where it began."""
+    found: list[list[str]] = []
+    state: dict[str, str] = {}
+
+    def walk(module: str, way: list[str]) -> None:
+        state[module] = "on the way"
+        for other in sorted(graph[module] & graph.keys() - {module}):
+            if state.get(other) == "on the way":
+                found.append([*way[way.index(other) :], other])
+            elif other not in state:
+                walk(other, [*way, other])
+        state[module] = "done"
+
+    for module in sorted(graph):
+        if module not in state:
+            walk(module, [module])
+    return found
+
+
+def test_no_file_imports_one_that_imports_it():
+    # Of types alone too, and late ones: who reads the house from below meets each file once.
+    assert circles({module_of(path): set(imports_of(path)) for path in FILES}) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c", "a"]]
+
+
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [

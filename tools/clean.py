@@ -16,7 +16,8 @@ from rich.table import Table
 
 from pipeline.engine import leftovers, names
 from pipeline.engine.manifest import Manifest
-from pipeline.engine.store import Store, open_store
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
 from tools.places import Place
 from tools.status import console_for_tables

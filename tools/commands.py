@@ -21,6 +21,11 @@ SETTINGS_FILE = "webtext.toml"
 AS_PLANNED = (
     "\nChecked: each page and submission was kept, or dropped for a reason, as the demo planned it."
 )
+LIVE_AS_PLANNED = (
+    "\nChecked: each page was kept, or dropped for a reason, as the demo planned it. Its server saw"
+    " no domain asked too soon, and nothing that an owner forbids."
+)
+LIVE_ENDS = "corpus"
 FAST_LEAVES_OUT = (
     "Left out by --fast: the model, and three of four ordinary pages; webtext demo makes them too."
 )
@@ -31,23 +36,34 @@ def demo(
     out: Path | None = None,
     to: LastStage = "report",
     fast: bool = False,
+    live: bool = False,
     settings_from: SettingsFrom,
 ) -> int:
     """Run the whole flow on a small web of our own, offline, in one to three minutes.
 
     Example: webtext demo --fast
 
+    Example: webtext demo --live
+
     Parameters
     ----------
     out
-        The build folder; if not given, build/demo, or build/demo-fast with --fast. The web and the
-        submissions are written to OUT/input.
+        The build folder; if not given, build/demo, build/demo-fast with --fast, or build/demo-live
+        with --live. The web and the submissions are written to OUT/input.
     fast
         Make only a quarter of the ordinary pages and no model, in less than a minute. All that goes
         wrong in the whole demo is still in it.
+    live
+        Serve a smaller web on 127.0.0.1, and fetch its pages as those of the live web are: with
+        hosts that are slow, busy, gone, closed by robots.txt or reserved, or lead inwards. It ends
+        with the corpus, in less than a minute.
     """
     from tools.demo import differences, write_demo
 
+    if live:
+        if fast:
+            raise SettingsError("--live has few pages, and no model; leave --fast out")
+        return _demo_live(out or Path("build/demo-live"), to, settings_from)
     if fast and to == "model":
         raise SettingsError("--fast leaves the model out; take --to shards, or leave --fast out")
     for key in settings_from.options:
@@ -75,6 +91,40 @@ def demo(
     if fast:
         print(FAST_LEAVES_OUT)
     return code
+
+
+def _demo_live(out: Path, to: str, settings_from: SettingsFrom) -> int:
+    from tools.demo.live import write_live
+    from tools.demo.live_checks import faults, table
+    from tools.demo.live_web import live_web
+    from tools.demo.server import Server
+    from tools.status import console_for_tables
+
+    if STAGES.index(LIVE_ENDS) < STAGES.index(to) < STAGES.index("report"):
+        raise SettingsError(
+            f"--live ends with the corpus; take --to {LIVE_ENDS}, or leave --to out"
+        )
+    last = min(to, LIVE_ENDS, key=STAGES.index)
+    web = live_web()
+    with Server(web.answers) as server:
+        files = write_live(out / "input", web, server)
+        print(
+            f"demo: {len(web.targets)} links to a web at 127.0.0.1:{server.port}, fetched into "
+            f"{out} in less than a minute",
+            file=sys.stderr,
+        )
+        code = _build(out, files.settings_path, settings_from, to=last, force=True)
+    if last != LIVE_ENDS:
+        return code
+    print()
+    console_for_tables().print(table(out, web.specials))
+    delay_s = settings_from(files.settings_path).fetch.delay_s
+    found = faults(out, files.expected_path, web, server, delay_s)
+    for fault in found:
+        print(f"webtext: {fault}", file=sys.stderr)
+    if not found:
+        print(LIVE_AS_PLANNED)
+    return 1 if found else code
 
 
 def init(path: Path = Path(SETTINGS_FILE), /) -> None:
@@ -124,15 +174,16 @@ def plan(
     as_json
         Print one JSON object, with the source of every rate.
     """
-    from tools import plan as planning
     from tools.checks import known_stages
+    from tools.plan import plan as planned
+    from tools.plan_show import show
 
     known_stages({"to": [to]})
-    found = planning.plan(settings_from(settings), settings.parent, out, to)
+    found = planned(settings_from(settings), settings.parent, out, to)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
-        planning.show(found)
+        show(found)
 
 
 def build(
@@ -424,7 +475,7 @@ def _build(
     report_too: bool = False,
     **reuse: Any,
 ) -> int:
-    from pipeline.engine.store import open_store
+    from pipeline.engine.stores import open_store
     from tools.build import check_record, run_build
     from tools.report import write_report
     from tools.summary import show_build

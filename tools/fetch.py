@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from pipeline.engine.manifest import Manifest, read_manifest
-from pipeline.engine.store import Store, open_store
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
 from tools.model_store import STAGE, fetch
 from tools.places import Place, Uri, above, place_of, require_here

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import DROPS
-from pipeline.engine.store import Store, open_store
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.errors import InputError, SettingsError
 from pipeline.lines import Lines
 from pipeline.pages.warc import records

@@ -7,6 +7,7 @@ At the end one manifest names the checkpoints that are kept, and the records go.
 """
 
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
@@ -95,13 +96,15 @@ class RunStore:
         attempt = names.new_attempt()
         files: dict[str, File] = {}
         with TemporaryDirectory(dir=self.folder) as scratch:
-            for path in (*sorted(checkpoint.iterdir()), *self._run_files()):
-                role = str(path.relative_to(self.folder))
-                if path.parent == self.folder:  # the log grows meanwhile
-                    path = Path(shutil.copy(path, scratch))
-                name = names.data(fingerprint, attempt, path.name)
-                self.store.add(path, name)
-                files[role] = File(name, path.stat().st_size, file_digest(path))
+            try:
+                for role, path in self._held(checkpoint, Path(scratch)).items():
+                    name = names.data(fingerprint, attempt, path.name)
+                    files[role] = File(name, path.stat().st_size, file_digest(path))
+                    self.store.add(path, name)
+            except BaseException:
+                with suppress(OSError):
+                    self.store.remove(file.name for file in files.values())
+                raise
         record = Record(
             number=int(checkpoint.name.rpartition("-")[2]),
             label=checkpoint.name,
@@ -120,8 +123,16 @@ class RunStore:
         self.store.write_json(names.record(STAGE, STEP, fingerprint), record.to_json())
         return record
 
-    def _run_files(self) -> list[Path]:
-        return [path for name in RUN_FILES if (path := self.folder / name).exists()]
+    def _held(self, checkpoint: Path, scratch: Path) -> dict[str, Path]:
+        """The files of a checkpoint and of the run, which goes on meanwhile, as they are now."""
+        held = {}
+        for path in sorted(checkpoint.iterdir()):
+            os.link(path, scratch / path.name)
+            held[str(path.relative_to(self.folder))] = scratch / path.name
+        for name in RUN_FILES:
+            if (self.folder / name).exists():
+                held[name] = Path(shutil.copy(self.folder / name, scratch))
+        return held
 
     def publish(self, commit: Mapping[str, Any], shards_digest: str, old: Manifest | None) -> None:
         """Write the manifest of the finished model, which has been sent; then the records go."""

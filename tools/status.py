@@ -26,7 +26,8 @@ from pipeline.engine.control import run_at_work
 from pipeline.engine.digest import digest_of
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.manifest import Manifest, read_manifest, read_manifest_at
-from pipeline.engine.store import Store, open_store
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.engine.verify import damaged, stage_files
 from pipeline.errors import SettingsError
 from tools import watch

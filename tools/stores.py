@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.engine import names
 from pipeline.engine.manifest import Manifest
-from pipeline.engine.store import Disk, Store, open_store
+from pipeline.engine.store import Disk, Store
+from pipeline.engine.stores import open_store
 from tools.places import Place, within
 
 BUILDS_NAMED = 5

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from pipeline.engine import names
 from pipeline.engine.manifest import Manifest, read_manifest
-from pipeline.engine.store import Store, open_store
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.reasons import Reason
 from tools.model_store import COMMIT, told_model
 from tools.places import Place, within

@@ -22,7 +22,7 @@ from pipeline.engine.drops import reasons_of
 from pipeline.engine.manifest import Manifest, read_manifest
 from pipeline.engine.parts import DROPS
 from pipeline.engine.reading import rows_of
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
 from pipeline.links.select import Explained, ReadRules, why_url
 from pipeline.reasons import Reason

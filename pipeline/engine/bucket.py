@@ -27,8 +27,8 @@ import xxhash
 from pipeline.bucket_file import InputFile, bucket_file
 from pipeline.engine import names
 from pipeline.engine.cache import Cache
+from pipeline.engine.claim import claimed
 from pipeline.engine.files import remove_tree
-from pipeline.engine.lock import claimed
 from pipeline.engine.log import Log
 from pipeline.engine.store import Entry, Store
 from pipeline.errors import SettingsError

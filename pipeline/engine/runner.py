@@ -44,7 +44,7 @@ REFUSED = {
 }
 QUEUED_PER_WORKER = 4
 # Of the local runner: it takes 7 KB of memory a part, and begins none before it has seen all.
-PARTS_PER_JOB = 2_000
+PARTS_PER_JOB = 1_000
 _Cell = tuple[str, bytes, bool]  # input, cell, whether it has no rows of other buckets
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 

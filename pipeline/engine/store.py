@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 import pyarrow as pa
@@ -28,7 +27,7 @@ from pipeline.engine import names
 from pipeline.engine.files import remove_tree, sync
 from pipeline.engine.lock import locked
 from pipeline.engine.log import Log
-from pipeline.errors import SettingsError, StageError, printable
+from pipeline.errors import StageError
 
 CHECKSUM = "xxh3_128"  # of all else that a JSON object of the store says
 ASIDE = ".aside"  # how a file ends that is not whole yet, beside its name on another disk
@@ -385,24 +384,3 @@ def _alike(one: os.stat_result, other: os.stat_result) -> bool:
     if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino):
         return True
     return (one.st_size, one.st_mtime_ns) == (other.st_size, other.st_mtime_ns)
-
-
-def open_store(place: str | Path, scratch: str = "") -> Store:
-    """The store at a path or URI; SettingsError if it cannot be used.
-
-    `scratch` is a folder of this machine for unfinished files of a build in a bucket.
-    """
-    if isinstance(place, str) and place.startswith("file://"):
-        place = Path(unquote(urlsplit(place).path))
-    if isinstance(place, str) and "://" in place:
-        from pipeline.engine.bucket import Bucket  # half a second of libraries
-
-        bucket = Bucket(place, Path(scratch) if scratch else None)
-        bucket.check()
-        return bucket
-    if printable(place) != str(place):
-        raise SettingsError(
-            f"{printable(place)} is no name in UTF-8, and Arrow writes to no other; "
-            "write to another folder or file"
-        )
-    return Disk(Path(place))

@@ -18,7 +18,8 @@ from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
 from pipeline.engine.parts import AnyPart
 from pipeline.engine.progress import Progress, Standing
 from pipeline.engine.stage import Output
-from pipeline.engine.store import Disk, open_store
+from pipeline.engine.store import Disk
+from pipeline.engine.stores import open_store
 from pipeline.engine.task import Task, pool_of
 from pipeline.errors import SettingsError, StageError, WebtextError
 from pipeline.settings import EngineSettings

@@ -7,13 +7,13 @@ fault and reading goes on at the next start of a record; a cut file is an error 
 """
 
 import io
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import zstandard
@@ -297,7 +297,7 @@ _Form = _Packed | _Plain
 
 def _form_of(file: BinaryIO, path: InputFile) -> _Form:
     """Known by the first bytes, whatever the file's name says."""
-    size = file.seek(0, io.SEEK_END)
+    size, mtime_ns = _size_and_time(file, path)
     file.seek(0)
     magic = file.read(8)
     if magic.startswith(GZIP_MAGIC):
@@ -307,7 +307,6 @@ def _form_of(file: BinaryIO, path: InputFile) -> _Form:
         start, dictionary = 0, None
         if magic.startswith(ZSTD_DICTIONARY):
             start = 8 + int.from_bytes(magic[4:8], "little")
-            mtime_ns = path.stat().st_mtime_ns if isinstance(path, Path) else 0
             dictionary = _zstd_dictionary(path, size, mtime_ns)
         unpacker = zstandard.ZstdDecompressor(dict_data=dictionary)
         begin = partial(_zstd_start, unpacker)
@@ -316,6 +315,13 @@ def _form_of(file: BinaryIO, path: InputFile) -> _Form:
     if magic.startswith(START):
         return _Plain(file, size)
     raise _no_warc(path, magic)
+
+
+def _size_and_time(file: BinaryIO, path: InputFile) -> tuple[int, int]:
+    if isinstance(path, BucketFile):
+        return path.size, 0  # its ETag tells it from another of that name
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
 
 
 def _check_first(form: _Form, path: InputFile) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine import leftovers, names
-from pipeline.engine.store import Disk, Store, open_store
+from pipeline.engine.store import Disk, Store
+from pipeline.engine.stores import open_store
 from tools.benchmarks.fault_processes import ROOT, Cluster, command_of, end, living
 from tools.benchmarks.fault_store import FaultyStore
 from tools.clean import clean

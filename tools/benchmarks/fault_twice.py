@@ -19,7 +19,8 @@ from pipeline.engine.manifest import read_manifest
 from pipeline.engine.parts import AnyPart, Committed
 from pipeline.engine.stage import ReduceStep
 from pipeline.engine.stage_run import StageRun
-from pipeline.engine.store import Store, open_store
+from pipeline.engine.store import Store
+from pipeline.engine.stores import open_store
 from pipeline.engine.task import Task, pool_of, run_part
 from pipeline.settings import Settings
 from pipeline.settings_file import load

@@ -5,7 +5,8 @@ python -m tools.benchmarks.fetch week [LINKS]     the frontier alone, in simulat
 
 Each client is a process of its own; its CPU seconds are counted from after its imports, its memory
 is the peak of the whole process. `webtext` asks robots.txt and tdmrep.json of each site besides,
-checks each page and writes WARC files; the others read the bodies and keep nothing.
+checks each page and writes WARC files. The others read the bodies and keep nothing; `aiohttp-raw`
+leaves them as they come, Scrapy asks robots.txt.
 """
 
 import asyncio
@@ -17,14 +18,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.pages.fetch.worklist import Link
 
 PORT, SITES, CONNECTIONS, PAGES = 18099, 600, 500, 12_000
-CLIENTS = ("aiohttp", "webtext")
+CLIENTS = ("webtext", "aiohttp", "aiohttp-raw", "scrapy")
 LATENCIES_S = (0.1, 0.3, 0.5, 1.0, 3.0)
-_NOWHERE_SHARE = 0.1  # of links, whose server does not answer in this week
+FAILING_SHARE = 0.1  # of turns: the link is tried again in its next round
+DELAY_S, ROUND_WAIT_S = 1.0, 900.0
 
 
 @contextmanager
@@ -78,7 +86,7 @@ def run_webtext(listed: Path, out: Path) -> None:
     """`webtext fetch` as it is by default, but for the delay and the networks."""
     from dataclasses import replace
 
-    from pipeline.pages.archive import Archive, Folder
+    from pipeline.pages.archive.segments import Archive, Folder
     from pipeline.settings import Settings
     from tools.crawl import fetch_links
 
@@ -99,8 +107,8 @@ def run_webtext(listed: Path, out: Path) -> None:
     _report("webtext", captured, began)
 
 
-def run_aiohttp(listed: Path, _: Path) -> None:
-    """As a plain aiohttp client does it: a session, a semaphore, no decompression."""
+def run_aiohttp(listed: Path, _: Path, *, decompress: bool = True) -> None:
+    """As a plain aiohttp client does it: a session, a semaphore, the bodies read."""
     import aiohttp
 
     urls = listed.read_text(encoding="utf-8").split()
@@ -108,7 +116,9 @@ def run_aiohttp(listed: Path, _: Path) -> None:
     async def fetch() -> int:
         slots, got = asyncio.Semaphore(CONNECTIONS), 0
         connector = aiohttp.TCPConnector(limit=CONNECTIONS, limit_per_host=1)
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+        async with aiohttp.ClientSession(
+            connector=connector, auto_decompress=decompress
+        ) as session:
 
             async def one(url: str) -> None:
                 nonlocal got
@@ -119,7 +129,7 @@ def run_aiohttp(listed: Path, _: Path) -> None:
         return got
 
     began = time.process_time(), time.perf_counter()
-    _report("aiohttp", asyncio.run(fetch()), began)
+    _report("aiohttp" if decompress else "aiohttp-raw", asyncio.run(fetch()), began)
 
 
 def run_scrapy(listed: Path, _: Path) -> None:
@@ -129,7 +139,7 @@ def run_scrapy(listed: Path, _: Path) -> None:
 
     urls, got = listed.read_text(encoding="utf-8").split(), 0
 
-    class Spider(scrapy.Spider):  # type: ignore[misc]
+    class Spider(scrapy.Spider):
         name = "list"
         start_urls = urls
 
@@ -154,7 +164,7 @@ def run_scrapy(listed: Path, _: Path) -> None:
 
 
 class Domains:
-    """Work whose domains have the sizes of OpenAI's list, and a tail of single links."""
+    """Work whose domains have the sizes of OpenAI's list of 1,000, and a tail after them."""
 
     def __init__(self, links: int) -> None:
         import numpy as np
@@ -162,10 +172,10 @@ class Domains:
         from tools.report.facts import openai_domains
 
         pages = np.array(sorted(openai_domains().values(), reverse=True), float)
-        # The list names 1,000 domains, which have half of WebText's pages (its 8 million links);
-        # the other half is taken to be spread on by the same power law.
-        tail = pages[-1] * (np.arange(1_000, 2_000_000) / 1_000) ** -1.0
-        sizes = np.concatenate([pages, tail])
+        # The list says nothing of what comes after its domains: the sizes are taken to fall on as
+        # one over the rank, down to single links.
+        ranks = np.arange(len(pages), 2_000_000)
+        sizes = np.concatenate([pages, pages[-1] * len(pages) / ranks])
         sizes = np.maximum(1, sizes * links / sizes.sum()).astype(np.int64)
         sizes = sizes[: int(np.searchsorted(sizes.cumsum(), links)) + 1]
         self.starts = np.concatenate([[0], sizes.cumsum()])
@@ -180,79 +190,92 @@ class Domains:
 
         return int(np.searchsorted(self.starts, row, side="right")) - 1
 
-    def link(self, row: int) -> object:
+    def link(self, row: int) -> "Link":
         """A link; of it only the URL is looked at."""
         from pipeline.pages.fetch.worklist import Link
 
         return Link("", "", f"http://site{self.domain_of(row)}.org/{row}", None, "", "")
 
 
+@dataclass
+class Week:
+    """The figures of a simulated run. A domain idles while it may be asked, and is not."""
+
+    now: float = 0.0
+    turns: int = 0
+    domains_in_memory_max: int = 0
+    busy_connection_s: float = 0.0
+    longest_idle_s: float = 0.0
+    longest_turns_s: float = 0.0
+
+
+def _resident_mib() -> float:
+    """The memory of this process that is in use now (Linux)."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * resource.getpagesize() / (1 << 20)
+
+
 def simulate_week(links: int) -> None:
     """The frontier over so many links at the polite rate; a turn costs no CPU of a network."""
-    from pipeline.pages.fetch.frontier import Frontier
+    from pipeline.pages.fetch.frontier import Frontier, Visit
 
-    now = 0.0
-    work = Domains(links)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    week, work = Week(), Domains(links)
+    before = most_mib = _resident_mib()
     frontier = Frontier(
-        work,  # type: ignore[arg-type]
+        work,
         connections=CONNECTIONS,
         address_connections=20,
-        delay_s=1.0,
+        delay_s=DELAY_S,
         rounds=3,
-        round_wait_s=900.0,
-        clock=lambda: now,
+        round_wait_s=ROUND_WAIT_S,
+        clock=lambda: week.now,
     )
-    chance = random.Random(1)
-    running: list[tuple[float, int, object]] = []
-    turns = most_known = 0
-    last: dict[str, float] = {}
-    idle_s = spent_s = 0.0
-    longest, first_s, longest_s = work.domain(0), -1.0, 0.0
+    chance, longest, may_begin_s = random.Random(1), work.domain(0), 0.0
+    running: list[tuple[float, int, Visit]] = []
     began = time.process_time()
     while frontier.left:
         while len(running) < CONNECTIONS and (visit := frontier.take()):
             frontier.enter(visit, visit.domain)
             takes_s = chance.choice(LATENCIES_S)
-            heapq.heappush(running, (now + takes_s, turns, visit))
-            turns += 1
+            week.turns += 1
+            week.busy_connection_s += takes_s
+            heapq.heappush(running, (week.now + takes_s, week.turns, visit))
             if visit.domain == longest:
-                first_s = now if first_s < 0 else first_s
-                longest_s += takes_s + 1.0
-            if visit.domain in last:  # beyond the delay that it asks for
-                idle_s += now - last[visit.domain]
-                spent_s += now - last[visit.domain] + 1.0 + takes_s
-            last[visit.domain] = now + takes_s + 1.0
-        most_known = max(most_known, frontier.domains_known)
+                if week.now - may_begin_s < ROUND_WAIT_S:  # else it waited for its next round
+                    week.longest_idle_s += week.now - may_begin_s
+                week.longest_turns_s += takes_s + DELAY_S
+                may_begin_s = week.now + takes_s + DELAY_S
+        if week.turns % 1_000 == 0:
+            most_mib = max(most_mib, _resident_mib())
+        known = frontier.domains_known
+        week.domains_in_memory_max = max(week.domains_in_memory_max, known)
         times = [running[0][0]] if running else []
         if len(running) < CONNECTIONS and (wait_s := frontier.wait_s()) is not None:
-            times.append(now + wait_s)
-        now = max(now, min(times))
-        while running and running[0][0] <= now:
+            times.append(week.now + wait_s)
+        week.now = max(week.now, min(times))
+        while running and running[0][0] <= week.now:
             ended, _, visit = heapq.heappop(running)
-            frontier.leave(visit, ended)  # type: ignore[arg-type]
-            if chance.random() < _NOWHERE_SHARE:
-                frontier.later(visit)  # type: ignore[arg-type]
+            frontier.leave(visit, ended)
+            if chance.random() < FAILING_SHARE:
+                frontier.later(visit)
             else:
                 frontier.done()
     cpu_s = time.process_time() - began
-    ends_s = last[longest] - 1.0
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        json.dumps(
-            {
-                "links": int(work.starts[-1]),
-                "domains": len(work.starts) - 1,
-                "turns": turns,
-                "simulated_hours": round(now / 3600, 1),
-                "cpu_us_a_turn": round(cpu_s / turns * 1e6, 1),
-                "domains_in_memory_at_most": most_known,
-                "frontier_mib": round((after - before) / 1024, 1),
-                "share_idle_of_the_longest_queue": round(1 - longest_s / (ends_s - first_s + 1), 4),
-                "share_idle_of_domains_at_work": round(idle_s / max(spent_s, 1), 4),
-            }
-        )
-    )
+    told = {
+        "links": int(work.starts[-1]),
+        "domains": len(work.starts) - 1,
+        "longest_queue": int(work.starts[1]),
+        "turns": week.turns,
+        "simulated_hours": round(week.now / 3600, 1),
+        "cpu_us_a_turn": round(cpu_s / week.turns * 1e6, 1),
+        "domains_in_memory_max": week.domains_in_memory_max,
+        "frontier_mib": round(most_mib - before, 1),
+        "share_idle_of_the_longest_queue": round(
+            week.longest_idle_s / (week.longest_idle_s + week.longest_turns_s), 4
+        ),
+        "share_busy_of_connections": round(week.busy_connection_s / week.now / CONNECTIONS, 4),
+    }
+    print(json.dumps(told))
 
 
 def main(words: list[str]) -> None:
@@ -262,9 +285,14 @@ def main(words: list[str]) -> None:
             measure_pages(int(more[0]) if more else PAGES)
         case ["week", *more]:
             simulate_week(int(more[0]) if more else 1_000_000)
-        case ["webtext" | "aiohttp" | "scrapy" as client, listed, out]:
-            run = {"webtext": run_webtext, "aiohttp": run_aiohttp, "scrapy": run_scrapy}[client]
-            run(Path(listed), Path(out))
+        case [client, listed, out] if client in CLIENTS:
+            runs: dict[str, Callable[[Path, Path], None]] = {
+                "webtext": run_webtext,
+                "aiohttp": run_aiohttp,
+                "aiohttp-raw": partial(run_aiohttp, decompress=False),
+                "scrapy": run_scrapy,
+            }
+            runs[client](Path(listed), Path(out))
         case _:
             sys.exit(__doc__)
 

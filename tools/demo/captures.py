@@ -52,7 +52,7 @@ def write_warc(path: Path, captures: Iterable[Capture], *, stored: bool) -> None
 
 def record_bytes(capture: Capture) -> bytes:
     """The whole record, uncompressed, with the two line ends after its block."""
-    block = _block(capture)
+    block = block_of(capture)
     lines = [
         "WARC/1.1",
         f"WARC-Type: {capture.kind}",
@@ -78,7 +78,8 @@ def record_bytes(capture: Capture) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + block + b"\r\n\r\n"
 
 
-def _block(capture: Capture) -> bytes:
+def block_of(capture: Capture) -> bytes:
+    """The block of a record: of a response, the answer as a server sends it."""
     if capture.block is not None:
         return capture.block
     reason = _REASONS.get(capture.status, "Internal Server Error")

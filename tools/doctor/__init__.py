@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import WebtextError
 from pipeline.settings import Settings
 from pipeline.settings_file import from_tables, load

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError, WebtextError
 from pipeline.pages.fetch.collect import check_settings
 from pipeline.settings import Settings

@@ -10,7 +10,7 @@ import re
 import jinja2
 from markupsafe import Markup, escape
 
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from tools.places import Place, within
 from tools.report import charts, verdict
 from tools.report.facts import collect

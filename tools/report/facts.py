@@ -18,7 +18,7 @@ import xxhash
 from pipeline.corpus.publish import read_detail
 from pipeline.engine.manifest import Manifest
 from pipeline.engine.reading import Published, read_published
-from pipeline.engine.store import open_store
+from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
 from pipeline.languages import LANGUAGES
 from pipeline.reasons import Reason

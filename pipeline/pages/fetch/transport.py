@@ -19,10 +19,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from pipeline.pages.archive.outcomes import Outcome
 from pipeline.pages.fetch.domains import host_of, origin_of, path_of
 from pipeline.pages.fetch.guard import AddressRefused, Guard
 from pipeline.pages.media import media_type
-from pipeline.pages.outcomes import Outcome
 from pipeline.pages.warc import Headers
 
 LOOKUPS = 64  # at once, each in a thread: getaddrinfo blocks
@@ -103,12 +103,10 @@ class NoAddress(Exception):  # noqa: N818 (a verdict)
 class Resolver(AbstractResolver):
     """Looks up the public addresses of hosts, and keeps them for a while.
 
-    `places` says where hosts are instead: `HOST:PORT` to (address, port).
+    `places` says where hosts are instead, see `places_of`.
     """
 
-    def __init__(
-        self, guard: Guard, timeout_s: float, places: Mapping[str, tuple[str, int]]
-    ) -> None:
+    def __init__(self, guard: Guard, timeout_s: float, places: "Places") -> None:
         self._guard, self._timeout_s, self._places = guard, timeout_s, places
         self.has_places = bool(places)
         self._kept: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
@@ -130,8 +128,13 @@ class Resolver(AbstractResolver):
         return allowed
 
     def place(self, host: str, port: int) -> tuple[str, int] | None:
-        """Where the settings say that a host is."""
-        return self._places.get(f"{host}:{port}")
+        """Where the settings say that a host is; None: they do not. Raises NoAddress."""
+        for name in (f"{host}:{port}", f"*:{port}"):
+            if name in self._places:
+                if found := self._places[name]:
+                    return found
+                raise NoAddress(Outcome.HOST_NOT_FOUND, "fetch.resolve says that it is nowhere")
+        return None
 
     async def _look_up(self, host: str) -> list[str]:
         loop = asyncio.get_running_loop()
@@ -157,13 +160,13 @@ class Resolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """As aiohttp asks for them."""
         addresses: tuple[str, ...]
-        if place := self.place(host, port):
-            addresses, port = (place[0],), place[1]
-        else:
-            try:
+        try:
+            if place := self.place(host, port):
+                addresses, port = (place[0],), place[1]
+            else:
                 addresses = await self.addresses(host)
-            except NoAddress as error:
-                raise OSError(None, error.detail) from error
+        except NoAddress as error:
+            raise OSError(None, error.detail) from error
         return [
             ResolveResult(
                 hostname=host, host=address, port=port, family=socket.AF_UNSPEC, proto=0,
@@ -186,7 +189,7 @@ class Http:
         limits: Limits,
         headers: Mapping[str, str],
         *,
-        places: Mapping[str, tuple[str, int]] | None = None,
+        places: "Places | None" = None,
         proxy: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -346,13 +349,21 @@ def _stored(name: bytes) -> bytes:
     return b"X-Crawl-" + name if name.lower() == b"transfer-encoding" else name
 
 
-def places_of(told: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """`HOST:PORT=ADDRESS:PORT` as a table; raises ValueError for what is written otherwise."""
-    places = {}
+Places = Mapping[str, tuple[str, int] | None]
+NOWHERE = "nowhere"
+
+
+def places_of(told: Sequence[str]) -> dict[str, tuple[str, int] | None]:
+    """`HOST:PORT=ADDRESS:PORT` as a table; None for a host that is said to be `nowhere`.
+
+    The host `*` stands for all that are not named. Raises ValueError for what is written otherwise.
+    """
+    places: dict[str, tuple[str, int] | None] = {}
     for each in told:
         host, equals, place = each.partition("=")
         address, colon, port = place.rpartition(":")
-        if not (equals and colon and host.rpartition(":")[2].isdigit() and port.isdigit()):
+        is_place = place == NOWHERE or (colon and port.isdigit())
+        if not (equals and is_place and host.rpartition(":")[2].isdigit()):
             raise ValueError(each)
-        places[host] = address.strip("[]"), int(port)
+        places[host] = None if place == NOWHERE else (address.strip("[]"), int(port))
     return places

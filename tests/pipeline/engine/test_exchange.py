@@ -15,7 +15,8 @@ from pipeline.engine.cache import Cache
 from pipeline.engine.digest import hex_digest, rows_digest
 from pipeline.engine.exchange import Exchange
 from pipeline.engine.ranges import Bucket, BucketWriter, MapPart, places
-from pipeline.engine.store import Disk, open_store
+from pipeline.engine.store import Disk
+from pipeline.engine.stores import open_store
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64()), ("words", pa.list_(pa.string()))])
 ROWS = st.lists(

@@ -16,11 +16,12 @@ import toy
 from s3 import Proxy
 
 from pipeline.engine import bucket as module
-from pipeline.engine import lock
+from pipeline.engine import claim
 from pipeline.engine.bucket import Bucket
 from pipeline.engine.cache import KEEP_S, Cache
 from pipeline.engine.parts import Part
-from pipeline.engine.store import Disk, Store, open_store
+from pipeline.engine.store import Disk, Store
+from pipeline.engine.stores import open_store
 from pipeline.engine.writer import PartWriter
 from pipeline.errors import BusyError, SettingsError, StageError
 
@@ -418,7 +419,7 @@ def test_a_killed_builds_lock_is_taken_over_when_it_is_stale_by_the_stores_times
     monkeypatch.setattr(time, "time", lambda: 0.0)  # a machine whose clock is wrong
     with pytest.raises(BusyError, match=r"process 7 on node3 \(webtext build\).* 60 seconds"):
         bucket.locked().__enter__()
-    monkeypatch.setattr(lock, "STALE_S", 1.0)
+    monkeypatch.setattr(claim, "STALE_S", 1.0)
     time.sleep(2.1)
     with bucket.locked():
         assert "lock/old.json" not in names_of(bucket.entries("lock"))
@@ -426,9 +427,9 @@ def test_a_killed_builds_lock_is_taken_over_when_it_is_stale_by_the_stores_times
 
 def test_a_lock_is_renewed_as_long_as_its_build_lives(proxied, monkeypatch):
     bucket, _ = proxied
-    monkeypatch.setattr(lock, "RENEW_S", 0.2)
-    monkeypatch.setattr(lock, "STALE_S", 2.0)
-    monkeypatch.setattr(lock, "_is_dead", lambda holder: False)
+    monkeypatch.setattr(claim, "RENEW_S", 0.2)
+    monkeypatch.setattr(claim, "STALE_S", 2.0)
+    monkeypatch.setattr(claim, "_is_dead", lambda holder: False)
     with bucket.locked():
         time.sleep(4)
         with pytest.raises(BusyError):

@@ -1,5 +1,6 @@
 """Links go to a crawl and come back with pages: the choice, redirects, faults, resumption."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -8,10 +9,11 @@ import pytest
 
 from pipeline.errors import InputError, SettingsError, StageError
 from pipeline.links.canonical import canonical
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.outcomes import Answer, Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.commoncrawl import collect as module
-from pipeline.pages.outcomes import Answer, Outcome, Source
 from pipeline.pages.warc import records
+from pipeline.settings import CommonCrawlSettings, Settings
 from tools.demo.common_crawl import Form
 
 A, B, C = "http://a.com/a", "http://b.com/b", "http://www.c.com/c/"
@@ -308,7 +310,10 @@ def test_a_table_of_another_schema_is_refused(world):
         world.collect(world.links(A))
 
 
-def test_a_place_that_begins_to_refuse_stops_the_work_and_the_next_run_goes_on(world, https):
+def test_a_place_that_begins_to_refuse_stops_the_work_and_the_next_run_goes_on(
+    world, https, monkeypatch
+):
+    monkeypatch.setattr(module, "_CHUNK_LINKS", 2)
     pages = [
         world.page(f"http://h{n}.com/", http={"body": b"x" * 40 + bytes([65 + n])})
         for n in range(6)
@@ -320,11 +325,12 @@ def test_a_place_that_begins_to_refuse_stops_the_work_and_the_next_run_goes_on(w
 
     def banned(path, wanted, count):
         seen.append(path)
-        return 403 if path.endswith(".warc.gz") and len(seen) > 12 else None
+        return 403 if path.endswith(".warc.gz") and len(seen) > 14 else None
 
     https.faults = banned
     with pytest.raises(StageError, match="refuses to be read"):
         world.collect(links, **rules, gap_bytes=0, read_bytes_max=1, connections=1)
+    assert 0 < len(world.answers()) < 6
     https.faults = lambda path, wanted, count: None
     world.collect(links, **rules)
     assert set(world.outcomes().values()) == {"captured"}
@@ -345,4 +351,18 @@ def test_an_interrupted_batch_does_not_read_the_index_again(world, https, monkey
     world.collect(world.links(A, B), **rules)
     assert set(world.outcomes().values()) == {"captured"}
     assert not any(".parquet" in path for path, _ in https.requests)
-    assert list((world.folder / "rows").iterdir()) == [], "what it needs no more is gone"
+    kept = world.folder / "rows" / "commoncrawl"
+    assert list(kept.iterdir()) == [], "what it needs no more is gone"
+
+
+def test_a_plan_is_told_from_footers_alone(world, https):
+    world.crawl([world.page(f"http://h{number:02}.com/") for number in range(30)])
+    settings = Settings(
+        commoncrawl=CommonCrawlSettings(
+            place=https.url, ca_file=https.ca_file, crawls=("CC-MAIN-2014-10",), robots=False
+        )
+    )
+    plan = asyncio.run(module.planned(world.links("http://h03.com/", "http://no.org/"), settings))
+    assert (plan.files, plan.groups, plan.groups_of) == (2, 1, 2)
+    assert 0 < plan.bytes_min < plan.bytes_max < plan.bytes_of
+    assert all("bytes=-" in wanted for _, wanted in https.requests)

@@ -157,6 +157,23 @@ def test_a_server_that_fails_on_captures_gives_one_outcome(world, https, fault, 
     assert world.outcomes() == {A: outcome if is_final else "captured"}
 
 
+def test_a_capture_that_cannot_be_read_today_is_not_replaced_by_a_farther_one(world, https):
+    world.crawl([world.page(A, f"2014-0{month}-01T00:00:00Z") for month in (3, 8)])
+    first = next(world.place.rglob("*.warc.gz")).name
+
+    def fault(path, wanted, count):
+        return 500 if path.endswith(first) and "bytes=0-" in wanted else None
+
+    https.faults = fault
+    rules = {"place": https.url, "ca_file": https.ca_file, "crawls": (CRAWL,), "gap_bytes": 0}
+    links = world.links(A, post_s=1_393_632_000)
+    world.collect(links, read_bytes_max=1, **rules)
+    assert world.outcomes() == {A: "range_failed"}
+    https.faults = lambda path, wanted, count: None
+    world.collect(links, **rules)
+    assert world.answers()[A]["distance_s"] == 0
+
+
 @pytest.mark.parametrize("status", [403, 429, 503])
 def test_a_server_that_asks_for_patience_now_and_then_gives_all_pages(world, https, status):
     urls = [f"http://h{number}.com/" for number in range(12)]

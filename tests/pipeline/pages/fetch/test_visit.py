@@ -1,10 +1,11 @@
 import pytest
 
+from pipeline.pages.archive.outcomes import Outcome
 from pipeline.pages.fetch.frontier import Kind
+from pipeline.pages.fetch.guard import Guard
 from pipeline.pages.fetch.sites import Sites
-from pipeline.pages.fetch.transport import Received, places_of
+from pipeline.pages.fetch.transport import NoAddress, Received, Resolver, places_of
 from pipeline.pages.fetch.visit import NO_PREFERENCES, joined, meaning_of, retry_after_s
-from pipeline.pages.outcomes import Outcome
 from pipeline.settings import PREFERENCES
 
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
@@ -44,13 +45,26 @@ def test_the_address_of_a_redirect(base, address, found):
 
 
 def test_places():
-    assert places_of(["a.test:80=127.0.0.1:8080", "b.test:443=[::1]:1"]) == {
+    assert places_of(["a.test:80=127.0.0.1:8080", "b.test:443=[::1]:1", "c.test:80=nowhere"]) == {
         "a.test:80": ("127.0.0.1", 8080),
         "b.test:443": ("::1", 1),
+        "c.test:80": None,
     }
-    for wrong in ("a.test=1", "a.test:80", "a.test:80=127.0.0.1"):
+    for wrong in ("a.test=1", "a.test:80", "a.test:80=127.0.0.1", "a.test=nowhere"):
         with pytest.raises(ValueError, match=wrong):
             places_of([wrong])
+
+
+def test_all_hosts_may_be_at_one_place_but_those_that_are_named():
+    told = ["*:80=127.0.0.1:8080", "*:443=nowhere", "b.test:80=[::1]:1", "c.test:80=nowhere"]
+    resolver = Resolver(Guard(), 1.0, places_of(told))
+    assert resolver.place("a.test", 80) == ("127.0.0.1", 8080)
+    assert resolver.place("b.test", 80) == ("::1", 1)
+    assert resolver.place("a.test", 8080) is None
+    for host, port in (("c.test", 80), ("a.test", 443)):
+        with pytest.raises(NoAddress) as error:
+            resolver.place(host, port)
+        assert error.value.outcome is Outcome.HOST_NOT_FOUND
 
 
 def test_a_busy_server_is_left_alone_for_as_long_as_it_says():

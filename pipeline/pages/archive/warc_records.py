@@ -3,8 +3,8 @@
 import os
 import re
 from base64 import b32encode
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha1
@@ -61,7 +61,7 @@ class WarcRecord:
 
     def packed(self) -> bytes:
         """The record as it lies in a file: one gzip member."""
-        head = "".join(f"{name}: {value}\r\n" for name, value in self.fields)
+        head = "".join([f"{name}: {value}\r\n" for name, value in self.fields])
         length = f"Content-Length: {len(self.block)}\r\n\r\n"
         start = f"WARC/1.1\r\n{head}{length}".encode("utf-8", "replace")
         whole = b"".join((start, self.block, b"\r\n\r\n"))
@@ -103,14 +103,8 @@ def digest_of(data: bytes) -> str:
 
 def request_record(url: str, time_s: float, block: bytes, concurrent_to: str) -> WarcRecord:
     """The request that was sent for a response."""
-    return _record(
-        "request",
-        time_s,
-        block,
-        REQUEST_TYPE,
-        ("WARC-Target-URI", url),
-        ("WARC-Concurrent-To", concurrent_to),
-    )
+    more = [("WARC-Target-URI", _one_line(url)), ("WARC-Concurrent-To", concurrent_to)]
+    return WarcRecord(_fields("request", time_s, REQUEST_TYPE, more), block)
 
 
 def response_record(
@@ -127,22 +121,24 @@ def response_record(
 
     `truncated` is "", length, time or disconnect: why the body is not whole (WARC 1.1, 5.13).
     """
-    more = [("WARC-Target-URI", url), ("WARC-Payload-Digest", digest_of(body))]
+    more = [("WARC-Target-URI", _one_line(url)), ("WARC-Payload-Digest", digest_of(body))]
     if address:
         more.append(("WARC-IP-Address", address))
     if truncated:
         more.append(("WARC-Truncated", truncated))
-    record = _record("response", time_s, head + body, RESPONSE_TYPE, *more)
+    block = head + body
+    more.append(("WARC-Block-Digest", digest_of(block)))
     is_packed = len(body) >= PACKED_BYTES_MIN and body.startswith((GZIP_MAGIC, ZSTD_MAGIC))
-    return replace(record, shown=shown, is_packed=is_packed)
+    fields = _fields("response", time_s, RESPONSE_TYPE, more)
+    return WarcRecord(fields, block, shown, is_packed)
 
 
 def metadata_record(url: str, time_s: float, block: bytes, refers_to: str) -> WarcRecord:
     """An answer of ours, about the record `refers_to` or about none."""
-    more = [("WARC-Target-URI", url)]
+    more = [("WARC-Target-URI", _one_line(url))]
     if refers_to:
         more.append(("WARC-Refers-To", refers_to))
-    return _record("metadata", time_s, block, ANSWER_TYPE, *more)
+    return WarcRecord(_fields("metadata", time_s, ANSWER_TYPE, more), block)
 
 
 def warcinfo_record(name: str, time_s: float, facts: Mapping[str, str]) -> WarcRecord:
@@ -154,25 +150,19 @@ def warcinfo_record(name: str, time_s: float, facts: Mapping[str, str]) -> WarcR
         **facts,
     }
     block = "".join(f"{key}: {_one_line(value)}\r\n" for key, value in told.items()).encode()
-    return _record("warcinfo", time_s, block, FIELDS_TYPE, ("WARC-Filename", name))
+    return WarcRecord(_fields("warcinfo", time_s, FIELDS_TYPE, [("WARC-Filename", name)]), block)
 
 
-def _record(
-    kind: str,
-    time_s: float,
-    block: bytes,
-    content_type: str,
-    *more: tuple[str, str],
-) -> WarcRecord:
-    fields = (
+def _fields(
+    kind: str, time_s: float, content_type: str, more: Sequence[tuple[str, str]]
+) -> tuple[tuple[str, str], ...]:
+    return (
         ("WARC-Type", kind),
         ("WARC-Record-ID", new_id()),
         ("WARC-Date", date_of(time_s)),
-        *((name, _one_line(value)) for name, value in more),
-        ("WARC-Block-Digest", digest_of(block)),
+        *more,
         ("Content-Type", content_type),
     )
-    return WarcRecord(fields, block)
 
 
 def _one_line(value: str) -> str:
