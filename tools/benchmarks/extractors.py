@@ -42,6 +42,7 @@ from tools.training.folds import fold_of
 
 DRAWS = 2000
 BASE = "trafilatura, ours"
+TYPED = "wcxb-dev"  # the set that has several kinds of pages
 BODY_BYTES_MAX = 8 << 20
 Extract = Callable[[dict[str, str]], str]
 
@@ -122,6 +123,7 @@ def show_scores(scored: list[Scored]) -> None:
     """Print page F1 and line F1 of all engines, by set and by kind, and differences to BASE."""
     sets = np.array([one.set for one in scored])
     kinds = np.array([one.kind for one in scored])
+    typed = sets == TYPED
     base = list(ENGINES).index(BASE)
     names = sorted(set(sets))
     for title, table in (
@@ -129,7 +131,7 @@ def show_scores(scored: list[Scored]) -> None:
         ("line F1", np.array([one.line_f1 for one in scored])),
     ):
         columns = [(name, sets == name) for name in names]
-        columns += [(kind, (kinds == kind) & (sets == "wcxb-dev")) for kind in sorted(set(kinds))]
+        columns += [(kind, (kinds == kind) & typed) for kind in sorted(set(kinds[typed]))]
         print(f"\n| {title} | mean | {' | '.join(name for name, _ in columns)} | less {BASE} |")
         print("|---" * (len(columns) + 3) + "|")
         for number, name in enumerate(ENGINES):
