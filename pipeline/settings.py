@@ -32,8 +32,8 @@ COUNT = Valid("0 or more", lambda n: n >= 0)
 POSITIVE = Valid("1 or more", lambda n: n > 0)
 SHARE = Valid("from 0 to 1", lambda share: 0 <= share <= 1)
 OTHER_FIELDS = ("id", "url", "host", "karma")  # what else is read of a row
-# Where pages come from, by the names in pages.sources (pipeline/pages/outcomes.py), and what their
-# owners may ask, by the names in pages.respect (pipeline/pages/preferences.py).
+# Where pages come from, by the names in pages.sources (pages/archive/outcomes.py), and what their
+# owners may ask, by the names in pages.respect (pages/owners/preferences.py).
 SOURCES = ("warc", "commoncrawl", "wayback", "live")
 PREFERENCES = ("robots", "ai_agents", "noai", "noimageai", "tdm", "content_signal", "content_usage")
 POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
@@ -244,7 +244,9 @@ class CommonCrawlSettings:
     )
     timeout_s: int = option(60, "Seconds without a byte after which a read fails", valid=POSITIVE)
     batch_links: int = option(
-        1_000_000, "Links that go to the index at once; a million take about 1 GB", valid=POSITIVE
+        250_000,
+        "Links that go to the index at once; with one capture each they take 3.4 kB of memory",
+        valid=POSITIVE,
     )
     ca_file: str = option("", "A file of certificates to trust besides those of the system")
 
@@ -327,8 +329,8 @@ class FetchSettings:
     )
     resolve: tuple[str, ...] = option(
         (),
-        "Where hosts are instead of where DNS says, as HOST:PORT=ADDRESS:PORT or HOST:PORT=nowhere; "
-        "*:PORT for all others. For tests",
+        "Where hosts are instead of where DNS says, as HOST:PORT=ADDRESS:PORT or "
+        "HOST:PORT=nowhere; *:PORT for all others. For tests",
     )
     proxy: str = option(
         "",
@@ -345,9 +347,9 @@ class FetchSettings:
 class DocumentsSettings:
     """How a page becomes a text, and which texts are kept (stage documents)."""
 
-    extractor: Literal["trafilatura"] = option(
+    extractor: Literal["trafilatura", "combined", "combined-fast", "resiliparse"] = option(
         "trafilatura",
-        "The library that finds the main text of a page",
+        "What finds the main text of a page: a library, or our own scores of its blocks",
         paper="Dragnet and Newspaper (2.1); neither is maintained",
     )
     body_bytes_max: int = option(

@@ -224,9 +224,11 @@ def _default_in(command: str, about: Described) -> str | None:
 
 
 def default_size(about: Described) -> str:
-    """The default in bytes as 512 MiB or 1 GiB; "" for what is no size."""
+    """The default in bytes as 64 KiB, 512 MiB or 1 GiB; "" for what is no size."""
     if "bytes" not in about.key or not isinstance(about.default, int):
         return ""
+    if about.default < 1 << 20:
+        return f"{about.default >> 10} KiB"
     gib, rest = divmod(about.default, 1 << 30)
     return f"{gib} GiB" if gib and not rest else f"{about.default >> 20} MiB"
 

@@ -11,8 +11,8 @@ from typing import Any
 from pipeline.engine.reading import Published, read_published
 from pipeline.engine.stores import open_store
 from pipeline.links.group import KEPT
+from pipeline.pages.archive.outcomes import Source
 from pipeline.pages.fetch.domains import host_of, registrable_domain
-from pipeline.pages.outcomes import Source
 from pipeline.settings import Settings
 from tools import rates
 from tools.places import Place

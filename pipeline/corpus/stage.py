@@ -25,6 +25,7 @@ from pipeline.corpus.publish import Decisions, card, dropped_rows, kept_rows
 from pipeline.corpus.sketches import SketchWriter
 from pipeline.corpus.wikipedia import wikipedia
 from pipeline.engine.digest import digest_of
+from pipeline.engine.parts import File
 from pipeline.engine.stage import (
     Exchange,
     Output,
@@ -167,13 +168,13 @@ def _same_text(entries: pa.Table, out: PartWriter) -> None:
 class ToWalk:
     """What the walk reads: files of the store."""
 
-    sketches: list[str]
+    sketches: list[File]
     entries: list[str]
 
 
 def _plan_walk(sign: Output, same_text: Output) -> list[Part[ToWalk]]:
     source = ToWalk(
-        sketches=[part.file(SKETCHES) for part in sign.parts],
+        sketches=[part.sealed(SKETCHES) for part in sign.parts],
         entries=[part.table for part in same_text.parts],
     )
     return [Part(0, "walk", digest_of([sign.digest, same_text.digest]), source)]
@@ -190,7 +191,7 @@ class _Walk:
         entries = [out.store.table(name, schema=ENTRY) for name in source.entries]
         decisions = decide(
             pa.concat_tables([ENTRY.empty_table(), *entries]),
-            [out.store.local(name) for name in source.sketches],
+            [out.store.checked(file.name, file.xxh3_128) for file in source.sketches],
             self.rules,
             out.scratch,
             out.heartbeat,
@@ -204,11 +205,11 @@ class ToPublish:
     """What a part of the corpus is made of: files of the store."""
 
     documents: list[str]
-    decisions: str
+    decisions: File
 
 
 def _plan_publish(documents: Output, walk: Output) -> list[Part[ToPublish]]:
-    decisions = walk.parts[0].file(DECISIONS)
+    decisions = walk.parts[0].sealed(DECISIONS)
     parts = []
     for number, group in enumerate(_together(documents.parts)):
         digest = digest_of([walk.digest, [part.digest for part in group]])
@@ -232,7 +233,8 @@ def _together(parts: Sequence[Record]) -> Iterator[list[Record]]:
 
 
 def _publish(part: Part[ToPublish], out: PartWriter) -> None:
-    decisions = Decisions(out.store.local(part.source.decisions))
+    file = part.source.decisions
+    decisions = Decisions(out.store.checked(file.name, file.xxh3_128))
     for table in part.source.documents:
         for batch in out.store.batches(table, BATCH_ROWS):
             out.heartbeat()

@@ -4,46 +4,11 @@ An extractor is a function of the page alone: no network, no clock, no state fro
 it raises travels up: the pool makes it a named drop.
 """
 
-import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
-import trafilatura
-import trafilatura.external
-from lxml.etree import XPath
-
-from pipeline.documents.markup import prepare
-from pipeline.documents.neighbours import revise_paragraphs
-from pipeline.documents.render import render
-from pipeline.documents.tree import parse
-
-# It warns of every page that holds no text, and we count those.
-logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-# justext's own takes the square of the short paragraphs: 17 s for 20,000 cells of one letter.
-trafilatura.external.revise_paragraph_classification = revise_paragraphs
-
-_BANNERS = re.compile(
-    r"(.*\|\.//\*)\[re:test\(@class, ('[^' ^$]*'), 'i'\) or re:test\(@id, \2, 'i'\)\]", re.DOTALL
-)
-
-
-def with_one_look(cleaning: XPath) -> XPath:
-    """The same elements, found by one look at those with a class or an id: 3 % of an extraction.
-
-    Another form than that of trafilatura 2.3, two looks at every element, is given back as it is.
-    """
-    found = _BANNERS.fullmatch(cleaning.path)
-    if found is None:
-        return cleaning
-    path = f"{found[1]}[@class or @id][re:test(concat(@class, ' ', @id), {found[2]}, 'i')]"
-    return XPath(path, namespaces={"re": "http://exslt.org/regular-expressions"})
-
-
-_baseline: Any = import_module("trafilatura.baseline")  # the package has a function of that name
-_baseline.BASIC_CLEAN_XPATH = with_one_look(_baseline.BASIC_CLEAN_XPATH)
+from pipeline.documents.combined import FAST, THOROUGH, combine
+from pipeline.documents.engines import by_resiliparse, by_trafilatura
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +23,30 @@ Extractor = Callable[[str], Extracted]
 
 
 def extract_by_trafilatura(html: str) -> Extracted:
-    """Extract by trafilatura without readers' comments: page F1 0.894, against 0.876 with them.
-
-    The page is made ready before (markup.py), and the tree that is found is written in our own way
-    (render.py). No metadata: those come from the head (metadata.py); trafilatura's date search
-    costs two thirds of an extraction and depends on the day it runs.
-    """
-    tree = parse(html)
-    if tree is None:
-        return Extracted("", "trafilatura")
-    prepare(tree)
-    found = trafilatura.bare_extraction(tree, output_format="txt", include_comments=False)
-    return Extracted(render(found.body) if found else "", "trafilatura")
+    """Extract by trafilatura alone, through our rendering."""
+    return Extracted(by_trafilatura(html), "trafilatura")
 
 
-EXTRACTORS: dict[str, Extractor] = {"trafilatura": extract_by_trafilatura}
+def extract_by_resiliparse(html: str) -> Extracted:
+    """Extract by resiliparse alone: the fastest, and the one that keeps the least of lines."""
+    return Extracted(by_resiliparse(html), "resiliparse")
+
+
+def extract_combined(html: str) -> Extracted:
+    """Extract block by block (combined.py), with other engines' opinion where that is not sure."""
+    found = combine(html, THOROUGH)
+    return Extracted(found.text, found.spoke)
+
+
+def extract_fast(html: str) -> Extracted:
+    """Extract block by block, with the opinion of resiliparse at most."""
+    found = combine(html, FAST)
+    return Extracted(found.text, found.spoke)
+
+
+EXTRACTORS: dict[str, Extractor] = {
+    "trafilatura": extract_by_trafilatura,
+    "combined": extract_combined,
+    "combined-fast": extract_fast,
+    "resiliparse": extract_by_resiliparse,
+}

@@ -73,6 +73,18 @@ def prepare(tree: HtmlElement) -> None:
     _separate_pieces(tree)
 
 
+def write_words(tree: HtmlElement) -> None:
+    """Put into words what a text would lose, for one who reads the tree block by block himself.
+
+    Code, formulas, superscripts, quotations, and the space that styles draw between pieces.
+    """
+    keep_code(tree)
+    write_formulas(tree)
+    mark_superscripts(tree)
+    _quote(tree)
+    _separate_pieces(tree)
+
+
 def _drop_unseen(tree: HtmlElement) -> None:
     """Drop what no extractor reads, before it copies the tree five times: 2 % of its time."""
     for unseen in list(tree.iter("script", "style", "title", "link", "svg", "iframe")):

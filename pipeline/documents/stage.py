@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline.bucket_file import InputFile
+from pipeline.documents.blocks.model import model_digest
 from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
 from pipeline.engine.digest import digest_of, hex_digest, rows_digest
 from pipeline.engine.limits import Fault
@@ -57,7 +58,10 @@ STRETCH_BYTES = 16 << 20  # of a WARC file
 PAGES_PER_GROUP_MIN = 500
 CUT_AT_ONE_OF = 4
 ROWS_PER_BATCH = 200
-LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "ftfy")
+LIBRARIES = (
+    *("trafilatura", "justext", "readability-lxml", "resiliparse", "lxml"),
+    *("py3langid", "ftfy"),
+)
 Result = Document | Drop | Fault | InputError
 
 # A page, and the stretch of a WARC file in which its capture lies.
@@ -372,4 +376,5 @@ def versions() -> dict[str, str]:
     return {
         **{library: version(library) for library in LIBRARIES},
         "unicode": unicodedata.unidata_version,
+        "blocks": model_digest(),
     }

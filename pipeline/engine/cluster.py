@@ -139,24 +139,33 @@ def job_at_work(task: Task, pipeline: Any, look: Callable[[Task], object]) -> It
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the size of a graph, and of versions (see difference)
-        job = pipeline.run()
+        try:
+            job = pipeline.run()
+        except OSError as error:
+            if task.engine.runner != "dask":
+                raise
+            raise _gone(task) from error
     watch = _Watch(task, job, look)
     if task.engine.runner != "local":
         watch.start()
     try:
         yield job
         if not watch.found and any(future.cancelled() for future in getattr(job, "futures", ())):
-            raise StageError(
-                f"the Dask scheduler at {task.engine.scheduler} is gone, or was restarted; what is "
-                "done is kept: start scheduler and workers, and run the same command with the "
-                "address as engine.scheduler"
-            )
+            raise _gone(task)
     finally:
         watch.end()
         if client := getattr(job, "client", None):  # Dask's: each job opens one
             client.close()
         if watch.found:
             raise watch.found
+
+
+def _gone(task: Task) -> StageError:
+    return StageError(
+        f"the Dask scheduler at {task.engine.scheduler} is gone, or was restarted; what is done is "
+        "kept: start scheduler and workers, and run the same command with the address as "
+        "engine.scheduler"
+    )
 
 
 class _Watch(threading.Thread):

@@ -60,6 +60,9 @@ class File:
     side: bool = False
 
 
+GONE = File("", 0, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One committed part."""
@@ -92,7 +95,11 @@ class Record:
 
     def file(self, role: str) -> str:
         """The name of one of the part's files in the store, "" where it is gone."""
-        return self.files[role].name if role in self.files else ""
+        return self.sealed(role).name
+
+    def sealed(self, role: str) -> File:
+        """One of the part's files with its checksum, of no name where it is gone."""
+        return self.files.get(role, GONE)
 
     @property
     def table_bytes(self) -> int:

@@ -8,7 +8,6 @@ in processes of their own, on any machine that sees the store; each has a pool a
 A part that fails says so in the store (failures.py), and the others are asked to stop.
 """
 
-import ctypes
 import importlib
 import logging
 import math
@@ -45,8 +44,7 @@ REFUSED = {
 }
 QUEUED_PER_WORKER = 4
 # Of the local runner: it takes 7 KB of memory a part, and begins none before it has seen all.
-PARTS_PER_JOB = 2_000
-M_ARENA_MAX = -8  # of glibc's malloc.h
+PARTS_PER_JOB = 1_000
 _Cell = tuple[str, bytes, bool]  # input, cell, whether it has no rows of other buckets
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
@@ -244,15 +242,6 @@ class Runner:
         if self._pool and task.runs_in_worker and not shuffle:
             threads = max(threads, min(len(parts), QUEUED_PER_WORKER * self._pool.workers))
         return [f"--direct_num_workers={threads}"]
-
-
-def _share_arenas() -> None:
-    """Have Beam's threads, new ones for each job, share two of glibc's heaps.
-
-    Each would keep what was freed in one of its own: 30 MB after 3,000 parts (BENCHMARKS.md).
-    """
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(M_ARENA_MAX, 2)
 
 
 _PINGS = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]  # Beam's

@@ -22,16 +22,16 @@ import pyarrow as pa
 
 from pipeline.errors import SettingsError, StageError
 from pipeline.links.canonical import Canonical, canonical
-from pipeline.pages.archive import Archive
+from pipeline.pages.archive.outcomes import Answer, Outcome, Source
+from pipeline.pages.archive.segments import Archive
+from pipeline.pages.archive.warc_records import WarcRecord, response_record
 from pipeline.pages.capture import REDIRECT_STATUSES, Capture, time_of
 from pipeline.pages.captured import preferences_of
 from pipeline.pages.commoncrawl.choice import UNKNOWN_KEY, Choice, Ended, Fetch, Moved, Walk
 from pipeline.pages.commoncrawl.records import Verified
-from pipeline.pages.outcomes import Answer, Outcome, Source
 from pipeline.pages.polite import Got, Polite, TooBusy
 from pipeline.pages.sources import Collected, as_links, user_agent
 from pipeline.pages.warc import Headers, Record, first_header
-from pipeline.pages.warc_records import WarcRecord, response_record
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import Settings, WaybackSettings
 

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.engine.digest import digest_of
-from pipeline.engine.parts import TABLE
+from pipeline.engine.parts import TABLE, File
 from pipeline.engine.stage import (
     AnyStep,
     Output,
@@ -261,12 +261,12 @@ class ToEncode:
     table: str
     first: int
     last: int
-    tokenizer: str
+    tokenizer: File
 
 
 def _plan_encode(corpus: Output, tokenizer: Output) -> list[Part[ToEncode]]:
     """Parts of about PART_BYTES of text: a range of a corpus part's row groups."""
-    file = tokenizer.parts[0].file(bpe.FILES[0])
+    file = tokenizer.parts[0].sealed(bpe.FILES[0])
     parts: list[Part[ToEncode]] = []
     for part in corpus.parts:
         ranges = list(_row_group_ranges(part.row_groups))
@@ -301,7 +301,8 @@ class _Encode:
 
     def __call__(self, part: Part[ToEncode], out: PartWriter) -> None:
         source = part.source
-        encoder = Encoder(load(out.store.local(source.tokenizer)))
+        file = source.tokenizer
+        encoder = Encoder(load(out.store.checked(file.name, file.xxh3_128)))
         rows, ids, documents = [], [], 0
         for document in _documents(out.store, [source.table], range(source.first, source.last)):
             out.heartbeat(document.id)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 
+import pytest
 from hostile_web import Web, answer, on_page, redirect, robots
 
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.reading import read_published
 from pipeline.engine.store import Disk
 from tools.cli import main
+from tools.demo.common_crawl import write_crawl
 
 STORY = "".join(
     f"<p>The {n}th morning the ferry brought letters, salt and a schoolteacher to the island, and "
@@ -84,6 +86,7 @@ def digest_of(build, stage):
     return read_manifest(Disk(build), stage).digest
 
 
+@pytest.mark.slow
 def test_a_build_fetches_its_pages_once_and_the_archive_gives_the_same_documents(tmp_path, capsys):
     dumps = dump(tmp_path / "RS_2016-11.jsonl", OUTCOMES)
     with Web(SITES) as server:
@@ -110,8 +113,18 @@ def test_a_build_fetches_its_pages_once_and_the_archive_gives_the_same_documents
     assert outcomes(tmp_path / "warc") == OUTCOMES
     assert main(build_of(tmp_path, "live", *again)) == 0
     assert digest_of(tmp_path / "warc", "documents") == digest_of(tmp_path / "live", "documents")
+    # The same captures as Common Crawl has them.
+    write_crawl(tmp_path / "crawl", "CC-MAIN-2016-50", sorted(archive.parent.glob("*.warc.gz")))
+    crawl = ["--pages.sources", "commoncrawl", "--commoncrawl.place", str(tmp_path / "crawl")]
+    assert main(build_of(tmp_path, "crawled", "--input.dumps", str(dumps), *crawl)) == 0
+    assert outcomes(tmp_path / "crawled") == OUTCOMES | {
+        "http://closed.test/": "not_in_index",
+        "http://nowhere.test/": "not_in_index",
+    }
+    assert digest_of(tmp_path / "crawled", "documents") == digest_of(tmp_path / "warc", "documents")
 
 
+@pytest.mark.slow
 def test_a_stopped_build_keeps_what_it_has_fetched(tmp_path):
     dumps = dump(tmp_path / "RS_2016-11.jsonl", ["http://ferry.test/", "http://late.test/"])
     with Web({**SITES, "late.test": on_page([60.0])}) as server:

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.lines import Lines
 from pipeline.links.canonical import canonical, link_id
+from pipeline.pages.owners.preferences import REASON_OF
 from pipeline.reasons import Reason
 from tools.cli import main
 from tools.why import why
@@ -15,7 +16,7 @@ STAGES = ["links", "pages", "documents", "corpus", "shards"]
 OF_LINKS = {"karma_low", "wikipedia"}
 OF_PAGES = {
     "not_captured", "redirect_lost", "redirect_loop", "status_error", "revisit_lost",
-    "not_a_page", "unreadable",
+    "not_a_page", "unreadable", *REASON_OF.values(),
 }  # fmt: skip
 OF_CORPUS = {
     "wikipedia_domain", "wikipedia_mirror", "wikipedia_mark", "same_url", "exact_copy", "near_copy",

@@ -9,8 +9,21 @@ from pipeline.reasons import Reason
 from tools.demo.posts import KARMA_MIN, Post
 from tools.demo.web import Target
 
+# What only the live web answers with, and what only the archives of others are.
+_OF_THE_WEB = (
+    *(Reason.PORT_NOT_ALLOWED, Reason.ROBOTS_UNAVAILABLE, Reason.HOST_NOT_FOUND),
+    *(Reason.DNS_FAILED, Reason.CONNECT_FAILED, Reason.TLS_FAILED, Reason.ANSWER_TIMED_OUT),
+    *(Reason.CONNECTION_LOST, Reason.HOST_FAILING, Reason.HTTP_INVALID, Reason.HEADER_TOO_LARGE),
+    *(Reason.SERVER_BUSY, Reason.SERVER_ERROR),
+)
+_OF_ARCHIVES = (
+    *(Reason.NOT_IN_INDEX, Reason.TOO_FAR, Reason.TRUNCATED, Reason.INDEX_WRONG),
+    *(Reason.DIGEST_MISMATCH, Reason.RANGE_FAILED),
+)
 # Why the demo cannot show these.
 UNREACHABLE: dict[Reason, str] = {
+    **dict.fromkeys(_OF_THE_WEB, "its pages lie in a WARC file, and no server is asked"),
+    **dict.fromkeys(_OF_ARCHIVES, "its pages lie in a WARC file, and no archive is asked"),
     Reason.OTHER_OBJECT: "accounts, messages and subreddits stand in dumps of their own",
     Reason.EXTRACTION_FAILED: "no page is known on which the extractor raises an error",
     Reason.TIMED_OUT: "the budgets drop every page that could hold an extractor up",

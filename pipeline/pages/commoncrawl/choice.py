@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from pipeline.links.canonical import canonical
+from pipeline.pages.archive.outcomes import Hop, Outcome
 from pipeline.pages.capture import (
     CUT,
     NONE,
@@ -25,7 +26,6 @@ from pipeline.pages.choose import Elsewhere, Found, Nothing, Search, choose
 from pipeline.pages.commoncrawl.places import safe_name
 from pipeline.pages.commoncrawl.records import Verified
 from pipeline.pages.media import media_type
-from pipeline.pages.outcomes import Hop, Outcome
 from pipeline.reasons import Drop, Reason
 
 DAY_S = 86_400

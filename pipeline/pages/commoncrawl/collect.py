@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from rich.filesize import decimal
 
 from pipeline.errors import StageError
-from pipeline.pages.agents import PRODUCT
-from pipeline.pages.archive import Archive
+from pipeline.pages.archive.outcomes import Answer, Outcome, Source
+from pipeline.pages.archive.segments import Archive
 from pipeline.pages.commoncrawl.choice import DAY_S, Choice, Walk, choice_of
 from pipeline.pages.commoncrawl.crawls import REDIRECTS, ROBOTS, WARC, crawls_of
 from pipeline.pages.commoncrawl.fetch import Captures, Robots
@@ -30,7 +30,7 @@ from pipeline.pages.commoncrawl.rows_cache import RowsCache
 from pipeline.pages.commoncrawl.search import plan, search_crawls
 from pipeline.pages.commoncrawl.todo import COLUMNS, to_ask, with_asked
 from pipeline.pages.commoncrawl.wanted import Wanted, in_index_order
-from pipeline.pages.outcomes import Answer, Outcome, Source
+from pipeline.pages.owners.agents import PRODUCT
 from pipeline.pages.sources import Collected, as_links, user_agent
 from pipeline.settings import CommonCrawlSettings, PagesSettings, Settings
 
@@ -154,7 +154,7 @@ class _Work:
 
     def _cache(self, walks: Sequence[Walk]) -> RowsCache:
         asked = [self._rules.place, *subsets_of(self._rules), *self.crawls]
-        return RowsCache(self.scratch, asked, walks[0].id, walks[-1].id)
+        return RowsCache(self.scratch / Source.COMMON_CRAWL, asked, walks[0].id, walks[-1].id)
 
     async def _round(self, walks: list[Walk], cache: RowsCache | None) -> list[Walk]:
         """Answer these links, but for those that are led on, which are given back."""

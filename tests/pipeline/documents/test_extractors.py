@@ -4,7 +4,8 @@ import pytest
 from lxml.etree import XPath
 from trafilatura.settings import BASIC_CLEAN_XPATH
 
-from pipeline.documents.extractors import extract_by_trafilatura, with_one_look
+from pipeline.documents.engines import with_one_look
+from pipeline.documents.extractors import extract_by_trafilatura
 from pipeline.documents.tree import parse
 
 PROSE = (

@@ -9,6 +9,7 @@ import pytest
 import toy
 
 from pipeline.engine import leftovers
+from pipeline.engine.digest import file_digest
 from pipeline.engine.parts import Part, read_record
 from pipeline.engine.ranges import Bucket, BucketWriter, MapPart, places, read_range
 from pipeline.engine.store import Disk
@@ -97,6 +98,21 @@ def test_a_range_of_an_exchange_with_a_byte_turned_is_named_with_its_file(tmp_pa
 def joined(store: Disk, path: Path, part: MapPart) -> None:
     """Join a map part to a file of its own."""
     BucketWriter(path.with_name("joined.arrow"), toy.SCHEMA, "id", 4).join(store, part)
+
+
+def test_a_side_file_with_a_byte_turned_is_told_before_it_is_used(tmp_path):
+    store = Disk(tmp_path)
+    sound, other = (store.scratch / name for name in ("sound", "other"))
+    store.scratch.mkdir()
+    for path in (sound, other):
+        path.write_bytes(bytes(3 << 20))
+    checksum = file_digest(sound)
+    store.add(sound, "data/sound")
+    store.add(other, "data/other")
+    assert store.checked("data/sound", checksum) == tmp_path / "data" / "sound"
+    turn(tmp_path / "data" / "other", 2 << 20)
+    with pytest.raises(StageError, match=r"data/other is damaged.*remove it"):
+        store.checked("data/other", checksum)
 
 
 @pytest.mark.parametrize("how", [os.remove, lambda path: os.truncate(path, 9)])

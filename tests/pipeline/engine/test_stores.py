@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -89,24 +88,16 @@ def test_a_disk_without_hard_links_refuses_too(tmp_path, monkeypatch):
     assert disk.read("a") == b"one"
 
 
-def test_json_that_is_written_anew_while_it_is_read_is_read_whole(store):
-    store.write_json("run.json", {"rows": ""})
-    over = threading.Event()
-
-    def write() -> None:
-        numbers = itertools.count()
-        while not over.wait(0.01):
-            number = next(numbers)
-            store.write_json("run.json", {"rows": f"{number} " * (number % 50)}, durably=False)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        for _ in range(100):
-            assert "rows" in store.read_json("run.json")
-    finally:
-        over.set()
-        writer.join()
+def test_json_that_is_written_anew_while_it_is_read_is_read_whole(proxied, monkeypatch):
+    # Arrow asks for the size, then for so many bytes: by then they may be of a longer file.
+    bucket, _ = proxied
+    bucket.write_json("run.json", {"rows": "x" * 100})
+    read, cut = bucket.read, [b'{"rows": "xx', b'{"rows": "xxx']
+    monkeypatch.setattr(bucket, "read", lambda name: cut.pop() if cut else read(name))
+    tags = iter([b"1", b"2"])  # of the second reading too
+    tag = bucket._tag
+    monkeypatch.setattr(bucket, "_tag", lambda name: next(tags, b"") or tag(name))
+    assert bucket.read_json("run.json") == {"rows": "x" * 100}
 
 
 def test_json_comes_back_and_a_damaged_file_is_told_as_such(store):

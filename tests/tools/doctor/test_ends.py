@@ -80,6 +80,12 @@ def test_a_damaged_block_is_told_by_its_place(tmp_path):
     assert "no frame starts at byte" in end_of(path, "zstd").torn
 
 
+def test_an_xz_file_that_ends_like_one_by_chance_is_torn(tmp_path):
+    path = tmp_path / "file.xz"
+    path.write_bytes(lzma.compress(TEXT)[:-40] + b"YZ")
+    assert end_of(path, "xz").torn
+
+
 def test_of_gzip_and_of_plain_text_it_cannot_be_told(tmp_path):
     path = tmp_path / "file.gz"
     path.write_bytes(gzip.compress(TEXT)[:-100])

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.errors import InputError, SettingsError, StageError
 from pipeline.links.canonical import canonical
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.outcomes import Answer, Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.commoncrawl import collect as module
-from pipeline.pages.outcomes import Answer, Outcome, Source
 from pipeline.pages.warc import records
 from pipeline.settings import CommonCrawlSettings, Settings
 from tools.demo.common_crawl import Form
@@ -351,7 +351,8 @@ def test_an_interrupted_batch_does_not_read_the_index_again(world, https, monkey
     world.collect(world.links(A, B), **rules)
     assert set(world.outcomes().values()) == {"captured"}
     assert not any(".parquet" in path for path, _ in https.requests)
-    assert list((world.folder / "rows").iterdir()) == [], "what it needs no more is gone"
+    kept = world.folder / "rows" / "commoncrawl"
+    assert list(kept.iterdir()) == [], "what it needs no more is gone"
 
 
 def test_a_plan_is_told_from_footers_alone(world, https):

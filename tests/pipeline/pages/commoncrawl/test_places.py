@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.errors import WebtextError
 from pipeline.links.canonical import canonical
 from pipeline.pages.capture import Capture, capture_of
-from pipeline.pages.follow import ENDED, VISIT, look_up
+from pipeline.pages.follow import ENDED, VISIT, WALK, look_up
 from pipeline.pages.warc import records
 from tools.demo.common_crawl import Form
 
@@ -132,13 +132,13 @@ def record_of(world, url, day, kind):
 def walked(captures: list[Capture], key: str) -> dict:
     """The outcome that the stage `pages` would give: the captures in a WARC file of the user's."""
     row = {
-        **dict.fromkeys(("payload_digest", "refers_to", "detail"), ""),
+        **dict.fromkeys(WALK.names, ""),
         "key": key, "hops": 0, "trail": [], "capture_hint_s": None, "first_post_s": POST_S,
         "state": "open",
     }  # fmt: skip
     while row["state"] != ENDED:
         here = [capture for capture in captures if capture.key == row["key"]]
-        (row,) = (each for each in look_up(row, here, 5) if each["state"] != VISIT)
+        (row,) = (each for each in look_up(row, here, 5, ()) if each["state"] != VISIT)
     return row
 
 

@@ -12,12 +12,12 @@ TRAIN_AI = "train-ai"
 _KEY = r"[a-z*][a-z0-9_\-.*]*+"
 _TOKEN = r"[A-Za-z*][A-Za-z0-9!#$%&'*+\-.^_`|~:/]*+"
 _ITEM = (
-    r"(?>-?(?:\d{1,12}\.\d{1,3}|\d{1,15})(?![\d.])"  # a decimal, an integer
+    r"(?>-?(?:\d{1,12}\.\d{1,3}|\d{1,15})"  # a decimal, an integer
     r'|"(?:[ !#-\[\]-~]|\\["\\])*+"'  # a string
     rf"|{_TOKEN}"
     r"|:[A-Za-z0-9+/=]*+:"  # bytes
     r"|\?[01]"  # a boolean
-    r"|@-?\d{1,15}(?![\d.])"  # a date
+    r"|@-?\d{1,15}"  # a date
     r'|%"(?:[ !#$&-~]|%[0-9a-f]{2})*+")'  # a display string
 )
 _PARAMETERS = rf"(?:;\x20*+{_KEY}(?:={_ITEM})?)*+"

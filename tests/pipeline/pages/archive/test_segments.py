@@ -1,5 +1,6 @@
 """The archive: what is committed is never lost, what a kill leaves is read back."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import BusyError
-from pipeline.pages.answers import IdSet
-from pipeline.pages.archive import Archive, Folder, recovered
-from pipeline.pages.outcomes import ANSWER, Answer, Hop, Outcome, Source
+from pipeline.pages.archive.answers import IdSet
+from pipeline.pages.archive.outcomes import ANSWER, Answer, Hop, Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder, recovered
+from pipeline.pages.archive.warc_records import request_record, response_record, surt
 from pipeline.pages.warc import read_page, records
-from pipeline.pages.warc_records import request_record, response_record, surt
 from pipeline.reasons import Reason
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
@@ -154,6 +155,37 @@ def test_a_commit_that_was_begun_is_finished(folders, monkeypatch):
     assert sorted(path.suffix for path in files.path.iterdir()) == [".cdxj", ".gz", ".parquet"]
 
 
+def test_a_full_disk_loses_no_answer_before_it(folders, monkeypatch):
+    files, scratch = folders
+    room = 2_000
+
+    def write(descriptor, data):
+        nonlocal room
+        if room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        count = real_write(descriptor, data[:room])
+        room -= count
+        return count
+
+    real_write = os.write
+    written = 0
+    with (
+        pytest.raises(OSError, match="No space left"),
+        Archive(files, scratch) as archive,
+    ):
+        monkeypatch.setattr(os, "write", write)
+        while True:
+            add_page(archive, written)
+            written += 1
+    monkeypatch.undo()
+    assert written > 0
+    with Archive(files, scratch) as after:
+        kept = [int(row["id"], 16) for row in after.answers().to_pylist()]
+        add_page(after, 99)
+    assert kept == list(range(written))
+    assert len(after.answers()) == written + 1
+
+
 def test_two_processes_do_not_share_a_scratch_folder(folders):
     files, scratch = folders
     with Archive(files, scratch), pytest.raises(BusyError, match="in use by another"):
@@ -164,7 +196,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
-from test_archive import Archive, Folder, add_page
+from test_segments import Archive, Folder, add_page
 with Archive(Folder(Path(sys.argv[1])), Path(sys.argv[2]), segment_bytes=20_000,
              in_background=True) as archive:
     number = 0

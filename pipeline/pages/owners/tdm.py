@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.pages.path_patterns import matches, path_of, pattern_of
+from pipeline.pages.owners.path_patterns import matches, path_of, pattern_of
 
 TDMREP_PATH = "/.well-known/tdmrep.json"
 TDMREP_BYTES_MAX = 500 << 10  # as much as of a robots.txt
@@ -18,8 +18,6 @@ TDMREP_BYTES_MAX = 500 << 10  # as much as of a robots.txt
 
 def reservation(value: Any) -> bool | None:
     """Whether rights are reserved by this value (text or JSON); None where it says nothing."""
-    if isinstance(value, bool) or value is None:
-        return None
     return {"1": True, "0": False}.get(str(value).strip())
 
 

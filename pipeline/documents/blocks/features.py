@@ -1,0 +1,349 @@
+"""What the trees are told of each block: one row of numbers a feature, one column a block.
+
+Counts stand as they are: trees ask only which of two is larger, and logarithms differ from machine
+to machine. `BASE` names the features of the block, its elements, its neighbours and the page; three
+sets of bits follow (names of the element and its parent, names around, groups of words).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.documents.blocks.names import COMMENT, FORUM, NAME_GROUPS, PRODUCT, WORD_GROUPS
+from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
+from pipeline.documents.blocks.words import BlockWords, Numbers
+
+Reals = NDArray[np.float64]
+
+_AROUND = (
+    "article main nav aside footer header form table ul li blockquote pre figure figcaption p td"
+    " section ol dl"
+).split()
+_LEVELS = (1, 2, 3, 5)  # the block's element, its parent and so on
+_NEIGHBOURS = (-1, -2, 1, 2)
+LONG_WORDS = 20  # outside of links
+_SCORED_WORDS_MIN, _SCORED_WORDS_MAX, _SCORE_SHARE, _SCORE_LEVELS = 8, 100, 0.75, 4
+_PATH_MAX = 64
+_CODES = 1 << 16
+_STOP, _CLOSE, _COLON, _LETTER = 3, 2, 1, -1
+
+
+def _sign_kinds() -> NDArray[np.int8]:
+    """By code point: a full stop, a closing sign, a colon, an ASCII letter or digit, else 0."""
+    kinds = np.full(_CODES, _CLOSE, np.int8)
+    kinds[:128] = 0
+    for signs, kind in ((".!?。！？", _STOP), ("\"')", _CLOSE), (":", _COLON)):
+        for sign in signs:
+            kinds[ord(sign)] = kind
+    for first, last in ("09", "AZ", "az"):
+        kinds[ord(first) : ord(last) + 1] = _LETTER
+    return kinds
+
+
+def _letter_kinds() -> NDArray[np.int8]:
+    """By code point: 2 a capital, 1 a small letter, -1 a digit (ASCII), else 0."""
+    kinds = np.zeros(_CODES, np.int8)
+    for (first, last), kind in (("AZ", 2), ("az", 1), ("09", -1)):
+        kinds[ord(first) : ord(last) + 1] = kind
+    return kinds
+
+
+_SIGN_KINDS, _LETTER_KINDS = _sign_kinds(), _letter_kinds()
+_HEADINGS = [TAG_NUMBERS[f"h{level}"] for level in range(1, 7)]
+
+BASE: list[str] = [
+    *"words chars link_share commas dots digits capitals bold title_words separators".split(),
+    *"last first breaks links word_chars heading tag depth place words_before copies".split(),
+    *"words_after".split(),
+    *(f"in_{tag}" for tag in _AROUND),
+    *(
+        f"up{level}_{what}"
+        for level in _LEVELS
+        for what in ("words", "link_share", "blocks", "share", "mean", "paragraphs")
+    ),
+    *"in_best best_up best_depth best_share own_score parent_score best_link_share".split(),
+    *"best_mean after_best best_blocks".split(),
+    *(
+        f"beside{step}_{what}"
+        for step in _NEIGHBOURS
+        for what in ("words", "link_share", "heading", "same", "stops")
+    ),
+    *"words_near3 words_near8 links_near3 since_heading since_h1 to_long alike alike_words".split(),
+    *"alike_mean alike2 alike2_mean after_h1".split(),
+    *"page_blocks page_words page_link_share page_long page_best page_articles page_mains".split(),
+    *"page_elements page_comment page_forum page_product page_li page_mean page_long_words".split(),
+    *"page_best_depth page_tables".split(),
+]
+NAMES: list[str] = [
+    *BASE,
+    *(f"own:{group.split()[0]}" for group in NAME_GROUPS),
+    *(f"around:{group.split()[0]}" for group in NAME_GROUPS),
+    *(f"says:{group.split()[0]}" for group in WORD_GROUPS),
+]
+AT: dict[str, int] = {name: number for number, name in enumerate(NAMES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Features (float32, [features, blocks]), and what later steps ask of each block."""
+
+    columns: NDArray[np.float32]
+    words: Numbers
+    elements: Numbers
+    kinds: Numbers
+
+
+def describe(page: Page, counts: BlockWords) -> Described:
+    """Describe every block of a page that has at least one."""
+    described = _Description(page, counts)
+    described.put_block()
+    described.put_around()
+    described.put_best()
+    described.put_neighbours()
+    described.put_alike()
+    described.put_page()
+    described.put_bits()
+    return Described(
+        described.columns, counts.words, described.element, described.kind[described.element]
+    )
+
+
+class _Description:
+    """What the groups of features share: arrays by element, and by block."""
+
+    def __init__(self, page: Page, counts: BlockWords) -> None:
+        self.page, self.counts = page, counts
+        self.element = np.asarray(page.elements, np.int64)
+        self.tag, self.parent = np.asarray(page.tags, np.int64), np.asarray(page.parents, np.int64)
+        self.ends, self.depth = np.asarray(page.ends, np.int64), np.asarray(page.depths, np.int64)
+        self.kind = np.asarray(page.kinds, np.int64)
+        self.own = np.asarray(page.own, np.int64)
+        self.masks = np.asarray(page.inherited, np.int64)[self.element]
+        self.blocks, self.elements = len(self.element), len(self.tag)
+        self.outer = np.maximum(self.parent, 0)
+        self.columns = np.zeros((len(NAMES), self.blocks), np.float32)
+        self.words, self.link_words = counts.words, counts.link_words
+        self.free = self.words - self.link_words
+        self.at_least = np.maximum(self.words, 1)
+        self.page_words = max(int(self.words.sum()), 1)
+        self.number = np.arange(self.blocks)
+        self.signs = _SIGN_KINDS.take(counts.last, mode="clip")
+        self.stops = self.signs == _STOP
+        level = np.zeros(len(TAG_NUMBERS), np.int64)
+        level[_HEADINGS] = range(1, 7)
+        self.heading = level[self.tag[self.element]]
+        self.sizes = self.total(self.words)
+        self.link_sizes = self.total(self.link_words)
+        self.held = self.total(np.ones(self.blocks, np.int64))
+        self.best = 0
+
+    def total(self, values: Numbers) -> Numbers:
+        """The sum over the blocks inside of each element."""
+        sums = np.cumsum(np.bincount(self.element, values, self.elements))
+        sums = np.concatenate([[0], sums])
+        return np.asarray(sums[self.ends] - sums[:-1], np.int64)
+
+    def put(self, name: str, values: Any) -> None:
+        """Set one feature of all blocks."""
+        self.columns[AT[name]] = values
+
+    def put_block(self) -> None:
+        """What is counted in the block itself, and where it stands."""
+        put, counts, at_least = self.put, self.counts, self.at_least
+        before = np.cumsum(self.words) - self.words
+        put("words", self.words)
+        put("chars", counts.chars)
+        put("link_share", self.link_words / at_least)
+        put("commas", counts.commas / at_least)
+        put("dots", counts.dots / at_least)
+        put("digits", counts.digits / np.maximum(counts.chars, 1))
+        put("capitals", counts.capitals / at_least)
+        put("bold", counts.bold_words / at_least)
+        put("title_words", counts.title_words / at_least)
+        put("separators", counts.separators / at_least)
+        put("last", self.signs)
+        put("first", _LETTER_KINDS.take(counts.first, mode="clip"))
+        put("breaks", self.page.breaks)
+        put("links", self.page.links)
+        put("word_chars", counts.chars / at_least)
+        put("heading", self.heading)
+        put("tag", self.tag[self.element])
+        put("depth", self.depth[self.element])
+        put("place", self.number / self.blocks)
+        put("words_before", before / self.page_words)
+        put("words_after", self.page_words - before)
+        put("copies", counts.copies)
+
+    def put_around(self) -> None:
+        """What it lies in: a bit for each kind of element, and totals of the nearest ones."""
+        bits = np.zeros(len(TAG_NUMBERS), np.int64)
+        for bit, name in enumerate(_AROUND):
+            bits[TAG_NUMBERS[name]] |= 1 << bit
+        around = _inherit(bits[self.tag].tolist(), self.page.parents)[self.element]
+        for bit, name in enumerate(_AROUND):
+            self.put(f"in_{name}", around >> bit & 1)
+        of_paragraphs = self.parent[1:][self.tag[1:] == TAG_NUMBERS["p"]]
+        paragraphs = np.bincount(of_paragraphs, minlength=self.elements)
+        at = self.element
+        for step in range(1, max(_LEVELS) + 1):
+            if step in _LEVELS:
+                sizes, held = self.sizes[at], self.held[at]
+                self.put(f"up{step}_words", sizes)
+                self.put(f"up{step}_link_share", self.link_sizes[at] / np.maximum(sizes, 1))
+                self.put(f"up{step}_blocks", held)
+                self.put(f"up{step}_share", sizes / self.page_words)
+                self.put(f"up{step}_mean", sizes / np.maximum(held, 1))
+                self.put(f"up{step}_paragraphs", paragraphs[at])
+            at = self.outer[at]
+
+    def put_best(self) -> None:
+        """The element that readability would choose: prose scores for it and for those around."""
+        put, element, number = self.put, self.element, self.number
+        scores = _scores(element, self.parent, self.words, self.free, self.elements)
+        best = self.best = int(np.argmax(scores))
+        in_best = (element >= best) & (element < self.ends[best])
+        path = _path(best, self.page.parents)
+        on_path = np.zeros(self.blocks, np.int64)
+        for one in path:
+            on_path += (element >= one) & (element < self.ends[one])
+        top = max(float(scores[best]), 1.0)
+        inside = np.flatnonzero(in_best)
+        first, last = (inside[0], inside[-1]) if len(inside) else (self.blocks, -1)
+        put("in_best", in_best)
+        put("best_up", self.depth[element] - (on_path - 1))
+        put("best_depth", len(path) - on_path)
+        put("best_share", self.sizes[best] / self.page_words)
+        put("own_score", scores[element] / top)
+        put("parent_score", scores[self.outer[element]] / top)
+        put("best_link_share", self.link_sizes[best] / max(self.sizes[best], 1))
+        put("best_mean", self.sizes[best] / max(self.held[best], 1))
+        put("after_best", np.where(number > last, 1, np.where(number < first, -1, 0)))
+        put("best_blocks", self.held[best])
+
+    def put_neighbours(self) -> None:
+        """The blocks beside it, and the nearest heading and long block."""
+        put, number, blocks, element = self.put, self.number, self.blocks, self.element
+        kind = self.kind[element]
+        for step in _NEIGHBOURS:
+            there = (number + step >= 0) & (number + step < blocks)
+            beside = np.where(there, number + step, 0)
+            for what, values in (
+                ("words", self.words[beside]),
+                ("link_share", self.link_words[beside] / self.at_least[beside]),
+                ("heading", self.heading[beside] > 0),
+                ("same", np.where(element[beside] == element, 2, kind[beside] == kind)),
+                ("stops", self.stops[beside]),
+            ):
+                put(f"beside{step}_{what}", np.where(there, values, -1))
+        near3, links3 = _window(self.free, 3), _window(self.link_words, 3)
+        put("words_near3", near3)
+        put("words_near8", _window(self.free, 8))
+        put("links_near3", links3 / np.maximum(near3 + links3, 1))
+        before = _last_before(self.heading > 0)
+        put("since_heading", np.where(before >= 0, np.minimum(number - before, 50), 60))
+        h1 = np.flatnonzero(self.heading == 1)
+        first = h1[0] if len(h1) else blocks
+        put("since_h1", np.where(number >= first, np.minimum(number - first, 60), -1))
+        put("after_h1", number >= first)
+        put("to_long", _distance(self.free >= LONG_WORDS))
+
+    def put_alike(self) -> None:
+        """How many blocks lie in elements of the same tag and class, and how long they are."""
+        kind = self.kind[self.element]
+        outer = self.kind[self.outer[self.element]]
+        pairs = outer * (self.kind.max() + 1) + kind
+        _, paired = np.unique(pairs, return_inverse=True)
+        for name, which in (("alike", kind), ("alike2", paired)):
+            many, words = np.bincount(which), np.bincount(which, self.words)
+            self.put(name, many[which])
+            self.put(f"{name}_mean", words[which] / many[which])
+            if name == "alike":
+                self.put("alike_words", words[which])
+
+    def put_page(self) -> None:
+        """The page as a whole, the same for each of its blocks."""
+        put, words, page_words = self.put, self.words, self.page_words
+        is_long = words >= LONG_WORDS
+        put("page_blocks", self.blocks)
+        put("page_words", page_words)
+        put("page_link_share", self.link_words.sum() / page_words)
+        put("page_long", is_long.sum())
+        put("page_best", self.sizes[self.best] / page_words)
+        put("page_articles", (self.tag == TAG_NUMBERS["article"]).sum())
+        put("page_mains", (self.tag == TAG_NUMBERS["main"]).sum())
+        put("page_elements", self.elements)
+        for name, bit in (("comment", COMMENT), ("forum", FORUM), ("product", PRODUCT)):
+            put(f"page_{name}", words[(self.masks >> bit & 1) > 0].sum() / page_words)
+        put("page_li", words[self.columns[AT["in_li"]] > 0].sum() / page_words)
+        put("page_mean", page_words / self.blocks)
+        put("page_long_words", words[is_long].sum() / page_words)
+        put("page_best_depth", self.depth[self.best])
+        put("page_tables", (self.tag == TAG_NUMBERS["table"]).sum())
+
+    def put_bits(self) -> None:
+        """The groups of names and of words, a feature each."""
+        element = self.element
+        own = self.own[element] | self.own[self.outer[element]]
+        own |= np.asarray(self.page.inner, np.int64)
+        row = len(BASE)
+        for values, count in (
+            (own, len(NAME_GROUPS)),
+            (self.masks, len(NAME_GROUPS)),
+            (self.counts.groups, len(WORD_GROUPS)),
+        ):
+            self.columns[row : row + count] = values >> np.arange(count)[:, None] & 1
+            row += count
+
+
+def _inherit(bits: list[int], parents: list[int]) -> Numbers:
+    """Each element's bits with those of all around it; a parent stands before its children."""
+    for number in range(1, len(bits)):
+        bits[number] |= bits[parents[number]]
+    return np.asarray(bits, np.int64)
+
+
+def _path(element: int, parents: list[int]) -> list[int]:
+    path = [element]
+    while (element := parents[element]) >= 0:
+        path.append(element)
+    return path[-_PATH_MAX:]
+
+
+def _scores(
+    element: Numbers, parent: Numbers, words: Numbers, free: Numbers, elements: int
+) -> Reals:
+    is_prose = (free >= _SCORED_WORDS_MIN) & (2 * free > words)
+    at = element[is_prose]
+    weight = np.minimum(free[is_prose], _SCORED_WORDS_MAX).astype(float)
+    scores = np.zeros(elements)
+    for _ in range(_SCORE_LEVELS):
+        scores += np.bincount(at, weight, elements)
+        is_left = parent[at] >= 0
+        at, weight = parent[at][is_left], weight[is_left] * _SCORE_SHARE
+    return scores
+
+
+def _window(values: Numbers, reach: int) -> Numbers:
+    sums = np.concatenate([[0], np.cumsum(values)])
+    number = np.arange(len(values))
+    end, begin = np.minimum(number + reach + 1, len(values)), np.maximum(number - reach, 0)
+    return np.asarray(sums[end] - sums[begin], np.int64)
+
+
+def _last_before(is_one: NDArray[np.bool_]) -> Numbers:
+    """For each place the last one before it, -1 where there is none."""
+    number = np.arange(len(is_one))
+    last = np.maximum.accumulate(np.where(is_one, number, -1))
+    return np.concatenate([[-1], last[:-1]])
+
+
+def _distance(is_one: NDArray[np.bool_]) -> Numbers:
+    """Blocks to the nearest one, itself among them on the way on; 50 at most."""
+    size = len(is_one)
+    number = np.arange(size)
+    after = np.minimum.accumulate(np.where(is_one, number, size + 50)[::-1])[::-1]
+    before = _last_before(is_one)
+    back = np.where(before >= 0, number - before, 50)
+    return np.minimum(np.minimum(after - number, back), 50)

@@ -1,0 +1,140 @@
+"""What the names that pages give their elements, and the first words of a block, speak of.
+
+Each group of names is a bit of a mask: an element whose class is `post-body` has those of `post`
+and of `body`. Groups were chosen by hand; what one is worth is for the trees to learn.
+"""
+
+import re
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_PLAIN = re.compile(r"[a-z]+", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9]+")
+_NAME_CHARS_MAX = 500
+_REMEMBERED_MAX = 10_000  # values of attributes; a hostile page may invent millions
+
+NAME_GROUPS: tuple[str, ...] = (
+    "comment comments disqus discuss discussion respond reply replies",
+    "forum thread message messages msg postcontent topicpost postrow",
+    "product price cart buy sku add shop stock",
+    "sidebar side aside rail rightcol leftcol secondary",
+    "nav navigation navbar menu submenu topnav",
+    "footer foot bottom colophon",
+    "header head masthead banner topbar",
+    "share sharing social addthis facebook twitter whatsapp pinterest follow",
+    "related recommended recommend recommendations more suggestions also readnext morefrom",
+    "promo promotion sponsor sponsored outbrain taboola affiliate",
+    "ad ads advert advertisement adsense dfp advertising",
+    "widget widgets module gadget block",
+    "byline author authors bio contributor profile",
+    "date time timestamp published pubdate posted updated dateline",
+    "caption captions credit credits figcaption imgcaption",
+    "content contents maincontent",
+    "article articlebody articletext story storybody",
+    "post posts postbody hentry blogpost",
+    "body bodytext bodycopy",
+    "entry entrycontent",
+    "text textblock richtext rte copy prose wysiwyg",
+    "main primary maincol page",
+    "hidden hide invisible visually sr screenreader offscreen noprint",
+    "cookie cookies consent gdpr privacy legal",
+    "newsletter subscribe subscription signup optin mailing email",
+    "tag tags category categories topics topic keywords label labels",
+    "breadcrumb breadcrumbs crumb crumbs",
+    "pagination pager paging pages prev next previous",
+    "login signin register account user",
+    "popup modal overlay lightbox dialog tooltip dropdown",
+    "search searchform find",
+    "meta metadata info details postmeta",
+    "title headline heading hed entrytitle",
+    "subtitle standfirst lead lede intro summary excerpt abstract dek deck description teaser",
+    "list listing listings items item grid cards card tile tiles row",
+    "review reviews rating ratings stars",
+    "quote blockquote pullquote",
+    "gallery slideshow carousel slider slide photo image img media figure video player",
+    "tool tools toolbar actions action button buttons btn print",
+    "link links blogroll archive archives",
+    "copyright disclaimer terms",
+    "hero cover jumbotron",
+    "faq accordion tab tabs panel",
+    "toc tableofcontents index",
+    "table data spec specs specification specifications features feature",
+    "code highlight syntax snippet pre",
+    "container wrapper wrap inner outer",
+    "poll quiz survey form",
+    "trending popular mostread latest recent top news",
+    "paywall premium subscriber locked",
+    "signature sig",
+    "documentation docs doc markdown",
+    "answer answers question",
+    "mw wiki reference references footnote footnotes notes",
+    "step steps recipe ingredients instructions",
+    "download downloads file files",
+    "contact address location phone hours map",
+    "event events calendar schedule",
+    "service services pricing plan plans",
+    "testimonial testimonials client clients team",
+    "cta callout notice alert warning",
+    "collection shopcategory facet filter filters sort",
+    "skip jump",
+)
+COMMENT, FORUM, PRODUCT = 0, 1, 2  # groups that a page as a whole is measured by
+
+WORD_GROUPS: tuple[str, ...] = (
+    "share tweet pin email print facebook twitter whatsapp linkedin instagram youtube pinterest",
+    "comment comments reply replies",
+    "read more continue",
+    "subscribe newsletter newsletters signup",
+    "cookie cookies consent",
+    "copyright rights reserved",
+    "privacy terms policy conditions",
+    "sign login register logout account password",
+    "advertisement sponsored ad ads",
+    "related recommended trending popular",
+    "posted published updated by written",
+    "photo image credit getty reuters afp video picture",
+    "tags tagged filed categories category topics",
+    "next previous prev older newer",
+    "menu home about contact",
+    "am pm january february march april may june july august september october november december"
+    " jan feb mar apr jun jul aug sep sept oct nov dec"
+    " monday tuesday wednesday thursday friday saturday sunday",
+    "ago hours minutes min days",
+    "you your we our",
+    "he she his her they said was were had",
+    "the of and to in",
+    "click here view see",
+    "search filter sort",
+    "cart buy price shop add shipping checkout",
+    "like likes follow followers views votes",
+    "download app",
+    "loading javascript enable browser",
+    "permalink report flag quote",
+    "joined posts member location",
+)
+
+
+def bits_of(groups: tuple[str, ...]) -> dict[str, int]:
+    """The mask of each word: the bits of all groups that hold it."""
+    bits: dict[str, int] = {}
+    for number, words in enumerate(groups):
+        for word in words.split():
+            bits[word] = bits.get(word, 0) | 1 << number
+    return bits
+
+
+_NAME_BITS = bits_of(NAME_GROUPS)
+
+
+class Names(dict[str, tuple[int, str]]):
+    """By the value of a class, id, role or itemprop: its mask, and the value without digits."""
+
+    def __missing__(self, value: str) -> tuple[int, str]:
+        """Read a value; words end at what is no letter and where a capital follows a small one."""
+        mask = 0
+        short = value[:_NAME_CHARS_MAX]
+        for word in _WORD.findall(short) + _PLAIN.findall(short.replace("-", "")):
+            mask |= _NAME_BITS.get(word.lower(), 0)
+        found = mask, _DIGITS.sub("", short)
+        if len(self) < _REMEMBERED_MAX:
+            self[value] = found
+        return found

@@ -1,0 +1,277 @@
+"""A page's tree as blocks: runs of text between the borders that a browser draws as line ends.
+
+One walk gives the elements in the order of the page, each with the end of what it holds, and the
+blocks with the pieces of text that they are made of. A row of a table of data is one block; of any
+other table the blocks of the cells are. So is what stands between two `<br>`.
+
+What is hidden is left out, unless little else is there (`segment`).
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from lxml.html import HtmlElement
+
+from pipeline.documents.blocks.names import Names
+from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
+from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
+
+LINK, BOLD = 1, 2
+CELL_MARK = "\ufdd1"  # stands between two cells of a row
+# A page that shows fewer words, and holds thrice as many that are hidden, is drawn by a script.
+FEW_WORDS = 100
+_TAGS = (*sorted(BLOCK_TAGS), "html", "noscript", "template", "td", "th", "hr", "other")
+TAG_NUMBERS = {tag: number for number, tag in enumerate(dict.fromkeys(_TAGS))}
+OTHER = TAG_NUMBERS["other"]
+_UNSEEN = frozenset(
+    "head script style title select svg math object video audio canvas button map textarea iframe"
+    " datalist link meta base".split()
+)
+_HIDDEN_AT_FIRST = frozenset(("noscript", "template"))
+_INLINE = frozenset(
+    "a abbr acronym b bdi bdo big cite code data del dfn em font i img input ins kbd label mark"
+    " nobr output q rb rp rt rtc ruby s samp small span strike strong sub sup time tt u var wbr"
+    " area embed source track param picture progress meter slot basefont".split()
+)
+_NAMED = frozenset(("class", "id", "role", "itemprop"))
+_HIDING = frozenset(("hidden", "style"))
+_NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_NAMES = Names()
+_CELL_BLOCKS = frozenset("p ul ol dl table div blockquote pre h1 h2 h3 h4 h5 h6".split())
+
+
+@dataclass(slots=True)
+class Page:
+    """Elements (lists of one length, in the order of the page) and blocks (likewise).
+
+    `end` of an element is the number of the first element after all that it holds. `starts` of a
+    block is its first piece, with one more at the end; pieces are texts as they stand in the page.
+    """
+
+    tags: list[int] = field(default_factory=lambda: [TAG_NUMBERS["html"]])
+    parents: list[int] = field(default_factory=lambda: [-1])
+    ends: list[int] = field(default_factory=lambda: [0])
+    depths: list[int] = field(default_factory=lambda: [0])
+    own: list[int] = field(default_factory=lambda: [0])
+    inherited: list[int] = field(default_factory=lambda: [0])
+    kinds: list[int] = field(default_factory=lambda: [0])  # elements of one tag and class
+
+    elements: list[int] = field(default_factory=list)
+    breaks: list[int] = field(default_factory=list)  # `<br>` before the block
+    links: list[int] = field(default_factory=list)
+    inner: list[int] = field(default_factory=list)  # masks of inline elements in it
+    starts: list[int] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
+
+    def text(self, block: int) -> str:
+        """A block's text as it stands in the page."""
+        return "".join(self.pieces[self.starts[block] : self.starts[block + 1]])
+
+
+def segment(tree: HtmlElement) -> Page:
+    """The blocks of a tree that was made ready (`combined.make_ready`).
+
+    Where fewer than a hundred words are shown and thrice as many hidden, the hidden ones are shown.
+    """
+    page = _Walk(tree, with_hidden=False).page
+    words = _count_words(page, FEW_WORDS)
+    if words >= FEW_WORDS:
+        return page
+    whole = _Walk(tree, with_hidden=True).page
+    wanted = 3 * words + 50
+    return whole if _count_words(whole, wanted) >= wanted else page
+
+
+def _count_words(page: Page, enough: int) -> int:
+    """The words of a page, counted until they are enough."""
+    words = 0
+    for piece in page.pieces:
+        words += len(piece.split())
+        if words >= enough:
+            break
+    return words
+
+
+class _Walk:
+    """One walk over a tree; what it finds is in `page`."""
+
+    def __init__(self, tree: HtmlElement, *, with_hidden: bool) -> None:
+        self.page = Page()
+        self.unseen = _UNSEEN if with_hidden else _UNSEEN | _HIDDEN_AT_FIRST
+        self.with_hidden = with_hidden
+        self.is_open = False
+        self.known_kinds: dict[tuple[int, str], int] = {}
+        self.breaks = self.inner = self.links = 0  # of the block at hand
+        self.visit(tree, 0, 0)
+        self.close(0)
+        self.page.starts.append(len(self.page.pieces))
+        self.page.ends[0] = len(self.page.tags)
+
+    def add(self, text: str, flags: int) -> None:
+        """Add a piece of text to the block at hand, or begin one."""
+        page = self.page
+        if not self.is_open:
+            if text.isspace():
+                return
+            self.is_open = True
+            page.starts.append(len(page.pieces))
+        page.pieces.append(text)
+        page.flags.append(flags)
+
+    def close(self, element: int) -> None:
+        """End the block at hand: it belongs to the element that is open now."""
+        if self.is_open:
+            page = self.page
+            page.elements.append(element)
+            page.breaks.append(self.breaks)
+            page.links.append(self.links)
+            page.inner.append(self.inner)
+            self.is_open = False
+            self.breaks = 0
+        self.inner = self.links = 0
+
+    def open(self, tag: int, kind: str, mask: int, around: int) -> int:
+        """Add an element, and give back its number."""
+        page = self.page
+        number = len(page.tags)
+        page.tags.append(tag)
+        page.parents.append(around)
+        page.depths.append(page.depths[around] + 1)
+        page.own.append(mask)
+        page.inherited.append(mask | page.inherited[around])
+        page.kinds.append(self.known_kinds.setdefault((tag, kind), len(self.known_kinds)))
+        page.ends.append(number + 1)
+        return number
+
+    def visit(self, element: HtmlElement, number: int, flags: int) -> None:
+        """Read what is inside of an element; `number` is the block element around it."""
+        text = element.text
+        if text:
+            self.add(text, flags)
+        for child in element:
+            tag = child.tag
+            if tag in _INLINE:
+                self.visit_inline(child, tag, number, flags)
+            elif tag == "br":
+                if self.is_open:
+                    self.close(number)
+                self.breaks += 1
+            elif tag not in self.unseen:
+                if self.is_open:
+                    self.close(number)
+                self.visit_block(child, tag, number, flags)
+            text = child.tail
+            if text:
+                self.add(text, flags)
+
+    def visit_inline(self, child: HtmlElement, tag: str, number: int, flags: int) -> None:
+        """Read an element that is part of a line."""
+        mask = 0
+        for name, value in child.items():
+            if name in _NAMED:
+                mask |= _NAMES[value][0]
+            elif name == "href":
+                if tag == "a":
+                    flags |= LINK
+                    self.links += 1
+            elif name in _HIDING and self.is_hidden(name, value):
+                return
+        if tag in ("b", "strong"):
+            flags |= BOLD
+        self.visit(child, number, flags)
+        self.inner |= mask
+
+    def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
+        """Read an element that begins and ends a line."""
+        mask, kind = 0, ""
+        for name, value in child.items():
+            if name == "class":
+                own, kind = _NAMES[value]
+                mask |= own
+            elif name in _NAMED:
+                mask |= _NAMES[value][0]
+            elif name in _HIDING and self.is_hidden(name, value):
+                return
+        number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around)
+        rows = data_rows(child) if tag == "table" else None
+        if rows is None:
+            self.visit(child, number, flags)
+            if self.is_open:
+                self.close(number)
+        else:
+            for cells in rows:
+                self.visit_row(cells, number, flags)
+        self.page.ends[number] = len(self.page.tags)
+
+    def is_hidden(self, name: str, value: str) -> bool:
+        """Whether an attribute hides its element, in this walk."""
+        is_shown = self.with_hidden or (name == "style" and not _NOT_SHOWN.search(value))
+        return not is_shown
+
+    def visit_row(self, cells: list[HtmlElement], table: int, flags: int) -> None:
+        """Read a row of data as one block."""
+        pieces: list[tuple[bool, str]] = []
+        for place, cell in enumerate(cells):
+            if place:
+                pieces.append((False, CELL_MARK))
+            pieces += _cell_pieces(cell)
+        if all(text.isspace() or text == CELL_MARK for _, text in pieces):
+            return
+        number = self.open(TAG_NUMBERS["tr"], "data", 0, table)
+        for is_link, text in pieces:
+            self.add(text, flags | LINK if is_link else flags)
+        self.close(number)
+
+
+def data_rows(table: HtmlElement) -> list[list[HtmlElement]] | None:
+    """The cells of each row of a table of data; None of one that lays out a page.
+
+    By the rule of render.is_data, which reads the trees of trafilatura.
+    """
+    if next(table.iterdescendants("table"), None) is not None:
+        return None
+    rows = [[cell for cell in row if cell.tag in ("td", "th")] for row in table.iter("tr")]
+    if sum(len(cells) >= 2 for cells in rows) < 2:
+        return None
+    filled = [[cell for cell in cells if _has_text(cell)] for cells in rows]
+    filled = [cells for cells in filled if cells]
+    if len(filled) < 2 or sum(len(cells) >= 2 for cells in filled) < COLUMN_SHARE_MIN * len(filled):
+        return None
+    cells = [cell for row in filled for cell in row]
+    long = sum(not _is_short(cell) for cell in cells)
+    allowed = LONG_SHARE_MAX * len(cells) if len(cells) >= LARGE_CELLS else 0
+    return rows if long <= allowed else None
+
+
+def _has_text(element: HtmlElement) -> bool:
+    return any(not text.isspace() for text in element.itertext())
+
+
+def _is_short(cell: HtmlElement) -> bool:
+    if sum(map(len, cell.itertext())) > CELL_CHARS_MAX:
+        return False
+    if any("\n" in (code.text or "") for code in cell.iter("code")):
+        return False
+    return sum(child.tag in _CELL_BLOCKS and _has_text(child) for child in cell) <= 1
+
+
+def _cell_pieces(cell: HtmlElement) -> list[tuple[bool, str]]:
+    """Texts inside a cell, with whether each stands in a link; blocks are apart by a space."""
+    pieces: list[tuple[bool, str]] = []
+
+    def visit(element: HtmlElement, is_link: bool) -> None:
+        if element.text:
+            pieces.append((is_link, element.text))
+        for child in element:
+            if isinstance(child.tag, str) and child.tag not in _UNSEEN:
+                if child.tag not in _INLINE:
+                    pieces.append((is_link, " "))
+                visit(child, is_link or child.tag == "a")
+                if child.tag not in _INLINE:
+                    pieces.append((is_link, " "))
+            if child.tail:
+                pieces.append((is_link, child.tail))
+
+    visit(cell, False)
+    return pieces

@@ -1,0 +1,69 @@
+"""Trees as flat arrays give what the trees themselves give."""
+
+import numpy as np
+import pytest
+
+from pipeline.documents.blocks.forest import Forest
+from pipeline.documents.blocks.model import MODEL, Model, load_model, save_model
+
+DEPTH = 2
+
+
+@pytest.fixture
+def forest():
+    rng = np.random.default_rng(0)
+    return Forest(
+        5,
+        DEPTH,
+        rng.integers(0, 3, 5 * 3).astype(np.int32),
+        rng.normal(size=5 * 3).astype(np.float32),
+        rng.normal(size=5 * 4).astype(np.float32),
+    )
+
+
+def walked(forest, column):
+    """The sum of a block's leaves, one tree after the other."""
+    total = 0.0
+    for tree in range(forest.trees):
+        place, start = tree, 0
+        for level in range(forest.depth):
+            at = start + place
+            place = 2 * place + (column[forest.features[at]] > forest.thresholds[at])
+            start += forest.trees << level
+        total += float(forest.leaves[place])
+    return total
+
+
+def test_all_blocks_go_down_as_each_would_alone(forest):
+    columns = np.random.default_rng(1).normal(size=(3, 2500)).astype(np.float32)
+    expected = [1 / (1 + np.exp(-walked(forest, column))) for column in columns.T]
+    assert forest.predict(columns) == pytest.approx(np.round(expected, 4), abs=1e-9)
+
+
+def test_a_model_is_read_as_it_was_written_and_its_bytes_are_the_same(forest, tmp_path):
+    model = Model({"first": forest, "TS": forest}, {"TS": (0.4, 0.55)})
+    for name in ("one.npz", "two.npz"):
+        save_model(model, tmp_path / name)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    read = load_model(tmp_path / "one.npz")
+    assert read.limits == model.limits
+    columns = np.zeros((3, 4), np.float32)
+    assert (read.forests["TS"].predict(columns) == forest.predict(columns)).all()
+
+
+def test_the_model_of_the_package_is_small():
+    assert MODEL.stat().st_size < 1_000_000
+
+
+def test_flat_trees_are_those_of_lightgbm():
+    lightgbm = pytest.importorskip("lightgbm")
+    from tools.training.trees import flatten
+
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3000, 4)).astype(np.float32)
+    labels = (rows[:, 0] * rows[:, 1] > rows[:, 2]).astype(float)
+    data = lightgbm.Dataset(rows, labels)
+    options = {"objective": "cross_entropy", "max_depth": 4, "verbose": -1, "num_threads": 1}
+    booster = lightgbm.train(options, data, 30)
+    flat = flatten(booster, 4).predict(np.ascontiguousarray(rows.T))
+    assert flat == pytest.approx(booster.predict(rows, num_threads=1), abs=6e-5)

@@ -1,0 +1,116 @@
+"""Where a page's blocks begin and end, and which of them are seen."""
+
+import pytest
+
+from pipeline.documents.blocks.segment import CELL_MARK, LINK, TAG_NUMBERS, segment
+from pipeline.documents.tree import parse
+
+WORDS = "The bridge across the river was opened on a Sunday, with flags and drums, in May. "
+
+
+def page_of(body):
+    tree = parse(f"<html><head><title>T</title></head><body>{body}</body></html>")
+    return segment(tree)
+
+
+def texts(body):
+    page = page_of(body)
+    return [" ".join(page.text(block).split()) for block in range(len(page.elements))]
+
+
+@pytest.mark.parametrize(
+    ("body", "blocks"),
+    [
+        ("<p>One</p><p>two</p>", ["One", "two"]),
+        ("<p>One<p>two", ["One", "two"]),
+        ("<p>One <b>and</b> two</p>", ["One and two"]),
+        ("Loose<div>inside</div>after", ["Loose", "inside", "after"]),
+        ("<p>line<br>line<br/><br>last</p>", ["line", "line", "last"]),
+        ("<div><span>a</span>  <span>b</span></div>", ["a b"]),
+        ("<ul><li>x<ul><li>y</ul><li>z</ul>", ["x", "y", "z"]),
+        ("<article-body>custom</article-body>", ["custom"]),
+        ("<div>  </div><p>&nbsp;</p>", []),
+        ("<select><option>no</select><script>no</script><p>yes</p>", ["yes"]),
+        ("<textarea>no</textarea><svg><text>no</text></svg>yes", ["yes"]),
+    ],
+)
+def test_a_block_ends_where_a_browser_ends_a_line(body, blocks):
+    assert texts(body) == blocks
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<div hidden>no</div>",
+        '<div style="color:red; display : none">no</div>',
+        '<span style="display:none">no</span>',
+        "<noscript>no</noscript>",
+        "<template><p>no</p></template>",
+    ],
+)
+def test_what_is_hidden_is_left_out(hidden):
+    assert texts(f"<p>{WORDS * 10}</p>{hidden}<p>after</p>")[1:] == ["after"]
+
+
+@pytest.mark.parametrize(
+    "posts",
+    [
+        f"<noscript><div><p>{WORDS * 8}</p></div></noscript>",  # Discourse
+        f'<div hidden id="S:0"><p>{WORDS * 8}</p></div>',  # a streamed page
+        f"<template><p>{WORDS * 8}</p></template>",
+    ],
+)
+def test_what_a_script_will_show_is_shown_where_little_else_is(posts):
+    assert " ".join((WORDS * 8).split()) in texts(f"<h1>Topic</h1>{posts}")
+
+
+def test_a_hidden_menu_stays_hidden_where_the_page_is_short_itself():
+    assert texts("<p>A short page of few words.</p><div hidden>Menu of a page</div>") == [
+        "A short page of few words."
+    ]
+
+
+def test_a_row_of_a_data_table_is_one_block():
+    rows = "<tr><th>River</th><th>Length</th></tr><tr><td>Nile</td><td><a href=x>6650</a> km</td>"
+    page = page_of(f"<table>{rows}</table>")
+    assert [page.text(block) for block in (0, 1)] == [
+        f"River{CELL_MARK}Length",
+        f"Nile{CELL_MARK}6650 km",
+    ]
+    assert [flag for piece, flag in zip(page.pieces, page.flags, strict=True) if piece == "6650"]
+    assert page.flags[page.pieces.index("6650")] & LINK
+    assert {page.tags[element] for element in page.elements} == {TAG_NUMBERS["tr"]}
+
+
+def test_the_cells_of_a_layout_table_are_blocks():
+    cells = f"<td><a href=/>Home</a></td><td><p>{WORDS * 5}</p><p>Second</p></td>"
+    assert texts(f"<table><tr>{cells}</tr></table>") == ["Home", (WORDS * 5).strip(), "Second"]
+
+
+def test_an_element_knows_where_it_ends():
+    page = page_of("<div><p>a</p><p>b</p></div><p>c</p>")
+    names = {number: name for name, number in TAG_NUMBERS.items()}
+    spans = [
+        (names[tag], begin, end)
+        for begin, (tag, end) in enumerate(zip(page.tags, page.ends, strict=True))
+    ]
+    assert spans == [
+        ("html", 0, 6),
+        ("body", 1, 6),
+        ("div", 2, 5),
+        ("p", 3, 4),
+        ("p", 4, 5),
+        ("p", 5, 6),
+    ]
+
+
+def test_names_are_inherited():
+    page = page_of('<div class="post-body"><p>a</p></div><p id=commentList2>b</p>')
+    body, comment = page.inherited[page.elements[0]], page.inherited[page.elements[1]]
+    assert body
+    assert comment & 1
+    assert not body & 1
+
+
+def test_the_deepest_page_that_is_let_in_is_read():
+    assert texts("<div>" * 230 + "<p>deep</p>")[-1] == "deep"

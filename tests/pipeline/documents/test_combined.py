@@ -1,0 +1,158 @@
+"""Whole pages through the extractor `combined`: what is kept, and who spoke for it."""
+
+import json
+
+import pytest
+
+from pipeline.documents.budgets import check_budgets
+from pipeline.documents.combined import ENGINES, FAST, THOROUGH, combine, opinion
+from pipeline.documents.extractors import EXTRACTORS
+from pipeline.settings import DocumentsSettings
+
+SENTENCES = (
+    "The village council decided to repair the wooden bridge across the river after the winter.",
+    "The carpenters waited until the water had gone down, and the timber came from the county.",
+    "It was opened on a Sunday in May, with flags and drums, and nobody has measured it since.",
+    "Boats were few that year, he said, since the mill had closed and the ferryman had left.",
+    "The oldest of the piles was found to be of oak, felled when the church was being built.",
+    "A second bridge is planned for the road to the station, but there is no money for it yet.",
+)
+MENU = "".join(f'<li><a href="/{name}">{name}</a></li>' for name in "Home News Sport Shop".split())
+FRAME = (
+    '<html><head><title>{title}</title></head><body><nav class="menu"><ul>{menu}</ul></nav>{main}'
+    '<div class="footer"><a href="/terms">Terms of use</a> Copyright 2019. All rights reserved.'
+    "</div></body></html>"
+)
+BOTH = pytest.mark.parametrize("manner", [FAST, THOROUGH], ids=["fast", "thorough"])
+
+
+def page(main, title="The bridge"):
+    return FRAME.format(title=title, menu=MENU, main=main)
+
+
+def article(*more):
+    paragraphs = "".join(f"<p>{one}</p>" for one in SENTENCES)
+    return page(f"<article><h1>The bridge</h1>{paragraphs}{''.join(more)}</article>")
+
+
+@BOTH
+def test_an_article_is_its_heading_and_paragraphs(manner):
+    found = combine(article(), manner)
+    assert found.text.split("\n") == ["The bridge", *SENTENCES]
+    assert 0.5 < found.score <= 1
+
+
+@BOTH
+def test_code_and_rows_and_exponents_are_written_as_in_every_text_of_ours(manner):
+    code = "<pre>def f(x):\n    return x</pre>"
+    rows = "<tr><th>River</th><th>Length</th></tr><tr><td>Nile</td><td>6650 km</td></tr>"
+    more = f"<p>{SENTENCES[0]} Some 10<sup>6</sup> came.</p>{code}<table>{rows}</table>"
+    lines = combine(article(more, f"<p>{SENTENCES[1]}</p>"), manner).text.split("\n")
+    assert f"{SENTENCES[0]} Some 10^6 came." in lines
+    assert "    return x" in lines
+    assert "| Nile | 6650 km |" in lines
+
+
+@BOTH
+def test_a_thread_of_a_forum_is_its_posts(manner):
+    posts = "".join(
+        f'<div class="post" id="post{n}"><div class="author"><a href="/u{n}">user{n}</a></div>'
+        f'<div class="postbody"><p>{one} {SENTENCES[n - 3]}</p></div>'
+        f'<div class="buttons"><a href="/r{n}">Reply</a> <a href="/q{n}">Quote</a></div></div>'
+        for n, one in enumerate(SENTENCES)
+    )
+    text = combine(page(f'<div class="thread">{posts}</div>', "Bridge thread"), manner).text
+    assert all(one in text for one in SENTENCES)
+    assert "Terms of use" not in text
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "shell",
+    [
+        '<noscript><div class="topic">{}</div></noscript>',
+        '<div hidden id="S:1">{}</div>',
+        "<template>{}</template>",
+    ],
+)
+def test_posts_that_a_script_would_show_are_the_text(manner, shell):
+    posts = "".join(f'<div class="post"><p>{one} {one}</p></div>' for one in SENTENCES)
+    text = combine(page(shell.format(posts)), manner).text
+    assert all(one in text for one in SENTENCES)
+
+
+def test_a_text_that_stands_in_json_alone_is_trafilatura_s():
+    body = " ".join(SENTENCES * 3)
+    data = json.dumps({"@type": "Article", "articleBody": body})
+    found = combine(
+        f'<html><head><script type="application/ld+json">{data}</script></head>'
+        "<body><div>Loading</div></body></html>",
+        THOROUGH,
+    )
+    assert found.spoke == "trafilatura"
+    assert SENTENCES[0] in found.text
+
+
+@BOTH
+def test_who_spoke_is_told(manner):
+    spoke = combine(article(), manner).spoke.split("+")
+    assert spoke[0] == "blocks"
+    assert set(spoke[1:]) <= {"trafilatura", "readability", "resiliparse"}
+
+
+TRAPS = {
+    "nothing": "",
+    "white space": " \n ",
+    "no tags": "just words here " * 200,
+    "a lone surrogate": page(f"<p>{SENTENCES[0]} \ud800</p>" * 5),
+    "zero bytes": page(("\0" * 1000 + f"<p>{SENTENCES[0]}</p>") * 5),
+    "unclosed links": page("<a href=x>link " * 3000 + f"<p>{SENTENCES[0]}</p>" * 6),
+    "unclosed comment": page(f"<p>{SENTENCES[0]}</p>" * 6 + "<!--" + "x -- y " * 50_000),
+    "unclosed script": page(f"<p>{SENTENCES[0]}</p>" * 6 + "<script>" + "var a=1<2; " * 20_000),
+    "only signs": page("<" * 50_000 + f"<p>{SENTENCES[0]}</p>" * 6),
+    "misnested": page("<b><p>x" * 100 + f"<p>{SENTENCES[0]}</p>" * 6),
+    "entities": page("<p>" + "&amp;&#65;" * 50_000 + f"<p>{SENTENCES[0]}</p>" * 6),
+    "spaces": page("<pre>" + " " * 500_000 + "</pre>" + f"<p>{SENTENCES[0]}</p>" * 6),
+    "one run of text": page("<p>" + "lorem ipsum dolor sit amet, " * 30_000),
+    "cells": page("<table>" + ("<tr>" + "<td>cell 12</td>" * 20 + "</tr>") * 500 + "</table>"),
+    "paragraphs": page("<p>short text here, and more" * 5_000),
+    "a number of no character": page(f"<p>&#{'9' * 30}; {SENTENCES[0]}</p>"),
+    "empty heads": "<html><head></head></html>",
+}
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+@pytest.mark.parametrize("trap", TRAPS)
+def test_no_extractor_fails_on_a_trap(name, trap):
+    found = EXTRACTORS[name](TRAPS[trap])
+    assert isinstance(found.text, str)
+    found.text.encode()
+
+
+@BOTH
+@pytest.mark.parametrize("trap", ["unclosed comment", "unclosed script", "misnested", "spaces"])
+def test_the_text_beside_a_trap_is_found(manner, trap):
+    assert SENTENCES[0] in combine(TRAPS[trap], manner).text
+
+
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "<div>" * 20_000,
+        f"<div {' '.join(f'a{n}=1' for n in range(100_000))}>",
+        "<table>" + ("<tr>" + "<td>cell 12</td>" * 20 + "</tr>") * 10_000 + "</table>",
+        "<p>short text here, and more" * 300_000,
+    ],
+    ids=["deep", "attributes", "cells", "paragraphs"],
+)
+def test_what_no_extractor_could_bear_is_dropped_before(trap):
+    assert check_budgets(page(trap), DocumentsSettings())
+
+
+def test_an_engine_that_fails_has_no_opinion(monkeypatch):
+    def fail(html):
+        raise ValueError("no")
+
+    monkeypatch.setitem(ENGINES, "S", fail)
+    assert opinion("S", article()) == ""
+    assert all(one in combine(article(), THOROUGH).text for one in SENTENCES)

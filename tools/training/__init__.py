@@ -1,0 +1,1 @@
+"""Trains the models that lie in the package."""

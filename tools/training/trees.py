@@ -1,0 +1,43 @@
+"""LightGBM's trees as the flat arrays of pipeline/documents/blocks/forest.py."""
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.documents.blocks.forest import Forest
+
+
+def flatten(booster: Any, depth: int) -> Forest:
+    """All trees of a booster, each as a whole binary tree of `depth` levels.
+
+    Thresholds are rounded down to float32, so that each float32 value goes where it went before.
+    """
+    trees = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
+    features = [np.zeros((len(trees), 1 << level), np.int32) for level in range(depth)]
+    thresholds = [np.full((len(trees), 1 << level), np.inf, np.float32) for level in range(depth)]
+    leaves = np.zeros((len(trees), 1 << depth), np.float32)
+    for number, tree in enumerate(trees):
+        waiting = [(tree, 0, 0)]
+        while waiting:
+            node, level, place = waiting.pop()
+            if "split_feature" not in node:
+                span = 1 << (depth - level)
+                leaves[number, place * span : (place + 1) * span] = node["leaf_value"]
+                continue
+            assert node["decision_type"] == "<=", node["decision_type"]
+            features[level][number, place] = node["split_feature"]
+            thresholds[level][number, place] = _rounded_down(node["threshold"])
+            waiting.append((node["left_child"], level + 1, 2 * place))
+            waiting.append((node["right_child"], level + 1, 2 * place + 1))
+    return Forest(
+        len(trees),
+        depth,
+        np.concatenate([level.ravel() for level in features]),
+        np.concatenate([level.ravel() for level in thresholds]),
+        leaves.ravel(),
+    )
+
+
+def _rounded_down(threshold: float) -> np.float32:
+    near = np.float32(threshold)
+    return near if float(near) <= threshold else np.nextafter(near, np.float32(-np.inf))
