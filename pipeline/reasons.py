@@ -88,7 +88,7 @@ class Reason(StrEnum):
     INDEX_WRONG = "index_wrong", "The capture does not lie where the archive's index says."
     DIGEST_MISMATCH = "digest_mismatch", "The capture has not the digest that the archive states."
     RANGE_FAILED = "range_failed", "The capture could not be read from the archive."
-    # pages: what the owner of the page asks (see pipeline/pages/preferences.py)
+    # pages: what the owner of the page asks (see pipeline/pages/owners/preferences.py)
     ROBOTS_DISALLOWED = "robots_disallowed", "The site's robots.txt disallows the page for us."
     AI_AGENTS_DISALLOWED = (
         "ai_agents_disallowed",

@@ -52,7 +52,7 @@ PAGE = pa.schema(
         ("first_post_s", pa.int64()),
         ("subreddit", pa.string()),
         ("over_18", pa.bool_()),
-        ("preferences", pa.string()),  # what the owner asks (pages/preferences.py)
+        ("preferences", pa.string()),  # what the owner asks (pages/owners/preferences.py)
     ]
 )
 

@@ -32,8 +32,8 @@ COUNT = Valid("0 or more", lambda n: n >= 0)
 POSITIVE = Valid("1 or more", lambda n: n > 0)
 SHARE = Valid("from 0 to 1", lambda share: 0 <= share <= 1)
 OTHER_FIELDS = ("id", "url", "host", "karma")  # what else is read of a row
-# Where pages come from, by the names in pages.sources (pipeline/pages/outcomes.py), and what their
-# owners may ask, by the names in pages.respect (pipeline/pages/preferences.py).
+# Where pages come from, by the names in pages.sources (pages/archive/outcomes.py), and what their
+# owners may ask, by the names in pages.respect (pages/owners/preferences.py).
 SOURCES = ("warc", "commoncrawl", "wayback", "live")
 PREFERENCES = ("robots", "ai_agents", "noai", "noimageai", "tdm", "content_signal", "content_usage")
 POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
@@ -329,8 +329,8 @@ class FetchSettings:
     )
     resolve: tuple[str, ...] = option(
         (),
-        "Where hosts are instead of where DNS says, as HOST:PORT=ADDRESS:PORT or HOST:PORT=nowhere; "
-        "*:PORT for all others. For tests",
+        "Where hosts are instead of where DNS says, as HOST:PORT=ADDRESS:PORT or "
+        "HOST:PORT=nowhere; *:PORT for all others. For tests",
     )
     proxy: str = option(
         "",

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import trustme
 
 from pipeline.links.canonical import canonical, link_id
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.segments import Archive, Folder
+from pipeline.pages.archive.warc_records import digest_of
 from pipeline.pages.commoncrawl.collect import collect
 from pipeline.pages.sources import LINKS
 from pipeline.pages.warc import read_page
-from pipeline.pages.warc_records import digest_of
 from pipeline.settings import CommonCrawlSettings, PagesSettings, Settings
 from tools.demo.common_crawl import Form, write_crawl
 

@@ -111,7 +111,7 @@ def _check_disk(settings: Settings, base: Path, out: Path, to: str, input_bytes:
     free = free_bytes(out)
     if not reaches(to, "model") and free > INPUT_TIMES * input_bytes:
         return
-    needed = needed_bytes(settings, base, to) + settings.engine.free_disk_min_bytes
+    needed = needed_bytes(settings, base, out, to) + settings.engine.free_disk_min_bytes
     if needed > free:
         raise SettingsError(
             f"the disk of {out} has {decimal(free)} free, but by `webtext plan` this build needs "

@@ -26,11 +26,12 @@ from pipeline.engine.progress import Standing
 from pipeline.engine.stage import Output, Stage
 from pipeline.engine.store import Store
 from pipeline.links.group import KEPT
-from pipeline.pages.answers import IdSet
-from pipeline.pages.archive import WARC, Archive
+from pipeline.pages.archive.answers import IdSet
+from pipeline.pages.archive.outcomes import Source
+from pipeline.pages.archive.segments import WARC, Archive
+from pipeline.pages.commoncrawl.dealt import in_ranges
 from pipeline.pages.follow import CAPTURED
-from pipeline.pages.outcomes import Source
-from pipeline.pages.preferences import REASON_OF
+from pipeline.pages.owners.preferences import REASON_OF
 from pipeline.pages.sources import LINKS, Collected, source
 from pipeline.settings import Settings
 
@@ -124,6 +125,8 @@ def _ask(
                 live.collect(lacking, archive, settings, scratch=scratch, show=show, tell=say),
             )
         made = Collected()
+        if name is Source.COMMON_CRAWL:
+            lacking = in_ranges(lacking, scratch)
         for chunk in _chunks(lacking, LINKS_AT_ONCE):
             given = _driven(
                 build, source(name)(chunk, archive, settings, scratch=scratch, tell=say)

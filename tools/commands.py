@@ -26,6 +26,7 @@ LIVE_AS_PLANNED = (
     " no domain asked too soon, and nothing that an owner forbids."
 )
 LIVE_ENDS = "corpus"
+FAULTS_SHOWN = 20
 FAST_LEAVES_OUT = (
     "Left out by --fast: the model, and three of four ordinary pages; webtext demo makes them too."
 )
@@ -120,8 +121,10 @@ def _demo_live(out: Path, to: str, settings_from: SettingsFrom) -> int:
     console_for_tables().print(table(out, web.specials))
     delay_s = settings_from(files.settings_path).fetch.delay_s
     found = faults(out, files.expected_path, web, server, delay_s)
-    for fault in found:
+    for fault in found[:FAULTS_SHOWN]:
         print(f"webtext: {fault}", file=sys.stderr)
+    if (more := len(found) - FAULTS_SHOWN) > 0:
+        print(f"webtext: and {more:,} faults more", file=sys.stderr)
     if not found:
         print(LIVE_AS_PLANNED)
     return 1 if found else code
@@ -174,15 +177,16 @@ def plan(
     as_json
         Print one JSON object, with the source of every rate.
     """
-    from tools import plan as planning
     from tools.checks import known_stages
+    from tools.plan import plan as planned
+    from tools.plan_show import show
 
     known_stages({"to": [to]})
-    found = planning.plan(settings_from(settings), settings.parent, out, to)
+    found = planned(settings_from(settings), settings.parent, out, to)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
-        planning.show(found)
+        show(found)
 
 
 def build(

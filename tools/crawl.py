@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import InputError, SettingsError, Stopped
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.outcomes import Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.fetch.collect import check_settings, facts_of, fetch, told
 from pipeline.pages.fetch.worklist import Counts, make_worklist, read_links
-from pipeline.pages.outcomes import Outcome, Source
 from pipeline.settings import Settings
 from tools.progress import Progress as Line
 

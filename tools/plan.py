@@ -3,7 +3,8 @@
 Rows are counted in samples of the inputs; rates are measured ones (rates.py), scaled by cores. It
 is a plan, not a promise: how many links a submission gives and how much text a page holds are those
 of other data, and pages are counted as if links and captures met: the smaller number of the two.
-xz and bzip2 dumps take longer to unpack than the zstd that was measured; `show` says so.
+What sources after the WARC files take is told by plan_sources.py.
+xz and bzip2 dumps take longer to unpack than the zstd that was measured; `plan_show` says so.
 """
 
 import os
@@ -15,9 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.filesize import decimal
-from rich.table import Table
-
 from pipeline.bucket_file import InputFile, bytes_of
 from pipeline.lines import Lines
 from pipeline.pages.warc import records
@@ -27,9 +25,7 @@ from tools.flow import reaches
 from tools.inputs import find_inputs, warc_files
 from tools.model import check_settings
 from tools.places import Place
-from tools.status import console_for_tables
 from train.cost import CONVENTION, cost, memory, sustained_flops
-from train.log import duration
 from train.options import from_options
 from train.settings import TrainSettings, recipe_for
 
@@ -58,34 +54,52 @@ class StagePlan:
 def plan(settings: Settings, base: Path, out: Place, to: str = "report") -> dict[str, Any]:
     """The plan of a build to the stage `to`, in plain form.
 
-    `base` is what paths in the settings are relative to. `model` is None where none is made, the
-    free bytes are None for a bucket. Raises SettingsError and InputError as a build would for its
-    inputs and settings.
+    `base` is what paths in the settings are relative to. `model` is None where none is made,
+    `sources` where there are only WARC files, the free bytes are None for a bucket. Raises
+    SettingsError and InputError as a build would for its inputs and settings.
     """
     inputs = _measured_inputs(settings, base, to)
     cores = settings.engine.workers or os.cpu_count() or 1
     trainer = _trainer(settings, cores) if reaches(to, "model") else None
     stages = _stages(inputs, cores, trainer, settings, to)
     walls = [stage.wall_s for stage in stages.values()]
+    sources = _sources(inputs, settings, out, to)
     return {
         "inputs": inputs,
+        "sources": sources,
         "cores": cores,
         "stages": {name: asdict(stage) for name, stage in stages.items()},
         "model": trainer,
         "wall_s": None if None in walls else round(sum(wall for wall in walls if wall), 1),
-        "disk_bytes": _peak(stages.values()),
+        "disk_bytes": _peak(stages.values()) + (sources["archive_bytes"] if sources else 0),
         "memory_bytes": max(stage.memory_bytes for stage in stages.values()),
         "free_disk_bytes": free_bytes(out) if isinstance(out, Path) else None,
         "measured_on": rates.MEASURED_ON,
     }
 
 
-def needed_bytes(settings: Settings, base: Path, to: str) -> int:
+def needed_bytes(settings: Settings, base: Path, out: Place, to: str) -> int:
     """Bytes on disk when they are most, of a build that ends with the stage `to`."""
     inputs = _measured_inputs(settings, base, to)
     cores = settings.engine.workers or os.cpu_count() or 1
     trainer = _trainer(settings, cores) if reaches(to, "model") else None
-    return _peak(_stages(inputs, cores, trainer, settings, to).values())
+    sources = _sources(inputs, settings, out, to)
+    archive_bytes: int = sources["archive_bytes"] if sources else 0
+    return _peak(_stages(inputs, cores, trainer, settings, to).values()) + archive_bytes
+
+
+def _sources(
+    inputs: dict[str, Any], settings: Settings, out: Place, to: str
+) -> dict[str, Any] | None:
+    """What the sources after the WARC files take; None where there are none."""
+    if not reaches(to, "pages") or set(settings.pages.sources) == {"warc"}:
+        return None
+    from tools import plan_sources  # a second of libraries, of no use for most plans
+
+    reckoned = rates.LINKS_A_SUBMISSION * inputs["submissions"]
+    links = plan_sources.links_of(out, settings, reckoned)
+    plans = plan_sources.plan_sources(settings, links, inputs["captures"])
+    return plan_sources.as_tables(links, plans)
 
 
 def _stages(
@@ -165,7 +179,11 @@ def _sampled_warc(path: InputFile, *, accept_torn: bool) -> tuple[int, int, int]
 def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
     """How many rows of each unit there will be."""
     links = rates.LINKS_A_SUBMISSION * inputs["submissions"]
-    pages = min(links, inputs["captures"])
+    captures, records = inputs["captures"], inputs["records"]
+    if set(settings.pages.sources) != {"warc"}:  # at most: the sources have all that is lacking
+        lacking = max(0.0, links - captures)
+        captures, records = captures + lacking, records + rates.RECORDS_A_LINK * lacking
+    pages = min(links, captures)
     documents = rates.DOCUMENTS_A_PAGE * pages
     text_bytes = rates.TEXT_BYTES_A_DOCUMENT * rates.TEXTS_A_DOCUMENT * documents
     sample = (1 - settings.shards.val_share) * text_bytes
@@ -173,7 +191,7 @@ def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
         sample = min(sample, settings.tokenizer.sample_bytes_max)
     return {
         "submissions": inputs["submissions"],
-        "records": inputs["records"],
+        "records": records,
         "links": links,
         "pages": pages,
         "documents": documents,
@@ -186,12 +204,13 @@ def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
 def _stage(name: str, rows: dict[str, float], cores: int, settings: Settings) -> StagePlan:
     own = rates.RATES[name]
     cpu_s = sum(rate.cpu_s * rows[rate.unit] for rate in own)
-    busy = 1 if name in rates.ONE_CORE else cores * rates.BUSY
+    alone_s = sum(rate.one_core * rate.cpu_s * rows[rate.unit] for rate in own)
+    together_s = (cpu_s - alone_s) / (cores * rates.BUSY)
     return StagePlan(
         rows=round(rows[own[0].unit]),
         unit=own[0].unit,
         cpu_s=round(cpu_s, 1),
-        wall_s=round(rates.START_S[name] + cpu_s / busy, 1),
+        wall_s=round(rates.START_S[name] + alone_s + together_s, 1),
         disk_bytes=round(sum(rate.disk_bytes * rows[rate.unit] for rate in own)),
         scratch_bytes=round(sum(rate.scratch_bytes * rows[rate.unit] for rate in own)),
         memory_bytes=rates.BUILD_MEMORY + round(_memory(name, rows, cores, settings)),
@@ -287,54 +306,3 @@ def free_bytes(out: Path) -> int:
 def size_of(paths: Iterable[InputFile]) -> int:
     """Bytes of these files together."""
     return sum(map(bytes_of, paths))
-
-
-def show(found: dict[str, Any]) -> None:
-    """Print the plan for a person."""
-    console, inputs = console_for_tables(), found["inputs"]
-    warcs = f"{decimal(inputs['warc_bytes'])} of WARC files: about {inputs['captures']:,} captures"
-    console.print(
-        f"{decimal(inputs['dump_bytes'])} of dumps: about {inputs['submissions']:,} submissions"
-        + (f"; {warcs}" if "pages" in found["stages"] else "")
-    )
-    table = Table("stage", "from about")
-    for name in ("CPU time", "time", "on disk", "scratch", "memory"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name, stage in found["stages"].items():
-        times = [_time(stage[key]) for key in ("cpu_s", "wall_s")]
-        sizes = [decimal(stage[f"{key}_bytes"]) for key in ("disk", "scratch", "memory")]
-        table.add_row(name, f"{stage['rows']:,} {stage['unit']}", *times, *sizes)
-    console.print(table)
-    if found["model"]:
-        console.print(_model_line(found["model"]))
-    free = found["free_disk_bytes"]
-    where = "in the bucket" if free is None else f"of disk ({decimal(free)} are free)"
-    console.print(
-        f"in all {_time(found['wall_s'])} on {found['cores']} cores, {decimal(found['disk_bytes'])}"
-        f" {where}, {decimal(found['memory_bytes'])} of memory"
-    )
-    if slow := inputs["slow_dump_bytes"]:
-        console.print(
-            f"{decimal(slow)} of the dumps are .bz2 or .xz: links may take three times as long as "
-            "told here, which is measured with .zst"
-        )
-    console.print(
-        f"Rates measured on {found['measured_on']}; shares and sizes are those of the real build "
-        "there; pages are counted as if links and captures met. --json names each source.",
-        style="dim",
-    )
-
-
-def _model_line(model: dict[str, Any]) -> str:
-    paper = f" (the paper says {model['paper']})" if model["paper"] else ""
-    parts = ", ".join(f"{decimal(size)} {name}" for name, size in model["memory"].items())
-    device = f"{model['threads']} cores" if model["device"] == "cpu" else model["device"]
-    return (
-        f"model: {model['preset']}, {model['parameters']:,} parameters{paper}, {model['steps']:,} "
-        f"steps of {model['batch_tokens']:,} tokens, {model['flops']:.2g} FLOPs on {device}; of its"
-        f" memory {parts}, one sequence at a time"
-    )
-
-
-def _time(seconds: float | None) -> str:
-    return "not known" if seconds is None else duration(seconds)

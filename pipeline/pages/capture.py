@@ -10,13 +10,13 @@ from pipeline.bucket_file import InputFile
 from pipeline.documents.decode import beginning
 from pipeline.links.canonical import Canonical, canonical
 from pipeline.links.unwrap import unwrapper
-from pipeline.pages.archive import answer_in
+from pipeline.pages.archive.outcomes import Answer, Outcome
+from pipeline.pages.archive.segments import answer_in
 from pipeline.pages.frames import whole_number
 from pipeline.pages.media import media_type
-from pipeline.pages.outcomes import Answer, Outcome
-from pipeline.pages.preferences import of_page
+from pipeline.pages.owners.preferences import of_page
+from pipeline.pages.owners.robots import ROBOTS_BYTES_MAX, ROBOTS_PATH
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
-from pipeline.pages.robots import ROBOTS_BYTES_MAX, ROBOTS_PATH
 from pipeline.pages.warc import NotHttp, Record, Response, all_values, response_of, whole_record
 from pipeline.reasons import Drop, Reason
 from pipeline.records import schema_of

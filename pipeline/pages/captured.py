@@ -2,9 +2,9 @@
 
 from pipeline.documents.decode import beginning
 from pipeline.pages.media import media_type
-from pipeline.pages.preferences import Preferences, merged, of_page, of_robots_txt
+from pipeline.pages.owners.preferences import Preferences, merged, of_page, of_robots_txt
+from pipeline.pages.owners.robots import ROBOTS_BYTES_MAX, RobotsTxt
 from pipeline.pages.refresh import HEAD_BYTES
-from pipeline.pages.robots import ROBOTS_BYTES_MAX, RobotsTxt
 from pipeline.pages.warc import NotHttp, Response, all_values, parse_response
 from pipeline.reasons import Drop
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 from pipeline.links.canonical import canonical
 from pipeline.pages.capture import ANSWER, ROBOTS, Capture
 from pipeline.pages.choose import Answer, Elsewhere, Found, Nothing, Search, choose
-from pipeline.pages.preferences import Preferences, merged, of_robots_txt, verdict
-from pipeline.pages.robots import ROBOTS_PATH, RobotsTxt
+from pipeline.pages.owners.preferences import Preferences, merged, of_robots_txt, verdict
+from pipeline.pages.owners.robots import ROBOTS_PATH, RobotsTxt
 from pipeline.reasons import Drop, Reason
 from pipeline.records import PAGE
 

@@ -11,8 +11,8 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from pipeline.pages.agents import PRODUCT
 from pipeline.pages.commoncrawl.http_place import retry_after_s
+from pipeline.pages.owners.agents import PRODUCT
 from pipeline.pages.warc import Headers
 from pipeline.reasons import Drop, Reason
 

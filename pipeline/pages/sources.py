@@ -13,9 +13,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from pipeline.pages.agents import PRODUCT
-from pipeline.pages.archive import Archive
-from pipeline.pages.outcomes import Source
+from pipeline.pages.archive.outcomes import Source
+from pipeline.pages.archive.segments import Archive
+from pipeline.pages.owners.agents import PRODUCT
 from pipeline.settings import Settings
 
 # What a source reads of a link; columns of records.LINK.

@@ -22,16 +22,16 @@ import pyarrow as pa
 
 from pipeline.errors import SettingsError, StageError
 from pipeline.links.canonical import Canonical, canonical
-from pipeline.pages.archive import Archive
+from pipeline.pages.archive.outcomes import Outcome, Source
+from pipeline.pages.archive.segments import Archive
+from pipeline.pages.archive.warc_records import WarcRecord, response_record
 from pipeline.pages.capture import REDIRECT_STATUSES, Capture, time_of
 from pipeline.pages.captured import preferences_of
 from pipeline.pages.commoncrawl.choice import UNKNOWN_KEY, Choice, Ended, Fetch, Moved, Walk
 from pipeline.pages.commoncrawl.records import Verified
-from pipeline.pages.outcomes import Answer, Outcome, Source
 from pipeline.pages.polite import Got, Polite, TooBusy
 from pipeline.pages.sources import Collected, as_links, user_agent
 from pipeline.pages.warc import Headers, Record, first_header
-from pipeline.pages.warc_records import WarcRecord, response_record
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import Settings, WaybackSettings
 
@@ -121,24 +121,8 @@ class _Wayback:
             redirects.append(step.redirect.written)
             walk = step.walk
         capture, page = step.capture, step.page
-        block = page.record.block if page else b""
-        answer = Answer(
-            walk.id,
-            walk.key,
-            walk.url,
-            Source.WAYBACK,
-            step.outcome,
-            answered_s=int(time.time()),
-            first_post_s=walk.first_post_s,
-            captured_s=capture.captured_s if capture else None,
-            status=capture.status if capture else 0,
-            final_url=walk.at_url if walk.hops else "",
-            redirects=walk.hops,
-            record_id=page.written.id if page else "",
-            payload_digest=capture.payload_digest if capture and page else "",
-            preferences=preferences_of(block, capture.url, None) if capture and page else "",
-            detail=step.detail,
-        )
+        told = preferences_of(page.record.block, capture.url, None) if capture and page else ""
+        answer = step.answer(walk, Source.WAYBACK, told, step.detail)
         self.archive.add(answer, [*redirects, *([page.written] if page else [])])
         return step.outcome.value
 

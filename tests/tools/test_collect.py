@@ -114,9 +114,7 @@ def test_a_build_fetches_its_pages_once_and_the_archive_gives_the_same_documents
     assert main(build_of(tmp_path, "live", *again)) == 0
     assert digest_of(tmp_path / "warc", "documents") == digest_of(tmp_path / "live", "documents")
     # The same captures as Common Crawl has them.
-    write_crawl(
-        tmp_path / "crawl", "CC-MAIN-2016-50", sorted(archive.parent.glob("*.warc.gz"))
-    )
+    write_crawl(tmp_path / "crawl", "CC-MAIN-2016-50", sorted(archive.parent.glob("*.warc.gz")))
     crawl = ["--pages.sources", "commoncrawl", "--commoncrawl.place", str(tmp_path / "crawl")]
     assert main(build_of(tmp_path, "crawled", "--input.dumps", str(dumps), *crawl)) == 0
     assert outcomes(tmp_path / "crawled") == OUTCOMES | {

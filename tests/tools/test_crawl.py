@@ -16,10 +16,10 @@ import pytest
 from hostile_web import PAGE, Web, answer, on_page, redirect, robots
 
 from pipeline.errors import SettingsError
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.outcomes import ANSWER, Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.fetch.collect import request_headers, user_agent
 from pipeline.pages.fetch.domains import registrable_domain
-from pipeline.pages.outcomes import ANSWER, Outcome, Source
 from pipeline.pages.warc import read_page, records
 from pipeline.settings import FetchSettings, Settings
 from tools.cli import main
@@ -377,7 +377,7 @@ def test_a_hostile_web_takes_little_memory(tmp_path):
 def test_no_link_is_forgotten_by_the_archive(tmp_path):
     """Links of another source's pages are not fetched."""
     from pipeline.links.canonical import link_id
-    from pipeline.pages.outcomes import Answer
+    from pipeline.pages.archive.outcomes import Answer
 
     out = tmp_path / "out"
     with Archive(Folder(out), tmp_path / "scratch") as archive:

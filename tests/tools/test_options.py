@@ -85,7 +85,7 @@ def test_help_lists_values_once_and_leaves_out_those_that_one_expects():
 
 def test_a_default_in_bytes_is_also_told_in_larger_units():
     found = options_of("build")
-    assert default_of(found["engine.bucket_bytes_max"]) == "536870912 = 512 MiB"
+    assert default_of(found["engine.bucket_bytes_max"]) == "268435456 = 256 MiB"
     assert default_of(found["engine.free_disk_min_bytes"]) == "1073741824 = 1 GiB"
     assert default_of(found["links.karma_min"]) == "3"
 

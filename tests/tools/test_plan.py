@@ -128,16 +128,27 @@ def test_more_files_than_are_sampled_count_by_their_bytes(tmp_path):
     assert seen[0] == paths[0]
 
 
-def test_more_cores_take_less_time_but_for_the_stage_of_one_core():
+def test_more_cores_take_less_time_but_for_what_one_process_does():
     settings = load(None, SHAPE)
     counts = {"submissions": 10**7, "captures": 10**6, "records": 10**6}
     rows = planning._rows(counts, settings)
     for name in ENGINE_STAGES:
         few, many = (planning._stage(name, rows, cores, settings) for cores in (1, 8))
         assert few.cpu_s == many.cpu_s
-        share = 1 if name in rates.ONE_CORE else 8
-        start = rates.START_S[name]
-        assert few.wall_s - start == pytest.approx(share * (many.wall_s - start), rel=0.01)
+        alone_s = sum(r.one_core * r.cpu_s * rows[r.unit] for r in rates.RATES[name])
+        fixed_s = rates.START_S[name] + alone_s
+        assert few.wall_s - fixed_s == pytest.approx(8 * (many.wall_s - fixed_s), abs=1)
+    assert {name for name, own in rates.RATES.items() if any(rate.one_core for rate in own)} == {
+        "corpus", "tokenizer",
+    }  # fmt: skip
+
+
+def test_the_walk_of_the_corpus_takes_as_long_on_many_cores():
+    settings = load(None, SHAPE)
+    counts = {"submissions": 10**7, "captures": 10**6, "records": 10**6}
+    rows = planning._rows(counts, settings)
+    many = planning._stage("corpus", rows, 1_000, settings)
+    assert many.wall_s == pytest.approx(rates.START_S["corpus"] + many.cpu_s / 5, rel=0.01)
 
 
 def test_pages_are_the_links_or_the_captures_whichever_are_fewer():

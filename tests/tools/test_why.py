@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.lines import Lines
 from pipeline.links.canonical import canonical, link_id
-from pipeline.pages.preferences import REASON_OF
+from pipeline.pages.owners.preferences import REASON_OF
 from pipeline.reasons import Reason
 from tools.cli import main
 from tools.why import why

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.links.canonical import Canonical, canonical, link_id
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.commoncrawl.collect import collect
 from pipeline.pages.commoncrawl.open_place import open_place
 from pipeline.pages.commoncrawl.ranges import Ranges

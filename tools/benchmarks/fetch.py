@@ -86,7 +86,7 @@ def run_webtext(listed: Path, out: Path) -> None:
     """`webtext fetch` as it is by default, but for the delay and the networks."""
     from dataclasses import replace
 
-    from pipeline.pages.archive import Archive, Folder
+    from pipeline.pages.archive.segments import Archive, Folder
     from pipeline.settings import Settings
     from tools.crawl import fetch_links
 

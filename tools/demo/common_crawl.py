@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.pages.archive.warc_records import surt
 from pipeline.pages.capture import REDIRECT_STATUSES, time_of
 from pipeline.pages.frames import read_frame
 from pipeline.pages.media import media_type
 from pipeline.pages.warc import NotHttp, Record, records, response_of
-from pipeline.pages.warc_records import surt
 
 SUBSETS = ("warc", "crawldiagnostics", "robotstxt")
 LATE_COLUMNS = ("fetch_redirect", "content_truncated")

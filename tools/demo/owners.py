@@ -1,4 +1,4 @@
-"""Pages of the demo's web whose owners ask for something: see pipeline/pages/preferences.py."""
+"""Pages of the demo's web whose owners ask for something: see pages/owners/preferences.py."""
 
 from tools.demo.captures import HTML, Capture, Headers
 from tools.demo.plants import page_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from pipeline.engine.reading import Published
-from pipeline.pages.preferences import Preferences
+from pipeline.pages.owners.preferences import Preferences
 
 WORDS = {
     "robots": "robots.txt does not let our crawler in",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from pipeline.pages.preferences import REASON_OF
+from pipeline.pages.owners.preferences import REASON_OF
 from tools.report.facts import Facts
 
 REASONS_NAMED = 3

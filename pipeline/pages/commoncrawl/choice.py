@@ -6,12 +6,14 @@ it chooses what it has seen. A record that is not right, or turns out to be cut,
 the same rule. Redirects are read too, so the archive holds the whole way.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin
 
 from pipeline.links.canonical import canonical
+from pipeline.pages.archive.outcomes import Answer, Hop, Outcome, Source
 from pipeline.pages.capture import (
     CUT,
     NONE,
@@ -25,7 +27,6 @@ from pipeline.pages.choose import Elsewhere, Found, Nothing, Search, choose
 from pipeline.pages.commoncrawl.places import safe_name
 from pipeline.pages.commoncrawl.records import Verified
 from pipeline.pages.media import media_type
-from pipeline.pages.outcomes import Hop, Outcome
 from pipeline.reasons import Drop, Reason
 
 DAY_S = 86_400
@@ -84,6 +85,27 @@ class Ended:
     detail: str = ""
     capture: Capture | None = None
     page: Verified | None = None
+
+    def answer(self, walk: Walk, source: Source, preferences: str, detail: str) -> Answer:
+        """What the source gave for the link."""
+        seen, page = self.capture, self.page
+        return Answer(
+            walk.id,
+            walk.key,
+            walk.url,
+            source,
+            self.outcome,
+            answered_s=int(time.time()),
+            first_post_s=walk.first_post_s,
+            captured_s=seen.captured_s if seen else None,
+            status=seen.status if seen else 0,
+            final_url=walk.at_url if walk.hops else "",
+            redirects=walk.hops,
+            record_id=page.written.id if page else "",
+            payload_digest=seen.payload_digest if seen and page else "",
+            preferences=preferences,
+            detail=detail,
+        )
 
 
 Step = Fetch | Moved | Ended

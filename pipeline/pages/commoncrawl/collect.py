@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from rich.filesize import decimal
 
 from pipeline.errors import StageError
-from pipeline.pages.agents import PRODUCT
-from pipeline.pages.archive import Archive
+from pipeline.pages.archive.outcomes import Outcome, Source
+from pipeline.pages.archive.segments import Archive
 from pipeline.pages.commoncrawl.choice import DAY_S, Choice, Walk, choice_of
 from pipeline.pages.commoncrawl.crawls import REDIRECTS, ROBOTS, WARC, crawls_of
 from pipeline.pages.commoncrawl.fetch import Captures, Robots
@@ -30,7 +30,7 @@ from pipeline.pages.commoncrawl.rows_cache import RowsCache
 from pipeline.pages.commoncrawl.search import plan, search_crawls
 from pipeline.pages.commoncrawl.todo import COLUMNS, to_ask, with_asked
 from pipeline.pages.commoncrawl.wanted import Wanted, in_index_order
-from pipeline.pages.outcomes import Answer, Outcome, Source
+from pipeline.pages.owners.agents import PRODUCT
 from pipeline.pages.sources import Collected, as_links, user_agent
 from pipeline.settings import CommonCrawlSettings, PagesSettings, Settings
 
@@ -198,26 +198,10 @@ class _Work:
             self.archive.store([step.redirect.written])
         told = await robots.of_pages(ended)
         for (choice, end), preferences in zip(ended, told, strict=True):
-            walk, capture, page = choice.walk, end.capture, end.page
             is_captured = end.outcome is Outcome.CAPTURED
-            answer = Answer(
-                walk.id,
-                walk.key,
-                walk.url,
-                Source.COMMON_CRAWL,
-                end.outcome,
-                answered_s=int(time.time()),
-                first_post_s=walk.first_post_s,
-                captured_s=capture.captured_s if capture else None,
-                status=capture.status if capture else 0,
-                final_url=walk.at_url if walk.hops else "",
-                redirects=walk.hops,
-                record_id=page.written.id if page else "",
-                payload_digest=capture.payload_digest if capture and page else "",
-                preferences=preferences,
-                detail=end.detail if is_captured else with_asked(end.detail, self.crawls),
-            )
-            self.archive.add(answer, [page.written] if page else [])
+            detail = end.detail if is_captured else with_asked(end.detail, self.crawls)
+            answer = end.answer(choice.walk, Source.COMMON_CRAWL, preferences, detail)
+            self.archive.add(answer, [end.page.written] if end.page else [])
             self.made.outcomes[end.outcome.value] += 1
         return [step.walk for step in moved]
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.pages.archive import Archive
+from pipeline.pages.archive.segments import Archive
 from pipeline.pages.captured import preferences_of, robots_of
 from pipeline.pages.commoncrawl.choice import Choice, Ended, Fetch, Moved, capture_of_row
 from pipeline.pages.commoncrawl.places import NotThere, ReadFailed, Refused
 from pipeline.pages.commoncrawl.ranges import Ranges, Span, merged
 from pipeline.pages.commoncrawl.records import Verified, verified
 from pipeline.pages.commoncrawl.search import all_of
-from pipeline.pages.robots import RobotsTxt
+from pipeline.pages.owners.robots import RobotsTxt
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import CommonCrawlSettings
 

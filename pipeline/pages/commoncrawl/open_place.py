@@ -4,10 +4,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import SettingsError
-from pipeline.pages.agents import PRODUCT
 from pipeline.pages.commoncrawl.http_place import HttpPlace
 from pipeline.pages.commoncrawl.places import FolderPlace, Place
 from pipeline.pages.commoncrawl.s3_place import S3Place
+from pipeline.pages.owners.agents import PRODUCT
 
 
 def open_place(

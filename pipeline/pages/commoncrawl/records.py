@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from pipeline.documents.unpack import unchunk
 from pipeline.links.canonical import Canonical, canonical
+from pipeline.pages.archive.warc_records import WarcRecord, digest_of
 from pipeline.pages.capture import same_digest
 from pipeline.pages.frames import GZIP_MAGIC, HEAD_BYTES, START, whole_number
 from pipeline.pages.warc import NotHttp, Record, all_values, parse_response
-from pipeline.pages.warc_records import WarcRecord, digest_of
 from pipeline.reasons import Drop, Reason
 
 _HEADER_END = re.compile(rb"\r?\n\r?\n")

@@ -3,15 +3,14 @@
 import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs
 
-from pipeline.errors import SettingsError
 from pipeline.pages.commoncrawl.places import NotThere, ReadFailed, Tail, Throttled
+from pipeline.s3 import connected, parsed
 
-_S3_OPTIONS = ("endpoint_override", "region", "scheme", "tls_ca_file_path")
 _S3_SLOW_DOWN = re.compile(
     r"SLOW_DOWN|ACCESS_DENIED|THROTTLING|REQUEST_LIMIT|status (?:403|429|503)"
 )
@@ -26,25 +25,11 @@ class S3Place:
     """
 
     def __init__(self, uri: str, connections: int) -> None:
-        parts = urlsplit(uri)
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        if "@" in parts.netloc:
-            raise SettingsError(
-                "credentials are not taken from a URI, which logs show; set AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or use ~/.aws/credentials"
-            )
-        if unknown := [name for name in options if name not in _S3_OPTIONS]:
-            raise SettingsError(
-                f"{uri}: {unknown[0]} is not known; known: {', '.join(_S3_OPTIONS)}"
-            )
-        if not parts.netloc or parts.fragment:
-            raise SettingsError(f"{uri} is no place in a bucket; write s3://BUCKET/PREFIX")
-        self._root = f"{parts.netloc}/{unquote(parts.path).strip('/')}".rstrip("/")
+        bucket, path, options = parsed(uri, "an archive")
+        self._root = f"{bucket}/{unquote(path).strip('/')}".rstrip("/")
         self.where = f"s3://{self._root}"
         options.setdefault("region", "us-east-1")  # Common Crawl's
-        self._files = pyarrow.fs.S3FileSystem(
-            **options, retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=1)
-        )
+        self._files = connected(options, 1)  # who asks repeats
         self._threads = ThreadPoolExecutor(connections, "s3")
         self._opened: dict[str, pa.NativeFile] = {}
 

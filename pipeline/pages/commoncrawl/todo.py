@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.pages.archive.outcomes import Outcome, Source
 from pipeline.pages.commoncrawl.crawls import in_full, short
-from pipeline.pages.outcomes import Outcome, Source
 
 COLUMNS = ("id", "source", "outcome", "is_final", "detail")
 # Before the names of crawls, which must not be cut off with the rest: who has more of them than fit

@@ -11,15 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import SettingsError
-from pipeline.pages.agents import PRODUCT
-from pipeline.pages.archive import Archive
+from pipeline.pages.archive.outcomes import Outcome, Source
+from pipeline.pages.archive.segments import Archive
 from pipeline.pages.fetch.frontier import Frontier
 from pipeline.pages.fetch.guard import Guard
 from pipeline.pages.fetch.program import Program, Progress, Rules
 from pipeline.pages.fetch.sites import Sites
 from pipeline.pages.fetch.transport import Http, Limits, places_of
 from pipeline.pages.fetch.worklist import WorkList, as_work, make_worklist
-from pipeline.pages.outcomes import Outcome, Source
+from pipeline.pages.owners.agents import PRODUCT
 from pipeline.pages.sources import Collected
 from pipeline.settings import FetchSettings, Settings
 

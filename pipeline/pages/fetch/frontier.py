@@ -23,9 +23,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.pages.archive.outcomes import Hop
 from pipeline.pages.fetch.domains import host_of, registrable_domain
 from pipeline.pages.fetch.worklist import Link
-from pipeline.pages.outcomes import Hop
 
 # With so many domains at work for each connection none idles at one request a second, if answers
 # take less than so many seconds.

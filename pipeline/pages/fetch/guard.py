@@ -23,7 +23,7 @@ import can_ada
 
 from pipeline.errors import SettingsError
 from pipeline.links.domains import suffixes
-from pipeline.pages.outcomes import Outcome
+from pipeline.pages.archive.outcomes import Outcome
 
 # IANA's special-purpose registries (RFC 6890 and later), and multicast. A table of our own, since
 # `is_global` differs between versions of Python.

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipeline.errors import StageError
-from pipeline.pages.archive import Archive
+from pipeline.pages.archive.outcomes import Answer, Hop, Outcome, Source
+from pipeline.pages.archive.segments import Archive
+from pipeline.pages.archive.warc_records import WarcRecord, request_record, response_record
 from pipeline.pages.capture import REDIRECT_STATUSES
 from pipeline.pages.fetch.domains import origin_of
 from pipeline.pages.fetch.frontier import Frontier, Kind, Visit
@@ -18,10 +20,8 @@ from pipeline.pages.fetch.guard import Guard, address_fault
 from pipeline.pages.fetch.sites import BYTES_MAX, PATHS, Sites
 from pipeline.pages.fetch.transport import NoAddress, Received, Transport
 from pipeline.pages.fetch.visit import Meaning, body_cap, joined, meaning_of
-from pipeline.pages.outcomes import Answer, Hop, Outcome, Source
-from pipeline.pages.preferences import verdict
+from pipeline.pages.owners.preferences import verdict
 from pipeline.pages.warc import first_header
-from pipeline.pages.warc_records import WarcRecord, request_record, response_record
 
 # RFC 9309, 2.3.1.2: at least five redirects of a robots.txt are followed.
 RULES_HOPS_MAX = 5

@@ -5,13 +5,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipeline.documents.decode import decode_body
-from pipeline.pages.agents import PRODUCT
+from pipeline.pages.archive.outcomes import Outcome
 from pipeline.pages.fetch.frontier import Kind
 from pipeline.pages.fetch.transport import Received
-from pipeline.pages.outcomes import Outcome
-from pipeline.pages.preferences import Preferences, merged, of_robots_txt, of_tdmrep
-from pipeline.pages.robots import ROBOTS_BYTES_MAX, RobotsTxt
-from pipeline.pages.tdm import TDMREP_BYTES_MAX, TDMREP_PATH, TdmRules
+from pipeline.pages.owners.agents import PRODUCT
+from pipeline.pages.owners.preferences import Preferences, merged, of_robots_txt, of_tdmrep
+from pipeline.pages.owners.robots import ROBOTS_BYTES_MAX, RobotsTxt
+from pipeline.pages.owners.tdm import TDMREP_BYTES_MAX, TDMREP_PATH, TdmRules
 from pipeline.pages.warc import all_values
 from pipeline.reasons import Drop
 

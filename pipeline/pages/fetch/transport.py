@@ -19,10 +19,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from pipeline.pages.archive.outcomes import Outcome
 from pipeline.pages.fetch.domains import host_of, origin_of, path_of
 from pipeline.pages.fetch.guard import AddressRefused, Guard
 from pipeline.pages.media import media_type
-from pipeline.pages.outcomes import Outcome
 from pipeline.pages.warc import Headers
 
 LOOKUPS = 64  # at once, each in a thread: getaddrinfo blocks

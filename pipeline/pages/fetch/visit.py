@@ -13,11 +13,11 @@ from isal import isal_zlib
 from pipeline.documents.decode import decode_body
 from pipeline.documents.plain import has_controls
 from pipeline.links.canonical import canonical
+from pipeline.pages.archive.outcomes import Outcome
 from pipeline.pages.capture import PAGE_STATUSES, PAGE_TYPES, REDIRECT_STATUSES
 from pipeline.pages.fetch.transport import Received
 from pipeline.pages.frames import GZIP_MAGIC
-from pipeline.pages.outcomes import Outcome
-from pipeline.pages.preferences import Preferences, merged, of_page, verdict
+from pipeline.pages.owners.preferences import Preferences, merged, of_page, verdict
 from pipeline.pages.refresh import HEAD_BYTES, refresh_address
 from pipeline.pages.warc import all_values, first_header
 from pipeline.reasons import Drop

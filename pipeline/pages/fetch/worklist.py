@@ -21,7 +21,7 @@ import xxhash
 from pipeline.errors import InputError, printable
 from pipeline.links.canonical import canonical, link_id
 from pipeline.links.group import KEPT
-from pipeline.pages.answers import IdSet
+from pipeline.pages.archive.answers import IdSet
 from pipeline.pages.fetch.domains import host_of, registrable_domain, shard_of
 from pipeline.reasons import Drop
 

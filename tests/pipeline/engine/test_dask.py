@@ -347,10 +347,13 @@ def test_a_build_without_workers_says_so_and_goes_on_when_one_comes(
     on_own: Any, own: Cluster, local_digest: Callable[..., str]
 ) -> None:
     driver = on_own.start()
-    line = (
-        rf"^{TIME}  no worker at {own.address} since .* start one with `dask worker {own.address}`"
-    )
-    wait_until(lambda: bool(re.search(line, on_own.stderr.read_text(), re.MULTILINE)), 60)
+    line = rf"^{TIME}  no worker at {own.address} since .*`dask worker {own.address}`"
+
+    def is_said() -> bool:
+        told = on_own.stderr.read_text() if on_own.stderr.exists() else ""
+        return bool(re.search(line, told, re.MULTILINE))
+
+    wait_until(is_said, 60)
     own.add_worker()
     assert on_own.wait(driver) == 0
     assert on_own.manifest().digest == local_digest()

@@ -15,8 +15,8 @@ import pytest
 
 from pipeline.errors import SettingsError, StageError
 from pipeline.links.canonical import canonical, link_id
-from pipeline.pages.archive import Archive, Folder
-from pipeline.pages.outcomes import Source
+from pipeline.pages.archive.outcomes import Source
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.polite import Polite
 from pipeline.pages.sources import LINKS, source
 from pipeline.pages.warc import read_page, records

@@ -16,7 +16,7 @@ from tools.commands import LIVE_AS_PLANNED
 from tools.demo.live import write_live
 from tools.demo.live_checks import rudeness, trespasses
 from tools.demo.live_web import LOST_HOST, TRAP_HOST, Special, live_web
-from tools.demo.server import LOOPBACK, Answer, Request, Server
+from tools.demo.server import LOOPBACK, TRAP_ADDRESSES, Answer, Request, Server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
@@ -112,7 +112,14 @@ def test_its_web_is_small_of_dozens_of_hosts_and_all_http(web):
     assert live_web() == web
 
 
-def test_its_settings_open_the_server_alone_and_leave_no_name_to_be_looked_up(web, tmp_path):
+@pytest.mark.parametrize(
+    "addresses", [TRAP_ADDRESSES, ("192.0.2.1", "::1"), ("192.0.2.1",)], ids=len
+)
+def test_its_settings_open_the_server_alone_and_leave_no_name_to_be_looked_up(
+    web, tmp_path, monkeypatch, addresses
+):
+    # As on machines that lack an address of loopback, or the second of them as well.
+    monkeypatch.setattr("tools.demo.server.TRAP_ADDRESSES", addresses)
     with Server(web.answers) as server:
         files = write_live(tmp_path, web, server)
         settings = load(files.settings_path)

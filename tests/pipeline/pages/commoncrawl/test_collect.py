@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.errors import InputError, SettingsError, StageError
 from pipeline.links.canonical import canonical
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.outcomes import Answer, Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.commoncrawl import collect as module
-from pipeline.pages.outcomes import Answer, Outcome, Source
 from pipeline.pages.warc import records
 from pipeline.settings import CommonCrawlSettings, Settings
 from tools.demo.common_crawl import Form

@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
+from pipeline.pages.archive.warc_records import digest_of
 from pipeline.pages.commoncrawl.records import Verified, verified
-from pipeline.pages.warc_records import digest_of
 from pipeline.reasons import Drop
 
 PAGE = b"<p>Hello</p>"

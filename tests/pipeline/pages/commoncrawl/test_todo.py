@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.pages.archive.outcomes import ANSWER
 from pipeline.pages.commoncrawl.crawls import in_full, short
 from pipeline.pages.commoncrawl.todo import asked_in, to_ask, with_asked
-from pipeline.pages.outcomes import ANSWER
 
 CRAWLS = ["CC-MAIN-2013-20", "CC-MAIN-2014-10", "CC-MAIN-2014-15"]
 NAMES = st.one_of(

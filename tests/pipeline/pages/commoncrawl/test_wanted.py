@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.links.canonical import Canonical, canonical
+from pipeline.pages.archive.warc_records import surt
 from pipeline.pages.commoncrawl.surt import surt_host, surt_prefixes
 from pipeline.pages.commoncrawl.wanted import Wanted, in_index_order
-from pipeline.pages.warc_records import surt
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import socket
 import pytest
 
 from pipeline.errors import SettingsError
+from pipeline.pages.archive.outcomes import Outcome
 from pipeline.pages.fetch.guard import AddressRefused, Guard, address_fault
-from pipeline.pages.outcomes import Outcome
 
 PORTS = frozenset({80, 443})
 PUBLIC = "8.8.8.8 1.1.1.1 172.15.0.1 172.32.0.1 100.63.0.1 2606:4700::1111 64:ff9b::808:808"

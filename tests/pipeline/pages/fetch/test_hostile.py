@@ -14,14 +14,14 @@ import trustme
 from hostile_web import ABORT, HTML, PAGE, Web, answer, chunked, on_page, packed, redirect, robots
 
 from pipeline.links.canonical import canonical, link_id
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.outcomes import ANSWER, Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.fetch.frontier import Frontier
 from pipeline.pages.fetch.guard import Guard
 from pipeline.pages.fetch.program import Program, Rules
 from pipeline.pages.fetch.sites import Sites
 from pipeline.pages.fetch.transport import Http, Limits
 from pipeline.pages.fetch.worklist import Counts, make_worklist, read_links
-from pipeline.pages.outcomes import ANSWER, Outcome, Source
 from pipeline.pages.warc import records
 from pipeline.settings import PREFERENCES
 

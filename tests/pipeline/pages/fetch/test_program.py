@@ -6,14 +6,14 @@ import time
 import pytest
 
 from pipeline.errors import StageError
-from pipeline.pages.archive import Archive, Folder
+from pipeline.pages.archive.outcomes import Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.fetch.frontier import Frontier
 from pipeline.pages.fetch.guard import Guard
 from pipeline.pages.fetch.program import SILENT_MAX, Program, Rules
 from pipeline.pages.fetch.sites import Sites
 from pipeline.pages.fetch.transport import NoAddress, Received
 from pipeline.pages.fetch.worklist import Counts, make_worklist, read_links
-from pipeline.pages.outcomes import Outcome, Source
 from pipeline.settings import PREFERENCES
 
 

@@ -1,11 +1,11 @@
 import pytest
 
+from pipeline.pages.archive.outcomes import Outcome
 from pipeline.pages.fetch.frontier import Kind
 from pipeline.pages.fetch.guard import Guard
 from pipeline.pages.fetch.sites import Sites
 from pipeline.pages.fetch.transport import NoAddress, Received, Resolver, places_of
 from pipeline.pages.fetch.visit import NO_PREFERENCES, joined, meaning_of, retry_after_s
-from pipeline.pages.outcomes import Outcome
 from pipeline.settings import PREFERENCES
 
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT

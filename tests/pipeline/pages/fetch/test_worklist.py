@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.links.canonical import canonical, link_id
-from pipeline.pages.answers import IdSet
+from pipeline.pages.archive.answers import IdSet
 from pipeline.pages.fetch.domains import (
     host_of,
     origin_of,

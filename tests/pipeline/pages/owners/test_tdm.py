@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipeline.pages.tdm import TdmRules, reservation
+from pipeline.pages.owners.tdm import TdmRules, reservation
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pages.path_patterns import matches, path_of, pattern_of
+from pipeline.pages.owners.path_patterns import matches, path_of, pattern_of
 
 
 @pytest.mark.parametrize(

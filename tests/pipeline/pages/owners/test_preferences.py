@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pages.preferences import (
+from pipeline.pages.owners.preferences import (
     PLACES,
     PLACES_OF,
     REASON_OF,
@@ -16,8 +16,8 @@ from pipeline.pages.preferences import (
     of_tdmrep,
     verdict,
 )
-from pipeline.pages.robots import RobotsTxt
-from pipeline.pages.tdm import TdmRules
+from pipeline.pages.owners.robots import RobotsTxt
+from pipeline.pages.owners.tdm import TdmRules
 from pipeline.reasons import Reason
 from pipeline.settings import PREFERENCES
 

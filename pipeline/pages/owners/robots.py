@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from protego import Protego
 
-from pipeline.pages.agents import AI_AGENTS
-from pipeline.pages.path_patterns import matches, path_of, pattern_of
+from pipeline.pages.owners.agents import AI_AGENTS
+from pipeline.pages.owners.path_patterns import matches, path_of, pattern_of
 
 ROBOTS_PATH = "/robots.txt"
 # What crawlers must read at least (RFC 9309, 2.5); we read no more.

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pages.robots import ROBOTS_BYTES_MAX, RobotsTxt
+from pipeline.pages.owners.robots import ROBOTS_BYTES_MAX, RobotsTxt
 
 PAGE = "https://example.com/news/1?page=2"
 

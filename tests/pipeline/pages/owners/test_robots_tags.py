@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.pages.robots_tags import header_directives, meta_directives
+from pipeline.pages.owners.robots_tags import header_directives, meta_directives
 
 AGENTS = ("webtext", "GPTBot")
 

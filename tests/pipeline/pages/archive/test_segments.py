@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import BusyError
-from pipeline.pages.answers import IdSet
-from pipeline.pages.archive import Archive, Folder, recovered
-from pipeline.pages.outcomes import ANSWER, Answer, Hop, Outcome, Source
+from pipeline.pages.archive.answers import IdSet
+from pipeline.pages.archive.outcomes import ANSWER, Answer, Hop, Outcome, Source
+from pipeline.pages.archive.segments import Archive, Folder, recovered
+from pipeline.pages.archive.warc_records import request_record, response_record, surt
 from pipeline.pages.warc import read_page, records
-from pipeline.pages.warc_records import request_record, response_record, surt
 from pipeline.reasons import Reason
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
@@ -196,7 +196,7 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
-from test_archive import Archive, Folder, add_page
+from test_segments import Archive, Folder, add_page
 with Archive(Folder(Path(sys.argv[1])), Path(sys.argv[2]), segment_bytes=20_000,
              in_background=True) as archive:
     number = 0

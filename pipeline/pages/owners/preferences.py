@@ -16,13 +16,13 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.pages.agents import AI_AGENTS, PRODUCT
-from pipeline.pages.content_signal import AI_TRAIN, signals_of
-from pipeline.pages.content_usage import TRAIN_AI, usage_of
 from pipeline.pages.head_tags import head_tags
-from pipeline.pages.robots import RobotsTxt
-from pipeline.pages.robots_tags import NOAI, NOIMAGEAI, header_directives, meta_directives
-from pipeline.pages.tdm import TdmRules, reservation
+from pipeline.pages.owners.agents import AI_AGENTS, PRODUCT
+from pipeline.pages.owners.content_signal import AI_TRAIN, signals_of
+from pipeline.pages.owners.content_usage import TRAIN_AI, usage_of
+from pipeline.pages.owners.robots import RobotsTxt
+from pipeline.pages.owners.robots_tags import NOAI, NOIMAGEAI, header_directives, meta_directives
+from pipeline.pages.owners.tdm import TdmRules, reservation
 from pipeline.pages.warc import Headers, all_values
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import PREFERENCES

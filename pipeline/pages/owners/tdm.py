@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.pages.path_patterns import matches, path_of, pattern_of
+from pipeline.pages.owners.path_patterns import matches, path_of, pattern_of
 
 TDMREP_PATH = "/.well-known/tdmrep.json"
 TDMREP_BYTES_MAX = 500 << 10  # as much as of a robots.txt

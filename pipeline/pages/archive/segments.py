@@ -33,16 +33,16 @@ import pyarrow.parquet as pq
 
 from pipeline.bucket_file import InputFile
 from pipeline.errors import BusyError, InputError, printable
-from pipeline.pages.answers import IdSet, answer_of, as_json, as_row, last_of_each
-from pipeline.pages.outcomes import ANSWER, Answer, Outcome, Source
-from pipeline.pages.warc import Record, records, whole_record
-from pipeline.pages.warc_records import (
+from pipeline.pages.archive.answers import IdSet, answer_of, as_json, as_row, last_of_each
+from pipeline.pages.archive.outcomes import ANSWER, Answer, Outcome, Source
+from pipeline.pages.archive.warc_records import (
     ANSWER_TYPE,
     WarcRecord,
     cdxj_line,
     metadata_record,
     warcinfo_record,
 )
+from pipeline.pages.warc import Record, records, whole_record
 
 WARC, INDEX, TABLE = ".warc.gz", ".cdxj", ".parquet"
 SEGMENT_BYTES, SEGMENT_S, SEGMENT_ROWS = 256 << 20, 600.0, 50_000

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.pages.outcomes import Answer, Hop, Outcome, Source
+from pipeline.pages.archive.outcomes import Answer, Hop, Outcome, Source
 
 DETAIL_CHARS_MAX = 1_000
 _Numbers = npt.NDArray[np.uint64]

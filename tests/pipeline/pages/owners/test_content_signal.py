@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.pages.content_signal import signals_of
+from pipeline.pages.owners.content_signal import signals_of
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pages.content_usage import usage_of
+from pipeline.pages.owners.content_usage import usage_of
 
 
 @pytest.mark.parametrize(

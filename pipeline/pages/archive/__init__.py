@@ -1,0 +1,1 @@
+"""An archive of pages that grows: WARC segments, and what each source gave for each link."""

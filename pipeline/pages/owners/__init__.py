@@ -1,0 +1,1 @@
+"""What owners of pages ask for, and the verdict on it."""
