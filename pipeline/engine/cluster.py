@@ -33,12 +33,21 @@ def here() -> dict[str, str]:
     return versions
 
 
+def libraries(versions: Mapping[str, str]) -> dict[str, str]:
+    """Those of a step's versions that are of libraries, as the driver sees them.
+
+    The others, such as the digest of a model that webtext brings, go with webtext's own version.
+    """
+    told = probe.tell(versions)["versions"]
+    return {name: version for name, version in versions.items() if told[name]}
+
+
 def check_alike(task: Task) -> None:
     """Raise StageError unless this process is as the driver is, and sees the build."""
     key = (task.run, task.stage, task.step.name)
     if key in _checked:
         return
-    wanted = {**task.driver, **task.step.versions}
+    wanted = {**task.driver, **task.libraries}
     told = probe.tell(wanted)
     if task.run and not task.store.stat(names.run(task.run)):
         told["blind"] = "it is not there"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.engine import ledger as ledgers_of
 from pipeline.engine import names
-from pipeline.engine.cluster import here
+from pipeline.engine.cluster import here, libraries
 from pipeline.engine.digest import digest_of, sum_digests
 from pipeline.engine.joins import with_map_parts
 from pipeline.engine.ledger import Ledgers
@@ -300,7 +300,14 @@ class StageRun:
             schemas = {input.name: input.schema for input in step.inputs}
         build = self.build
         return Task(
-            self.stage.name, travelling, self.store, build.engine, build.id, here(), schemas
+            self.stage.name,
+            travelling,
+            self.store,
+            build.engine,
+            build.id,
+            driver=here(),
+            libraries=libraries(step.versions),
+            schemas=schemas,
         )
 
     def _finish_step(

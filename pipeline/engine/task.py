@@ -33,6 +33,7 @@ class Task:
     engine: EngineSettings
     run: str
     driver: dict[str, str] = field(default_factory=dict)  # what workers must have alike
+    libraries: dict[str, str] = field(default_factory=dict)  # of the step, which they must have too
     schemas: Mapping[str, pa.Schema] = field(default_factory=dict)
     map_parts: Mapping[str, Sequence[MapPart]] = field(default_factory=dict)
 

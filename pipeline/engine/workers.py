@@ -67,7 +67,7 @@ class DaskWorkers:
         if not there:
             self._tell_of_none()
             return False
-        wanted = _wanted(task, task.step.versions)
+        wanted = _wanted(task, task.libraries)
         new = [name for name in there if not wanted.items() <= self._alike.get(name, set())]
         answers = self._ask(new, task, wanted)
         self._silent = set(new) - answers.keys()

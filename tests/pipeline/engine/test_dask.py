@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,10 @@ def test_a_worker_that_dies_in_a_part_is_replaced_and_the_part_done_again(on_das
 def test_a_worker_with_other_versions_is_named_with_what_differs(on_dask: Any) -> None:
     with pytest.raises(StageError, match=r"a worker on .* has trafilatura \d\S*, the driver 0\.1"):
         on_dask.build(versions={"trafilatura": "0.1"})
+
+
+def test_a_version_that_is_of_no_library_is_not_asked_of_workers(on_dask: Any) -> None:
+    assert on_dask.build(versions={"model": "b90f73e7", "lxml": version("lxml")}).parts
 
 
 def test_a_worker_that_does_not_see_the_build_is_told(
