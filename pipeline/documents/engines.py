@@ -1,7 +1,7 @@
 """The libraries that find a page's main text, each as a function from markup to text, "" for none.
 
 What trafilatura raises travels up. The two others are second opinions (combined.py), and extractors
-for comparison.
+for comparison; they are imported where they are asked first, since most builds ask neither.
 """
 
 import logging
@@ -12,8 +12,6 @@ from typing import Any
 import trafilatura
 import trafilatura.external
 from lxml.etree import XPath
-from readability import Document
-from resiliparse.extract.html2text import extract_plain_text
 
 from pipeline.documents.markup import prepare
 from pipeline.documents.neighbours import revise_paragraphs
@@ -63,6 +61,9 @@ def by_trafilatura(html: str) -> str:
 
 def by_readability(html: str) -> str:
     """The text of what readability-lxml keeps, a line a block."""
+    from readability import Document
+    from resiliparse.extract.html2text import extract_plain_text
+
     if parse(html) is None:  # readability raises
         return ""
     kept = Document(html).summary(html_partial=True)
@@ -71,6 +72,8 @@ def by_readability(html: str) -> str:
 
 def by_resiliparse(html: str) -> str:
     """resiliparse's main text, a line a block."""
+    from resiliparse.extract.html2text import extract_plain_text
+
     html = html.encode("utf-8", "ignore").decode()  # it raises for a lone surrogate
     return str(
         extract_plain_text(

@@ -7,7 +7,6 @@ it raises travels up: the pool makes it a named drop.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.documents.combined import FAST, THOROUGH, combine
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
 
 
@@ -34,12 +33,16 @@ def extract_by_resiliparse(html: str) -> Extracted:
 
 def extract_combined(html: str) -> Extracted:
     """Extract block by block (combined.py), with other engines' opinion where that is not sure."""
+    from pipeline.documents.combined import THOROUGH, combine
+
     found = combine(html, THOROUGH)
     return Extracted(found.text, found.spoke)
 
 
 def extract_fast(html: str) -> Extracted:
     """Extract block by block, with the opinion of resiliparse at most."""
+    from pipeline.documents.combined import FAST, combine
+
     found = combine(html, FAST)
     return Extracted(found.text, found.spoke)
 

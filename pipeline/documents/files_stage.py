@@ -79,7 +79,10 @@ def files_stage(
         name="extract",
         version=4,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
-        versions={**versions(), "can_ada": version("can_ada")},  # it shapes the URLs
+        versions={
+            **versions(documents.extractor),
+            "can_ada": version("can_ada"),
+        },  # it shapes the URLs
         plan=partial(_plan, tuple(paths), pages.range_bytes, digest, heartbeat),
         work=_ExtractFiles(documents, pages.accept_torn),
         schema=SCHEMA,

@@ -58,10 +58,12 @@ STRETCH_BYTES = 16 << 20  # of a WARC file
 PAGES_PER_GROUP_MIN = 500
 CUT_AT_ONE_OF = 4
 ROWS_PER_BATCH = 200
-LIBRARIES = (
-    *("trafilatura", "justext", "readability-lxml", "resiliparse", "lxml"),
-    *("py3langid", "ftfy"),
-)
+LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "ftfy")
+LIBRARIES_OF = {
+    "combined": ("resiliparse", "readability-lxml"),
+    "combined-fast": ("resiliparse",),
+    "resiliparse": ("resiliparse",),
+}
 Result = Document | Drop | Fault | InputError
 
 # A page, and the stretch of a WARC file in which its capture lies.
@@ -108,7 +110,7 @@ def documents_stage(
         name="texts",
         version=1,
         settings=rules,
-        versions=versions(),
+        versions=versions(rules.extractor),
         inputs=(gather,),
         feeds=(),
         plan=partial(_plan_texts, dict(warcs), file_digest),
@@ -371,10 +373,10 @@ def _row(page: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
     return {**page, **said, **derived}
 
 
-def versions() -> dict[str, str]:
-    """The versions of what shapes documents."""
-    return {
-        **{library: version(library) for library in LIBRARIES},
-        "unicode": unicodedata.unidata_version,
-        "blocks": model_digest(),
-    }
+def versions(extractor: str) -> dict[str, str]:
+    """The versions of what shapes documents by this extractor."""
+    libraries = (*LIBRARIES, *LIBRARIES_OF.get(extractor, ()))
+    found = {library: version(library) for library in libraries}
+    if extractor.startswith("combined"):
+        found["blocks"] = model_digest()
+    return {**found, "unicode": unicodedata.unidata_version}
