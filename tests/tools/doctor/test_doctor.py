@@ -278,4 +278,4 @@ def test_what_is_said_of_python_and_of_extras_is_what_the_package_says():
     for extra, (packages, _) in machine.EXTRAS.items():
         asked = " ".join(extras[extra])
         assert all(package in asked for package in packages)
-    assert set(extras) - set(machine.EXTRAS) == {"test", "check", "benchmark"}
+    assert set(extras) - set(machine.EXTRAS) == {"test", "check", "benchmark", "extraction"}
