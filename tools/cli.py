@@ -1,11 +1,7 @@
 """The command `webtext`. Imports little but cyclopts: help answers in well under a second.
 
-Commands live in commands.py and stage_commands.py and import what they need when called; options.py
-gives them their settings.
-
-Exit codes: 0 done; 1 failed; 2 usage, settings, or an input that is missing or broken; 3 finished,
-but a quality gate failed; 130 after Ctrl-C, 75 after SIGTERM or `train --stop-after`: both go on
-(`train` with --resume).
+Commands live in commands.py, demo_command.py and stage_commands.py, and import what they need when
+called; options.py gives them their settings.
 """
 
 import inspect
@@ -31,7 +27,7 @@ from cyclopts import (
 )
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
-from tools import commands, stage_commands
+from tools import commands, demo_command, stage_commands
 from tools.options import STDIN, with_settings
 from tools.places import require_here
 
@@ -130,8 +126,9 @@ def _arrange(app: App) -> None:
 def command_of(name: str) -> Callable[..., int | None]:
     """The function of a command; that of "tokenizer train" is `tokenizer_train`."""
     function = name.replace(" ", "_")
-    found: Callable[..., int | None] = getattr(commands, function, None) or getattr(
-        stage_commands, function
+    rooms = (commands, demo_command, stage_commands)
+    found: Callable[..., int | None] = next(
+        getattr(room, function) for room in rooms if hasattr(room, function)
     )
     return found
 

@@ -14,9 +14,9 @@ import pytest
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.store import Disk
 from pipeline.reasons import Reason
-from tools.commands import AS_PLANNED, FAST_LEAVES_OUT
 from tools.demo import UNREACHABLE
 from tools.demo.compare import differences
+from tools.demo_command import AS_PLANNED, FAST_LEAVES_OUT
 from tools.model import COMMIT
 from tools.status import status
 from train.log import read_log

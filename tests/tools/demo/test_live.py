@@ -12,11 +12,11 @@ from pipeline.pages.fetch.guard import Guard
 from pipeline.pages.fetch.transport import places_of
 from pipeline.settings_file import load
 from tools.cli import main
-from tools.commands import LIVE_AS_PLANNED
 from tools.demo.live import write_live
 from tools.demo.live_checks import rudeness, trespasses
 from tools.demo.live_web import LOST_HOST, TRAP_HOST, Special, live_web
 from tools.demo.server import LOOPBACK, TRAP_ADDRESSES, Answer, Request, Server
+from tools.demo_command import LIVE_AS_PLANNED
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
