@@ -53,6 +53,8 @@ PAGE = pa.schema(
         ("subreddit", pa.string()),
         ("over_18", pa.bool_()),
         ("preferences", pa.string()),  # what the owner asks (pages/owners/preferences.py)
+        ("source", pa.string()),  # of the page: warc, commoncrawl, wayback, live
+        ("distance_s", pa.int64()),  # from the first post to the capture; below 0 before it
     ]
 )
 
@@ -107,7 +109,9 @@ CORPUS = pa.schema(
 
 # Where a page is stored, when it was captured, and what was captured of its owner's preferences: no
 # content, so in no digest of a stage.
-STORED = frozenset({"warc", "offset", "length", "record_id", "captured_s", "preferences"})
+STORED = frozenset(
+    {"warc", "offset", "length", "record_id", "captured_s", "preferences", "source", "distance_s"}
+)
 
 # Rows that left, in every stage: files whose names end in `.drops.parquet`, in a build's data/.
 DROP = pa.schema(

@@ -45,29 +45,29 @@ _WITH_PAGE = pa.array([CAPTURED, *(reason.value for reason in REASON_OF.values()
 
 
 class StoreFiles:
-    """An archive's files in a build's store (archive.Files)."""
+    """One source's files in a build's archive (archive.Files)."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.place = f"{store.place}/{names.ARCHIVE}"
+    def __init__(self, store: Store, source: Source) -> None:
+        self._store, self._folder = store, f"{names.ARCHIVE}/{source}"
+        self.place = f"{store.place}/{self._folder}"
 
     def add(self, path: Path, name: str) -> None:
         """Put a finished file there."""
-        self._store.add(path, f"{names.ARCHIVE}/{name}")
+        self._store.add(path, f"{self._folder}/{name}")
 
     def names(self) -> list[str]:
         """The names of all files."""
-        entries = self._store.entries(names.ARCHIVE)
-        return sorted(entry.name.removeprefix(f"{names.ARCHIVE}/") for entry in entries)
+        entries = self._store.entries(self._folder)
+        return sorted(entry.name.removeprefix(f"{self._folder}/") for entry in entries)
 
     def open(self, name: str) -> pa.NativeFile:
         """A file to read at any place."""
-        return self._store.open(f"{names.ARCHIVE}/{name}")
+        return self._store.open(f"{self._folder}/{name}")
 
 
 def segments(store: Store) -> dict[str, InputFile]:
     """The WARC files of the build's archive, as inputs by the names that rows know them by."""
-    entries = store.entries(names.ARCHIVE)
+    entries = store.entries(names.ARCHIVE, below=True)
     return {
         entry.name: store.input_file(entry.name) for entry in entries if entry.name.endswith(WARC)
     }
@@ -80,7 +80,7 @@ def collect_pages(build: Build, settings: Settings, pages: Callable[[], Stage]) 
         if name == "warc":
             continue
         asked = digest_of([links.digest, name, settings.pages, _settings_of(name, settings)])
-        note = f"{names.ARCHIVE}/asked-{name}.json"
+        note = f"{names.ARCHIVE}/{name}/asked.json"
         if build.store.read_json(note) == {"asked": asked}:
             continue
         given = "warc" in settings.pages.sources and settings.input.warcs
@@ -105,9 +105,9 @@ def _ask(
 ) -> Collected:
     from pipeline.pages.fetch import collect as live  # half a second of libraries
 
-    scratch = build.store.scratch / names.ARCHIVE
+    scratch = build.store.scratch / names.ARCHIVE / name
     with Archive(
-        StoreFiles(build.store),
+        StoreFiles(build.store, name),
         scratch,
         facts=live.facts_of(settings),
         segment_bytes=settings.fetch.segment_bytes,

@@ -7,7 +7,7 @@
     <stage>/manifest.json                       the stage is published
     <stage>/part-<publication>-00017.parquet …  a view for people: links to files in data/
     forget/<stage>.json                         what a redo or a replay has yet to remove
-    archive/<time>-<id>.warc.gz …               pages of other sources, never cleaned, never redone
+    archive/<source>/<time>-<id>.warc.gz …      pages of other sources, never cleaned, never redone
     runs/<run>/run.json, stop, heartbeats/, failures/    of the run at work
     scratch/                                    what is being written, on a disk
     lock  log.jsonl  inputs.json                in a bucket lock/<claim>.json, log/<run>.jsonl

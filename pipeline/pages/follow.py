@@ -146,12 +146,25 @@ def _found(walk: Row, found: Found) -> Row:
         "outcome": CAPTURED,
         "detail": "",
         "preferences": str(merged(*map(Preferences.read, told))),
+        "source": source_of(page.warc),
+        "distance_s": _distance_s(walk),
         "warc": page.warc,
         "offset": page.offset,
         "length": page.length,
         "record_id": page.record_id,
         "status": page.status,
     }
+
+
+def source_of(warc: str) -> str:
+    """Where a page comes from, by its file: a build keeps each source's in archive/SOURCE/."""
+    archive, slash, rest = warc.partition("/")
+    return rest.partition("/")[0] if slash and archive == "archive" else "warc"
+
+
+def _distance_s(walk: Row) -> int | None:
+    captured_s, posted_s = walk["captured_s"], walk["first_post_s"]
+    return None if captured_s is None or posted_s is None else captured_s - posted_s
 
 
 def robots_key(url: str) -> str:

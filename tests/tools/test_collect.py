@@ -93,6 +93,9 @@ def test_a_build_fetches_its_pages_once_and_the_archive_gives_the_same_documents
         assert main(words(tmp_path, dumps, server, "live")) == 0
         asked = len(server.log)
         assert outcomes(tmp_path / "live") == OUTCOMES
+        pages = read_published(Disk(tmp_path / "live"), "pages").table(["source", "distance_s"])
+        assert set(pages["source"].to_pylist()) == {"live", None}
+        assert all(distance is None or distance > 0 for distance in pages["distance_s"].to_pylist())
         capsys.readouterr()
         assert main(words(tmp_path, dumps, server, "live")) == 0  # all is up to date
         assert len(server.log) == asked
@@ -107,7 +110,7 @@ def test_a_build_fetches_its_pages_once_and_the_archive_gives_the_same_documents
         assert paths.count(("late.test", "/")) == 1
         assert not {("ferry.test", "/"), ("ferry2.test", "/there")} & set(paths)  # are there
         more.unlink()
-    archive = tmp_path / "live" / "archive" / "*.warc.gz"
+    archive = tmp_path / "live" / "archive" / "live" / "*.warc.gz"
     again = ["--input.warcs", str(archive), "--input.dumps", str(dumps)]
     assert main(build_of(tmp_path, "warc", *again)) == 0
     assert outcomes(tmp_path / "warc") == OUTCOMES
