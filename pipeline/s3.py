@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import pyarrow.fs
 
 # Of a request that was throttled, cut, or not answered for 3 s. The waits between them double from
-# 50 ms: half a minute at most, and a store that is gone ends a build in minutes. Not by the SDK's
+# 50 ms: 13 seconds at most, and a store that is gone ends a build in minutes. Not by the SDK's
 # "standard" strategy: where a third of the requests fail, it gives up all retries after a hundred.
-ATTEMPTS = 10
+ATTEMPTS = 9
 # What a URI may say after its "?", as Arrow's own URIs do.
 OPTIONS = ("endpoint_override", "region", "scheme", "tls_ca_file_path")
 _DENIED = ("ACCESS_DENIED", "status 403", "INVALID_")

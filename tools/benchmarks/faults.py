@@ -98,6 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
         base = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         base = base.absolute()
         base.mkdir(parents=True, exist_ok=True)
+        stack.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
         tempfile.tempdir = str(base)  # for what our own looks at a bucket leave
         bucket = stack.enter_context(FaultyStore()) if options.store == "s3" else None
         cluster = None

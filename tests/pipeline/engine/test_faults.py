@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.engine import store as store_module
+from pipeline.engine import stores
 from pipeline.engine.stage import Output
 from pipeline.engine.store import Disk, Entry
 from pipeline.errors import StageError
@@ -63,6 +64,10 @@ class Mortal(Disk):
     def _put(self, path: Path, name: str) -> None:
         if name.startswith("runs/") or FATE.happens():
             super()._put(path, name)
+
+    def _put_new(self, path: Path, name: str) -> None:
+        if FATE.happens():
+            super()._put_new(path, name)
         if name.startswith("parts/") and not FATE.dead:
             FATE.adding = ""
 
@@ -89,7 +94,7 @@ class Mortal(Disk):
 def mortal(monkeypatch, inline) -> None:
     """Builds in this process can be killed, and wait for no disk."""
     FATE.born()
-    monkeypatch.setattr(store_module, "Disk", Mortal)
+    monkeypatch.setattr(stores, "Disk", Mortal)
     monkeypatch.setattr(store_module, "sync", lambda path: None)
 
 
