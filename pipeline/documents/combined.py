@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from lxml.etree import LxmlError
-from readability.readability import Unparseable
 
 from pipeline.documents.blocks.context import choose, look_again
 from pipeline.documents.blocks.features import Described, describe
@@ -104,5 +103,5 @@ def opinion(letter: str, html: str) -> str:
     """An engine's text; "" where it can make nothing of a page, which is an opinion too."""
     try:
         return ENGINES[letter](html)
-    except (LxmlError, Unparseable, ValueError):
+    except (LxmlError, ValueError):  # readability's Unparseable is a ValueError
         return ""

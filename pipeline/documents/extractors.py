@@ -6,8 +6,10 @@ it raises travels up: the pool makes it a named drop.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
+from pipeline.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,25 @@ def extract_fast(html: str) -> Extracted:
 
     found = combine(html, FAST)
     return Extracted(found.text, found.spoke)
+
+
+# Besides those of every build.
+LIBRARIES_OF = {
+    "combined": ("resiliparse", "readability-lxml"),
+    "combined-fast": ("resiliparse",),
+    "resiliparse": ("resiliparse",),
+}
+
+
+def versions_for(extractor: str) -> dict[str, str]:
+    """The versions of what an extractor asks besides; SettingsError names what is not installed."""
+    try:
+        return {library: version(library) for library in LIBRARIES_OF.get(extractor, ())}
+    except PackageNotFoundError as error:
+        raise SettingsError(
+            f"documents.extractor = {extractor} wants {error.name}: pip install '.[extraction]' "
+            "from a checkout, with pip 24 or newer"
+        ) from None
 
 
 EXTRACTORS: dict[str, Extractor] = {

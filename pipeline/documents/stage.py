@@ -28,6 +28,7 @@ import xxhash
 from pipeline.bucket_file import InputFile
 from pipeline.documents.blocks.model import model_digest
 from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
+from pipeline.documents.extractors import versions_for
 from pipeline.engine.digest import digest_of, hex_digest, rows_digest
 from pipeline.engine.limits import Fault
 from pipeline.engine.stage import (
@@ -59,11 +60,6 @@ PAGES_PER_GROUP_MIN = 500
 CUT_AT_ONE_OF = 4
 ROWS_PER_BATCH = 200
 LIBRARIES = ("trafilatura", "justext", "lxml", "py3langid", "ftfy")
-LIBRARIES_OF = {
-    "combined": ("resiliparse", "readability-lxml"),
-    "combined-fast": ("resiliparse",),
-    "resiliparse": ("resiliparse",),
-}
 Result = Document | Drop | Fault | InputError
 
 # A page, and the stretch of a WARC file in which its capture lies.
@@ -375,8 +371,8 @@ def _row(page: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
 
 def versions(extractor: str) -> dict[str, str]:
     """The versions of what shapes documents by this extractor."""
-    libraries = (*LIBRARIES, *LIBRARIES_OF.get(extractor, ()))
-    found = {library: version(library) for library in libraries}
+    found = {library: version(library) for library in LIBRARIES}
+    found |= versions_for(extractor)
     if extractor.startswith("combined"):
         found["blocks"] = model_digest()
     return {**found, "unicode": unicodedata.unidata_version}
