@@ -255,7 +255,7 @@ def test_a_stage_command_leaves_with_the_code_of_the_signal_and_without_workers(
     )
     deadline = time.monotonic() + 100
     at_work = ".o.jsonl.work/runs/*/heartbeats/*.json"
-    while not any('"item": "item' in path.read_text() for path in tmp_path.glob(at_work)):
+    while not any(tmp_path.glob(at_work)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     children = children_of(webtext.pid)
