@@ -24,9 +24,7 @@ def test_a_row_that_no_ledger_has_is_counted():
 @pytest.mark.parametrize(
     ("store", "kinds"),
     [
-        ("disk", ("kill all", "second build")),
-        ("disk", ("damage",)),
-        ("disk", ("late commit",)),
+        ("disk", ("kill all", "second build", "damage", "late commit")),
         ("s3", ("kill all", "store throttles", "uploads are torn")),
     ],
 )
