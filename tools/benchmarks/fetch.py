@@ -139,7 +139,7 @@ def run_scrapy(listed: Path, _: Path) -> None:
 
     urls, got = listed.read_text(encoding="utf-8").split(), 0
 
-    class Spider(scrapy.Spider):
+    class Spider(scrapy.Spider):  # type: ignore[misc]
         name = "list"
         start_urls = urls
 
