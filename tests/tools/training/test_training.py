@@ -35,6 +35,7 @@ def folder(tmp_path):
 
 
 def test_the_same_pages_give_the_same_trees_and_those_find_the_text(folder, monkeypatch):
+    pytest.importorskip("readability")
     monkeypatch.setattr(blocks, "FIRST_TREES", 20)
     monkeypatch.setattr(blocks, "SECOND_TREES", 20)
     texts = engine_texts(folder, folder / "texts")
