@@ -146,10 +146,9 @@ def test_look_shows_the_tables_that_manifests_name(built):
     assert [table.name for table in tables(built.uri)] == [
         *("links", "pages", "documents", "corpus", "tokenizer.json", "shards"),
     ]  # fmt: skip
-    with pytest.raises(
-        SettingsError, match=re.escape(f"name one of the builds in it: {built.uri}")
-    ):
+    with pytest.raises(SettingsError, match="name one of the builds in it: ") as refused:
         tables(above(built.uri)[0])
+    assert str(built.uri) in str(refused.value)  # other tests may build beside it
 
 
 @pytest.mark.slow
