@@ -31,7 +31,7 @@ from tools import commands, demo_command, stage_commands
 from tools.options import STDIN, with_settings
 from tools.places import require_here
 
-TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
+TRAINER_COMMANDS = ("train", "evaluate", "sample", "score", "export")
 BUILD_COMMANDS = (
     *("demo", "init", "doctor", "plan", "build", "status", "look", "why", "report", "clean"),
 )

@@ -332,11 +332,21 @@ def evaluate(*words: Words) -> int:
 
 
 def sample(*words: Words) -> int:
-    """Write text with a trained model.
+    """Write text with a trained model, or show the likeliest next tokens.
 
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
+
+    Example: webtext sample model --prompt "The city" --top 10
     """
     return _trainer(("sample", *_with_model(words)), "webtext")
+
+
+def score(*words: Words) -> int:
+    """Tell how likely a text is to a trained model, token by token.
+
+    Example: webtext score model "The city and the sea"
+    """
+    return _trainer(("score", *_with_model(words)), "webtext")
 
 
 def export(*words: Words) -> int:

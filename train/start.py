@@ -27,6 +27,7 @@ from train.log import LiveLine
 from train.loop import Loop
 from train.model import GPT
 from train.openai_losses import released_loss
+from train.prompt import beginning
 from train.resume import about_new_rate, check_out, choose_again, resumed, run_before
 from train.runs import (
     Run,
@@ -38,7 +39,7 @@ from train.runs import (
     tokenizer_for,
     write_run,
 )
-from train.sample import beginning, generate
+from train.sample import generate
 from train.settings import TrainSettings, recipe_for, with_recipe
 from train.state import Result
 from train.text import check_tokenizer, text_for
