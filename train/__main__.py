@@ -132,8 +132,10 @@ def _train(argv: list[str], prog: str) -> int:
 def _evaluate(argv: list[str], prog: str) -> int:
     settings, _, as_json = parse(EvaluateSettings, argv, prog)
     refuse_senseless(settings)
+    if settings.list or settings.suite:
+        return _evaluate_tasks(settings, as_json)
     _require_run(settings.run)
-    from train.evaluate import evaluate
+    from train.evaluate.held_out import evaluate
 
     found = evaluate(settings, _note)
     if as_json:
@@ -142,6 +144,20 @@ def _evaluate(argv: list[str], prog: str) -> int:
         _print_score(found)
     if not math.isfinite(found["loss"]):
         raise Diverged(f"{settings.run}: the loss is {found['loss']}; the run diverged")
+    return 0
+
+
+def _evaluate_tasks(settings: EvaluateSettings, as_json: bool) -> int:
+    require_packages()
+    if not settings.list:
+        _require_run(settings.run)
+    from train.evaluate.command import run_suite, tasks_listed
+
+    found, told = tasks_listed() if settings.list else run_suite(settings, _note)
+    if as_json:
+        _print_json(found)
+    else:
+        print(told)
     return 0
 
 

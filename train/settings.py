@@ -163,18 +163,26 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Held-out loss, perplexity and bits per byte of a trained model.
+    """Held-out loss, perplexity and bits per byte of a trained model; or, with --suite, the tasks
+    of the GPT-2 paper, of which nothing is downloaded.
 
-    Example: build/model
+    Example: build/model --suite paper --data eval --limit 100
     """
 
     run: str = option("", RUN, positional=True)
-    data: str = option("", "Folder of token shards; if not given, the run's own")
+    data: str = option(
+        "", "Folder of token shards, if not given the run's own; with --suite, of the tasks' files"
+    )
     split: Literal["val", "train"] = option("val", "The split to read")
     tokens: int = option(
         0, "Score only so many tokens, spread evenly over the split; 0: all",
         valid=COUNT,
     )  # fmt: skip
+    suite: str = option("", "Run these tasks: a suite, or names with commas between; see --list")
+    list: bool = option(False, "Name the suites, the tasks, their files and digests, and leave")
+    limit: int = option(0, "Items of a task, the first of its files; 0: all", valid=COUNT)
+    items: str = option("", "Write what became of each item to this file, a JSON object a line")
+    tokenizer: str = option("", TOKENIZER)
     best: bool = option(False, BEST)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "Where to compute")
 
