@@ -80,6 +80,7 @@ LAMBADA = Task(
     ),
     read=read,
     score=score,
+    text=lambda item: f"{item.context} {item.word}",
     metrics=(
         Metric(
             "perplexity", ratio("nats", "", math.exp), "perplexity", (35.13, 15.60, 10.87, 8.63),

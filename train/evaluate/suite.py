@@ -58,6 +58,15 @@ def run(
     return Result(task, list(task.score(subject, taken)), len(items), files)
 
 
+def items_of(task: Task, folder: Path, limit: int) -> list[tuple[str, str]]:
+    """Id and text of a task's items, or of its first `limit`; DataError for its files."""
+    items = task.read([read_file(folder, file) for file in task.files])
+    told = task.text
+    if told is None:
+        raise SettingsError(f"{task.name}: its items have no text of their own")
+    return [(item.id, told(item)) for item in (items[:limit] if limit else items)]
+
+
 def lines_of(result: Result, model: str) -> list[str]:
     """One JSON object an item: its task, the protocol's digest, and what became of it."""
     head = {"task": result.task.name, "protocol": result.task.digest(), "model": model}

@@ -151,6 +151,7 @@ class Task:
     protocol: Mapping[str, str]
     differs: str
     format_seen: bool = True
+    text: Callable[[Any], str] | None = None  # an item's, with its right answer, as a model sees it
 
     def digest(self) -> str:
         """Twelve hex digits of all that the protocol says: equal ones may be compared."""
