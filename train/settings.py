@@ -181,6 +181,10 @@ class EvaluateSettings:
     suite: str = option("", "Run these tasks: a suite, or names with commas between; see --list")
     list: bool = option(False, "Name the suites, the tasks, their files and digests, and leave")
     limit: int = option(0, "Items of a task, the first of its files; 0: all", valid=COUNT)
+    stride: int = option(
+        0, "Tokens that each window of a long text scores, so that windows overlap; 0: no overlap",
+        valid=COUNT,
+    )  # fmt: skip
     items: str = option("", "Write what became of each item to this file, a JSON object a line")
     tokenizer: str = option("", TOKENIZER)
     best: bool = option(False, BEST)

@@ -22,17 +22,20 @@ class Item:
 
 
 def task_items(suite: str, folder: Path, limit: int) -> list[Item]:
-    """The items of the tasks of a suite, as they are shown to a model, with their right answer."""
+    """What the tasks of a suite read, with the right answers; of a suite what has files there."""
     from train.packages import require_packages
 
     try:
         require_packages()
-        from train.evaluate.suite import chosen, items_of
+        from train.evaluate import suite as tasks
 
+        chosen = tasks.chosen(suite)
+        if suite in tasks.SUITES:
+            chosen = [task for task in chosen if tasks.there(task, folder)] or chosen
         return [
             Item(task.name, id, text)
-            for task in chosen(suite)
-            for id, text in items_of(task, folder, limit)
+            for task in chosen
+            for id, text in tasks.texts_of(task, folder, limit)
         ]
     except TrainError as error:
         raise SettingsError(str(error)) from None

@@ -22,6 +22,10 @@ class Passage:
     context: str
     word: str
 
+    def whole(self) -> str:
+        """The passage."""
+        return f"{self.context} {self.word}"
+
 
 def passage(id: str, text: str) -> Passage | None:
     """The passage of a text; None where it has no two words."""
@@ -80,7 +84,6 @@ LAMBADA = Task(
     ),
     read=read,
     score=score,
-    text=lambda item: f"{item.context} {item.word}",
     metrics=(
         Metric(
             "perplexity", ratio("nats", "", math.exp), "perplexity", (35.13, 15.60, 10.87, 8.63),

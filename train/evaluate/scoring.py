@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from train import tree
 from train.errors import SettingsError
 from train.given import is_hugging_face, opened
 from train.hardware import device_of
@@ -22,6 +23,8 @@ from train.text import Text, text_for
 # small; larger ones leave the cache, and a GPU wants more.
 CPU_TOKENS, GPU_TOKENS = 2048, 1 << 16
 LOGITS = 1 << 24  # of one piece of the head: 64 MB in fp32
+TREE_PLACES = 192  # of a row of texts with common beginnings: more would see more masked places
+Columns = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,14 @@ class Subject:
 
         Where a token reaches over the seam, it is scored as well.
         """
-        before, ids = self.begin(context), self.begin(context + continuation)
-        shared = next(
-            (at for at, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b),
-            min(len(before), len(ids)),
-        )
-        return Request(ids, max(1, min(shared, len(ids) - 1)))
+        ids = self.begin(context + continuation)
+        return Request(ids, max(1, min(tree.common(self.begin(context), ids), len(ids) - 1)))
 
-    def score(self, requests: Sequence[Request], banned: Sequence[int] = ()) -> list[Scored]:
+    def score(
+        self, requests: Sequence[Request], banned: Sequence[int] = (), *, shared: bool = False
+    ) -> list[Scored]:
         """What `score` finds, in the order of the requests."""
-        return score(self.model, requests, banned)
+        return score(self.model, requests, banned, shared=shared)
 
 
 def open_subject(settings: Any, note: Any) -> Subject:
@@ -124,29 +125,72 @@ class _Window:
 
 
 @torch.no_grad()
-def score(model: GPT, requests: Sequence[Request], banned: Sequence[int] = ()) -> list[Scored]:
+def score(
+    model: GPT, requests: Sequence[Request], banned: Sequence[int] = (), *, shared: bool = False
+) -> list[Scored]:
     """The scored tokens of each request, in the order of the requests.
 
     What is longer than the context loses its beginning; where more is scored than the context
-    holds, in disjoint windows. Batches are of like lengths, and only scored places get logits.
+    holds, in disjoint windows. Only scored places get logits. `shared` computes beginnings that
+    requests have in common once, and pays where they are long; else batches are of like lengths.
     """
-    n_ctx, device = model.config.n_ctx, model.head_weight.device
-    pieces = [piece for at, one in enumerate(requests) for piece in _cut(at, one, n_ctx)]
-    tokens = GPU_TOKENS if device.type == "cuda" else CPU_TOKENS
-    found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
-    for batch in _batches(pieces, tokens):
-        longest = max(len(pieces[at].ids) for at in batch) - 1
-        ids_BT = torch.zeros(len(batch), longest, dtype=torch.long)
-        for row, at in enumerate(batch):
-            ids_BT[row, : len(pieces[at].ids) - 1] = torch.tensor(pieces[at].ids[:-1])
-        h_BTC = model.hidden(ids_BT.to(device))
-        scored = [h_BTC[row, pieces[at].first - 1 : len(pieces[at].ids) - 1]
-                  for row, at in enumerate(batch)]  # fmt: skip
-        targets = [torch.tensor(pieces[at].ids[pieces[at].first :]) for at in batch]
-        columns = of_places(model, torch.cat(scored), torch.cat(targets).to(device), banned)
+    pieces = [
+        piece for at, one in enumerate(requests) for piece in _cut(at, one, model.config.n_ctx)
+    ]
+    found: dict[int, Columns] = {}
+    for places in (_in_trees if shared else _in_rows)(model, pieces):
+        numbers = list(places.of)
+        at_N = torch.cat([places.of[number] for number in numbers])
+        targets = [torch.tensor(pieces[n].ids[pieces[n].first :]) for n in numbers]
+        columns = of_places(model, places.hidden, at_N, torch.cat(targets), banned)
         split = [column.split([len(one) for one in targets]) for column in columns]  # type: ignore[no-untyped-call]
-        found |= dict(zip(batch, zip(*split, strict=True), strict=True))
+        found |= dict(zip(numbers, zip(*split, strict=True), strict=True))
     return _joined(pieces, found, len(requests))
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Hidden states of places that predict, and of each piece the rows of its own."""
+
+    hidden: Tensor  # (N, C)
+    of: dict[int, Tensor]
+
+
+def _in_rows(model: GPT, pieces: Sequence[_Window]) -> Iterator[_Places]:
+    """Each piece a row, filled up on the right, where causal attention does not see it."""
+    device = model.head_weight.device
+    tokens = GPU_TOKENS if device.type == "cuda" else CPU_TOKENS
+    for batch in _batches([len(piece.ids) for piece in pieces], tokens):
+        longest = len(pieces[batch[0]].ids) - 1
+        ids_BT = torch.zeros(len(batch), longest, dtype=torch.long)
+        for row, number in enumerate(batch):
+            ids = pieces[number].ids
+            ids_BT[row, : len(ids) - 1] = torch.tensor(ids[:-1])
+        h_BTC = model.hidden(ids_BT.to(device))
+        spans = [(pieces[n].first - 1, len(pieces[n].ids) - 1) for n in batch]
+        h_NC = torch.cat([h_BTC[row, a:b] for row, (a, b) in enumerate(spans)])
+        counts = [b - a for a, b in spans]
+        yield _Places(h_NC, dict(zip(batch, torch.arange(len(h_NC)).split(counts), strict=True)))  # type: ignore[no-untyped-call]
+
+
+def _in_trees(model: GPT, pieces: Sequence[_Window]) -> Iterator[_Places]:
+    """Many pieces a row, what they have in common once; each place that predicts, once too."""
+    device = model.head_weight.device
+    tokens = GPU_TOKENS if device.type == "cuda" else CPU_TOKENS
+    rows = list(tree.rows([piece.ids[:-1] for piece in pieces], TREE_PLACES))
+    for batch in _batches([len(row.ids) for row in rows], tokens):
+        ids_BT, seen = tree.tree_of([rows[n] for n in batch], device)
+        h_BTC = model.hidden_of_tree(ids_BT, seen)
+        places = {
+            number: at * ids_BT.shape[1] + torch.tensor(path[pieces[number].first - 1 :])
+            for at, n in enumerate(batch)
+            for number, path in rows[n].paths.items()
+        }
+        used, of = torch.cat(list(places.values())).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        counts = [len(one) for one in places.values()]
+        yield _Places(
+            h_BTC.flatten(0, 1)[used.to(device)], dict(zip(places, of.split(counts), strict=True))
+        )
 
 
 def _cut(at: int, request: Request, n_ctx: int) -> Iterator[_Window]:
@@ -161,41 +205,42 @@ def _cut(at: int, request: Request, n_ctx: int) -> Iterator[_Window]:
         yield _Window(at, ids[start:end], done - start)
 
 
-def _batches(pieces: Sequence[_Window], tokens: int) -> Iterator[list[int]]:
+def _batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
     """Numbers of pieces, longest first, of so many tokens a batch when filled up."""
-    order = sorted(range(len(pieces)), key=lambda at: -len(pieces[at].ids))
+    order = sorted(range(len(lengths)), key=lambda n: -lengths[n])
     start = 0
     while start < len(order):
-        rows = max(1, tokens // len(pieces[order[start]].ids))
+        rows = max(1, tokens // lengths[order[start]])
         yield order[start : start + rows]
         start += rows
 
 
 def of_places(
-    model: GPT, h_NC: Tensor, targets_N: Tensor, banned: Sequence[int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(N,) ln p of the target, the likeliest token, and the likeliest that is not banned."""
-    rows = max(1, LOGITS // model.config.padded_vocab)
-    out: list[tuple[Tensor, Tensor, Tensor]] = []
-    for h_RC, targets_R in zip(h_NC.split(rows), targets_N.split(rows), strict=True):  # type: ignore[no-untyped-call]
-        logits_RV = model.logits(h_RC).float()
-        p_R = logits_RV.gather(1, targets_R[:, None])[:, 0] - logits_RV.logsumexp(1)
+    model: GPT, h_RC: Tensor, at_N: Tensor, targets_N: Tensor, banned: Sequence[int]
+) -> Columns:
+    """(N,) ln p of the target, the likeliest token, and the likeliest that is not banned.
+
+    Target n is predicted by row `at_N[n]`; a row may predict several, and gets its logits once.
+    """
+    step = max(1, LOGITS // model.config.padded_vocab)
+    device, count = h_RC.device, len(at_N)
+    out = torch.empty(count), *(torch.empty(count, dtype=torch.long) for _ in range(2))
+    for start in range(0, len(h_RC), step):
+        here_N = ((at_N >= start) & (at_N < start + step)).nonzero()[:, 0]
+        at_M, targets_M = (at_N[here_N] - start).to(device), targets_N[here_N].to(device)
+        logits_RV = model.logits(h_RC[start : start + step]).float()
+        out[0][here_N] = (logits_RV[at_M, targets_M] - logits_RV.logsumexp(1)[at_M]).cpu()
         best_R = allowed_R = logits_RV.argmax(1)
         if banned:
-            logits_RV[:, torch.tensor(banned, device=h_NC.device)] = -torch.inf
+            logits_RV[:, torch.tensor(banned, device=device)] = -torch.inf
             allowed_R = logits_RV.argmax(1)
-        out.append((p_R.cpu(), best_R.cpu(), allowed_R.cpu()))
-    p, best, allowed = zip(*out, strict=True)
-    return torch.cat(p), torch.cat(best), torch.cat(allowed)
+        out[1][here_N], out[2][here_N] = best_R[at_M].cpu(), allowed_R[at_M].cpu()
+    return out  # type: ignore[return-value]
 
 
-def _joined(
-    pieces: Sequence[_Window], found: dict[int, tuple[Tensor, Tensor, Tensor]], requests: int
-) -> list[Scored]:
-    columns: list[tuple[list[float], list[int], list[int]]] = [
-        ([], [], []) for _ in range(requests)
-    ]
+def _joined(pieces: Sequence[_Window], found: dict[int, Columns], requests: int) -> list[Scored]:
+    columns: list[list[tuple[float, int, int]]] = [[] for _ in range(requests)]
     for at, piece in enumerate(pieces):
-        for column, values in zip(columns[piece.request], found[at], strict=True):
-            column.extend(values.tolist())
-    return [Scored(tuple(p), tuple(best), tuple(allowed)) for p, best, allowed in columns]
+        p, best, allowed = (column.tolist() for column in found[at])
+        columns[piece.request] += zip(p, best, allowed, strict=True)
+    return [Scored(*zip(*of, strict=True)) for of in columns]

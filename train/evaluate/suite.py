@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from train.errors import SettingsError
+from train.evaluate.choices import CBT_CN, CBT_NE, HELLASWAG
 from train.evaluate.lambada import LAMBADA
+from train.evaluate.language import LANGUAGE, with_stride
 from train.evaluate.scoring import Subject
 from train.evaluate.task import Estimate, Found, Metric, Outcome, Task, read_file
+from train.evaluate.winograd import PDP, WINOGENDER, WINOGRAD
 
-TASKS: tuple[Task, ...] = (LAMBADA,)
-SUITES: dict[str, tuple[str, ...]] = {"paper": ("lambada",)}
+TASKS: tuple[Task, ...] = (
+    LAMBADA, CBT_CN, CBT_NE, *LANGUAGE, WINOGRAD, PDP, WINOGENDER, HELLASWAG,
+)  # fmt: skip
+SUITES: dict[str, tuple[str, ...]] = {
+    "paper": (
+        "lambada", "cbt_cn", "cbt_ne", "wikitext2", "ptb", "enwik8", "text8", "wikitext103", "1bw",
+        "winograd",
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,7 @@ class Result:
     outcomes: list[Outcome]
     items: int  # that the files hold, of which the first were run
     files: list[Found]
+    remark: str
 
     def estimates(self) -> list[tuple[Metric, Estimate]]:
         """Each metric of the task over all outcomes."""
@@ -34,8 +45,11 @@ class Result:
         return all(wanted.sha256 == found.sha256 for wanted, found in pairs)
 
 
-def chosen(names: str) -> list[Task]:
-    """The tasks of a suite, or of names with commas between; SettingsError for any other name."""
+def chosen(names: str, stride: int = 0) -> list[Task]:
+    """The tasks of a suite, or of names with commas between; SettingsError for any other name.
+
+    Texts as a whole are scored in windows that overlap so that each scores `stride` tokens.
+    """
     by_name = {task.name: task for task in TASKS}
     wanted = SUITES.get(names) or tuple(name.strip() for name in names.split(","))
     for name in wanted:
@@ -44,7 +58,16 @@ def chosen(names: str) -> list[Task]:
                 f"--suite: no suite and no task is called {name!r}; suites: {', '.join(SUITES)}; "
                 f"tasks: {', '.join(by_name)}"
             )
-    return [by_name[name] for name in wanted]
+    texts = {task.name for task in LANGUAGE}
+    return [
+        with_stride(by_name[name], stride) if stride and name in texts else by_name[name]
+        for name in wanted
+    ]
+
+
+def there(task: Task, folder: Path) -> bool:
+    """Whether all files of a task are in the folder."""
+    return all(file.find(folder) for file in task.files)
 
 
 def run(
@@ -52,19 +75,17 @@ def run(
 ) -> Result:
     """The outcomes of a task's items, or of its first `limit`; DataError for its files."""
     files = [read_file(folder, file) for file in task.files]
-    items = task.read(files)
+    held = task.read(files)
+    items = task.arrange(subject, held)
     taken = items[:limit] if limit else items
     note(f"{task.name}: {len(taken):,} of {len(items):,} items")
-    return Result(task, list(task.score(subject, taken)), len(items), files)
+    return Result(task, list(task.score(subject, taken)), len(items), files, task.remark(held))
 
 
-def items_of(task: Task, folder: Path, limit: int) -> list[tuple[str, str]]:
-    """Id and text of a task's items, or of its first `limit`; DataError for its files."""
+def texts_of(task: Task, folder: Path, limit: int) -> list[tuple[str, str]]:
+    """Id and text of what a task reads, or of the first `limit`; DataError for its files."""
     items = task.read([read_file(folder, file) for file in task.files])
-    told = task.text
-    if told is None:
-        raise SettingsError(f"{task.name}: its items have no text of their own")
-    return [(item.id, told(item)) for item in (items[:limit] if limit else items)]
+    return [(item.id, item.whole()) for item in (items[:limit] if limit else items)]
 
 
 def lines_of(result: Result, model: str) -> list[str]:
@@ -88,6 +109,7 @@ def rows_of(results: Sequence[Result]) -> list[dict[str, Any]]:
             "files": {file.path.name: file.sha256 for file in result.files},
             "files_known": result.known(),
             "format_seen": result.task.format_seen,
+            "remark": result.remark,
             "differs": result.task.differs,
         }
         for result in results

@@ -49,7 +49,8 @@ def table(rows: Sequence[dict[str, Any]], parameters: int) -> str:
 
 def _cells(row: dict[str, Any], beside: int) -> tuple[str, ...]:
     kind, paper = row["kind"], row["paper"]
-    difference = row["value"] - paper[beside] if paper else None
+    wanted = paper[beside] if paper else None
+    difference = None if wanted is None else row["value"] - wanted
     items = f"{row['items']:,}"
     return (
         row["task"],
@@ -69,7 +70,7 @@ def _notes(row: dict[str, Any]) -> list[str]:
         notes.append("format unseen: no original file was at hand when its reader was written")
     elif not row["files_known"]:
         notes.append("the files are not those that we know by digest")
-    return [*notes, row["differs"]]
+    return [*notes, *([row["remark"]] if row["remark"] else []), row["differs"]]
 
 
 def listing(suites: dict[str, tuple[str, ...]], tasks: Sequence[Task]) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from train.errors import DataError
 from train.evaluate.scoring import Subject
 
+Four = tuple[float | None, float | None, float | None, float | None]  # of the paper's sizes
 # What became of an item: "id", and the numbers and texts that metrics and people read.
 Outcome = Mapping[str, Any]
 
@@ -102,7 +103,7 @@ class Metric:
     name: str
     estimate: Callable[[Sequence[Outcome]], Estimate]
     kind: Literal["share", "perplexity", "bits", "score"]  # how it is shown
-    paper: tuple[float, float, float, float] | None = None
+    paper: Four | None = None
     keys: tuple[str, str] | None = None
 
 
@@ -128,18 +129,31 @@ def ratio(
     return estimate
 
 
-def mean(name: str, key: str, paper: tuple[float, float, float, float] | None = None) -> Metric:
+def mean(name: str, key: str, paper: Four | None = None) -> Metric:
     """The share of items, or the mean over them, that an outcome's number from 0 to 1 gives."""
     return Metric(name, ratio(key), "share", paper, (key, ""))
+
+
+def as_they_are(subject: Subject, items: Sequence[Any]) -> Sequence[Any]:
+    """The items that were read: for tasks whose items do not depend on the tokenizer."""
+    return items
+
+
+def nothing(items: Sequence[Any]) -> str:
+    """No remark."""
+    return ""
 
 
 @dataclass(frozen=True)
 class Task:
     """Files to items, items to outcomes, outcomes to metrics; the protocol says how.
 
-    `read` gets the found files in the order of `files`. `score` gives one outcome an item, in
-    order, each with the item's "id". `protocol` is all that shapes the numbers, in words. `differs`
-    says what is known to differ from the paper, or is not known of it.
+    `read` gets the found files in the order of `files`; `remark` says of what was read what people
+    should know, if anything; `arrange` cuts it into the items that are limited and scored. `score`
+    gives one outcome an item, in order, each with its "id". What is read has an `id` and its
+    `whole()` text, with the right answer, by which `webtext overlap` looks for it. `protocol` is
+    all that shapes the numbers, in words. `differs` says what is known to differ from the paper, or
+    is not known of it.
     """
 
     name: str
@@ -151,7 +165,8 @@ class Task:
     protocol: Mapping[str, str]
     differs: str
     format_seen: bool = True
-    text: Callable[[Any], str] | None = None  # an item's, with its right answer, as a model sees it
+    arrange: Callable[[Subject, Sequence[Any]], Sequence[Any]] = as_they_are
+    remark: Callable[[Sequence[Any]], str] = nothing
 
     def digest(self) -> str:
         """Twelve hex digits of all that the protocol says: equal ones may be compared."""

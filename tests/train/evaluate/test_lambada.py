@@ -96,7 +96,7 @@ def test_greedy_decoding_must_give_the_whole_word(subject, monkeypatch):
 
     def scored(likeliest, allowed):
         one = scoring.Scored((-1.0,) * len(target), likeliest, allowed)
-        monkeypatch.setattr(scoring, "score", lambda *_: [one])
+        monkeypatch.setattr(scoring, "score", lambda *_, **__: [one])
         found = next(score(subject, [item]))
         return found["correct"], found["correct_filtered"]
 

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from train import tree
 from train.config import GPTConfig
 from train.evaluate import scoring
 from train.evaluate.scoring import Request, Subject, score, windows
@@ -102,7 +103,44 @@ def test_other_architectures_are_scored_alike(drawn, changes):
     config = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=48, vocab_size=300, **changes)
     model, ids = drawn(config), ids_of(20)
     found, short = score(model, [Request(ids, 10), Request(ids[:12], 10)])
-    logits = model(torch.tensor([ids[:-1]]))[0].log_softmax(-1)
-    wanted = [float(logits[at - 1, ids[at]]) for at in range(10, 20)]
+    logits = model(torch.tensor([ids[:-1]]))[0].log_softmax(-1).tolist()
+    wanted = [logits[at - 1][ids[at]] for at in range(10, 20)]
     assert found.log_probabilities == pytest.approx(wanted, abs=1e-5)
     assert short.log_probabilities == pytest.approx(wanted[:2], abs=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, {"attention": "banded", "band": 5}, {"norm": "post"}])
+@pytest.mark.parametrize("places", [1, 40, 1000])
+def test_shared_beginnings_are_computed_once_and_change_nothing(
+    drawn, changes, places, monkeypatch
+):
+    monkeypatch.setattr(scoring, "TREE_PLACES", places)
+    config = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=48, vocab_size=300, **changes)
+    model, head = drawn(config), ids_of(12)
+    requests = [Request(head + ids_of(n, n), 11) for n in range(1, 9)]
+    requests += [Request(head + ids_of(6, 6) + ids_of(3, n), 15) for n in range(3)]
+    requests += [Request(head, 4), Request(head, 9), Request(ids_of(70), 60), Request(head[:3], 1)]
+    alone = score(model, requests, banned=[5, 6])
+    for one, other in zip(alone, score(model, requests, [5, 6], shared=True), strict=True):
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
+        assert (one.likeliest, one.allowed) == (other.likeliest, other.allowed)
+
+
+def test_a_tree_holds_each_beginning_once():
+    (row,) = tree.rows([[1, 2, 3], [1, 2, 4, 5], [1, 2], [7]], 100)
+    assert row.ids == [1, 2, 3, 4, 5, 7]
+    assert row.parents == [-1, 0, 1, 1, 3, -1]
+    assert row.depths == [0, 1, 2, 2, 3, 0]
+    assert row.paths == {0: [0, 1, 2], 1: [0, 1, 3, 4], 2: [0, 1], 3: [5]}
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1), st.integers(1, 9))
+def test_every_text_is_in_one_tree_whole(texts, places):
+    found = {}
+    for row in tree.rows(texts, places):
+        assert len(row.ids) <= max(places, max(map(len, texts)))
+        for number, path in row.paths.items():
+            assert number not in found
+            found[number] = [row.ids[place] for place in path]
+            assert [row.parents[place] for place in path] == [-1, *path[:-1]]
+    assert [found[number] for number in range(len(texts))] == texts
