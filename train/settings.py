@@ -24,6 +24,7 @@ PRESET = Valid(f"one of {', '.join(PRESETS)}", lambda name: name in PRESETS)
 BEST = "Take the checkpoint with the lowest held-out loss, not the newest"
 RUN = "Folder of a training run, of one of its checkpoints, or of a Hugging Face model"
 TOKENIZER = "A tokenizer.json; if not given, the run's own"
+SLIDE = "Read on where the context is full: its first half falls out of sight each time"
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """Text from a trained model, printed token by token.
+    """Text from a trained model, printed token by token; with --top the likeliest next tokens.
 
     Example: build/model --prompt "The city" --tokens 100 --seed 1
     """
@@ -208,7 +209,18 @@ class SampleSettings:
     prompt: str = option(
         "", "Text to continue; if not given, the model begins a document", valid=UTF8
     )
+    prompt_file: str = option(
+        "", "Read --prompt from this file, - for stdin; its last line break is left out", valid=UTF8
+    )
+    no_eot: bool = option(
+        False, "Read the prompt alone, as transformers' generate does, not as a document's start"
+    )
+    top: int = option(
+        0, "Write no text: show so many of the likeliest next tokens, with their probabilities",
+        valid=COUNT,
+    )  # fmt: skip
     tokens: int = option(100, "Tokens of a sample, at most", valid=POSITIVE)
+    slide: bool = option(False, SLIDE)
     samples: int = option(
         1, "Samples, drawn in one batch; the first has --seed, each other the next seed",
         valid=POSITIVE,
@@ -227,6 +239,27 @@ class SampleSettings:
     )  # fmt: skip
     seed: int = option(1, "Random seed; the same seed gives the same text")
     stop: str = option("", "End the sample before this text", valid=UTF8)
+    best: bool = option(False, BEST)
+    tokenizer: str = option("", TOKENIZER)
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "Where to compute")
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """The log-probability of a text by a trained model, and of each of its tokens.
+
+    Example: build/model "The city and the sea"
+    """
+
+    run: str = option("", RUN, positional=True)
+    text: str = option("", "The text", positional=True, valid=UTF8)
+    text_file: str = option(
+        "", "Read TEXT from this file, - for stdin; its last line break is left out", valid=UTF8
+    )
+    no_eot: bool = option(
+        False, "Read the text alone, not as a document's start; its first token has no probability"
+    )
+    slide: bool = option(False, SLIDE)
     best: bool = option(False, BEST)
     tokenizer: str = option("", TOKENIZER)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "Where to compute")

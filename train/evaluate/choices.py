@@ -27,6 +27,10 @@ class Choice:
     answer: int
     words: tuple[str, ...]  # what people read of the endings
 
+    def whole(self) -> str:
+        """The context with the right ending."""
+        return self.context + self.endings[self.answer]
+
 
 def read_cbt(files: Sequence[Found]) -> list[Choice]:
     """The questions of the Children's Book Test; DataError names a line of another form.

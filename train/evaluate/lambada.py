@@ -21,6 +21,10 @@ class Passage:
     context: str
     word: str
 
+    def whole(self) -> str:
+        """The passage."""
+        return f"{self.context} {self.word}"
+
 
 def passage(id: str, text: str) -> Passage | None:
     """The passage of a text; None where it has no two words."""

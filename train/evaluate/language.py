@@ -44,6 +44,10 @@ class Document:
     lines: int = 0
     exceptions: int = 0
 
+    def whole(self) -> str:
+        """The text."""
+        return self.text
+
 
 @dataclass(frozen=True)
 class Window:

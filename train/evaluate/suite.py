@@ -106,6 +106,12 @@ def prepared(subject: Subject, task: Task, folder: Path, limit: int) -> Prepared
     return Prepared(task, taken, len(items), files, task.remark(held))
 
 
+def texts_of(task: Task, folder: Path, limit: int) -> list[tuple[str, str]]:
+    """Id and text of what a task reads, or of the first `limit`; DataError for its files."""
+    items = task.read([read_file(folder, file) for file in task.files])
+    return [(item.id, item.whole()) for item in (items[:limit] if limit else items)]
+
+
 def lines_of(result: Result, model: str) -> list[str]:
     """One JSON object an item: its task, the protocol's digest, and what became of it."""
     head = {"task": result.task.name, "protocol": result.task.digest(), "model": model}

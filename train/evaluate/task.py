@@ -156,8 +156,10 @@ class Task:
 
     `read` gets the found files in the order of `files`; `remark` says of what was read what people
     should know, if anything; `arrange` cuts it into the items that are limited and scored. `score`
-    gives one outcome an item, in order, each with its "id". `protocol` is all that shapes the
-    numbers, in words. `differs` says what is known to differ from the paper, or not known of it.
+    gives one outcome an item, in order, each with its "id". What is read has an `id` and its
+    `whole()` text, with the right answer, by which `webtext overlap` looks for it. `protocol` is
+    all that shapes the numbers, in words. `differs` says what is known to differ from the paper, or
+    is not known of it.
     """
 
     name: str

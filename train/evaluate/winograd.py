@@ -33,6 +33,10 @@ class Schema:
         space = " " if self.before else ""
         return [f"{self.before}{space}{one}" for one in self.candidates]
 
+    def whole(self) -> str:
+        """The sentence with the right candidate."""
+        return self.filled()[self.answer] + self.after
+
 
 def read(files: Sequence[Found]) -> list[Schema]:
     """The items of one file; DataError names an item of another form."""
