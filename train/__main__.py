@@ -132,7 +132,8 @@ def _train(argv: list[str], prog: str) -> int:
 def _evaluate(argv: list[str], prog: str) -> int:
     settings, _, as_json = parse(EvaluateSettings, argv, prog)
     refuse_senseless(settings)
-    if settings.list or settings.suite or settings.errors or settings.compare:
+    asked = (settings.suite, settings.errors, settings.compare, settings.beside)
+    if settings.list or any(asked):
         return _evaluate_tasks(settings, as_json)
     _require_run(settings.run)
     from train.evaluate.held_out import evaluate

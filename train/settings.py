@@ -193,6 +193,9 @@ class EvaluateSettings:
         valid=COUNT,
     )  # fmt: skip
     errors: str = option("", "Show what the model got wrong of this task")
+    beside: str = option(
+        "", "Score the held-out documents, as text, by this run or Hugging Face folder as well"
+    )
     compare: str = option(
         "", "Compare, item by item, the file of --items that stands in the place of RUN with this"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from train.errors import SettingsError
 from train.evaluate import suite
+from train.evaluate.beside import beside
 from train.evaluate.compare import compare
 from train.evaluate.mistakes import mistakes, told
 from train.evaluate.scoring import open_subject
@@ -71,9 +72,11 @@ def show_mistakes(
 
 
 def answer(settings: EvaluateSettings, note: Callable[[str], None]) -> tuple[dict[str, Any], str]:
-    """What --list, --compare, --errors or --suite asks for, for a program and for people."""
+    """What is asked for instead of the held-out loss, for a program and for people."""
     if settings.list:
         return tasks_listed()
     if settings.compare:
         return compare(Path(settings.run), Path(settings.compare))
+    if settings.beside:
+        return beside(settings, note)
     return show_mistakes(settings, note) if settings.errors else run_suite(settings, note)

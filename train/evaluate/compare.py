@@ -88,7 +88,7 @@ def compare(first: Path, second: Path) -> tuple[dict[str, Any], str]:
 
 def _told(rows: Sequence[Compared], unpaired: int) -> str:
     head = ("task", "metric", "A", "B", "B - A", "error", "items", "only A", "only B")
-    lines = [head]
+    lines: list[tuple[str, ...]] = [head]
     for row in rows:
         counts = ["-" if one is None else f"{one:,}" for one in (row.only_a, row.only_b)]
         lines.append(

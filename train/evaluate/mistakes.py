@@ -65,7 +65,8 @@ def words_of(subject: Subject, contexts: Sequence[str]) -> list[str]:
 
 def mistakes(subject: Subject, ready: Prepared, result: Result) -> Iterator[Outcome]:
     """Each wrong item: for LAMBADA both words and their kinds, else what was chosen."""
-    key = next((m.keys[0] for m in result.task.metrics if _is_right_or_wrong(m.keys)), "")
+    keys = [metric.keys[0] for metric in result.task.metrics if metric.keys]
+    key = next((one for one in keys if one in ("correct", "correct_partial")), "")
     pairs = [
         (item, one)
         for item, one in zip(ready.items, result.outcomes, strict=True)
@@ -76,10 +77,6 @@ def mistakes(subject: Subject, ready: Prepared, result: Result) -> Iterator[Outc
         return
     for _, one in pairs:
         yield one
-
-
-def _is_right_or_wrong(keys: tuple[str, str] | None) -> bool:
-    return bool(keys) and keys[0] in ("correct", "correct_partial")  # type: ignore[index]
 
 
 def _of_lambada(

@@ -64,6 +64,7 @@ class Subject:
     text: Text
     eot_id: int | None
     name: str = ""
+    data: str = ""  # the shards that it was trained on, where it is a run
 
     def begin(self, text: str) -> list[int]:
         """Token ids of a text from its beginning."""
@@ -98,7 +99,7 @@ def open_subject(settings: Any, note: Any) -> Subject:
             f"{given.folder}: {what} of the vocabulary that ends a text; tasks begin with it"
         )
     text = text_for(TokenizerFile(path, path.read_bytes()), given.model.config.vocab_size)
-    return Subject(given.model, text, given.eot_id, given.name)
+    return Subject(given.model, text, given.eot_id, given.name, given.data)
 
 
 def windows(count: int, first: int, n_ctx: int, stride: int) -> Iterator[tuple[int, int, int]]:
