@@ -42,7 +42,7 @@ def documents(shards: Shards, split: str, text: Text) -> Iterator[Document]:
 def by_document(subject: Subject, texts: list[Document]) -> list[Outcome]:
     """The loss of each document, its tokens and its bytes."""
     windows = list(score(subject, cut(subject, texts, 0), "bytes"))
-    found = []
+    found: list[Outcome] = []
     for id, group in groupby(windows, key=lambda one: str(one["id"]).rpartition(":")[0]):
         of = list(group)
         sums = {key: sum(one[key] for one in of) for key in ("nats", "tokens", "bytes")}
@@ -71,7 +71,7 @@ def beside(settings: EvaluateSettings, note: Callable[[str], None]) -> tuple[dic
     a, b = (by_document(subject, texts) for subject in (mine, other))
     row = paired("held-out", BITS, b, a)
     rows = [_row(settings.run, mine, a), _row(settings.beside, other, b)]
-    found = {"split": settings.split, "documents": len(texts), "rows": rows}
+    found: dict[str, Any] = {"split": settings.split, "documents": len(texts), "rows": rows}
     found |= {"difference": row.difference, "standard_error": row.standard_error}
     return found, _told(found)
 
