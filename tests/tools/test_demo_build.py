@@ -38,12 +38,12 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "f3be1e20c0fddcc10affac4650f0c07c",
-    "pages": "0560e3e4630e9c80ff4d437fb3cc3107",
-    "documents": "3465a36070d55e80ba591ebe0c3e3c3e",
-    "corpus": "dab39c2b648f94355243d3fb12af0c3f",
-    "tokenizer": "a37a532ab718b5c121705754a33bf631",
-    "shards": "30c987a12f35027228eb87807481afbf",
+    "links": "b567e6290afd4403cd86ce3490125d3a",
+    "pages": "63232cd3d756c12834244abe075fd4cc",
+    "documents": "597f5d8c54c0ebb76e134297a7ec5163",
+    "corpus": "dc0f372a15cd7a3c1051c3a7b37128cf",
+    "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
+    "shards": "fbbfa1da37e85417ab7de382537b21b9",
 }
 
 
