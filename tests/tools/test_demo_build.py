@@ -38,12 +38,12 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "b567e6290afd4403cd86ce3490125d3a",
-    "pages": "63232cd3d756c12834244abe075fd4cc",
-    "documents": "597f5d8c54c0ebb76e134297a7ec5163",
-    "corpus": "dc0f372a15cd7a3c1051c3a7b37128cf",
+    "links": "2dab46de2a9205c8419b697620830076",
+    "pages": "59121437c63b51b00b3d7731eef66045",
+    "documents": "367cc48530af62920882d590222d8381",
+    "corpus": "665427e24440be5bccd39d36957022eb",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
-    "shards": "fbbfa1da37e85417ab7de382537b21b9",
+    "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }
 
 
