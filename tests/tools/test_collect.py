@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pyarrow as pa
 import pytest
 from hostile_web import Web, answer, on_page, redirect, robots
 from wayback_machine import Machine
@@ -14,6 +15,7 @@ from pipeline.engine.manifest import read_manifest
 from pipeline.engine.reading import read_published
 from pipeline.engine.store import Disk
 from pipeline.pages.archive.warc_records import response_record
+from pipeline.pages.sources import LINKS
 from pipeline.records import PAGE
 from tools import collect
 from tools.cli import main
@@ -166,6 +168,15 @@ def capture(url, title, **more):
     """A record of a page that was captured on the day of its post."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
     return response_record(url, 1_480_000_000.0, head, page(title).encode(), **more).packed()
+
+
+def test_the_live_web_is_not_asked_for_what_would_be_too_far_from_the_post():
+    rows = [
+        {"id": "old", "first_post_s": 99}, {"id": "young", "first_post_s": 100}, {"id": "undated"},
+        {"id": "hinted", "first_post_s": 200, "capture_hint_s": 50},
+    ]  # fmt: skip
+    (found,) = collect.posted_since([pa.Table.from_pylist(rows, schema=LINKS)], 100.0)
+    assert found["id"].to_pylist() == ["young", "undated"]
 
 
 @pytest.mark.slow
