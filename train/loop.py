@@ -24,7 +24,7 @@ from train.cost import flops_per_token, peak_flops
 from train.data import Tokens, documents_in
 from train.distributed import World
 from train.errors import CheckpointError, Diverged, OutOfMemory, Stopped, TrainError
-from train.evaluate import Score, score, stacked
+from train.evaluate.held_out import Score, score, stacked
 from train.hardware import BF16_MASTER, Choices
 from train.host_copies import on_host, sent
 from train.log import LiveLine, RunLog, duration

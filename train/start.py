@@ -21,12 +21,13 @@ from train.data import Shards, held_out, open_shards, unigram_entropy
 from train.distributed import World, joined, ranks_started
 from train.errors import SettingsError
 from train.given import cropped, read_weights, with_given
-from train.hardware import Choices, choose, device_of
+from train.hardware import Choices, check_room, choose, device_of
 from train.header import about_first_loss, header
 from train.log import LiveLine
 from train.loop import Loop
 from train.model import GPT
 from train.openai_losses import released_loss
+from train.prompt import beginning
 from train.resume import about_new_rate, check_out, choose_again, resumed, run_before
 from train.runs import (
     Run,
@@ -38,7 +39,7 @@ from train.runs import (
     tokenizer_for,
     write_run,
 )
-from train.sample import beginning, generate
+from train.sample import generate
 from train.settings import TrainSettings, recipe_for, with_recipe
 from train.state import Result
 from train.text import check_tokenizer, text_for
@@ -115,6 +116,7 @@ def _train(
     run = _run(folder, settings, recipe, choices, shards, world)
     for line in header(settings, recipe, choices, shards, world):
         live.note(line)
+    check_room(settings, recipe, choices, world.ranks)
     model = _model(settings, recipe, choices, weights, place)
     loop = _loop(folder, settings, recipe, choices, shards, live, model, world)
     with closing(loop.batches):

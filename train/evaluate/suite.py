@@ -1,0 +1,117 @@
+"""Runs tasks on a model: which there are, what they need, what they find."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from train.errors import SettingsError
+from train.evaluate.choices import CBT_CN, CBT_NE, HELLASWAG
+from train.evaluate.lambada import LAMBADA
+from train.evaluate.language import LANGUAGE, with_stride
+from train.evaluate.scoring import Subject
+from train.evaluate.task import Estimate, Found, Metric, Outcome, Task, read_file
+from train.evaluate.winograd import PDP, WINOGENDER, WINOGRAD
+
+TASKS: tuple[Task, ...] = (
+    LAMBADA, CBT_CN, CBT_NE, *LANGUAGE, WINOGRAD, PDP, WINOGENDER, HELLASWAG,
+)  # fmt: skip
+SUITES: dict[str, tuple[str, ...]] = {
+    "paper": (
+        "lambada", "cbt_cn", "cbt_ne", "wikitext2", "ptb", "enwik8", "text8", "wikitext103", "1bw",
+        "winograd",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """A task that was run: its outcomes, and the digests of its files."""
+
+    task: Task
+    outcomes: list[Outcome]
+    items: int  # that the files hold, of which the first were run
+    files: list[Found]
+    remark: str
+
+    def estimates(self) -> list[tuple[Metric, Estimate]]:
+        """Each metric of the task over all outcomes."""
+        return [(metric, metric.estimate(self.outcomes)) for metric in self.task.metrics]
+
+    def known(self) -> bool:
+        """Whether every file is byte for byte the original that we have seen."""
+        pairs = zip(self.task.files, self.files, strict=True)
+        return all(wanted.sha256 == found.sha256 for wanted, found in pairs)
+
+
+def chosen(names: str, stride: int = 0) -> list[Task]:
+    """The tasks of a suite, or of names with commas between; SettingsError for any other name.
+
+    Texts as a whole are scored in windows that overlap so that each scores `stride` tokens.
+    """
+    by_name = {task.name: task for task in TASKS}
+    wanted = SUITES.get(names) or tuple(name.strip() for name in names.split(","))
+    for name in wanted:
+        if name not in by_name:
+            raise SettingsError(
+                f"--suite: no suite and no task is called {name!r}; suites: {', '.join(SUITES)}; "
+                f"tasks: {', '.join(by_name)}"
+            )
+    texts = {task.name for task in LANGUAGE}
+    return [
+        with_stride(by_name[name], stride) if stride and name in texts else by_name[name]
+        for name in wanted
+    ]
+
+
+def there(task: Task, folder: Path) -> bool:
+    """Whether all files of a task are in the folder."""
+    return all(file.find(folder) for file in task.files)
+
+
+def run(
+    subject: Subject, task: Task, folder: Path, limit: int, note: Callable[[str], None]
+) -> Result:
+    """The outcomes of a task's items, or of its first `limit`; DataError for its files."""
+    files = [read_file(folder, file) for file in task.files]
+    held = task.read(files)
+    items = task.arrange(subject, held)
+    taken = items[:limit] if limit else items
+    note(f"{task.name}: {len(taken):,} of {len(items):,} items")
+    return Result(task, list(task.score(subject, taken)), len(items), files, task.remark(held))
+
+
+def texts_of(task: Task, folder: Path, limit: int) -> list[tuple[str, str]]:
+    """Id and text of what a task reads, or of the first `limit`; DataError for its files."""
+    items = task.read([read_file(folder, file) for file in task.files])
+    return [(item.id, item.whole()) for item in (items[:limit] if limit else items)]
+
+
+def lines_of(result: Result, model: str) -> list[str]:
+    """One JSON object an item: its task, the protocol's digest, and what became of it."""
+    head = {"task": result.task.name, "protocol": result.task.digest(), "model": model}
+    return [json.dumps(head | dict(one), ensure_ascii=False) for one in result.outcomes]
+
+
+def rows_of(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """One row a metric, as `--json` gives them: ours, the paper's, error, protocol, differences."""
+    return [
+        {
+            "task": result.task.name,
+            "metric": metric.name,
+            "kind": metric.kind,
+            **asdict(estimate),
+            "paper": metric.paper,
+            "items": len(result.outcomes),
+            "items_in_all": result.items,
+            "protocol": result.task.digest(),
+            "files": {file.path.name: file.sha256 for file in result.files},
+            "files_known": result.known(),
+            "format_seen": result.task.format_seen,
+            "remark": result.remark,
+            "differs": result.task.differs,
+        }
+        for result in results
+        for metric, estimate in result.estimates()
+    ]
