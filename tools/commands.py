@@ -116,7 +116,8 @@ def build(
         once.
     replay
         Try the pages again that this stage dropped for a limit on time or memory (timed_out,
-        crashed, out_of_memory); may be given more than once.
+        crashed, out_of_memory); of the stage pages, ask the sources again for links that failed in
+        a way that may pass; may be given more than once.
     keep_versions
         Reuse results that other versions of the libraries made.
     force

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from pipeline.links.canonical import canonical
-from pipeline.pages.capture import ANSWER, ROBOTS, Capture
+from pipeline.pages.capture import ANSWER, CUT, NONE, ROBOTS, Capture
 from pipeline.pages.choose import Answer, Elsewhere, Found, Nothing, Search, choose
 from pipeline.pages.owners.preferences import Preferences, merged, of_robots_txt, verdict
 from pipeline.pages.owners.robots import ROBOTS_PATH, RobotsTxt
@@ -39,8 +39,8 @@ WALK = pa.schema(
         ("state", pa.string()),
         ("capture_hint_s", pa.int64()),
         ("trail", pa.list_(pa.string())),  # the keys that were looked up before
-        ("payload_digest", pa.string()),  # of the original that a revisit asks for, if one does
-        ("refers_to", pa.string()),  # its record id, where told
+        ("original_digest", pa.string()),  # the payload's that a revisit asks for, if one does
+        ("original_id", pa.string()),  # its record's, where told
         ("detail", pa.string()),
         ("told", pa.string()),  # an outcome without a page that a source told of the link, or ""
         ("told_detail", pa.string()),
@@ -70,7 +70,7 @@ def look_up(
     last = max(answers, key=lambda one: (one.captured_s, *one.place), default=None)
     if last and not walk["hops"]:
         walk = {**walk, "told": last.mime, "told_detail": last.detail}
-    digest, record_id = walk["payload_digest"] or "", walk["refers_to"] or ""
+    digest, record_id = walk["original_digest"] or "", walk["original_id"] or ""
     hint_s = walk["capture_hint_s"]
     time_s = walk["first_post_s"] if hint_s is None else hint_s
     near = _within(captures, time_s, days_max)
@@ -135,7 +135,7 @@ def _used(answer: Answer) -> list[tuple[str, int]]:
 def _found(walk: Row, found: Found) -> Row:
     page = found.page
     # The original of a revisit at another URL: what was seen, and when, is the revisit's.
-    asked = walk["payload_digest"] or walk["refers_to"]
+    asked = walk["original_digest"] or walk["original_id"]
     seen = {} if asked else _seen(found.capture)
     walk = {**walk, **seen}
     told = (walk["preferences"] or "", page.preferences)
@@ -153,6 +153,8 @@ def _found(walk: Row, found: Found) -> Row:
         "length": page.length,
         "record_id": page.record_id,
         "status": page.status,
+        "payload_digest": page.payload_digest,
+        "is_whole": page.body not in (CUT, NONE),
     }
 
 
@@ -210,16 +212,17 @@ def _moved_on(walk: Row, capture: Capture, hops_max: int) -> Row:
         problem = f"more than {hops_max} redirects, the next one {there}"
         return _ended_without(walk, Nothing(Reason.REDIRECT_LOOP, problem, capture))
     is_revisit = capture.kind == "revisit"
-    asked = walk["payload_digest"] or walk["refers_to"]
+    asked = walk["original_digest"] or walk["original_id"]
     return {
         **walk,
         # Of a revisit that repeats a revisit the first is what was seen.
         **(_seen(capture) if is_revisit and not asked else {}),
         "key": capture.target_key,
         "hops": walk["hops"] + 1,
+        "redirects": [*walk["redirects"], {"url": capture.url, "status": capture.status}],
         "trail": trail,
-        "payload_digest": capture.payload_digest if is_revisit else "",
-        "refers_to": capture.refers_to if is_revisit else "",
+        "original_digest": capture.payload_digest if is_revisit else "",
+        "original_id": capture.refers_to if is_revisit else "",
         "detail": there,
     }
 

@@ -17,7 +17,8 @@ def walk(key="a.org/", **fields):
     return {
         **row,
         **{"id": "1", "url": f"http://{key}", "key": key, "state": OPEN, "hops": 0},
-        **{"trail": [], "payload_digest": "", "refers_to": "", "first_post_s": 1_000, **fields},
+        **{"redirects": [], "trail": [], "original_digest": "", "original_id": ""},
+        **{"first_post_s": 1_000, **fields},
     }
 
 
@@ -62,6 +63,28 @@ def test_redirects_are_followed_to_the_page_and_all_records_on_the_way_are_used(
     end, rounds, used = walked(chain(capture, "a.org/", "b.org/", "c.org/"), walk())
     assert (end["outcome"], end["hops"], end["final_url"]) == (CAPTURED, 2, "http://c.org/")
     assert (rounds, used) == (3, {0, 1, 99})
+    assert end["redirects"] == [
+        {"url": "http://a.org/", "status": 302}, {"url": "http://b.org/", "status": 302},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "is_whole"), [("", True), ("all", True), ("cut", False), ("none", False)]
+)
+def test_a_page_tells_its_digest_and_whether_it_is_whole(capture, body, is_whole):
+    end, _, _ = walked([capture(body=body, payload_digest="sha1:A", status=200)], walk())
+    assert (end["payload_digest"], end["is_whole"], end["redirects"]) == ("sha1:A", is_whole, [])
+    revisit = capture(offset=1, kind="revisit", status=0, payload_digest="sha1:A", captured_s=1_500)
+    original = capture(body=body, payload_digest="sha1:A", captured_s=500)
+    end, _, _ = walked([original, revisit], walk())
+    assert (end["captured_s"], end["offset"]) == (1_500, 0)
+    assert (end["payload_digest"], end["is_whole"]) == ("sha1:A", is_whole)
+
+
+def test_a_link_without_a_page_tells_how_far_it_was_led(capture):
+    end, _, _ = walked(chain(capture, "a.org/", "b.org/", end=False), walk())
+    assert (end["outcome"], end["is_whole"]) == ("redirect_lost", None)
+    assert end["redirects"] == [{"url": "http://a.org/", "status": 302}]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +254,7 @@ def test_every_walk_ends_in_bounded_rounds_with_one_outcome(made):
     ]  # fmt: skip
     ended, rounds, used = walked(captures, walk())
     assert rounds <= HOPS_MAX + 1
-    assert ended["hops"] == rounds - 1
+    assert ended["hops"] == len(ended["redirects"]) == rounds - 1
     assert used <= {*range(len(captures)), -1}
     if ended["outcome"] == CAPTURED:
         assert captures[ended["offset"]].kind == "response"
