@@ -49,7 +49,7 @@ SETTINGS_OF = {
         "engine.worker_items",
     ),
     "dedup": (
-        *("profile", "corpus.near_threshold", "corpus.near_slack", "corpus.bands", "corpus.rows"),
+        *("profile", "corpus.near_order", "corpus.near_measure", "corpus.near_threshold"),
         *("documents.text_chars_max", "texts"),
     ),
     "overlap": ("texts.text_field",),

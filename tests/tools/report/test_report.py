@@ -135,7 +135,7 @@ def test_near_copies_stand_beside_their_keepers(finished):
     facts = collect(finished.folder)
     assert facts.pairs
     for pair in facts.pairs:
-        assert 0.5 <= pair["jaccard"] <= 1
+        assert 0.5 <= pair["likeness"] <= 1
         assert pair["kept"]["id"] != pair["dropped"]["id"]
         kept, dropped = (
             set(pair[side]["text"].striptags().split()) for side in ("kept", "dropped")
