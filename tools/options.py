@@ -52,6 +52,7 @@ SETTINGS_OF = {
         *("profile", "corpus.near_threshold", "corpus.near_slack", "corpus.bands", "corpus.rows"),
         *("documents.text_chars_max", "texts"),
     ),
+    "overlap": ("texts.text_field",),
     "tokenizer train": (
         *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.sample_bytes_max"),
         *("shards.seed", "shards.val_share", "shards.split_by", "texts"),

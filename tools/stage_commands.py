@@ -202,6 +202,61 @@ def dedup(
     return exit_code(gates)
 
 
+def overlap(
+    *inputs: InputPlace,
+    out: Path,
+    data: Path | None = None,
+    suite: str = "paper",
+    limit: int = 0,
+    held_out: Path | None = None,
+    scores: Path | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    settings_from: SettingsFrom,
+) -> int:
+    """Tell which texts of test sets stand in a corpus, by their 8-grams.
+
+    Example: webtext overlap build/corpus --data eval --scores items.jsonl --out overlap.jsonl
+
+    Example: webtext overlap --held-out build/shards --out overlap.jsonl
+
+    The corpus is read once; in memory are the 8-grams of the test sets.
+
+    Parameters
+    ----------
+    inputs
+        The corpus. {inputs}
+    out
+        The file to write (.jsonl), an item a line: its 8-grams, how many of them stand in the
+        corpus, and the share.
+    data
+        The folder with the files of the tasks, as `webtext evaluate --suite` takes it.
+    suite
+        A suite, or names of tasks with commas between; `webtext evaluate --list` names them.
+    limit
+        Items of a task, or held-out texts, the first of them; 0: all.
+    held_out
+        Instead of tasks and a corpus: token shards, whose held-out texts are looked for in those of
+        their own train split.
+    scores
+        What `webtext evaluate --items` wrote: each metric is told without the items of which any
+        8-gram stands in the corpus.
+    dataset
+        {dataset}
+    split
+        {split}
+    as_json
+        Print the sums as JSON.
+    """
+    from tools.overlap.run import run
+
+    return run(
+        inputs, out, settings_from(None), data=data, suite=suite, limit=limit, held_out=held_out,
+        scores=scores, dataset=dataset, split=split, as_json=as_json,
+    )  # fmt: skip
+
+
 def tokenizer_train(
     *inputs: InputPlace,
     out: Path,
@@ -268,7 +323,7 @@ def shards(
     return _finish(out / "shards", make_shards(given, out, settings))
 
 
-# What the three say of their texts, in the same words.
+# What they say of their texts, in the same words.
 _ABOUT = {
     "inputs": (
         "Files, folders, patterns (in quotation marks), also in a bucket (s3://BUCKET/NAME, or "
@@ -284,7 +339,7 @@ _ABOUT = {
     ),
     "split": "The split of the data set; if not given, train.",
 }
-for _command in (dedup, tokenizer_train, shards):
+for _command in (dedup, overlap, tokenizer_train, shards):
     _command.__doc__ = (_command.__doc__ or "").format(**_ABOUT)
 
 
@@ -332,11 +387,21 @@ def evaluate(*words: Words) -> int:
 
 
 def sample(*words: Words) -> int:
-    """Write text with a trained model.
+    """Write text with a trained model, or show the likeliest next tokens.
 
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
+
+    Example: webtext sample model --prompt "The city" --top 10
     """
     return _trainer(("sample", *_with_model(words)), "webtext")
+
+
+def score(*words: Words) -> int:
+    """Tell how likely a text is to a trained model, token by token.
+
+    Example: webtext score model "The city and the sea"
+    """
+    return _trainer(("score", *_with_model(words)), "webtext")
 
 
 def export(*words: Words) -> int:

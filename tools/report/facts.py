@@ -27,7 +27,8 @@ from tools.model_store import COMMIT, told_model
 from tools.places import Place, above
 from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
-from tools.report.texts import near_copies, random_documents, urls_of
+from tools.report.suite import suite_facts
+from tools.report.texts import near_copies, random_documents, urls_of, word_count
 from tools.status import status
 from tools.stores import read_shards
 from train.log import read_log
@@ -237,18 +238,22 @@ def _name_keepers(corpus: FunnelStage, documents: Published) -> None:
 
 
 def _add_corpus(facts: Facts, corpus: Published, documents: Published) -> None:
-    documents_in_all = chars = 0
+    documents_in_all = chars = text_bytes = words = 0
     years: Counter[int] = Counter()
     hosts: Counter[str] = Counter()
-    for table in corpus.tables(["host", "text_chars", "first_post_s"]):
+    for table in corpus.tables(["host", "text", "text_chars", "first_post_s"]):
         documents_in_all += table.num_rows
         chars += pc.sum(table["text_chars"]).as_py() or 0
+        text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0
+        words += sum(word_count(chunk.to_pylist()) for chunk in table["text"].chunks)
         times = table["first_post_s"].to_pylist()
         years.update(datetime.fromtimestamp(s, UTC).year for s in times if s)
         hosts.update(table["host"].to_pylist())
     facts.corpus = {
         "documents": documents_in_all,
         "chars": chars,
+        "text_bytes": text_bytes,
+        "words": words,
         "years": [Bin(str(year), count) for year, count in sorted(years.items())],
         "languages": _languages(documents),
         "hosts": [Bin(host, count) for host, count in hosts.most_common(HOSTS)],
@@ -361,6 +366,7 @@ def _model(folder: Path) -> dict[str, Any]:
         ],
         "train": [(e["step"], e["loss"]) for e in log if e["kind"] == "step" and e["loss"]],
         "held_out": [(e["step"], e["val_loss"]) for e in log if e["kind"] == "eval"],
+        "suite": suite_facts(log),
         "parameters": began["parameters"],
         "unigram_loss": began["unigram_loss"],
         "while_training": [
