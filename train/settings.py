@@ -137,6 +137,13 @@ class TrainSettings:
         None, "Held-out tokens of an evaluation; if not given, four batches, at most 1,048,576",
         valid=POSITIVE,
     )  # fmt: skip
+    eval_suite: str = option(
+        "", "Tasks of `evaluate --suite` that every evaluation runs; names with commas between"
+    )
+    eval_suite_data: str = option("", "Folder with the files of --eval-suite")
+    eval_suite_limit: int = option(
+        200, "Items of a task of --eval-suite, the first of its files; 0: all", valid=COUNT
+    )
     sample_every: int = option(
         0, "Steps between samples in the log; 0: none",
         valid=COUNT,

@@ -27,6 +27,7 @@ from tools.model_store import COMMIT, told_model
 from tools.places import Place, above
 from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
+from tools.report.suite import suite_facts
 from tools.report.texts import near_copies, random_documents, urls_of, word_count
 from tools.status import status
 from tools.stores import read_shards
@@ -365,6 +366,7 @@ def _model(folder: Path) -> dict[str, Any]:
         ],
         "train": [(e["step"], e["loss"]) for e in log if e["kind"] == "step" and e["loss"]],
         "held_out": [(e["step"], e["val_loss"]) for e in log if e["kind"] == "eval"],
+        "suite": suite_facts(log),
         "parameters": began["parameters"],
         "unigram_loss": began["unigram_loss"],
         "while_training": [

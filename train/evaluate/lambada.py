@@ -5,13 +5,12 @@ the passage under "text".
 """
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from train.evaluate.scoring import Subject
 from train.evaluate.stop_words import NAME, STOP_WORDS
-from train.evaluate.task import DataFile, Found, Metric, Outcome, Task, mean, ratio
+from train.evaluate.task import DataFile, Found, Metric, Outcome, Task, exponential, mean, ratio
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ LAMBADA = Task(
     score=score,
     metrics=(
         Metric(
-            "perplexity", ratio("nats", "", math.exp), "perplexity", (35.13, 15.60, 10.87, 8.63),
+            "perplexity", ratio("nats", "", exponential), "perplexity", (35.13, 15.60, 10.87, 8.63),
             ("nats", ""),
         ),
         mean("accuracy, stop-word filter", "correct_filtered", (0.4599, 0.5548, 0.6012, 0.6324)),

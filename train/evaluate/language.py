@@ -15,7 +15,17 @@ from typing import Literal
 from train.errors import DataError
 from train.evaluate.detokenize import PTB, WIKITEXT, Detokenizer
 from train.evaluate.scoring import Request, Subject, windows
-from train.evaluate.task import DataFile, Found, Four, Metric, Outcome, Task, nothing, ratio
+from train.evaluate.task import (
+    DataFile,
+    Found,
+    Four,
+    Metric,
+    Outcome,
+    Task,
+    exponential,
+    nothing,
+    ratio,
+)
 
 HELD_OUT = 5_000_000  # last bytes of enwik8 and text8, their test part by custom
 Unit = Literal["words", "bytes", "characters"]
@@ -151,7 +161,7 @@ def language_task(
     by_word = unit == "words"
     metric = Metric(
         "perplexity a word" if by_word else f"bits a {unit.removesuffix('s')}",
-        ratio("nats", unit, math.exp if by_word else bits),
+        ratio("nats", unit, exponential if by_word else bits),
         "perplexity" if by_word else "bits", paper, ("nats", unit),
     )  # fmt: skip
     task = Task(

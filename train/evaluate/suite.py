@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from train.errors import SettingsError
+from train.errors import DataError, SettingsError
 from train.evaluate.choices import CBT_CN, CBT_NE, HELLASWAG
 from train.evaluate.coqa import COQA
 from train.evaluate.lambada import LAMBADA
@@ -71,21 +71,45 @@ def chosen(names: str, stride: int = 0) -> list[Task]:
     ]
 
 
-def there(task: Task, folder: Path) -> bool:
-    """Whether all files of a task are in the folder."""
-    return all(file.find(folder) for file in task.files)
+def those_there(names: str, stride: int, folder: Path, note: Callable[[str], None]) -> list[Task]:
+    """The tasks that are named, of a suite those whose files are in the folder; it says which not.
+
+    DataError where there is none.
+    """
+    tasks = chosen(names, stride)
+    if names not in SUITES:
+        return tasks
+    found = [task for task in tasks if all(file.find(folder) for file in task.files)]
+    if not found:
+        raise DataError(f"{folder}: no file of a task there; `evaluate --list` names them")
+    if missing := [task.name for task in tasks if task not in found]:
+        note(f"not in {folder}, so left out: {', '.join(missing)}")
+    return found
 
 
-def run(
-    subject: Subject, task: Task, folder: Path, limit: int, note: Callable[[str], None]
-) -> Result:
-    """The outcomes of a task's items, or of its first `limit`; DataError for its files."""
+@dataclass(frozen=True)
+class Prepared:
+    """A task with the items that are to be run on a subject, as often as one likes."""
+
+    task: Task
+    items: Sequence[Any]
+    items_in_all: int
+    files: list[Found]
+    remark: str
+
+    def run(self, subject: Subject) -> Result:
+        """The outcomes of the items."""
+        outcomes = list(self.task.score(subject, self.items))
+        return Result(self.task, outcomes, self.items_in_all, self.files, self.remark)
+
+
+def prepared(subject: Subject, task: Task, folder: Path, limit: int) -> Prepared:
+    """A task's items, or its first `limit`; DataError for its files."""
     files = [read_file(folder, file) for file in task.files]
     held = task.read(files)
     items = task.arrange(subject, held)
     taken = items[:limit] if limit else items
-    note(f"{task.name}: {len(taken):,} of {len(items):,} items")
-    return Result(task, list(task.score(subject, taken)), len(items), files, task.remark(held))
+    return Prepared(task, taken, len(items), files, task.remark(held))
 
 
 def texts_of(task: Task, folder: Path, limit: int) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from train.errors import DataError
 from train.evaluate.scoring import Subject
+from train.log import PERPLEXED
 
 Four = tuple[float | None, float | None, float | None, float | None]  # of the paper's sizes
 # What became of an item: "id", and the numbers and texts that metrics and people read.
@@ -115,6 +116,11 @@ class Metric:
     kind: Literal["share", "perplexity", "bits", "score"]  # how it is shown
     paper: Four | None = None
     keys: tuple[str, str] | None = None
+
+
+def exponential(nats: float) -> float:
+    """The perplexity of so many nats; infinite where no number is that large."""
+    return math.exp(nats) if nats < PERPLEXED else math.inf if nats >= PERPLEXED else math.nan
 
 
 def ratio(
