@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.documents.language import classify
 from pipeline.errors import InputError, SettingsError
-from pipeline.languages import LANGUAGES
+from pipeline.languages import told_language
 from pipeline.settings import TextsSettings
 from pipeline.texts import Odd, told
 from pipeline.tokens.evaluate import Evaluation, as_dict, encode_by
@@ -91,9 +91,7 @@ def _row(found: Sequence[dict[str, Any]]) -> Callable[[str, Callable[..., str]],
 
 
 def _told(name: str, title: str) -> str:
-    if title == "kind":
-        return f"  {name}"
-    return f"  {LANGUAGES.get(name, name)} ({name})" if name else "  not known"
+    return f"  {name if title == 'kind' else told_language(name)}"
 
 
 def _figures(sums: dict[str, Any]) -> str:
