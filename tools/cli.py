@@ -31,11 +31,20 @@ from tools import commands, demo_command, stage_commands, tokenizer_commands
 from tools.options import STDIN, with_settings
 from tools.places import require_here
 
-TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
+TRAINER_COMMANDS = ("train", "evaluate", "sample", "score", "export")
 BUILD_COMMANDS = (
     *("demo", "init", "doctor", "plan", "build", "status", "look", "why", "report", "clean"),
 )
-COMMANDS = (*BUILD_COMMANDS, "links", "fetch", "extract", "dedup", "shards", *TRAINER_COMMANDS)
+COMMANDS = (
+    *BUILD_COMMANDS,
+    "links",
+    "fetch",
+    "extract",
+    "dedup",
+    "overlap",
+    "shards",
+    *TRAINER_COMMANDS,
+)
 GROUPS = {
     "tokenizer": (
         "Train a tokenizer, use it, and tell how good it is.",
@@ -47,14 +56,14 @@ GROUPS = {
 PANELS = {
     "Builds": BUILD_COMMANDS,
     "One stage on your own files": (
-        *("links", "fetch", "extract", "dedup", "tokenizer", "shards", "tokens"),
+        *("links", "fetch", "extract", "dedup", "overlap", "tokenizer", "shards", "tokens"),
     ),
     "Models": TRAINER_COMMANDS,
 }
 # Where - is a file, not an option as cyclopts takes it: what stands for it (./- is the path "-").
 READ_STDIN = {
     **dict.fromkeys(("extract", "fetch"), str(STDIN)),
-    **dict.fromkeys(("dedup", "tokenizer", "shards"), "./-"),
+    **dict.fromkeys(("dedup", "overlap", "tokenizer", "shards"), "./-"),
 }
 ACCESS_MEND = (
     " Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials), "

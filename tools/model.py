@@ -63,9 +63,12 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
+PATHS = ("init", "tokenizer", "eval_suite_data")
+
+
 def with_places(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """The `[train]` table with its paths, which are relative to `base`, in full."""
-    named = {name: options[name] for name in ("init", "tokenizer") if options.get(name)}
+    named = {name: options[name] for name in PATHS if options.get(name)}
     return {**options, **{name: str(base.absolute() / path) for name, path in named.items()}}
 
 

@@ -49,9 +49,10 @@ SETTINGS_OF = {
         "engine.worker_items",
     ),
     "dedup": (
-        *("profile", "corpus.near_threshold", "corpus.near_slack", "corpus.bands", "corpus.rows"),
+        *("profile", "corpus.near_order", "corpus.near_measure", "corpus.near_threshold"),
         *("documents.text_chars_max", "texts"),
     ),
+    "overlap": ("texts.text_field",),
     "tokenizer train": (
         *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.sample_bytes_max"),
         *("shards.seed", "shards.val_share", "shards.split_by", "texts"),

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -134,7 +135,7 @@ def test_near_copies_stand_beside_their_keepers(finished):
     facts = collect(finished.folder)
     assert facts.pairs
     for pair in facts.pairs:
-        assert 0.5 <= pair["jaccard"] <= 1
+        assert 0.5 <= pair["likeness"] <= 1
         assert pair["kept"]["id"] != pair["dropped"]["id"]
         kept, dropped = (
             set(pair[side]["text"].striptags().split()) for side in ("kept", "dropped")
@@ -294,6 +295,28 @@ def test_samples_that_were_taken_in_training_are_shown_by_step(finished, tmp_pat
     shown = lxml.html.document_fromstring(text).xpath("//div[@class='card sample'][p]")
     assert [one.text_content().split("\n") for one in shown] == [["step 7First", "words"]]
     assert "train.sample_every" not in text
+
+
+def test_tasks_of_the_run_stand_in_a_chart_and_beside_the_paper(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "build")
+    row = {
+        "task": "lambada", "metric": "accuracy", "kind": "share", "value": 0.25,
+        "standard_error": 0.125, "paper": [0.4599, None, None, 0.6324], "items": 12,
+        "items_in_all": 5153, "protocol": "0123456789ab",
+    }  # fmt: skip
+    rows = [row, row | {"metric": "perplexity", "kind": "perplexity", "paper": None}]
+    with (tmp_path / "build" / "model" / "log.jsonl").open("a", encoding="utf-8") as log:
+        for step in (0, 9):
+            log.write(json.dumps({"kind": "suite", "step": step, "rows": rows}) + "\n")
+    text = write_report(tmp_path / "build").read_text(encoding="utf-8")
+    page = lxml.html.document_fromstring(text)
+    _, first, second = page.xpath("//table[@id='suite']//tr")
+    assert [cell.text_content() for cell in first] == [
+        "lambada", "accuracy, %", "25.00", "12.50", "45.99", "-", "-", "63.24", "12 of 5,153",
+        "0123456789ab",
+    ]  # fmt: skip
+    assert second[1].text_content() == "perplexity" and second[4].text_content() == "-"
+    assert page.xpath("//svg[@aria-label='Right answers by step']//polyline")
 
 
 def test_a_share_above_nothing_is_not_shown_as_nothing():
