@@ -58,6 +58,8 @@ SETTINGS_OF = {
         *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
         *(*ENGINE, *EXCHANGE),
     ),
+    "tokenizer count-tokens": ("texts.text_field",),
+    "tokenizer eval": ("texts.text_field",),
     "shards": ("shards", "texts", *ENGINE, *EXCHANGE),
 }
 # What does something for `extract` without --out; its other settings are for many pages.

@@ -313,7 +313,9 @@ def shards(
     inputs
         {inputs}
     tokenizer
-        The --out folder of `webtext tokenizer train`, or a tokenizer.json.
+        The --out folder of `webtext tokenizer train`, or a tokenizer.json, vocab.json with
+        merges.txt, encoder.json with vocab.bpe, tiktoken ranks, llm.c's tokenizer.bin, or a folder
+        with one.
     out
         The folder to write: train_*.bin and val_*.bin with .idx and .urls.txt, in OUT/shards. The
         exit code is 3 if a split is empty; of one long text --split-by block holds out blocks.
@@ -441,6 +443,8 @@ def _with_model(words: Sequence[str]) -> Sequence[str]:
 
 def _trainer(words: tuple[str, ...], prog: str) -> int:
     """The trainer's own command line, which has its own help, errors and signals."""
+    from tools.trainer_tokenizer import with_tokenizer_json
     from train.__main__ import main
 
-    return main(words, prog)
+    with with_tokenizer_json(words) as words_here:
+        return main(words_here, prog)

@@ -22,7 +22,7 @@ from pipeline.engine.manifest import Manifest
 from pipeline.engine.reading import Published, read_published
 from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
-from pipeline.languages import LANGUAGES
+from pipeline.languages import told_language
 from pipeline.reasons import Reason
 from tools.flow import ENGINE_STAGES
 from tools.model_store import COMMIT, told_model
@@ -31,6 +31,7 @@ from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
 from tools.report.suite import suite_facts
 from tools.report.texts import near_copies, random_documents, shared_hosts, urls_of, word_count
+from tools.report.tokenizer import tokenizer_facts
 from tools.status import status
 from tools.stores import read_shards
 from train.log import read_log
@@ -107,6 +108,7 @@ class Facts:
     documents: list[dict[str, Any]] = field(default_factory=list)
     likeness: dict[str, Any] = field(default_factory=dict)
     tokens: dict[str, Any] = field(default_factory=dict)
+    tokenizer: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     recorded: bool = False  # whether the folder holds the settings as webtext.toml
@@ -156,6 +158,8 @@ def collect(build: Place) -> Facts:
         facts.pairs = list(near_copies(corpus, documents))
         facts.copies = {**_copies(corpus.manifest), **shared_hosts(corpus, documents)}
         _name_keepers(facts.funnel[-1], documents)
+        if "tokenizer" in published:
+            facts.tokenizer = tokenizer_facts(published["tokenizer"], corpus)
     if shards := read_shards(store, manifests.get("shards")):
         facts.tokens = _tokens(shards)
     with told_model(store) as model:
@@ -301,7 +305,7 @@ def _languages(documents: Published) -> list[dict[str, Any]]:
         dropped[row["detail"].split()[0] if known else ""] += 1
     names = [name for name, _ in (kept + dropped).most_common()]
     shown = [
-        {"language": _language(name), "kept": kept[name], "dropped": dropped[name]}
+        {"language": told_language(name), "kept": kept[name], "dropped": dropped[name]}
         for name in names[:LANGUAGES_SHOWN]
     ]
     if others := names[LANGUAGES_SHOWN:]:
@@ -311,10 +315,6 @@ def _languages(documents: Published) -> list[dict[str, Any]]:
         }
         shown.append({"language": f"{len(others)} others", **sums})
     return shown
-
-
-def _language(code: str) -> str:
-    return f"{LANGUAGES[code]} ({code})" if code in LANGUAGES else code or "not known"
 
 
 def likeness(hosts: Counter[str]) -> dict[str, Any]:
