@@ -31,7 +31,7 @@ from pipeline.pages.archive.answers import IdSet
 from pipeline.pages.archive.outcomes import Source
 from pipeline.pages.archive.segments import WARC, Archive
 from pipeline.pages.commoncrawl.dealt import in_ranges
-from pipeline.pages.follow import CAPTURED
+from pipeline.pages.follow import CAPTURED, DAY_S
 from pipeline.pages.owners.preferences import REASON_OF
 from pipeline.pages.sources import LINKS, Collected, source
 from pipeline.settings import Settings
@@ -137,6 +137,8 @@ def _ask(
             open_ones = _lacking(links, [*known, archive.settled(name)])
             check_count(sum(table.num_rows for table in open_ones), settings.wayback)
         if name is Source.LIVE:
+            if days := settings.pages.max_distance_days:
+                lacking = posted_since(lacking, time.time() - days * DAY_S)
             show = partial(_show, build, time.monotonic())
             return _driven(
                 build,
@@ -190,6 +192,13 @@ def _lacking(links: Output, known: Iterable[IdSet]) -> Iterator[pa.Table]:
                 table = table.filter(pa.array(~ids.holds(table["id"])))
             if table.num_rows:
                 yield table
+
+
+def posted_since(tables: Iterable[pa.Table], time_s: float) -> Iterator[pa.Table]:
+    """The links whose capture of today would not be too far: of posts since then, or undated."""
+    for table in tables:
+        sought_s = pc.coalesce(table["capture_hint_s"], table["first_post_s"])
+        yield table.filter(pc.fill_null(pc.greater_equal(sought_s, int(time_s)), True))
 
 
 def _with_page(pages: Output) -> IdSet:

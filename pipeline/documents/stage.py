@@ -104,7 +104,7 @@ def documents_stage(
     )
     texts = Step(
         name="texts",
-        version=1,
+        version=2,
         settings=rules,
         versions=versions(rules.extractor),
         inputs=(gather,),

@@ -65,15 +65,17 @@ def look_up(
     if walk["state"] == FOUND:
         yield from _judged(walk, captures, respect)
         return
-    answers = [capture for capture in captures if capture.kind == ANSWER]
+    told_of = [capture for capture in captures if capture.kind == ANSWER]
     captures = [capture for capture in captures if capture.kind != ANSWER]
+    answers = [one for one in told_of if one.mime != CAPTURED]
+    led = [one for one in told_of if one.mime == CAPTURED and not walk["hops"]]
     last = max(answers, key=lambda one: (one.captured_s, *one.place), default=None)
     if last and not walk["hops"]:
         walk = {**walk, "told": last.mime, "told_detail": last.detail}
     digest, record_id = walk["original_digest"] or "", walk["original_id"] or ""
     hint_s = walk["capture_hint_s"]
     time_s = walk["first_post_s"] if hint_s is None else hint_s
-    near = _within(captures, time_s, days_max)
+    near = _led_on(_within(captures, time_s, days_max), {one.target_key for one in led})
     if captures and not near:
         told = f"the nearest is {_days_to_nearest(captures, time_s)} days away"
         answer: Answer = Nothing(Reason.TOO_FAR, told, None)
@@ -82,6 +84,7 @@ def look_up(
     used = _used(answer)
     if last and not used:
         used = [last.place]
+    used += [one.place for one in led]
     # A walk that came here and used nothing was here all the same.
     for warc, offset in used or [("", -1)] * bool(captures):
         yield {"state": VISIT, "key": walk["key"], "warc": warc, "offset": offset}
@@ -92,6 +95,21 @@ def look_up(
             yield _moved_on(walk, answer.capture, hops_max)
         case Nothing():
             yield _ended_without(walk, answer)
+
+
+def _led_on(captures: Sequence[Capture], led: Collection[str]) -> Sequence[Capture]:
+    """The captures, less those that would hide a redirect by which a source came to its page.
+
+    That page is whole, so it is better than one here that is not, and than the end of another
+    redirect, of which nobody knows whether it has a page.
+    """
+    if not any(one.kind == "redirect" and one.target_key in led for one in captures):
+        return captures
+    return [
+        one
+        for one in captures
+        if one.target_key in led or not (one.kind == "redirect" or one.body in (CUT, NONE))
+    ]
 
 
 def _within(captures: Sequence[Capture], time_s: int | None, days_max: int) -> Sequence[Capture]:

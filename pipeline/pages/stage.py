@@ -67,7 +67,7 @@ def pages_stage(
     """
     index = Step(
         name="index",
-        version=4,
+        version=5,
         settings={"accept_torn": rules.accept_torn},
         versions={"can_ada": version("can_ada")},  # it shapes the keys
         plan=partial(_plan_index, warcs, rules.range_bytes, file_digest),

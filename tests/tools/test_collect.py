@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pyarrow as pa
 import pytest
 from hostile_web import Web, answer, on_page, redirect, robots
 from wayback_machine import Machine
@@ -14,6 +15,7 @@ from pipeline.engine.manifest import read_manifest
 from pipeline.engine.reading import read_published
 from pipeline.engine.store import Disk
 from pipeline.pages.archive.warc_records import response_record
+from pipeline.pages.sources import LINKS
 from pipeline.records import PAGE
 from tools import collect
 from tools.cli import main
@@ -168,19 +170,32 @@ def capture(url, title, **more):
     return response_record(url, 1_480_000_000.0, head, page(title).encode(), **more).packed()
 
 
+def test_the_live_web_is_not_asked_for_what_would_be_too_far_from_the_post():
+    rows = [
+        {"id": "old", "first_post_s": 99}, {"id": "young", "first_post_s": 100}, {"id": "undated"},
+        {"id": "hinted", "first_post_s": 200, "capture_hint_s": 50},
+    ]  # fmt: skip
+    (found,) = collect.posted_since([pa.Table.from_pylist(rows, schema=LINKS)], 100.0)
+    assert found["id"].to_pylist() == ["young", "undated"]
+
+
 @pytest.mark.slow
-def test_a_page_that_was_cut_ends_no_search_and_is_taken_where_no_source_has_a_whole_one(tmp_path):
-    urls = [f"http://{name}.test/" for name in ("whole", "mended", "cut")]
+def test_a_cut_page_or_a_lost_redirect_ends_no_search_and_hides_no_page_of_a_later_source(tmp_path):
+    urls = [f"http://{name}.test/" for name in ("whole", "mended", "cut", "led")]
     warc = tmp_path / "given.warc.gz"
+    away = b"HTTP/1.1 302 Found\r\nLocation: http://nowhere.test/\r\n\r\n"
     warc.write_bytes(
         capture(urls[0], "A whole page")
         + capture(urls[1], "A page that was cut", truncated="length")
         + capture(urls[2], "Another page that was cut", truncated="length")
+        + response_record(urls[3], 1_480_000_000.0, away, b"").packed()
     )
     dumps = dump(tmp_path / "RS_2016-11.jsonl", urls)
     with Machine() as machine:
         for url in urls[:2]:
             machine.add(url, "2019-01-01", body=page("A page of the Wayback Machine").encode())
+        machine.add(urls[3], "2019-01-01", 301, b"", Location="http://there.test/")
+        machine.add("http://there.test/", "2019-01-01")
         given = ["--input.dumps", str(dumps), "--input.warcs", str(warc), *wayback(machine)]
         given[given.index("wayback")] = "warc,wayback"
         assert main(build_of(tmp_path, "build", *given, to="pages")) == 0
@@ -192,6 +207,7 @@ def test_a_page_that_was_cut_ends_no_search_and_is_taken_where_no_source_has_a_w
         (urls[0], "captured", "warc", True),
         (urls[1], "captured", "wayback", True),
         (urls[2], "captured", "warc", False),
+        (urls[3], "captured", "wayback", True),  # not by the redirect that leads nowhere
     }
 
 

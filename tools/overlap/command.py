@@ -143,8 +143,8 @@ def show(sets: Sequence[SetOverlap], met: int, scores: Sequence[Mapping[str, Any
     for one in sets:
         if one.items_without_grams:
             console.print(
-                f"{one.task}: {one.items_without_grams:,} items have fewer than eight words: "
-                "nothing can be found of them"
+                f"{one.task}: of {one.items:,} items {one.items_without_grams:,} with fewer than "
+                "eight words, which have no 8-gram"
             )
     if scores:
         console.print(_scores_table(scores))

@@ -7,13 +7,14 @@ words in a row within a text; a text of fewer words has none. It is held as 64 b
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+
+from pipeline.characters import same_words
 
 WORDS = 8
 BATCH_CHARS = 1 << 20
@@ -38,8 +39,8 @@ _hash_of = _Hashes()
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in order; letters with marks in one form (NFC)."""
-    return _WORD.findall(unicodedata.normalize("NFC", text).lower())
+    """The words of a text, in order; characters in one form (NFKC), without what is not seen."""
+    return _WORD.findall(same_words(text).lower())
 
 
 class Grams(NamedTuple):

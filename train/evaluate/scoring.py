@@ -3,21 +3,18 @@
 Axes: B batch, T time, C channels, V vocabulary, N tokens that are scored.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from train import tree
 from train.errors import SettingsError
-from train.given import is_hugging_face, opened
-from train.hardware import device_of
+from train.given import is_hugging_face
 from train.model import GPT
-from train.runs import TOKENIZER, TokenizerFile
-from train.text import Text, text_for
+from train.prompt import ModelSettings, open_with_text
+from train.text import Text
 
 # Tokens of one pass, filled up to the longest. On two cores 512 to 8,192 are equally fast at GPT-2
 # small; larger ones leave the cache, and a GPU wants more.
@@ -86,20 +83,15 @@ class Subject:
         return score(self.model, requests, banned, shared=shared)
 
 
-def open_subject(settings: Any, note: Any) -> Subject:
+def open_subject(settings: ModelSettings, note: Callable[[str], None]) -> Subject:
     """The model of a run or of a Hugging Face folder, with its own tokenizer."""
-    device = device_of(settings.device)
-    given = opened(Path(settings.run), best=settings.best, device=device, note=note)
-    path = Path(settings.tokenizer or given.folder / TOKENIZER)
-    if not path.is_file():
-        raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
+    given = open_with_text(settings, note)
     if given.eot_id is None:
         what = "config.json has no eos_token_id" if is_hugging_face(given.folder) else "no token"
         raise SettingsError(
             f"{given.folder}: {what} of the vocabulary that ends a text; tasks begin with it"
         )
-    text = text_for(TokenizerFile(path, path.read_bytes()), given.model.config.vocab_size)
-    return Subject(given.model, text, given.eot_id, given.name, given.data)
+    return Subject(given.model, given.text, given.eot_id, given.name, given.data)
 
 
 def windows(count: int, first: int, n_ctx: int, stride: int) -> Iterator[tuple[int, int, int]]:

@@ -8,20 +8,26 @@ from typing import Any
 
 from train.errors import DataError, SettingsError
 from train.evaluate.choices import CBT_CN, CBT_NE, HELLASWAG
+from train.evaluate.coqa import COQA
 from train.evaluate.lambada import LAMBADA
 from train.evaluate.language import LANGUAGE, with_stride
+from train.evaluate.natural_questions import NATURAL_QUESTIONS
 from train.evaluate.scoring import Subject
+from train.evaluate.summaries import CNN_DM
 from train.evaluate.task import Estimate, Found, Metric, Outcome, Task, read_file
+from train.evaluate.translation import WMT14_EN_FR, WMT14_FR_EN
 from train.evaluate.winograd import PDP, WINOGENDER, WINOGRAD
 
 TASKS: tuple[Task, ...] = (
     LAMBADA, CBT_CN, CBT_NE, *LANGUAGE, WINOGRAD, PDP, WINOGENDER, HELLASWAG,
+    COQA, CNN_DM, WMT14_EN_FR, WMT14_FR_EN, NATURAL_QUESTIONS,
 )  # fmt: skip
 SUITES: dict[str, tuple[str, ...]] = {
     "paper": (
         "lambada", "cbt_cn", "cbt_ne", "wikitext2", "ptb", "enwik8", "text8", "wikitext103", "1bw",
         "winograd",
     ),
+    "generation": ("coqa", "cnn_dm", "wmt14_en_fr", "wmt14_fr_en", "natural_questions"),
 }  # fmt: skip
 
 

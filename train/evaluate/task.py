@@ -69,6 +69,16 @@ class Found:
             found.append(value)
         return found
 
+    def json(self) -> dict[str, Any]:
+        """The one JSON object that it holds; DataError for another content."""
+        try:
+            value = json.loads(self.text())
+        except (ValueError, RecursionError) as error:
+            raise self.refusal(1, f"not JSON ({error})") from None
+        if not isinstance(value, dict):
+            raise self.refusal(1, "not a JSON object")
+        return value
+
     def refusal(self, line: int, why: str) -> DataError:
         """The error of a line that is not of the original format."""
         return DataError(f"{self.path} line {line:,}: {why}; put back the original file")

@@ -19,7 +19,7 @@ class Forest:
 
     trees: int
     depth: int
-    features: NDArray[np.intp]
+    features: NDArray[np.int32]
     thresholds: NDArray[np.float32]
     leaves: NDArray[np.float32]
 
@@ -38,7 +38,7 @@ class Forest:
     def _sums(self, columns: NDArray[np.float32]) -> NDArray[np.float64]:
         """Each step writes into one of five arrays: new ones cost as much as the questions."""
         blocks = columns.shape[1]
-        values, rows = columns.ravel(), self.features * blocks
+        values, rows = columns.ravel(), self.features * np.intp(blocks)
         place = np.repeat(np.arange(self.trees), blocks)
         block = np.tile(np.arange(blocks), self.trees)
         asked, right = np.empty_like(place), np.empty_like(place)

@@ -53,7 +53,7 @@ def load_model(path: Path = MODEL) -> Model:
             name: Forest(
                 int(arrays[f"{name}.shape"][0]),
                 int(arrays[f"{name}.shape"][1]),
-                arrays[f"{name}.features"].astype(np.intp),
+                arrays[f"{name}.features"].astype(np.int32),
                 arrays[f"{name}.thresholds"],
                 arrays[f"{name}.leaves"],
             )

@@ -171,7 +171,8 @@ class _Walk:
     def visit_inline(self, child: HtmlElement, tag: str, number: int, flags: int) -> None:
         """Read an element that is part of a line."""
         mask = 0
-        for name in child.keys():
+        names = child.keys()
+        for name in names:
             if name in _NAMED:
                 mask |= _NAMES[child.get(name)][0]
             elif name == "href":
@@ -191,7 +192,8 @@ class _Walk:
     def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
         """Read an element that begins and ends a line."""
         mask, kind = 0, ""
-        for name in child.keys():
+        names = child.keys()
+        for name in names:
             if name == "class":
                 own, kind = _NAMES[child.get(name)]
                 mask |= own

@@ -6,7 +6,8 @@ from importlib.util import find_spec
 import pytest
 
 from pipeline.documents.budgets import check_budgets
-from pipeline.documents.combined import ENGINES, FAST, THOROUGH, combine, opinion
+from pipeline.documents.combined import ENGINES, FAST, THOROUGH, Manner, combine, opinion
+from pipeline.documents.engines import by_trafilatura
 from pipeline.documents.extractors import EXTRACTORS
 from pipeline.settings import DocumentsSettings
 
@@ -164,3 +165,10 @@ def test_an_engine_that_fails_has_no_opinion(monkeypatch):
     monkeypatch.setitem(ENGINES, "S", fail)
     assert opinion("S", article()) == ""
     assert all(one in combine(article(), FAST).text for one in SENTENCES)
+
+
+def test_a_page_that_is_doubtful_is_trafilatura_s():
+    found = combine(article(), Manner("", "", 0, doubtful=1.01))
+    assert found.spoke == "trafilatura"
+    assert found.text == by_trafilatura(article())
+    assert combine(article(), Manner("", "", 0)).spoke == "blocks"

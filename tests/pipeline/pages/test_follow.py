@@ -1,5 +1,6 @@
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -169,6 +170,33 @@ def test_the_capture_hint_is_nearer_than_the_post(capture):
 def robots(capture, *lines, **fields):
     told = {"kind": "robots", "fault": "not_a_page", "preferences": "\n".join(lines)}
     return capture(offset=50, key="a.org/robots.txt", **told, **fields)
+
+
+def told(capture, target, **fields):
+    """What a source said of the link: that it has its page, by a redirect to `target`."""
+    more = {"kind": "answer", "mime": "captured", "target_key": target, **fields}
+    return capture(offset=70, warc="told.warc", **more)
+
+
+def test_the_redirect_by_which_a_source_came_to_its_page_is_followed_before_a_nearer_one(capture):
+    lost = chain(capture, "a.org/", "b.org/", end=False)
+    led = chain(partial(capture, captured_s=9_000, warc="led.warc"), "a.org/", "c.org/")
+    end, _, used = walked([*lost, *led], walk())
+    assert end["outcome"] == "redirect_lost"
+    end, _, used = walked([*lost, *led, told(capture, "c.org/")], walk())
+    assert (end["outcome"], end["final_url"], used) == (CAPTURED, "http://c.org/", {0, 70, 99})
+    assert end["warc"] == "led.warc"
+    # One that nobody can follow here, or that is told of another link's way, hides nothing.
+    end, _, _ = walked([*lost, told(capture, "c.org/")], walk())
+    assert end["outcome"] == "redirect_lost"
+
+
+def test_a_page_at_the_end_of_a_redirect_is_better_than_a_cut_one_where_a_source_says_so(capture):
+    cut, whole = capture(offset=5, body="cut"), capture(offset=6, captured_s=1)
+    led = chain(partial(capture, warc="led.warc"), "a.org/", "c.org/")
+    assert walked([cut, *led], walk())[0]["offset"] == 5
+    assert walked([cut, *led, told(capture, "c.org/")], walk())[0]["offset"] == 99
+    assert walked([cut, whole, *led, told(capture, "c.org/")], walk())[0]["offset"] == 6
 
 
 DISALLOW = ("User-agent: *", "Disallow: /")

@@ -31,7 +31,7 @@ from pipeline.tokens.split import SplitRules, pieces, split_of
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts import text_of
 from pipeline.tokens.texts_stage import texts_stage
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.tokenizer_files import load
 
 TOKENIZER = TokenizerSettings(vocab_size=400)
 SHARDS = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
