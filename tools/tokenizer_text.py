@@ -153,9 +153,7 @@ def _written(out: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    aside = out.with_name(
-        f".{out.name}.{os.getpid()}"
-    )
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with aside.open("wb") as file:
             yield file
