@@ -76,7 +76,10 @@ LEFT = {
         ("demo", "build", "links", "fetch", "extract", "tokenizer train", "shards"), GOES_ON
     ),
     "dedup": "an earlier --out stands as it was; the same command starts from the beginning",
-    "tokens export": "files that are whole are kept; the same command writes all of them again",
+    **dict.fromkeys(
+        ("tokens export", "tokenizer export"),
+        "files that are whole are kept; the same command writes all of them again",
+    ),
     "clean": "what was removed is gone; the same command removes the rest",
 }
 NAMES = (*COMMANDS, *(f"{group} {name}" for group, (_, names) in GROUPS.items() for name in names))

@@ -1,6 +1,7 @@
 """Text to token ids and back, of files of any size."""
 
 import codecs
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -151,6 +152,11 @@ def _written(out: Path | None) -> Iterator[IO[bytes]]:
         sys.stdout.flush()
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-    else:
-        with out.open("wb") as file:
+        return
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
             yield file
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -36,11 +36,15 @@ def kind_of(text: str) -> Kind:
 
 @dataclass
 class Sums:
-    """Counts of some texts: UTF-8 bytes, tokens, and words as white space parts them."""
+    """Counts of some texts: UTF-8 bytes, tokens, and words as white space parts them.
+
+    `words`, and the `word_tokens` that they have, are those of languages with spaces between words.
+    """
 
     text_bytes: int = 0
     tokens: int = 0
     words: int = 0
+    word_tokens: int = 0
 
     @property
     def bytes_per_token(self) -> float:
@@ -50,7 +54,7 @@ class Sums:
     @property
     def tokens_per_word(self) -> float:
         """Also called fertility; less is better."""
-        return self.tokens / self.words if self.words else 0.0
+        return self.word_tokens / self.words if self.words else 0.0
 
 
 @dataclass
@@ -81,6 +85,7 @@ class Evaluation:
                 each.text_bytes += len(piece.encode())
                 each.tokens += len(ids)
                 each.words += len(piece.split()) if has_words else 0
+                each.word_tokens += len(ids) if has_words else 0
 
     @property
     def unused(self) -> list[int]:

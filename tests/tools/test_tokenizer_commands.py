@@ -102,6 +102,16 @@ def test_a_file_that_is_not_utf8_is_named_with_the_byte(bpe, run, tmp_path, cont
     assert f"a.txt, byte {at}: is not UTF-8" in told
 
 
+def test_a_file_stands_as_it_was_until_its_successor_is_whole(bpe, run, tmp_path):
+    (tmp_path / "good.txt").write_text("the city")
+    (tmp_path / "bad.txt").write_bytes(b"the city\xff")
+    run("encode", bpe, tmp_path / "good.txt", "--out", tmp_path / "ids")
+    before = (tmp_path / "ids").read_bytes()
+    run("encode", bpe, tmp_path / "bad.txt", "--out", tmp_path / "ids", code=2)
+    assert (tmp_path / "ids").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"good.txt", "bad.txt", "ids"}
+
+
 def test_nothing_gives_no_token(bpe, run, tmp_path):
     (tmp_path / "a.txt").write_bytes(b"")
     assert run("encode", bpe, tmp_path / "a.txt")[0] == b"\n"

@@ -36,6 +36,7 @@ def test_tokens_bytes_and_words_are_counted(found):
     assert found.all.bytes_per_token == 10 / 7
     assert found.by_language["en"].tokens_per_word == 2
     assert found.by_language["zh"].tokens_per_word == 0  # it has no spaces between words
+    assert found.all.tokens_per_word == 2
     assert found.by_kind.keys() == {"prose"}
 
 
