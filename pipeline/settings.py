@@ -454,7 +454,11 @@ class TokenizerSettings:
     sample_bytes_max: int = option(
         1 << 30, "Bytes of text to train on, of documents drawn by hash; 0: all"
     )
-    path: str = option("", "A tokenizer.json to use instead of training one")
+    path: str = option(
+        "",
+        "A tokenizer to use instead of training one: a tokenizer.json, vocab.json with merges.txt, "
+        "encoder.json with vocab.bpe, tiktoken ranks or llm.c's tokenizer.bin; or their folder",
+    )
 
 
 @dataclass(frozen=True)
@@ -474,6 +478,11 @@ class ShardsSettings:
         "4,096 characters",
     )
     shard_tokens_max: int = option(100_000_000, "Maximum tokens of a shard", valid=POSITIVE)
+    encoder: Literal["tiktoken", "gigatoken"] = option(
+        "tiktoken",
+        "What encodes texts: tiktoken, or gigatoken (of the extra `fast`), many times as fast; the "
+        "ids are the same",
+    )
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,14 @@ SETTINGS_OF = {
         *("profile", "corpus.near_order", "corpus.near_measure", "corpus.near_threshold"),
         *("documents.text_chars_max", "texts"),
     ),
+    "overlap": ("texts.text_field",),
     "tokenizer train": (
         *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.sample_bytes_max"),
         *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
         *(*ENGINE, *EXCHANGE),
     ),
+    "tokenizer count-tokens": ("texts.text_field",),
+    "tokenizer eval": ("texts.text_field",),
     "shards": ("shards", "texts", *ENGINE, *EXCHANGE),
 }
 # What does something for `extract` without --out; its other settings are for many pages.

@@ -209,6 +209,61 @@ def dedup(
     return exit_code(gates)
 
 
+def overlap(
+    *inputs: InputPlace,
+    out: Path,
+    data: Path | None = None,
+    suite: str = "paper",
+    limit: int = 0,
+    held_out: Path | None = None,
+    scores: Path | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    settings_from: SettingsFrom,
+) -> int:
+    """Tell which texts of test sets stand in a corpus, by their 8-grams.
+
+    Example: webtext overlap build/corpus --data eval --scores items.jsonl --out overlap.jsonl
+
+    Example: webtext overlap --held-out build/shards --out overlap.jsonl
+
+    The corpus is read once; in memory are the 8-grams of the test sets.
+
+    Parameters
+    ----------
+    inputs
+        The corpus. {inputs}
+    out
+        The file to write (.jsonl), an item a line: its 8-grams, how many of them stand in the
+        corpus, and the share.
+    data
+        The folder with the files of the tasks, as `webtext evaluate --suite` takes it.
+    suite
+        A suite, or names of tasks with commas between; `webtext evaluate --list` names them.
+    limit
+        Items of a task, or held-out texts, the first of them; 0: all.
+    held_out
+        Instead of tasks and a corpus: token shards, whose held-out texts are looked for in those of
+        their own train split.
+    scores
+        What `webtext evaluate --items` wrote: each metric is told without the items of which any
+        8-gram stands in the corpus.
+    dataset
+        {dataset}
+    split
+        {split}
+    as_json
+        Print the sums as JSON.
+    """
+    from tools.overlap.run import run
+
+    return run(
+        inputs, out, settings_from(None), data=data, suite=suite, limit=limit, held_out=held_out,
+        scores=scores, dataset=dataset, split=split, as_json=as_json,
+    )  # fmt: skip
+
+
 def tokenizer_train(
     *inputs: InputPlace,
     out: Path,
@@ -258,7 +313,9 @@ def shards(
     inputs
         {inputs}
     tokenizer
-        The --out folder of `webtext tokenizer train`, or a tokenizer.json.
+        The --out folder of `webtext tokenizer train`, or a tokenizer.json, vocab.json with
+        merges.txt, encoder.json with vocab.bpe, tiktoken ranks, llm.c's tokenizer.bin, or a folder
+        with one.
     out
         The folder to write: train_*.bin and val_*.bin with .idx and .urls.txt, in OUT/shards. The
         exit code is 3 if a split is empty; of one long text --split-by block holds out blocks.
@@ -275,7 +332,7 @@ def shards(
     return _finish(out / "shards", make_shards(given, out, settings))
 
 
-# What the three say of their texts, in the same words.
+# What they say of their texts, in the same words.
 _ABOUT = {
     "inputs": (
         "Files, folders, patterns (in quotation marks), also in a bucket (s3://BUCKET/NAME, or "
@@ -291,7 +348,7 @@ _ABOUT = {
     ),
     "split": "The split of the data set; if not given, train.",
 }
-for _command in (dedup, tokenizer_train, shards):
+for _command in (dedup, overlap, tokenizer_train, shards):
     _command.__doc__ = (_command.__doc__ or "").format(**_ABOUT)
 
 
@@ -339,11 +396,21 @@ def evaluate(*words: Words) -> int:
 
 
 def sample(*words: Words) -> int:
-    """Write text with a trained model.
+    """Write text with a trained model, or show the likeliest next tokens.
 
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
+
+    Example: webtext sample model --prompt "The city" --top 10
     """
     return _trainer(("sample", *_with_model(words)), "webtext")
+
+
+def score(*words: Words) -> int:
+    """Tell how likely a text is to a trained model, token by token.
+
+    Example: webtext score model "The city and the sea"
+    """
+    return _trainer(("score", *_with_model(words)), "webtext")
 
 
 def export(*words: Words) -> int:
@@ -376,6 +443,8 @@ def _with_model(words: Sequence[str]) -> Sequence[str]:
 
 def _trainer(words: tuple[str, ...], prog: str) -> int:
     """The trainer's own command line, which has its own help, errors and signals."""
+    from tools.trainer_tokenizer import with_tokenizer_json
     from train.__main__ import main
 
-    return main(words, prog)
+    with with_tokenizer_json(words) as words_here:
+        return main(words_here, prog)

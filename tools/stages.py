@@ -13,7 +13,7 @@ from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.tokenizer_files import files_of, load
 from tools.given import GivenTexts
 from tools.inputs import files_at
 from tools.places import Place, Uri
@@ -89,15 +89,10 @@ def _dumps(places: Sequence[Place]) -> list[InputFile]:
 
 
 def with_tokenizer(settings: Settings, tokenizer: Path) -> Settings:
-    """The settings with this tokenizer.json, or the one below a folder that was made by us.
+    """The settings with the tokenizer of this file or folder, in any form.
 
-    InputError where there is none, or none that can be used: before any text is read.
+    An error where there is none, or none that can be used: before any text is read.
     """
-    for path in (tokenizer, tokenizer / "tokenizer.json", tokenizer / "tokenizer/tokenizer.json"):
-        if path.is_file():
-            load(path)
-            given = replace(settings.tokenizer, path=str(path.absolute()))
-            return replace(settings, tokenizer=given)
-    raise InputError(
-        tokenizer, "", "there is no tokenizer.json", "webtext tokenizer train makes one."
-    )
+    load(tokenizer)
+    path = files_of(tokenizer)[0].absolute()
+    return replace(settings, tokenizer=replace(settings.tokenizer, path=str(path)))

@@ -206,17 +206,21 @@ def _page(made: _Made, id: str) -> Chapter | None:
                 "pages", "unknown", "The pages were selected before this link came in.", {}
             )
         if row["outcome"] != "captured":
-            return _dropped("pages", Reason(row["outcome"]), "", row)
-        hops = (
-            f", after {_counted(row['hops'], 'redirect')} to {row['final_url']}"
-            if row["hops"]
-            else ""
-        )
-        text = (
-            f"Captured on {_day(row['captured_s'])} in {row['warc']} at byte {row['offset']}{hops}"
-        )
-        return Chapter("pages", "kept", text, row)
+            return _dropped("pages", Reason(row["outcome"]), _way(row), row)
+        return Chapter("pages", "kept", _captured(row), row)
     return None
+
+
+def _captured(page: dict[str, Any]) -> str:
+    by = "" if page["source"] == "warc" else f" by {page['source']}"
+    text = f"Captured on {_day(page['captured_s'])}{by} in {page['warc']} at byte {page['offset']}"
+    if page["hops"]:
+        text += f", after {_counted(page['hops'], 'redirect')} to {page['final_url']}: {_way(page)}"
+    return text if page["is_whole"] else f"{text}; its body was cut short or cannot be decoded"
+
+
+def _way(page: dict[str, Any]) -> str:
+    return " ".join(f"{hop['url']} ({hop['status']})" for hop in page["redirects"])
 
 
 def _document(made: _Made, id: str) -> Chapter | None:

@@ -12,7 +12,7 @@ are copied once, and never more than one shard's are in memory.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ from pipeline.errors import StageError
 from pipeline.rows import BATCH_ROWS
 from pipeline.settings import ShardsSettings, TokenizerSettings
 from pipeline.tokens import tokenizer as bpe
-from pipeline.tokens.encode import Encoder
+from pipeline.tokens.encode import Encoder, Engine, version_of
+from pipeline.tokens.export import files
 from pipeline.tokens.layout import SHARD, Shard, lay_out
 from pipeline.tokens.shards import (
     ENCODED,
@@ -50,7 +51,7 @@ from pipeline.tokens.shards import (
 )
 from pipeline.tokens.split import SPLITS, Piece, SplitRules, order_limit, order_of, pieces
 from pipeline.tokens.texts import TEXT, Text
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.tokenizer_files import files_of, load
 
 UNIT = "documents"
 TOKENS = "tokens"  # a side file of encoded documents: their ids
@@ -71,9 +72,7 @@ def tokenizer_stage(
     The shards' settings say which documents are held out: training does not see them.
     """
     if rules.path:
-        path = base / rules.path
-        path = path / "tokenizer.json" if path.is_dir() else path
-        plan = partial(_plan_import, path, file_digest)
+        plan = partial(_plan_import, base / rules.path, file_digest)
         step: AnyStep = Step(name="import", version=3, plan=plan, work=_import, schema=TOKEN)
     else:
         split = SplitRules.of(shards)
@@ -98,11 +97,11 @@ def shards_stage(rules: ShardsSettings) -> Stage:
         name="encode",
         version=1,
         settings=split,
-        versions={"tiktoken": version("tiktoken")},
+        versions={rules.encoder: version_of(rules.encoder)},
         inputs=(CORPUS, TOKENIZER),
         feeds=(CORPUS,),
         plan=_plan_encode,
-        work=_Encode(split),
+        work=_Encode(split, rules.encoder),
         schema=ENCODED,
     )
     layout = Step(
@@ -135,15 +134,17 @@ def shards_stage(rules: ShardsSettings) -> Stage:
 
 @dataclass(frozen=True)
 class ToImport:
-    """A tokenizer's file outside of the build."""
+    """A file of a tokenizer outside of the build, its only or its first."""
 
     path: Path
 
 
 def _plan_import(path: Path, file_digest: FileDigest) -> list[Part[ToImport]]:
-    if not path.is_file():
-        load(path)  # says what is missing
-    return [Part(0, path.name, file_digest(path), ToImport(path.absolute()))]
+    first, *others = files_of(path)
+    digest = file_digest(first)
+    if others:
+        digest = digest_of([digest, *map(file_digest, others)])
+    return [Part(0, first.name, digest, ToImport(first.absolute()))]
 
 
 def _import(part: Part[ToImport], out: PartWriter) -> None:
@@ -211,10 +212,8 @@ class _Train:
 
 
 def _write_tokenizer(made: bpe.Tokenizer, out: PartWriter) -> None:
-    first = out.file(bpe.FILES[0])
-    for name in bpe.FILES:
-        out.file(name)
-    bpe.save(made, first.parent)
+    for name, content in files(made).items():
+        out.file(name).write_bytes(content)
     out.write_rows({"id": i, "token": token} for i, token in enumerate(made.tokens))
     out.book("tokens", rows_in=made.vocab_size, rows_out=made.vocab_size)
     out.note("vocab_size", made.vocab_size)
@@ -266,7 +265,7 @@ class ToEncode:
 
 def _plan_encode(corpus: Output, tokenizer: Output) -> list[Part[ToEncode]]:
     """Parts of about PART_BYTES of text: a range of a corpus part's row groups."""
-    file = tokenizer.parts[0].sealed(bpe.FILES[0])
+    file = tokenizer.parts[0].sealed("tokenizer.json")
     parts: list[Part[ToEncode]] = []
     for part in corpus.parts:
         ranges = list(_row_group_ranges(part.row_groups))
@@ -298,11 +297,12 @@ class _Encode:
     """Documents to ENCODED rows and their ids."""
 
     split: SplitRules
+    engine: Engine
 
     def __call__(self, part: Part[ToEncode], out: PartWriter) -> None:
         source = part.source
         file = source.tokenizer
-        encoder = Encoder(load(out.store.checked(file.name, file.xxh3_128)))
+        encoder = _encoder(out.store.checked(file.name, file.xxh3_128), file.xxh3_128, self.engine)
         rows, ids, documents = [], [], 0
         for document in _documents(out.store, [source.table], range(source.first, source.last)):
             out.heartbeat(document.id)
@@ -326,6 +326,12 @@ class _Encode:
             "url": url,
             "text_bytes": len(piece.text.encode()),
         }
+
+
+@lru_cache(maxsize=1)
+def _encoder(path: Path, _checksum: str, engine: Engine) -> Encoder:
+    """Made once in each process: its checks take a second or two."""
+    return Encoder(load(path), engine)
 
 
 @dataclass(frozen=True)

@@ -677,7 +677,7 @@ def test_one_text_without_a_held_out_block_ends_with_3_and_blocks_mend_it(bpe, t
     [
         (["tokenizer", "train", "gone.jsonl", "--out", "o"], "there is no such file"),
         (["tokenizer", "train", "torn.jsonl.gz", "--out", "o"], "torn|ends within"),
-        (["shards", "texts.jsonl", "--tokenizer", "nowhere", "--out", "o"], "no tokenizer.json"),
+        (["shards", "texts.jsonl", "--tokenizer", "gone", "--out", "o"], "gone: no such file"),
         (["train", "nowhere", "--out", "o"], "nowhere"),
         (["tokens", "export", "nowhere", "--out", "o"], "nowhere/shards.json: no such file"),
         (["evaluate", "nowhere"], "nowhere"),

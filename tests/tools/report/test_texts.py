@@ -1,6 +1,13 @@
 import pytest
 
-from tools.report.texts import EXCERPT_CHARS, differing, excerpt, marked, shared_starts
+from tools.report.texts import (
+    EXCERPT_CHARS,
+    differing,
+    excerpt,
+    marked,
+    shared_starts,
+    word_count,
+)
 
 LONG = "the same words again and again " * 60
 
@@ -64,3 +71,15 @@ def test_a_text_inside_another_is_shown_beside_what_it_shares():
 
 def test_texts_that_share_no_five_words_are_shown_from_their_beginnings():
     assert shared_starts("a b c d e f", "g h i j k l") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("texts", "count"),
+    [
+        ([], 0), ([""], 0), (["  \n"], 0), (["one"], 1), (["one", "two"], 2),
+        (["The city's sea-side,\n in\t1984 ..."], 6), ([" à côté ", "日本 語", ""], 4),
+        (["half \ud800 pair"], 3),
+    ],
+)  # fmt: skip
+def test_words_stand_between_white_space_and_no_text_joins_the_next(texts, count):
+    assert word_count(texts) == count == sum(len(text.split()) for text in texts)

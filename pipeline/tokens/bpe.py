@@ -1,0 +1,207 @@
+"""Byte-level BPE from counts of pre-tokens, in numpy: the merges that Hugging Face learns.
+
+The pair of the highest count is merged first, ties go to the smallest pair of ids. Counts are exact
+in 64 bits. The pre-tokens lie end to end in one array, with a border between them:
+
+    first   the token that begins at a byte     "the" as t, he:   t h .    t he
+    last    the token that ends at a byte                          t . e
+
+So the neighbours of a token are one look away, and a merge is a few operations on all places of its
+pair at once, however long the pre-tokens are. A pair is born with its younger token, and its count
+only falls: below `min_frequency` it is forgotten.
+
+No two pairs make the same bytes: what is merged within some bytes does not depend on what stands
+around them, so where bytes have become a token, they did so everywhere by the same merge. (Hugging
+Face has a rule for that case; it needs tokens that were there before, as special ones.)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.tokens.tokenizer import LETTER_OF_BYTE
+
+BYTES = sorted(range(256), key=LETTER_OF_BYTE.__getitem__)  # by id, as in GPT-2
+NONE = 0xFFFF  # no token begins or ends here; the last id of 16 bits is end-of-text's
+Places = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.int64]
+Entry = tuple[int, int, int, Places]  # -count, pair, number of the entry, places of the left token
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Distinct pre-tokens, end to end: `ends[i]` is where the i-th ends, `counts` how often."""
+
+    text: npt.NDArray[np.uint8]
+    ends: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+
+
+def learn(
+    counts: Counts,
+    vocab_size: int,
+    min_frequency: int,
+    token_bytes_max: int = 0,
+    told: Callable[[int], None] = lambda merges: None,
+) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
+    """Tokens by id and merges by rank, from the 256 bytes on, until there are `vocab_size` tokens.
+
+    Fewer where no pair is left that occurs `min_frequency` times. `token_bytes_max` is Hugging
+    Face's `max_token_length`: tokens of several merges have fewer bytes; 0: no limit. `told` gets
+    the number of merges before each; what it raises ends the training.
+    """
+    learner = _Learner(counts, min_frequency, token_bytes_max, vocab_size)
+    merges: list[tuple[int, int]] = []
+    while len(learner.tokens) < vocab_size and (entry := learner.next()):
+        told(len(merges))
+        merges.append(learner.merge(entry))
+    tokens = learner.tokens
+    return tokens, [(tokens[left], tokens[right]) for left, right in merges]
+
+
+class _Learner:
+    """The merges so far, as they stand in the pre-tokens, and the pairs to choose from."""
+
+    def __init__(
+        self, counts: Counts, min_frequency: int, token_bytes_max: int, vocab_size: int
+    ) -> None:
+        self.tokens = [bytes([byte]) for byte in BYTES]
+        self._lengths = np.ones(max(vocab_size, len(BYTES)), np.int64)
+        self._min = max(1, min_frequency)
+        self._bytes_max = token_bytes_max
+        self._words = counts.counts
+        self._counts: dict[int, int] = {}  # of pairs that may be merged
+        self._heap: list[Entry] = []
+        self._entries = 0
+        self._lay_out(counts)
+        self._begin()
+
+    def _lay_out(self, counts: Counts) -> None:
+        ids = np.empty(256, np.uint16)
+        ids[BYTES] = np.arange(256)
+        words = np.arange(len(counts.ends), dtype=np.int32)
+        borders = np.append(0, counts.ends + words + 1)
+        self._first = ids[np.insert(counts.text, np.append(0, counts.ends), 0)]
+        self._first[borders] = NONE
+        self._last = self._first.copy()
+        self._word = np.repeat(
+            np.append(words, np.int32(0)), np.diff(borders, append=borders[-1] + 1)
+        )
+
+    def _begin(self) -> None:
+        left, right = self._first[:-1], self._first[1:]
+        places = np.flatnonzero((left != NONE) & (right != NONE)).astype(np.int32)
+        # Of bytes' ids two fit into 16 bits, which are sorted by radix.
+        pairs = left[places] << np.uint16(8) | right[places]
+        order = np.argsort(pairs, kind="stable")
+        places, pairs = places[order], pairs[order].astype(np.int64)
+        self._add((pairs >> 8) << 16 | (pairs & 0xFF), places)
+
+    def next(self) -> Entry | None:
+        """The entry of the pair to merge; None where no pair is frequent enough."""
+        while self._heap:
+            entry = heappop(self._heap)
+            count = self._counts[entry[1]]
+            if count < self._min:
+                del self._counts[entry[1]]
+            elif count == -entry[0]:
+                return entry
+            else:
+                heappush(self._heap, (-count, *entry[1:]))
+        return None
+
+    def merge(self, entry: Entry) -> tuple[int, int]:
+        """Merge the entry's pair at its places."""
+        left, right = _sides(entry[1])
+        first, last, lengths = self._first, self._last, self._lengths
+        places = self._places(entry)
+        seconds = places + lengths[left]
+        behind = seconds + lengths[right]
+        before, after = last[places - 1].astype(np.int64), first[behind].astype(np.int64)
+        new = self._token(left, right)
+        last[seconds - 1] = NONE
+        first[seconds] = NONE
+        first[places] = new
+        last[behind - 1] = new
+        # Of places in a row, the pairs between two are the old right and left, and the new twice.
+        in_row = np.flatnonzero(behind[:-1] == places[1:])
+        alone_before, alone_after = before != NONE, after != NONE
+        weights = self._words[self._word[places]]
+        alone_before[in_row + 1] = False
+        self._take(
+            np.concatenate([before[alone_before] << 16 | left, right << 16 | after[alone_after]]),
+            np.concatenate([weights[alone_before], weights[alone_after]]),
+        )
+        alone_after[in_row] = False
+        if self._bytes_max:
+            alone_before &= lengths[before * alone_before] + lengths[new] < self._bytes_max
+            alone_after &= lengths[after * alone_after] + lengths[new] < self._bytes_max
+            in_row = in_row[: None if 2 * lengths[new] < self._bytes_max else 0]
+        before, after = before[alone_before], after[alone_after]
+        pairs = (before << 16 | new, np.full(len(in_row), new << 16 | new), new << 16 | after)
+        at = (places[alone_before] - lengths[before], places[in_row], places[alone_after])
+        keys = np.concatenate(pairs)
+        order = np.argsort(keys, kind="stable")
+        self._add(keys[order], np.concatenate(at)[order].astype(np.int32))
+        return left, right
+
+    def _token(self, left: int, right: int) -> int:
+        """The id of the token that two make."""
+        new = len(self.tokens)
+        self.tokens.append(self.tokens[left] + self.tokens[right])
+        self._lengths[new] = len(self.tokens[new])
+        return new
+
+    def _places(self, entry: Entry) -> Places:
+        """Where an entry's pair stands now: ascending, none within another."""
+        left, right = _sides(entry[1])
+        length = self._lengths[left]
+        found: Places = entry[3]
+        found = found[self._first[found] == left]
+        found = found[self._first[found + length] == right]
+        if left == right and len(found) > 1:
+            begins = np.append(True, found[1:] != found[:-1] + length)
+            number = np.arange(len(found))
+            found = found[(number - np.maximum.accumulate(number * begins)) % 2 == 0]
+        return found
+
+    def _take(self, keys: Numbers, weights: Numbers) -> None:
+        """Lower the counts of pairs, of those that are remembered."""
+        if not len(keys):
+            return
+        order = np.argsort(keys)
+        keys, weights = keys[order], weights[order]
+        starts = _starts(keys)
+        counts = self._counts
+        for key, count in zip(
+            keys[starts].tolist(), np.add.reduceat(weights, starts).tolist(), strict=True
+        ):
+            if key in counts:
+                counts[key] -= count
+
+    def _add(self, keys: Numbers, places: Places) -> None:
+        """Pairs that are born, sorted, at their places."""
+        if not len(keys):
+            return
+        starts = _starts(keys)
+        sums = np.add.reduceat(self._words[self._word[places]], starts)
+        ends = np.append(starts[1:], len(keys))
+        frequent = np.flatnonzero(sums >= self._min)
+        for key, count, start, end in zip(
+            *(each[frequent].tolist() for each in (keys[starts], sums, starts, ends)), strict=True
+        ):
+            self._counts[key] = count
+            self._entries += 1
+            heappush(self._heap, (-count, key, self._entries, places[start:end]))
+
+
+def _sides(key: int) -> tuple[int, int]:
+    return key >> 16, key & 0xFFFF
+
+
+def _starts(keys: Numbers) -> Numbers:
+    """Where each key begins among sorted ones."""
+    return np.append(0, np.flatnonzero(keys[1:] != keys[:-1]) + 1)
