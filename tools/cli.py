@@ -1,7 +1,7 @@
 """The command `webtext`. Imports little but cyclopts: help answers in well under a second.
 
-Commands live in commands.py, demo_command.py and stage_commands.py, and import what they need when
-called; options.py gives them their settings.
+Commands live in commands.py, demo_command.py, stage_commands.py and tokenizer_commands.py, and
+import what they need when called; options.py gives them their settings.
 """
 
 import inspect
@@ -27,7 +27,7 @@ from cyclopts import (
 )
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
-from tools import commands, demo_command, stage_commands
+from tools import commands, demo_command, stage_commands, tokenizer_commands
 from tools.options import STDIN, with_settings
 from tools.places import require_here
 
@@ -46,7 +46,10 @@ COMMANDS = (
     *TRAINER_COMMANDS,
 )
 GROUPS = {
-    "tokenizer": ("Train a tokenizer.", ("train",)),
+    "tokenizer": (
+        "Train a tokenizer, use it, and tell how good it is.",
+        ("train", "encode", "decode", "count-tokens", "eval", "export"),
+    ),
     "tokens": ("Write token shards for other trainers.", ("export",)),
 }
 # How `webtext --help` lists them, in the order of the work.
@@ -73,7 +76,10 @@ LEFT = {
         ("demo", "build", "links", "fetch", "extract", "tokenizer train", "shards"), GOES_ON
     ),
     "dedup": "an earlier --out stands as it was; the same command starts from the beginning",
-    "tokens export": "files that are whole are kept; the same command writes all of them again",
+    **dict.fromkeys(
+        ("tokens export", "tokenizer export"),
+        "files that are whole are kept; the same command writes all of them again",
+    ),
     "clean": "what was removed is gone; the same command removes the rest",
 }
 NAMES = (*COMMANDS, *(f"{group} {name}" for group, (_, names) in GROUPS.items() for name in names))
@@ -134,8 +140,8 @@ def _arrange(app: App) -> None:
 
 def command_of(name: str) -> Callable[..., int | None]:
     """The function of a command; that of "tokenizer train" is `tokenizer_train`."""
-    function = name.replace(" ", "_")
-    rooms = (commands, demo_command, stage_commands)
+    function = name.replace(" ", "_").replace("-", "_")
+    rooms = (commands, demo_command, stage_commands, tokenizer_commands)
     found: Callable[..., int | None] = next(
         getattr(room, function) for room in rooms if hasattr(room, function)
     )

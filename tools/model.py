@@ -29,6 +29,7 @@ from tools.fetch import fetch_published
 from tools.model_store import COMMIT, STAGE, RunStore
 from tools.sealed import BLANK, KEY, seal
 from tools.stores import folder_of
+from tools.trainer_tokenizer import with_tokenizer_json
 from train.errors import TrainError
 from train.log import read_log
 from train.options import from_options, refuse_senseless
@@ -156,7 +157,8 @@ def _refuse_costly(build: Build, wall_s: float) -> None:
 
 def _train(build: Build, data: Path, work: Path, flags: Sequence[str]) -> None:
     build.progress.say("model: training")
-    _trainer(build, [str(data), "--out", str(work), "--resume", *flags])
+    with with_tokenizer_json(flags) as flags_here:
+        _trainer(build, [str(data), "--out", str(work), "--resume", *flags_here])
 
 
 def _told(build: Build, data: Path, work: Path, about: Mapping[str, Any]) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def dedup(
 ) -> int:
     """Decide for each text: keep it, or name the text that it copies.
 
-    Example: webtext dedup texts.jsonl --out decisions.jsonl --kept kept.jsonl --near-threshold 0.7
+    Example: webtext dedup texts.jsonl --out decisions.jsonl --kept kept.jsonl --profile modern
 
     Example: webtext dedup crawl/ "more/*.parquet" --out decisions.parquet --kept kept.parquet
 
@@ -149,7 +149,9 @@ def dedup(
         {inputs}
     out
         The file to write, .jsonl, .jsonl.gz, .jsonl.zst or .parquet: a decision a row, in the order
-        of the rows, with the fields id, keep, keeper, jaccard and reason. The keeper is a kept row.
+        of the rows, with the fields id, keep, keeper, jaccard, containment, coverage, others and
+        reason. The keeper is a kept row; containment is the share of the copy's 5-word shingles
+        that it has, coverage what it and the others, kept rows too, have together.
         The reason is exact_copy (the keeper's text but for case and white space), near_copy (so is
         what equals a near copy), or why a row is dropped by itself: it has no text, or one above
         --text-chars-max. --near-threshold 1 drops nothing but exact copies and texts with the same
@@ -168,8 +170,10 @@ def dedup(
     split
         {split}
     as_json
-        Print the counts as JSON; texts is the sum of the others.
+        Print the counts as JSON: texts is the sum of the four that follow it; with the loss, and
+        how the copies were looked for.
     """
+    from pipeline.corpus.asking import scheme_for
     from pipeline.corpus.dedup import Results
     from pipeline.corpus.dedup import dedup as decide
     from tools.given import GivenTexts
@@ -183,7 +187,7 @@ def dedup(
         given.files(out, settings.texts, whole=bool(kept), results=results) as files,
         Progress() as progress,
     ):
-        counts, drops, said, gates = decide(
+        counts, loss, drops, said, gates = decide(
             files,
             Results(out, kept, signatures),
             settings.corpus,
@@ -193,12 +197,15 @@ def dedup(
         )
     for sentence in said:
         print(sentence, file=sys.stderr)
+    scheme = scheme_for(settings.corpus.near_threshold)
     if as_json:
-        print(json.dumps(counts._asdict()))
+        told = {"loss": {**loss._asdict(), "share": loss.share}, "scheme": scheme._asdict()}
+        print(json.dumps({**counts._asdict(), **told}))
     else:
         found = (f"{n:,} {name.replace('_', ' ')}" for name, n in counts._asdict().items())
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in drops.most_common())
         print(", ".join(found) + (f" ({reasons})" if reasons else ""))
+        print(f"{loss}; {scheme}")
     return exit_code(gates)
 
 
@@ -306,7 +313,9 @@ def shards(
     inputs
         {inputs}
     tokenizer
-        The --out folder of `webtext tokenizer train`, or a tokenizer.json.
+        The --out folder of `webtext tokenizer train`, or a tokenizer.json, vocab.json with
+        merges.txt, encoder.json with vocab.bpe, tiktoken ranks, llm.c's tokenizer.bin, or a folder
+        with one.
     out
         The folder to write: train_*.bin and val_*.bin with .idx and .urls.txt, in OUT/shards. The
         exit code is 3 if a split is empty; of one long text --split-by block holds out blocks.
@@ -434,6 +443,8 @@ def _with_model(words: Sequence[str]) -> Sequence[str]:
 
 def _trainer(words: tuple[str, ...], prog: str) -> int:
     """The trainer's own command line, which has its own help, errors and signals."""
+    from tools.trainer_tokenizer import with_tokenizer_json
     from train.__main__ import main
 
-    return main(words, prog)
+    with with_tokenizer_json(words) as words_here:
+        return main(words_here, prog)

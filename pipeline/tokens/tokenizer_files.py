@@ -7,7 +7,7 @@ encoder.json and vocab.bpe     OpenAI's
 tokenizer.bin                  llm.c's
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -44,6 +44,15 @@ def read(path: Path) -> Read:
     if is_llm_c(content):
         return read_llm_c(first, content)
     return (read_tiktoken if is_tiktoken(content[:_HEAD_BYTES]) else read_json)(first, content)
+
+
+def is_json(files: Sequence[Path]) -> bool:
+    """Whether the files of a tokenizer are one tokenizer.json."""
+    if len(files) > 1:
+        return False
+    with files[0].open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return not (is_llm_c(head) or is_tiktoken(head))
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

@@ -69,15 +69,24 @@ def test_an_engine_of_another_vocabulary_is_refused(stand_in):
         Encoder(MADE, "gigatoken")
 
 
-def test_the_cache_is_made_anew_after_so_many_bytes(stand_in, monkeypatch):
+@pytest.mark.parametrize(("grown_bytes", "made"), [(1 << 30, 4), (0, 0)])
+def test_the_cache_is_made_anew_when_the_process_has_grown(
+    stand_in, monkeypatch, grown_bytes, made
+):
     backend = stand_in(lambda made: made)
+    monkeypatch.setattr(fast, "TEXT_BYTES_MIN", 1000)
+    monkeypatch.setattr(fast, "memory_bytes", lambda: 0)
     encoder = Encoder(MADE, "gigatoken")
-    monkeypatch.setattr(fast, "TEXT_BYTES_MAX", 1000)
-    backend.made = 0
-    text = "the theory of the other " * 10
+    monkeypatch.setattr(fast, "memory_bytes", lambda: grown_bytes)
+    encoder._fast._seen = backend.made = 0
+    text = "the theory of the other " * 10  # 240 bytes
     for _ in range(20):
         assert encoder.encode(text).tolist() == ENCODER.encode(text).tolist()
-    assert backend.made == 5
+    assert backend.made == made
+
+
+def test_memory_is_that_of_the_process():
+    assert fast.memory_bytes() > 10_000_000 or sys.platform != "linux"
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch):

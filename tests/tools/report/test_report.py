@@ -135,7 +135,7 @@ def test_near_copies_stand_beside_their_keepers(finished):
     facts = collect(finished.folder)
     assert facts.pairs
     for pair in facts.pairs:
-        assert 0.5 <= pair["jaccard"] <= 1
+        assert 0.5 <= pair["likeness"] <= 1
         assert pair["kept"]["id"] != pair["dropped"]["id"]
         kept, dropped = (
             set(pair[side]["text"].striptags().split()) for side in ("kept", "dropped")
@@ -346,3 +346,13 @@ def test_every_text_reads_on_every_ground(page, scheme):
 
 def test_a_name_may_be_broken_before_a_letter_and_stays_escaped():
     assert breakable("<b>.host.co_op 0.5") == "&lt;b&gt;.<wbr>host.<wbr>co_<wbr>op 0.5"
+
+
+def test_the_tokenizer_is_told_by_kind_and_language(finished, page):
+    figures = collect(finished.folder).tokenizer
+    assert figures["documents"] > 0 and figures["bytes_per_token"] > 1
+    for groups in (figures["by_kind"], figures["by_language"]):
+        assert sum(each["text_bytes"] for each in groups.values()) == figures["text_bytes"]
+    names = [content(row) for row in page.xpath("//table[@id='tokenizer']//td[1]")]
+    assert names == ["all", *sorted(figures["by_kind"]), *figures["by_language"]]
+    assert "of the vocabulary" in content(page.xpath("//table[@id='tokenizer']/..")[0])
