@@ -47,7 +47,7 @@ class Manner:
     doubtful: float = 0.0
 
 
-FAST = Manner("S", "S", 0)
+FAST = Manner("", "S", 0.93)
 # Half of all pages go on. On pages like those that it was trained on a third would do as well
 # (0.89); on foreign ones every page that goes on is better for it.
 THOROUGH = Manner("S", "TRS", 0.93)
