@@ -73,11 +73,14 @@ class FastEncoder:
         _compare(self, own, list(strings(tokenizer)))
 
     def encode(self, text: str) -> npt.NDArray[np.uint16] | None:
-        """The ids of a text without lone surrogates, None where it has a character that is new.
+        """The ids of a text, None where it has a lone surrogate or a character that is new.
 
         A long one is encoded in pieces.
         """
-        content = text.encode()
+        try:
+            content = text.encode()
+        except UnicodeEncodeError:
+            return None
         if any(byte in content for byte in _BEGIN_NEW) and _NEW.search(text):
             return None
         if len(text) <= PIECE_CHARS:
