@@ -132,7 +132,8 @@ def _train(argv: list[str], prog: str) -> int:
 def _evaluate(argv: list[str], prog: str) -> int:
     settings, _, as_json = parse(EvaluateSettings, argv, prog)
     refuse_senseless(settings)
-    if settings.list or settings.suite:
+    asked = (settings.suite, settings.errors, settings.compare, settings.beside)
+    if settings.list or any(asked):
         return _evaluate_tasks(settings, as_json)
     _require_run(settings.run)
     from train.evaluate.held_out import evaluate
@@ -151,9 +152,9 @@ def _evaluate_tasks(settings: EvaluateSettings, as_json: bool) -> int:
     require_packages()
     if not settings.list:
         _require_run(settings.run)
-    from train.evaluate.command import run_suite, tasks_listed
+    from train.evaluate.command import answer
 
-    found, told = tasks_listed() if settings.list else run_suite(settings, _note)
+    found, told = answer(settings, _note)
     if as_json:
         _print_json(found)
     else:

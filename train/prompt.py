@@ -38,6 +38,7 @@ class TextModel:
     eot_id: int | None
     name: str  # of the checkpoint, or of the Hugging Face folder
     folder: Path
+    data: str  # the shards that it was trained on; "" of a Hugging Face folder
 
 
 def open_with_text(settings: ModelSettings, note: Callable[[str], None]) -> TextModel:
@@ -51,7 +52,7 @@ def open_with_text(settings: ModelSettings, note: Callable[[str], None]) -> Text
     if not path.is_file():
         raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
     text = text_for(TokenizerFile(path, path.read_bytes()), given.model.config.vocab_size)
-    return TextModel(given.model, text, given.eot_id, given.name, given.folder)
+    return TextModel(given.model, text, given.eot_id, given.name, given.folder, given.data)
 
 
 def given_text(text: str, file: str, names: tuple[str, str]) -> str:

@@ -192,6 +192,13 @@ class EvaluateSettings:
         0, "Tokens that each window of a long text scores, so that windows overlap; 0: no overlap",
         valid=COUNT,
     )  # fmt: skip
+    errors: str = option("", "Show what the model got wrong of this task")
+    beside: str = option(
+        "", "Score the held-out documents, as text, by this run or Hugging Face folder as well"
+    )
+    compare: str = option(
+        "", "Compare, item by item, the file of --items that stands in the place of RUN with this"
+    )
     items: str = option("", "Write what became of each item to this file, a JSON object a line")
     tokenizer: str = option("", TOKENIZER)
     best: bool = option(False, BEST)

@@ -63,7 +63,8 @@ def cpu_times(texts: list[str]) -> Reals:
     """CPU seconds of each engine and way on each page, [engines and ways, pages]."""
     logging.disable(logging.CRITICAL)
     settle(with_languages=False)
-    ways = [*ENGINES.values(), *(partial(combine, manner=manner) for manner in WAYS.values())]
+    ways: list[Callable[[str], object]] = [*ENGINES.values()]
+    ways += [partial(combine, manner=manner) for manner in WAYS.values()]
     for text in texts[:5]:
         for way in ways:
             way(text)

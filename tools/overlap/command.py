@@ -105,16 +105,22 @@ def cleaned(
 ) -> list[dict[str, Any]]:
     """Each metric over all scored items, and over those of which no 8-gram stands in the corpus.
 
-    Items that were scored and not looked for are left out of both.
+    A window of a document ("3:1025") counts as its document. Items that were scored and not looked
+    for are left out of both.
     """
     from train.evaluate.suite import chosen
 
     found = {(one.task, one.id): one.found for one in overlaps}
-    known = [one for one in scores if (one["task"], one["id"]) in found]
+
+    def hits(one: Mapping[str, Any]) -> int | None:
+        task, id = one["task"], one["id"]
+        return found.get((task, id), found.get((task, id.rpartition(":")[0])))
+
+    known = [one for one in scores if hits(one) is not None]
     rows = []
     for task in chosen(",".join(dict.fromkeys(one["task"] for one in known))) if known else ():
         own = [one for one in known if one["task"] == task.name]
-        clean = [one for one in own if not found[one["task"], one["id"]]]
+        clean = [one for one in own if not hits(one)]
         for metric in task.metrics:
             whole, rest = metric.estimate(own), metric.estimate(clean) if clean else None
             rows.append(
@@ -143,8 +149,8 @@ def show(sets: Sequence[SetOverlap], met: int, scores: Sequence[Mapping[str, Any
     for one in sets:
         if one.items_without_grams:
             console.print(
-                f"{one.task}: {one.items_without_grams:,} items have fewer than eight words: "
-                "nothing can be found of them"
+                f"{one.task}: of {one.items:,} items {one.items_without_grams:,} with fewer than "
+                "eight words, which have no 8-gram"
             )
     if scores:
         console.print(_scores_table(scores))

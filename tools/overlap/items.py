@@ -1,6 +1,7 @@
 """The texts that are looked for (items of tasks, held-out documents), and those of a corpus."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,16 +30,17 @@ def task_items(suite: str, folder: Path, limit: int) -> list[Item]:
         require_packages()
         from train.evaluate import suite as tasks
 
-        chosen = tasks.chosen(suite)
-        if suite in tasks.SUITES:
-            chosen = [task for task in chosen if tasks.there(task, folder)] or chosen
         return [
             Item(task.name, id, text)
-            for task in chosen
+            for task in tasks.those_there(suite, 0, folder, _say)
             for id, text in tasks.texts_of(task, folder, limit)
         ]
     except TrainError as error:
         raise SettingsError(str(error)) from None
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def held_out_items(shards: Path, limit: int) -> list[Item]:

@@ -93,7 +93,7 @@ def theirs_of_texts(model: Any, texts: Sequence[str]) -> list[float]:
 
 def difference(one: Sequence[float], other: Sequence[float]) -> float:
     """The largest difference as a share of the log-probability."""
-    return max(abs(a - b) / abs(b) for a, b in zip(one, other, strict=True))
+    return max((abs(a - b) / abs(b) for a, b in zip(one, other, strict=True)), default=0.0)
 
 
 def in_turns(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:

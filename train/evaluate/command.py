@@ -6,9 +6,14 @@ from typing import Any
 
 from train.errors import SettingsError
 from train.evaluate import suite
+from train.evaluate.beside import beside
+from train.evaluate.compare import compare
+from train.evaluate.mistakes import mistakes, told
 from train.evaluate.scoring import open_subject
 from train.evaluate.table import listing, table
 from train.settings import EvaluateSettings
+
+DATA_WANTED = "--data is missing: the folder with the files of the tasks (see --list)"
 
 
 def tasks_listed() -> tuple[dict[str, Any], str]:
@@ -32,9 +37,7 @@ def run_suite(
 ) -> tuple[dict[str, Any], str]:
     """The results of the chosen tasks, for a program and as a table."""
     if not settings.data:
-        raise SettingsError(
-            "--data is missing: the folder with the files of the tasks (see --list)"
-        )
+        raise SettingsError(DATA_WANTED)
     folder = Path(settings.data)
     tasks = suite.those_there(settings.suite, settings.stride, folder, note)
     subject = open_subject(settings, note)
@@ -49,3 +52,31 @@ def run_suite(
     rows, parameters = suite.rows_of(results), subject.model.config.parameters()
     found = {"checkpoint": subject.name, "parameters": parameters, "suite": settings.suite}
     return found | {"rows": rows}, table(rows, parameters)
+
+
+def show_mistakes(
+    settings: EvaluateSettings, note: Callable[[str], None]
+) -> tuple[dict[str, Any], str]:
+    """What the model got wrong of one task."""
+    if not settings.data:
+        raise SettingsError(DATA_WANTED)
+    tasks = suite.chosen(settings.errors, settings.stride)
+    subject, outs, lines = open_subject(settings, note), {}, []
+    for task in tasks:
+        ready = suite.prepared(subject, task, Path(settings.data), settings.limit)
+        note(f"{task.name}: {len(ready.items):,} of {ready.items_in_all:,} items")
+        found = list(mistakes(subject, ready, ready.run(subject)))
+        outs[task.name] = found
+        lines.append(told(task.name, found, len(ready.items)))
+    return {"checkpoint": subject.name, "mistakes": outs}, "\n\n".join(lines)
+
+
+def answer(settings: EvaluateSettings, note: Callable[[str], None]) -> tuple[dict[str, Any], str]:
+    """What is asked for instead of the held-out loss, for a program and for people."""
+    if settings.list:
+        return tasks_listed()
+    if settings.compare:
+        return compare(Path(settings.run), Path(settings.compare))
+    if settings.beside:
+        return beside(settings, note)
+    return show_mistakes(settings, note) if settings.errors else run_suite(settings, note)

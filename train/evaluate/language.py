@@ -5,7 +5,6 @@ divided by what the text has of itself: the words of its original tokenization, 
 line, or its bytes or characters.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from train.evaluate.task import (
     Metric,
     Outcome,
     Task,
+    bits,
     exponential,
     nothing,
     ratio,
@@ -146,11 +146,6 @@ def read_tail(files: Sequence[Found]) -> list[Document]:
     if not content:
         raise DataError(f"{file.path}: no text there; put back the original file")
     return [Document("1", content.decode("utf-8", errors="replace"), len(content))]
-
-
-def bits(nats: float) -> float:
-    """Bits of so many nats."""
-    return nats / math.log(2)
 
 
 def language_task(

@@ -75,13 +75,14 @@ def commonest(items: Sequence[Question]) -> dict[str, str]:
 
 def score(subject: Subject, items: Sequence[Question]) -> Iterator[Outcome]:
     """The answer that greedy decoding writes, its ln p, and whether it is right."""
-    prompts = [cut_beginning(subject, item.prompt(), ANSWER_TOKENS)[0] for item in items]
+    cut = [cut_beginning(subject, item.prompt(), ANSWER_TOKENS) for item in items]
+    prompts = [ids for ids, _ in cut]
     written = write(subject, prompts, ANSWER_TOKENS, line_end)
     sure, usual = confidence(subject, prompts, written), commonest(items)
-    for item, one, ln_p in zip(items, written, sure, strict=True):
+    for item, (_, is_cut), one, ln_p in zip(items, cut, written, sure, strict=True):
         yield {
             "id": item.id, "question": item.question, "answer": one.text,
-            "answers": list(item.answers), "correct": exact(one.text, item.answers),
+            "answers": list(item.answers), "cut": is_cut, "correct": exact(one.text, item.answers),
             "confidence": math.exp(ln_p),
             "correct_commonest": exact(usual[kind_of(item.question)], item.answers),
         }  # fmt: skip
@@ -120,10 +121,12 @@ NATURAL_QUESTIONS = Task(
             (None, None, None, 0.631),
         ),
         Metric("calibration error", calibration_error, "share"),
+        mean("prompts cut", "cut"),
     ),
     protocol={
         "prompt": TURN + LAST,
         "examples": " / ".join(f"{q}? {a}" for q, a in EXAMPLES),
+        "too long": "the examples lose their beginning",
         "answer": f"greedy, up to the end of its line, {ANSWER_TOKENS} tokens at most",
         "exact match": "SQuAD's normalisation; any of the right answers",
         "confidence": "the probability of all tokens of the answer, its line end included",

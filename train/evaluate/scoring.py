@@ -61,6 +61,7 @@ class Subject:
     text: Text
     eot_id: int | None
     name: str = ""
+    data: str = ""  # the shards that it was trained on, where it is a run
 
     def begin(self, text: str) -> list[int]:
         """Token ids of a text from its beginning."""
@@ -90,7 +91,7 @@ def open_subject(settings: ModelSettings, note: Callable[[str], None]) -> Subjec
         raise SettingsError(
             f"{given.folder}: {what} of the vocabulary that ends a text; tasks begin with it"
         )
-    return Subject(given.model, given.text, given.eot_id, given.name)
+    return Subject(given.model, given.text, given.eot_id, given.name, given.data)
 
 
 def windows(count: int, first: int, n_ctx: int, stride: int) -> Iterator[tuple[int, int, int]]:

@@ -92,6 +92,7 @@ class Prepared:
     """A task with the items that are to be run on a subject, as often as one likes."""
 
     task: Task
+    held: Sequence[Any]  # all that was read
     items: Sequence[Any]
     items_in_all: int
     files: list[Found]
@@ -109,7 +110,7 @@ def prepared(subject: Subject, task: Task, folder: Path, limit: int) -> Prepared
     held = task.read(files)
     items = task.arrange(subject, held)
     taken = items[:limit] if limit else items
-    return Prepared(task, taken, len(items), files, task.remark(held))
+    return Prepared(task, held, taken, len(items), files, task.remark(held))
 
 
 def texts_of(task: Task, folder: Path, limit: int) -> list[tuple[str, str]]:

@@ -123,6 +123,11 @@ def exponential(nats: float) -> float:
     return math.exp(nats) if nats < PERPLEXED else math.inf if nats >= PERPLEXED else math.nan
 
 
+def bits(nats: float) -> float:
+    """Bits of so many nats."""
+    return nats / math.log(2)
+
+
 def ratio(
     top: str, bottom: str = "", change: Callable[[float], float] = float
 ) -> Callable[[Sequence[Outcome]], Estimate]:
@@ -132,17 +137,31 @@ def ratio(
     """
 
     def estimate(outcomes: Sequence[Outcome]) -> Estimate:
-        pairs = [(float(one[top]), float(one[bottom]) if bottom else 1.0) for one in outcomes]
-        n, below = len(pairs), sum(y for _, y in pairs)
-        found = sum(x for x, _ in pairs) / below
+        n, (value, parts) = len(outcomes), _parts(outcomes, top, bottom, change)
         if n < 2:
-            return Estimate(change(found), None)
-        spread = math.sqrt(sum((x - found * y) ** 2 for x, y in pairs) * n / (n - 1)) / below
-        step = max(1e-6, abs(found) * 1e-6)
-        slope = (change(found + step) - change(found - step)) / (2 * step)
-        return Estimate(change(found), abs(slope) * spread)
+            return Estimate(value, None)
+        return Estimate(value, math.sqrt(sum(part**2 for part in parts) * n / (n - 1)))
 
     return estimate
+
+
+def _parts(
+    outcomes: Sequence[Outcome], top: str, bottom: str, change: Callable[[float], float]
+) -> tuple[float, list[float]]:
+    """The ratio, changed, and what each item adds to its deviation, to the first order."""
+    pairs = [(float(one[top]), float(one[bottom]) if bottom else 1.0) for one in outcomes]
+    below = sum(y for _, y in pairs)
+    found = sum(x for x, _ in pairs) / below
+    step = max(1e-6, abs(found) * 1e-6)
+    slope = (change(found + step) - change(found - step)) / (2 * step)
+    return change(found), [slope * (x - found * y) / below for x, y in pairs]
+
+
+def ratio_parts(metric: Metric, outcomes: Sequence[Outcome]) -> tuple[float, list[float]]:
+    """The same of a metric that has `keys`: of a perplexity by exp, of bits by their size."""
+    top, bottom = metric.keys or ("", "")
+    change = {"perplexity": exponential, "bits": bits}.get(metric.kind, float)
+    return _parts(outcomes, top, bottom, change)
 
 
 def mean(name: str, key: str, paper: Four | None = None) -> Metric:

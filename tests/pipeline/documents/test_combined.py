@@ -114,6 +114,7 @@ TRAPS = {
     "a lone surrogate": page(f"<p>{SENTENCES[0]} \ud800</p>" * 5),
     "zero bytes": page(("\0" * 1000 + f"<p>{SENTENCES[0]}</p>") * 5),
     "unclosed links": page("<a href=x>link " * 3000 + f"<p>{SENTENCES[0]}</p>" * 6),
+    "one bad byte": page(f"<p>{SENTENCES[0]} caf\ufffd</p>" * 6),
     "unclosed comment": page(f"<p>{SENTENCES[0]}</p>" * 6 + "<!--" + "x -- y " * 50_000),
     "unclosed script": page(f"<p>{SENTENCES[0]}</p>" * 6 + "<script>" + "var a=1<2; " * 20_000),
     "only signs": page("<" * 50_000 + f"<p>{SENTENCES[0]}</p>" * 6),
@@ -139,9 +140,24 @@ def test_no_extractor_fails_on_a_trap(name, trap):
 
 
 @BOTH
-@pytest.mark.parametrize("trap", ["unclosed comment", "unclosed script", "misnested", "spaces"])
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "unclosed comment",
+        "unclosed script",
+        "misnested",
+        "spaces",
+        "one bad byte",
+        "a lone surrogate",
+    ],
+)
 def test_the_text_beside_a_trap_is_found(manner, trap):
     assert SENTENCES[0] in combine(TRAPS[trap], manner).text
+
+
+def test_unclosed_links_by_the_ten_thousand_take_no_text_away():
+    text = combine(page(f"<p>{SENTENCES[0]}</p>" * 6 + "<a href=x>link " * 30_000), FAST).text
+    assert SENTENCES[0] in text  # trafilatura loses it
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,18 @@ def test_items_that_were_not_looked_for_are_in_neither_score():
     assert cleaned([outcome | {"task": "lambada", "id": "9"}], overlaps) == []
 
 
+def test_windows_of_a_document_overlap_as_it_does():
+    items = [Item("wikitext2_articles", str(n), text) for n, text in enumerate(PASSAGES, 1)]
+    overlaps, _ = find_overlap(items, PASSAGES[:1])
+    scores = [
+        {"task": "wikitext2_articles", "id": id, "nats": nats, "tokens": 1, "words": 1.0}
+        for id, nats in (("1:1", 9.0), ("2:1", 1.0), ("2:33", 1.0), ("3:1", 1.0), ("4:1", 5.0))
+    ]
+    (row,) = cleaned(scores, overlaps)
+    assert (row["items"], row["clean_items"]) == (4, 3)
+    assert row["clean_value"] == pytest.approx(2.71828, rel=1e-4) and row["value"] > 10
+
+
 def test_an_item_of_few_words_says_so_instead_of_having_no_overlap(data, capsys):
     overlaps, _ = find_overlap([Item("a", "1", "one two"), Item("b", "1", PASSAGES[0])], PASSAGES)
     assert [one.share for one in overlaps] == [None, 1.0]
@@ -89,7 +101,7 @@ def test_an_item_of_few_words_says_so_instead_of_having_no_overlap(data, capsys)
     (data / "eval" / "lambada_test.jsonl").write_text('{"text": "so few words"}\n')
     words = [data / "corpus.jsonl", "--data", data / "eval", "--suite", "lambada"]
     _, out, _ = overlap(capsys, *words, "--out", data / "o.jsonl")
-    assert "1 items have fewer than eight words" in out
+    assert "of 1 items 1 with fewer than eight words, which have no 8-gram" in " ".join(out.split())
 
 
 def test_held_out_texts_are_looked_for_in_their_own_train_split(tmp_path, capsys):
@@ -126,7 +138,7 @@ def test_held_out_texts_are_looked_for_in_their_own_train_split(tmp_path, capsys
         (["{corpus}", "--held-out", "{eval}", "--out", "{out}"], "give neither corpus nor data"),
         (["--held-out", "{eval}", "--out", "{out}"], "no shards are there"),
         (["{corpus}", "--data", "{eval}", "--suite", "none", "--out", "{out}"], "no suite and no"),
-        (["{corpus}", "--data", "{none}", "--out", "{out}"], "no lambada_test.jsonl"),
+        (["{corpus}", "--data", "{none}", "--out", "{out}"], "no file of a task there"),
         (["{corpus}", "--data", "{eval}", "--scores", "{corpus}", "--out", "{out}"], "line 1"),
     ],
 )
