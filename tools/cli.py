@@ -37,7 +37,7 @@ BUILD_COMMANDS = (
 )
 COMMANDS = (*BUILD_COMMANDS, "links", "fetch", "extract", "dedup", "shards", *TRAINER_COMMANDS)
 GROUPS = {
-    "tokenizer": ("Train a tokenizer.", ("train",)),
+    "tokenizer": ("Count pre-tokens, train a tokenizer.", ("count", "train")),
     "tokens": ("Write token shards for other trainers.", ("export",)),
 }
 # How `webtext --help` lists them, in the order of the work.
@@ -61,7 +61,11 @@ ACCESS_MEND = (
 GOES_ON = "what is done is kept; the same command goes on"
 LEFT = {
     **dict.fromkeys(
-        ("demo", "build", "links", "fetch", "extract", "tokenizer train", "shards"), GOES_ON
+        (
+            *("demo", "build", "links", "fetch", "extract"),
+            *("tokenizer count", "tokenizer train", "shards"),
+        ),
+        GOES_ON,
     ),
     "dedup": "an earlier --out stands as it was; the same command starts from the beginning",
     "tokens export": "files that are whole are kept; the same command writes all of them again",

@@ -52,8 +52,14 @@ SETTINGS_OF = {
         *("profile", "corpus.near_threshold", "corpus.near_slack", "corpus.bands", "corpus.rows"),
         *("documents.text_chars_max", "texts"),
     ),
+    "tokenizer count": (
+        *("tokenizer.sample_bytes_max", "tokenizer.document_bytes_max", "tokenizer.min_count"),
+        *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
+        *(*ENGINE, *EXCHANGE),
+    ),
     "tokenizer train": (
-        *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.sample_bytes_max"),
+        *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.token_bytes_max"),
+        *("tokenizer.sample_bytes_max", "tokenizer.document_bytes_max", "tokenizer.min_count"),
         *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
         *(*ENGINE, *EXCHANGE),
     ),
