@@ -20,7 +20,7 @@ from pipeline.tokens.pretokens import pretokens
 PATTERN = "gpt2"
 VERSION = 1  # of the counts: raised when other ones come of the same texts
 COUNTED = pa.schema([("pretoken", pa.binary()), ("count", pa.int64())])
-ROWS_HELD = 1 << 22  # of tables that wait to be added up
+ROWS_HELD = 1 << 21  # of tables that wait to be added up
 TEXT_BYTES_MAX = 2**31 - 2**27  # of all pre-tokens that are trained on: places have 32 bits
 
 
