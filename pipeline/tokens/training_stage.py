@@ -28,6 +28,7 @@ from pipeline.tokens.counts_stage import COUNTS_FILE, TOTALS, totals
 from pipeline.tokens.pretokens import BYTES_MAX
 from pipeline.tokens.tokenizer import END_OF_TEXT, Tokenizer
 
+TOLD_EVERY_S = 0.2
 Write = Callable[[Tokenizer, PartWriter], None]
 
 
@@ -139,10 +140,15 @@ class _Progress:
     def __init__(self, merges: int, out: PartWriter) -> None:
         self._merges, self._out = merges, out
         self._started = time.monotonic()
+        self._next = self._started
 
     def told(self, merges: int) -> None:
         """Tell it of so many merges; raises PartStopped if the build was asked to stop."""
-        rate = merges / max(1e-3, time.monotonic() - self._started)
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + TOLD_EVERY_S
+        rate = merges / max(1e-3, now - self._started)
         left_s = (self._merges - merges) / rate if rate else 0
         self._out.heartbeat(
             f"{merges:,} of {self._merges:,} merges, {rate:,.0f} a second, {left_s:,.0f} s left, "
