@@ -53,3 +53,8 @@ def nearest_language(wanted: str) -> str:
         return word[:2]
     begun = [code for name, code in by_name.items() if len(word) > 2 and name.startswith(word)]
     return begun[0] if begun else ""
+
+
+def told_language(code: str) -> str:
+    """A language for people: its name and code, or what there is of them."""
+    return f"{LANGUAGES[code]} ({code})" if code in LANGUAGES else code or "not known"

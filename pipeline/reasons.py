@@ -134,6 +134,20 @@ class Reason(StrEnum):
     NO_TEXT = "no_text", "The extractor found no main text."
     TOO_SHORT = "too_short", "The text is shorter than the limit."
     TOO_LONG = "too_long", "The text is longer than the limit."
+    WALL_NOT_FOUND = "wall_not_found", 'The page says "not found", though its status is 200.'
+    WALL_MOVED = "wall_moved", "The page says only that it moved."
+    WALL_LOGIN = "wall_login", "The page asks to log in or to subscribe, and shows little else."
+    WALL_CONSENT = "wall_consent", "The page asks for consent to cookies, and shows little else."
+    WALL_SCRIPT = (
+        "wall_script",
+        "The page asks for JavaScript or another browser.",
+    )
+    WALL_CHALLENGE = (
+        "wall_challenge",
+        "The page denies access, or asks if one is human.",
+    )
+    WALL_PARKED = "wall_parked", "A parked domain, an empty site or a server's own page."
+    WALL_ERROR = "wall_error", "The page shows an error of the site, though its status is 200."
     OTHER_LANGUAGE = "other_language", "The text is not in a language that was asked for."
     LANGUAGE_UNSURE = "language_unsure", "The text's language cannot be told."
 

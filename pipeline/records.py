@@ -32,6 +32,9 @@ LINK = pa.schema(
     ]
 )
 
+# A redirect on a link's way: the URL that answered, with which status.
+HOP = pa.struct([("url", pa.string()), ("status", pa.int32())])
+
 # One row for each kept link (stage `pages`): its one outcome, and where its page lies.
 PAGE = pa.schema(
     [
@@ -55,6 +58,9 @@ PAGE = pa.schema(
         ("preferences", pa.string()),  # what the owner asks (pages/owners/preferences.py)
         ("source", pa.string()),  # of the page: warc, commoncrawl, wayback, live
         ("distance_s", pa.int64()),  # from the first post to the capture; below 0 before it
+        ("redirects", pa.list_(HOP)),  # from the link to `final_url`, in order
+        ("payload_digest", pa.string()),  # as the record tells it, "" if it does not
+        ("is_whole", pa.bool_()),  # whether the page has all of its body, and it can be decoded
     ]
 )
 
@@ -107,10 +113,13 @@ CORPUS = pa.schema(
     ]
 )
 
-# Where a page is stored, when it was captured, and what was captured of its owner's preferences: no
-# content, so in no digest of a stage.
+# Where a page is stored, when and how it was captured, and what was captured of its owner's
+# preferences: no content, so in no digest of a stage.
 STORED = frozenset(
-    {"warc", "offset", "length", "record_id", "captured_s", "preferences", "source", "distance_s"}
+    {
+        *("warc", "offset", "length", "record_id", "captured_s", "preferences", "source"),
+        *("distance_s", "redirects", "payload_digest", "is_whole"),
+    }
 )
 
 # Rows that left, in every stage: files whose names end in `.drops.parquet`, in a build's data/.

@@ -395,21 +395,24 @@ class CorpusSettings:
     wikipedia: bool = option(
         False, "Whether pages of Wikipedia and of its mirrors are kept", paper="removed (2.1)"
     )
+    near_order: Literal["karma", "length"] = option(
+        "karma",
+        "Which of several near copies is kept: the one with the most karma, or the longest; one "
+        "that repeats itself only if no other is there",
+        paper="not said",
+    )
+    near_measure: Literal["jaccard", "containment", "coverage"] = option(
+        "jaccard",
+        "How alike a text is, by its 5-word shingles: jaccard (shared with a kept text, of both), "
+        "containment (of its own, those that a kept text has), coverage (of its own, those that "
+        "kept texts have together; one of them, the keeper, has half)",
+        paper="not said; OpenWebText: jaccard",
+    )
     near_threshold: float = option(
         0.5,
-        "Jaccard similarity of 5-word shingles from which on a text is a near copy",
+        "The measure from which on a text is a near copy",
         valid=Valid("above 0, at most 1", lambda share: 0 < share <= 1),
         paper="not said; OpenWebText: 0.5",
-    )
-    near_slack: float = option(
-        0.15,
-        "A candidate pair is verified unless its estimated similarity is below the threshold by "
-        "more than this",
-        valid=SHARE,
-    )
-    bands: int = option(32, "Bands of a MinHash signature", valid=POSITIVE)
-    rows: int = option(
-        4, "Values in a band; bands x rows is at most 128, a signature's values", valid=POSITIVE
     )
 
 
@@ -466,7 +469,11 @@ class TokenizerSettings:
         "ones, and a hundredth of the text",
         valid=POSITIVE,
     )
-    path: str = option("", "A tokenizer.json to use instead of training one")
+    path: str = option(
+        "",
+        "A tokenizer to use instead of training one: a tokenizer.json, vocab.json with merges.txt, "
+        "encoder.json with vocab.bpe, tiktoken ranks or llm.c's tokenizer.bin; or their folder",
+    )
 
 
 @dataclass(frozen=True)
@@ -486,6 +493,11 @@ class ShardsSettings:
         "4,096 characters",
     )
     shard_tokens_max: int = option(100_000_000, "Maximum tokens of a shard", valid=POSITIVE)
+    encoder: Literal["tiktoken", "gigatoken"] = option(
+        "tiktoken",
+        "What encodes texts: tiktoken, or gigatoken (of the extra `fast`), many times as fast; the "
+        "ids are the same",
+    )
 
 
 @dataclass(frozen=True)
@@ -512,7 +524,9 @@ class Settings:
 # what is known of WebText; `modern` is what is done today.
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
-    "modern": {"corpus": {"near_threshold": 0.7}},
+    "modern": {
+        "corpus": {"near_order": "length", "near_measure": "coverage", "near_threshold": 0.88}
+    },
 }
 SECTIONS = tuple(f.name for f in fields(Settings) if f.name not in ("profile", "train"))
 
@@ -530,7 +544,7 @@ class Described:
 
 
 PROFILE = Described(
-    "profile", "A named set of defaults; modern has corpus.near_threshold 0.7", "paper",
+    "profile", "A named set of defaults; modern compares by corpus.near_measure coverage", "paper",
     values=f"one of {', '.join(PROFILES)}", paper="", kind=str,
 )  # fmt: skip
 
@@ -583,12 +597,9 @@ def refusals(settings: Settings) -> list[tuple[str, Any, str]]:
             told = f"{len(LANGUAGES)} codes are known: docs/settings.md lists them"
             hint = f"did you mean {near}?" if near else told
             found.append(("documents.languages", code, f"codes such as en or zh; {hint}"))
-    links, corpus, texts = settings.links, settings.corpus, settings.texts
+    links, texts = settings.links, settings.texts
     if texts.id_field == texts.text_field:
         found.append(("texts.id_field", texts.id_field, "another field than texts.text_field"))
     if links.date_min > links.date_max:
         found.append(("links.date_min", links.date_min, "before links.date_max"))
-    if corpus.rows * corpus.bands > 128:
-        wanted = "at most 128 / corpus.bands (a signature has 128 values)"
-        found.append(("corpus.rows", corpus.rows, wanted))
     return found

@@ -1,6 +1,6 @@
 """`webtext extract` without --out: the texts of some pages, at once, with nothing built or kept.
 
-Each page is worked on in a forked child under the limits of [engine], so one that hangs or eats
+The pages are worked on in a forked child under the limits of [engine], so one that hangs or eats
 memory costs itself. At the top is imported what one page of HTML needs and no more: half of the
 time that it takes is imports.
 """
@@ -8,7 +8,7 @@ time that it takes is imports.
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import asdict, fields
 from functools import partial
@@ -20,7 +20,7 @@ from pipeline.documents.extract import Document, PageAt, host_of, settle
 from pipeline.documents.extractors import versions_for
 from pipeline.documents.given import NO_LIMIT, Given, extract_given, needs_language
 from pipeline.documents.kinds import FilePage, files_of, html_pages, kind_of
-from pipeline.engine.fork import run_forked
+from pipeline.engine.fork import Forked
 from pipeline.engine.limits import Fault, Limits
 from pipeline.errors import InputError, SettingsError, printable
 from pipeline.pages.warc import Response, read_page
@@ -51,12 +51,19 @@ def print_pages(inputs: Sequence[Place], settings_from: SettingsFrom, *, as_json
     settle(with_languages=needs_language(asked, in_full=as_json))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    with ExitStack() as copies:
-        pages = chain.from_iterable(_pages(given, settings, copies) for given in inputs)
+    limits = Limits(
+        cpu_s=settings.engine.item_cpu_s,
+        wall_s=settings.engine.item_wall_s,
+        memory_bytes=settings.engine.worker_memory_bytes,
+    )
+    work = partial(_read_and_extract, settings=settings, asked=frozenset(asked), in_full=as_json)
+    with ExitStack() as opened:
+        pages = chain.from_iterable(_pages(given, settings, opened) for given in inputs)
+        extract = opened.enter_context(Forked(work, limits))
         first = list(islice(pages, 2))
         code = 0 if first else 1
         for name, page in chain(first, pages):
-            outcome = _outcome(page, settings, asked, in_full=as_json)
+            outcome = _outcome(page, extract)
             if as_json and isinstance(page, FilePage) and not isinstance(outcome, InputError):
                 print(json.dumps(_row(name, page, outcome), ensure_ascii=False))
             elif isinstance(outcome, Given) and not outcome.refused:
@@ -141,23 +148,14 @@ def _name(file: str, path: Path, page: FilePage) -> str:
     return f"{file}: {page.url or page.id}" if page.url or line == page.id else f"{file}:{line}"
 
 
-def _outcome(
-    page: FilePage | InputError, settings: Settings, asked: Set[str], *, in_full: bool
-) -> Outcome:
+def _outcome(page: FilePage | InputError, extract: Callable[[Any], Outcome]) -> Outcome:
     if isinstance(page, InputError) or isinstance(page.found, Drop):
         return page if isinstance(page, InputError) else page.found  # type: ignore[return-value]
-    limits = Limits(
-        cpu_s=settings.engine.item_cpu_s,
-        wall_s=settings.engine.item_wall_s,
-        memory_bytes=settings.engine.worker_memory_bytes,
-    )
-    work = partial(_read_and_extract, page.found, settings, frozenset(asked), in_full=in_full)
-    outcome: Outcome = run_forked(work, limits)
-    return outcome
+    return extract(page.found)
 
 
 def _read_and_extract(
-    page: Response | PageAt, settings: Settings, asked: Set[str], *, in_full: bool
+    page: Response | PageAt, *, settings: Settings, asked: Set[str], in_full: bool
 ) -> Given | Drop | InputError:
     rules = settings.documents
     if isinstance(page, PageAt):

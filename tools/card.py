@@ -6,9 +6,11 @@ The stage `corpus` writes a card of its own rules alone: it knows no other stage
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.corpus.asking import Scheme
+from pipeline.corpus.loss import Loss
 from pipeline.corpus.publish import card
 from pipeline.engine.build import Build
-from pipeline.settings import Settings
+from pipeline.settings import CorpusSettings, Settings
 from tools.flow import STAGES
 
 ROWS = STAGES[: STAGES.index("corpus") + 1]  # the stages that decide which rows there are
@@ -23,7 +25,7 @@ def write_card(build: Build, settings: Settings) -> None:
     rules = {f"{stage}.{name}": tables[stage][name] for stage in ROWS for name in tables[stage]}
     told = {name: _told(name, value) for name, value in rules.items()}
     rows = manifest.ledgers[manifest.unit].rows_out
-    text = card(rows, told, _origin(build, manifest.digest))
+    text = card(rows, told, _origin(build, manifest.digest, settings.corpus))
     build.publish_file("corpus", "README.md", text.encode())
 
 
@@ -33,8 +35,8 @@ def _told(name: str, value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _origin(build: Build, digest: str) -> str:
-    """The funnel in lines, the gates that failed, and the digest."""
+def _origin(build: Build, digest: str, settings: CorpusSettings) -> str:
+    """The funnel in lines, the loss with copies, the gates that failed, and the digest."""
     lines = []
     for name in ROWS:
         manifest = build.manifest(name)
@@ -43,6 +45,9 @@ def _origin(build: Build, digest: str) -> str:
         if name == "links" and (read := manifest.record_of("read")):
             labels = [part.label for part in read.parts]
             lines[-1] += f" as {manifest.gives}; {len(labels):,} dumps: {_span(labels)}"
+        for note in manifest.notes("walk") if name == "corpus" else ():
+            lines.append(f"- Of the texts that are kept, or copies: {Loss(**note['loss'])}")
+            lines.append(f"- Near copies, by {settings.near_measure}: {Scheme(**note['scheme'])}")
     lines += [f"- A quality gate failed: {message}" for message in build.gates]
     lines += ["", f"The digest of its content is {digest}; `webtext status FOLDER --verify` reads",
               "every file again."]  # fmt: skip

@@ -15,7 +15,8 @@ from pipeline.engine.names import FIXED
 from pipeline.engine.stores import open_store
 from pipeline.errors import InputError, SettingsError
 from pipeline.settings import Settings
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.encode import version_of
+from pipeline.tokens.tokenizer_files import load
 from tools import model
 from tools.flow import STAGES, reaches
 from tools.inputs import check_dumps, check_warcs, find_inputs, warc_files
@@ -49,6 +50,8 @@ def check_build(settings: Settings, base: Path, place: Place, to: str, *, force:
         check_settings(settings.fetch)
     if reaches(to, "tokenizer") and settings.tokenizer.path:
         load(base / settings.tokenizer.path)
+    if reaches(to, "shards"):
+        version_of(settings.shards.encoder)
     if reaches(to, "model") and not model.is_made(store):
         _check_given_model(model.with_places(settings.train, base))
     if out and not force and not store.stat(FIXED):

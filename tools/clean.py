@@ -142,6 +142,7 @@ def _purpose(name: str) -> str:
         names.LOCK: "the build's lock",
         names.LOG: "the build's log",
         "log": "the build's log",
+        names.ARCHIVE: "fetched pages, which nothing makes again",
         "model": "the trained model",
         "work": "a model at work",
         "report.html": "the report",

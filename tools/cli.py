@@ -1,7 +1,7 @@
 """The command `webtext`. Imports little but cyclopts: help answers in well under a second.
 
-Commands live in commands.py, demo_command.py and stage_commands.py, and import what they need when
-called; options.py gives them their settings.
+Commands live in commands.py, demo_command.py, stage_commands.py and tokenizer_commands.py, and
+import what they need when called; options.py gives them their settings.
 """
 
 import inspect
@@ -27,31 +27,43 @@ from cyclopts import (
 )
 
 from pipeline.errors import SettingsError, Stopped, WebtextError
-from tools import commands, demo_command, stage_commands
+from tools import commands, demo_command, stage_commands, tokenizer_commands
 from tools.options import STDIN, with_settings
 from tools.places import require_here
 
-TRAINER_COMMANDS = ("train", "evaluate", "sample", "export")
+TRAINER_COMMANDS = ("train", "evaluate", "sample", "score", "export")
 BUILD_COMMANDS = (
     *("demo", "init", "doctor", "plan", "build", "status", "look", "why", "report", "clean"),
 )
-COMMANDS = (*BUILD_COMMANDS, "links", "fetch", "extract", "dedup", "shards", *TRAINER_COMMANDS)
+COMMANDS = (
+    *BUILD_COMMANDS,
+    "links",
+    "fetch",
+    "extract",
+    "dedup",
+    "overlap",
+    "shards",
+    *TRAINER_COMMANDS,
+)
 GROUPS = {
-    "tokenizer": ("Count pre-tokens, train a tokenizer.", ("count", "train")),
+    "tokenizer": (
+        "Count, train a tokenizer, use it, and tell how good it is.",
+        ("count", "train", "encode", "decode", "count-tokens", "eval", "export"),
+    ),
     "tokens": ("Write token shards for other trainers.", ("export",)),
 }
 # How `webtext --help` lists them, in the order of the work.
 PANELS = {
     "Builds": BUILD_COMMANDS,
     "One stage on your own files": (
-        *("links", "fetch", "extract", "dedup", "tokenizer", "shards", "tokens"),
+        *("links", "fetch", "extract", "dedup", "overlap", "tokenizer", "shards", "tokens"),
     ),
     "Models": TRAINER_COMMANDS,
 }
 # Where - is a file, not an option as cyclopts takes it: what stands for it (./- is the path "-").
 READ_STDIN = {
     **dict.fromkeys(("extract", "fetch"), str(STDIN)),
-    **dict.fromkeys(("dedup", "tokenizer", "shards"), "./-"),
+    **dict.fromkeys(("dedup", "overlap", "tokenizer", "shards"), "./-"),
 }
 ACCESS_MEND = (
     " Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials), "
@@ -68,7 +80,10 @@ LEFT = {
         GOES_ON,
     ),
     "dedup": "an earlier --out stands as it was; the same command starts from the beginning",
-    "tokens export": "files that are whole are kept; the same command writes all of them again",
+    **dict.fromkeys(
+        ("tokens export", "tokenizer export"),
+        "files that are whole are kept; the same command writes all of them again",
+    ),
     "clean": "what was removed is gone; the same command removes the rest",
 }
 NAMES = (*COMMANDS, *(f"{group} {name}" for group, (_, names) in GROUPS.items() for name in names))
@@ -129,8 +144,8 @@ def _arrange(app: App) -> None:
 
 def command_of(name: str) -> Callable[..., int | None]:
     """The function of a command; that of "tokenizer train" is `tokenizer_train`."""
-    function = name.replace(" ", "_")
-    rooms = (commands, demo_command, stage_commands)
+    function = name.replace(" ", "_").replace("-", "_")
+    rooms = (commands, demo_command, stage_commands, tokenizer_commands)
     found: Callable[..., int | None] = next(
         getattr(room, function) for room in rooms if hasattr(room, function)
     )

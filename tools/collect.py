@@ -3,13 +3,14 @@
     links, pages so far -> what is lacking -> a source -> segments of the archive -> pages again
 
 Each source in its turn, in the order of pages.sources. What a source was asked is noted when it has
-answered, so the same build asks nobody twice; more links ask for those alone.
+answered, so the same build asks nobody twice; more links ask for those alone. `--replay pages` asks
+again for the links that failed in a way that may pass.
 """
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,7 @@ from pipeline.pages.archive.answers import IdSet
 from pipeline.pages.archive.outcomes import Source
 from pipeline.pages.archive.segments import WARC, Archive
 from pipeline.pages.commoncrawl.dealt import in_ranges
-from pipeline.pages.follow import CAPTURED
+from pipeline.pages.follow import CAPTURED, DAY_S
 from pipeline.pages.owners.preferences import REASON_OF
 from pipeline.pages.sources import LINKS, Collected, source
 from pipeline.settings import Settings
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 LINKS_AT_ONCE = 1_000_000  # that an archive of others is asked for: about 300 MB
 BATCH_ROWS = 1 << 16
-# A link with one of these outcomes has a page, whether or not its owner lets us use it.
-_WITH_PAGE = pa.array([CAPTURED, *(reason.value for reason in REASON_OF.values())])
+# The owner's word ends the search for a page, as a whole page does; one that was cut does not.
+_FORBIDDEN = pa.array([reason.value for reason in REASON_OF.values()])
 
 
 class StoreFiles:
@@ -76,24 +77,29 @@ def segments(store: Store) -> dict[str, InputFile]:
 def collect_pages(build: Build, settings: Settings, pages: Callable[[], Stage]) -> None:
     """Ask each source that has not been asked for these links; `pages` makes the stage so far."""
     links = build.output("links")
+    again = "pages" in build.replay
     for name in settings.pages.sources:
         if name == "warc":
             continue
-        asked = digest_of([links.digest, name, settings.pages, _settings_of(name, settings)])
+        rules = digest_of([name, settings.pages, _settings_of(name, settings)])
         note = f"{names.ARCHIVE}/{name}/asked.json"
-        if build.store.read_json(note) == {"asked": asked}:
+        before = build.store.read_json(note) or {}
+        if before.get("rules") != rules or again:
+            before = {}
+        if before.get("links") == links.digest:
             continue
         given = "warc" in settings.pages.sources and settings.input.warcs
         any_at_hand = given or segments(build.store)
         so_far = build.run(replace(pages(), empty_is_fine=True)) if any_at_hand else None
         build.progress.say(f"pages: {name} is asked for the links that have no page yet")
-        made = _ask(build, settings, Source(name), links, so_far)
+        made = _ask(build, settings, Source(name), links, so_far, before.get("ended_s", 0))
         pages_found, count = made.outcomes[CAPTURED], made.outcomes.total()
         build.progress.say(
             f"pages: {name}: {count:,} links asked for, {pages_found:,} pages, "
             f"{made.requests:,} requests"
         )
-        build.store.write_json(note, {"asked": asked})
+        told = {"rules": rules, "links": links.digest, "ended_s": int(time.time())}
+        build.store.write_json(note, told)
 
 
 def _settings_of(name: str, settings: Settings) -> object:
@@ -101,8 +107,14 @@ def _settings_of(name: str, settings: Settings) -> object:
 
 
 def _ask(
-    build: Build, settings: Settings, name: Source, links: Output, so_far: Output | None
+    build: Build,
+    settings: Settings,
+    name: Source,
+    links: Output,
+    so_far: Output | None,
+    until_s: int,
 ) -> Collected:
+    """What the source gives for the links that have no page; all it said by `until_s` stands."""
     from pipeline.pages.fetch import collect as live  # half a second of libraries
 
     scratch = build.store.scratch / names.ARCHIVE / name
@@ -117,8 +129,16 @@ def _ask(
         for sentence in archive.recovered:
             build.progress.say(sentence)
         say = build.progress.say
-        lacking = _lacking(links, so_far)
+        known = [archive.unsettled(name, until_s), *([_with_page(so_far)] if so_far else [])]
+        lacking = _lacking(links, known)
+        if name is Source.WAYBACK:
+            from pipeline.pages.wayback import check_count
+
+            open_ones = _lacking(links, [*known, archive.settled(name)])
+            check_count(sum(table.num_rows for table in open_ones), settings.wayback)
         if name is Source.LIVE:
+            if days := settings.pages.max_distance_days:
+                lacking = posted_since(lacking, time.time() - days * DAY_S)
             show = partial(_show, build, time.monotonic())
             return _driven(
                 build,
@@ -161,26 +181,35 @@ def _show(build: Build, started_s: float, progress: "Progress") -> None:
     )
 
 
-def _lacking(links: Output, so_far: Output | None) -> Iterator[pa.Table]:
-    """The kept links that have no page so far, as LINKS."""
-    with_page = _with_page(so_far) if so_far else None
+def _lacking(links: Output, known: Iterable[IdSet]) -> Iterator[pa.Table]:
+    """The kept links that are in none of these sets, as LINKS."""
     for part in links.parts:
         columns = [*LINKS.names, "verdict"]
         for batch in links.store.batches(part.table, BATCH_ROWS, columns):
             table = pa.Table.from_batches([batch])
             table = table.filter(pc.equal(table["verdict"], KEPT)).select(LINKS.names)
-            if with_page:
-                table = table.filter(pa.array(~with_page.holds(table["id"])))
+            for ids in known:
+                table = table.filter(pa.array(~ids.holds(table["id"])))
             if table.num_rows:
                 yield table
 
 
+def posted_since(tables: Iterable[pa.Table], time_s: float) -> Iterator[pa.Table]:
+    """The links whose capture of today would not be too far: of posts since then, or undated."""
+    for table in tables:
+        sought_s = pc.coalesce(table["capture_hint_s"], table["first_post_s"])
+        yield table.filter(pc.fill_null(pc.greater_equal(sought_s, int(time_s)), True))
+
+
 def _with_page(pages: Output) -> IdSet:
+    """The links that need no other source: they have a whole page, or one that its owner denies."""
     found = []
     for part in pages.parts:
-        for batch in pages.store.batches(part.table, BATCH_ROWS, ["id", "outcome"]):
-            have = pc.is_in(batch["outcome"], value_set=_WITH_PAGE)
-            found.append(batch.filter(have)["id"])
+        for batch in pages.store.batches(part.table, BATCH_ROWS, ["id", "outcome", "is_whole"]):
+            is_whole = pc.fill_null(batch["is_whole"], False)
+            has_page = pc.and_(pc.equal(batch["outcome"], CAPTURED), is_whole)
+            is_denied = pc.is_in(batch["outcome"], value_set=_FORBIDDEN)
+            found.append(batch.filter(pc.or_(has_page, is_denied))["id"])
     return IdSet.of(pa.chunked_array(found, pa.string()))
 
 

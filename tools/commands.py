@@ -48,6 +48,7 @@ def plan(
     *,
     out: BuildPlace = Path("build"),
     to: LastStage = "report",
+    ask_index: bool = False,
     as_json: Annotated[bool, Parameter(name="--json")] = False,
     settings_from: SettingsFrom,
 ) -> None:
@@ -64,6 +65,9 @@ def plan(
     out
         The build folder that would be made; the free space of its disk is shown. For a build in a
         bucket, s3://BUCKET/NAME, none is.
+    ask_index
+        Ask Common Crawl's index, if it is a source, how much of it the links of the build need: the
+        ends of its files are read, some 30 kB each. Else nothing is asked of the network.
     as_json
         Print one JSON object, with the source of every rate.
     """
@@ -72,7 +76,7 @@ def plan(
     from tools.plan_show import show
 
     known_stages({"to": [to]})
-    found = planned(settings_from(settings), settings.parent, out, to)
+    found = planned(settings_from(settings), settings.parent, out, to, ask_index=ask_index)
     if as_json:
         print(json.dumps(found, indent=1))
     else:
@@ -116,7 +120,8 @@ def build(
         once.
     replay
         Try the pages again that this stage dropped for a limit on time or memory (timed_out,
-        crashed, out_of_memory); may be given more than once.
+        crashed, out_of_memory); of the stage pages, ask the sources again for links that failed in
+        a way that may pass; may be given more than once.
     keep_versions
         Reuse results that other versions of the libraries made.
     force

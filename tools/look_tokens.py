@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pipeline.errors import InputError, WebtextError
 from pipeline.tokens.shards import BIN_MAGIC, TOKEN, read_index, read_tokens
 from pipeline.tokens.tokenizer import END_OF_TEXT, Tokenizer
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.tokenizer_files import load
 
 # Where a tokenizer may lie, from the folder of a token file: in a build and in a command's --out it
 # is a neighbour of the shards.

@@ -29,6 +29,7 @@ from tools.fetch import fetch_published
 from tools.model_store import COMMIT, STAGE, RunStore
 from tools.sealed import BLANK, KEY, seal
 from tools.stores import folder_of
+from tools.trainer_tokenizer import with_tokenizer_json
 from train.errors import TrainError
 from train.log import read_log
 from train.options import from_options, refuse_senseless
@@ -62,9 +63,12 @@ def check_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
+PATHS = ("init", "tokenizer", "eval_suite_data")
+
+
 def with_places(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """The `[train]` table with its paths, which are relative to `base`, in full."""
-    named = {name: options[name] for name in ("init", "tokenizer") if options.get(name)}
+    named = {name: options[name] for name in PATHS if options.get(name)}
     return {**options, **{name: str(base.absolute() / path) for name, path in named.items()}}
 
 
@@ -153,7 +157,8 @@ def _refuse_costly(build: Build, wall_s: float) -> None:
 
 def _train(build: Build, data: Path, work: Path, flags: Sequence[str]) -> None:
     build.progress.say("model: training")
-    _trainer(build, [str(data), "--out", str(work), "--resume", *flags])
+    with with_tokenizer_json(flags) as flags_here:
+        _trainer(build, [str(data), "--out", str(work), "--resume", *flags_here])
 
 
 def _told(build: Build, data: Path, work: Path, about: Mapping[str, Any]) -> dict[str, Any]:

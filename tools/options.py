@@ -49,7 +49,7 @@ SETTINGS_OF = {
         "engine.worker_items",
     ),
     "dedup": (
-        *("profile", "corpus.near_threshold", "corpus.near_slack", "corpus.bands", "corpus.rows"),
+        *("profile", "corpus.near_order", "corpus.near_measure", "corpus.near_threshold"),
         *("documents.text_chars_max", "texts"),
     ),
     "tokenizer count": (
@@ -57,12 +57,15 @@ SETTINGS_OF = {
         *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
         *(*ENGINE, *EXCHANGE),
     ),
+    "overlap": ("texts.text_field",),
     "tokenizer train": (
         *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.token_bytes_max"),
         *("tokenizer.sample_bytes_max", "tokenizer.document_bytes_max", "tokenizer.min_count"),
         *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
         *(*ENGINE, *EXCHANGE),
     ),
+    "tokenizer count-tokens": ("texts.text_field",),
+    "tokenizer eval": ("texts.text_field",),
     "shards": ("shards", "texts", *ENGINE, *EXCHANGE),
 }
 # What does something for `extract` without --out; its other settings are for many pages.

@@ -51,11 +51,14 @@ class StagePlan:
     source: str
 
 
-def plan(settings: Settings, base: Path, out: Place, to: str = "report") -> dict[str, Any]:
+def plan(
+    settings: Settings, base: Path, out: Place, to: str = "report", *, ask_index: bool = False
+) -> dict[str, Any]:
     """The plan of a build to the stage `to`, in plain form.
 
-    `base` is what paths in the settings are relative to. `model` is None where none is made,
-    `sources` where there are only WARC files, the free bytes are None for a bucket. Raises
+    `base` is what paths in the settings are relative to. `ask_index` has Common Crawl's index tell
+    what is to be read of it, for the links that the build has made. `model` is None where none is
+    made, `sources` where there are only WARC files, the free bytes are None for a bucket. Raises
     SettingsError and InputError as a build would for its inputs and settings.
     """
     inputs = _measured_inputs(settings, base, to)
@@ -63,7 +66,7 @@ def plan(settings: Settings, base: Path, out: Place, to: str = "report") -> dict
     trainer = _trainer(settings, cores) if reaches(to, "model") else None
     stages = _stages(inputs, cores, trainer, settings, to)
     walls = [stage.wall_s for stage in stages.values()]
-    sources = _sources(inputs, settings, out, to)
+    sources = _sources(inputs, settings, out, to, ask_index=ask_index)
     return {
         "inputs": inputs,
         "sources": sources,
@@ -89,7 +92,7 @@ def needed_bytes(settings: Settings, base: Path, out: Place, to: str) -> int:
 
 
 def _sources(
-    inputs: dict[str, Any], settings: Settings, out: Place, to: str
+    inputs: dict[str, Any], settings: Settings, out: Place, to: str, *, ask_index: bool = False
 ) -> dict[str, Any] | None:
     """What the sources after the WARC files take; None where there are none."""
     if not reaches(to, "pages") or set(settings.pages.sources) == {"warc"}:
@@ -98,7 +101,8 @@ def _sources(
 
     reckoned = rates.LINKS_A_SUBMISSION * inputs["submissions"]
     links = plan_sources.links_of(out, settings, reckoned)
-    plans = plan_sources.plan_sources(settings, links, inputs["captures"])
+    index = plan_sources.index_plan(out, settings) if ask_index else None
+    plans = plan_sources.plan_sources(settings, links, inputs["captures"], index)
     return plan_sources.as_tables(links, plans)
 
 

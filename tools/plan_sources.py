@@ -4,14 +4,22 @@ They are told at their most: each source is reckoned as if those before it had n
 that the WARC files lack. How many they have is known when they were asked.
 """
 
+import asyncio
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline.engine.reading import Published, read_published
 from pipeline.engine.stores import open_store
+from pipeline.errors import SettingsError
 from pipeline.links.group import KEPT
 from pipeline.pages.archive.outcomes import Source
+from pipeline.pages.commoncrawl.collect import planned
+from pipeline.pages.commoncrawl.index import Plan
+from pipeline.pages.commoncrawl.search import told
 from pipeline.pages.fetch.domains import host_of, registrable_domain
 from pipeline.settings import Settings
 from tools import rates
@@ -48,6 +56,7 @@ class SourcePlan:
     requests: int | None
     wall_s: float | None
     bound: str  # what the time, or what is not known, hangs on
+    read_bytes_max: int | None = None  # of an index that was asked
 
 
 def links_of(place: Place, settings: Settings, reckoned: float) -> Links:
@@ -91,17 +100,43 @@ def _counted(made: Published) -> Links:
     )
 
 
-def plan_sources(settings: Settings, links: Links, captures: float) -> list[SourcePlan]:
+def index_plan(place: Place, settings: Settings) -> Plan | None:
+    """What the search for the build's links reads of Common Crawl's index, by its footers alone.
+
+    None where it is no source. Raises SettingsError where the build has no links, and what
+    `commoncrawl.collect.planned` raises.
+    """
+    if Source.COMMON_CRAWL not in settings.pages.sources:
+        return None
+    made = read_published(open_store(place, settings.engine.scratch), "links")
+    if made is None:
+        raise SettingsError(
+            "--ask-index is for the links of a build: make them first (webtext build --to links)"
+        )
+    keys, count = [pa.array([], pa.string())], 0
+    for part in made.manifest.parts:
+        if count >= SAMPLED_LINKS:  # they are dealt by hash: others would read the same row groups
+            break
+        for batch in made.store.batches(part.table, BATCH_ROWS, ["key", "verdict"]):
+            keys.append(batch.filter(pc.equal(batch["verdict"], KEPT))["key"])
+            count += len(keys[-1])
+    return asyncio.run(planned(pa.table({"key": pa.chunked_array(keys)}), settings))
+
+
+def plan_sources(
+    settings: Settings, links: Links, captures: float, index: Plan | None = None
+) -> list[SourcePlan]:
     """A plan for each source but the WARC files, which have so many captures."""
     share = 1 - min(1.0, captures / links.count) if links.count else 0.0
     lacking = round(share * links.count)
-    makers = {
-        Source.LIVE: _live,
-        Source.WAYBACK: _wayback,
-        Source.COMMON_CRAWL: _common_crawl,
-    }
+    makers = {Source.LIVE: _live, Source.WAYBACK: _wayback}
     names = [Source(name) for name in settings.pages.sources if name != "warc"]
-    return [makers[name](settings, links, lacking) for name in names]
+    return [
+        _common_crawl(settings, lacking, index)
+        if name is Source.COMMON_CRAWL
+        else makers[name](settings, links, lacking)
+        for name in names
+    ]
 
 
 def _live(settings: Settings, links: Links, lacking: int) -> SourcePlan:
@@ -131,12 +166,16 @@ def _wayback(settings: Settings, links: Links, lacking: int) -> SourcePlan:
     return SourcePlan(Source.WAYBACK.value, lacking, requests, requests * rules.delay_s, bound)
 
 
-def _common_crawl(settings: Settings, links: Links, lacking: int) -> SourcePlan:
-    """Its index is not read for a plan, so only the number of captures is bounded."""
-    crawls = len(settings.commoncrawl.crawls)
-    told = f"{crawls} crawls" if crawls else "all crawls"
-    bound = f"not known without the index of {told}: its log tells the bytes to be read"
-    return SourcePlan(Source.COMMON_CRAWL.value, lacking, None, None, bound)
+def _common_crawl(settings: Settings, lacking: int, index: Plan | None) -> SourcePlan:
+    """Only the number of captures is bounded, and what is read of an index that was asked."""
+    source = Source.COMMON_CRAWL.value
+    if index:
+        bound = f"{told(index)}, besides the captures"
+        return SourcePlan(source, lacking, None, None, bound, index.bytes_max)
+    crawls = settings.commoncrawl.crawls
+    of = f"{len(crawls)} crawl{'s' * (len(crawls) > 1)}" if crawls else "all crawls"
+    bound = f"not known without the index of {of}: --ask-index tells the bytes to be read"
+    return SourcePlan(source, lacking, None, None, bound)
 
 
 def archive_bytes(plans: list[SourcePlan]) -> int:

@@ -22,7 +22,8 @@ The command of a stage takes the settings of that stage by their short names:
 A setting is refused where it would do nothing.
 
 `profile` names a set of defaults: `paper` is what is known of WebText, `modern` what is done today;
-so far it differs by `corpus.near_threshold`, which is 0.7.
+so far it differs by the rule of near copies: `corpus.near_order` length, `near_measure` coverage,
+`near_threshold` 0.88.
 
 The column "WebText" tells what the makers of WebText did, with the section of the GPT-2 paper.
 """

@@ -140,7 +140,7 @@ def dedup(
 ) -> int:
     """Decide for each text: keep it, or name the text that it copies.
 
-    Example: webtext dedup texts.jsonl --out decisions.jsonl --kept kept.jsonl --near-threshold 0.7
+    Example: webtext dedup texts.jsonl --out decisions.jsonl --kept kept.jsonl --profile modern
 
     Example: webtext dedup crawl/ "more/*.parquet" --out decisions.parquet --kept kept.parquet
 
@@ -150,7 +150,9 @@ def dedup(
         {inputs}
     out
         The file to write, .jsonl, .jsonl.gz, .jsonl.zst or .parquet: a decision a row, in the order
-        of the rows, with the fields id, keep, keeper, jaccard and reason. The keeper is a kept row.
+        of the rows, with the fields id, keep, keeper, jaccard, containment, coverage, others and
+        reason. The keeper is a kept row; containment is the share of the copy's 5-word shingles
+        that it has, coverage what it and the others, kept rows too, have together.
         The reason is exact_copy (the keeper's text but for case and white space), near_copy (so is
         what equals a near copy), or why a row is dropped by itself: it has no text, or one above
         --text-chars-max. --near-threshold 1 drops nothing but exact copies and texts with the same
@@ -169,8 +171,10 @@ def dedup(
     split
         {split}
     as_json
-        Print the counts as JSON; texts is the sum of the others.
+        Print the counts as JSON: texts is the sum of the four that follow it; with the loss, and
+        how the copies were looked for.
     """
+    from pipeline.corpus.asking import scheme_for
     from pipeline.corpus.dedup import Results
     from pipeline.corpus.dedup import dedup as decide
     from tools.given import GivenTexts
@@ -184,7 +188,7 @@ def dedup(
         given.files(out, settings.texts, whole=bool(kept), results=results) as files,
         Progress() as progress,
     ):
-        counts, drops, said, gates = decide(
+        counts, loss, drops, said, gates = decide(
             files,
             Results(out, kept, signatures),
             settings.corpus,
@@ -194,13 +198,71 @@ def dedup(
         )
     for sentence in said:
         print(sentence, file=sys.stderr)
+    scheme = scheme_for(settings.corpus.near_threshold)
     if as_json:
-        print(json.dumps(counts._asdict()))
+        told = {"loss": {**loss._asdict(), "share": loss.share}, "scheme": scheme._asdict()}
+        print(json.dumps({**counts._asdict(), **told}))
     else:
         found = (f"{n:,} {name.replace('_', ' ')}" for name, n in counts._asdict().items())
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in drops.most_common())
         print(", ".join(found) + (f" ({reasons})" if reasons else ""))
+        print(f"{loss}; {scheme}")
     return exit_code(gates)
+
+
+def overlap(
+    *inputs: InputPlace,
+    out: Path,
+    data: Path | None = None,
+    suite: str = "paper",
+    limit: int = 0,
+    held_out: Path | None = None,
+    scores: Path | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json")] = False,
+    settings_from: SettingsFrom,
+) -> int:
+    """Tell which texts of test sets stand in a corpus, by their 8-grams.
+
+    Example: webtext overlap build/corpus --data eval --scores items.jsonl --out overlap.jsonl
+
+    Example: webtext overlap --held-out build/shards --out overlap.jsonl
+
+    The corpus is read once; in memory are the 8-grams of the test sets.
+
+    Parameters
+    ----------
+    inputs
+        The corpus. {inputs}
+    out
+        The file to write (.jsonl), an item a line: its 8-grams, how many of them stand in the
+        corpus, and the share.
+    data
+        The folder with the files of the tasks, as `webtext evaluate --suite` takes it.
+    suite
+        A suite, or names of tasks with commas between; `webtext evaluate --list` names them.
+    limit
+        Items of a task, or held-out texts, the first of them; 0: all.
+    held_out
+        Instead of tasks and a corpus: token shards, whose held-out texts are looked for in those of
+        their own train split.
+    scores
+        What `webtext evaluate --items` wrote: each metric is told without the items of which any
+        8-gram stands in the corpus.
+    dataset
+        {dataset}
+    split
+        {split}
+    as_json
+        Print the sums as JSON.
+    """
+    from tools.overlap.run import run
+
+    return run(
+        inputs, out, settings_from(None), data=data, suite=suite, limit=limit, held_out=held_out,
+        scores=scores, dataset=dataset, split=split, as_json=as_json,
+    )  # fmt: skip
 
 
 def tokenizer_count(
@@ -297,7 +359,9 @@ def shards(
     inputs
         {inputs}
     tokenizer
-        The --out folder of `webtext tokenizer train`, or a tokenizer.json.
+        The --out folder of `webtext tokenizer train`, or a tokenizer.json, vocab.json with
+        merges.txt, encoder.json with vocab.bpe, tiktoken ranks, llm.c's tokenizer.bin, or a folder
+        with one.
     out
         The folder to write: train_*.bin and val_*.bin with .idx and .urls.txt, in OUT/shards. The
         exit code is 3 if a split is empty; of one long text --split-by block holds out blocks.
@@ -314,7 +378,7 @@ def shards(
     return _finish(out / "shards", make_shards(given, out, settings))
 
 
-# What these say of their texts, in the same words.
+# What they say of their texts, in the same words.
 _ABOUT = {
     "inputs": (
         "Files, folders, patterns (in quotation marks), also in a bucket (s3://BUCKET/NAME, or "
@@ -330,7 +394,7 @@ _ABOUT = {
     ),
     "split": "The split of the data set; if not given, train.",
 }
-for _command in (dedup, tokenizer_count, tokenizer_train, shards):
+for _command in (dedup, overlap, tokenizer_count, tokenizer_train, shards):
     _command.__doc__ = (_command.__doc__ or "").format(**_ABOUT)
 
 
@@ -378,11 +442,21 @@ def evaluate(*words: Words) -> int:
 
 
 def sample(*words: Words) -> int:
-    """Write text with a trained model.
+    """Write text with a trained model, or show the likeliest next tokens.
 
     Example: webtext sample model --prompt "The city" --tokens 100 --seed 1
+
+    Example: webtext sample model --prompt "The city" --top 10
     """
     return _trainer(("sample", *_with_model(words)), "webtext")
+
+
+def score(*words: Words) -> int:
+    """Tell how likely a text is to a trained model, token by token.
+
+    Example: webtext score model "The city and the sea"
+    """
+    return _trainer(("score", *_with_model(words)), "webtext")
 
 
 def export(*words: Words) -> int:
@@ -415,6 +489,8 @@ def _with_model(words: Sequence[str]) -> Sequence[str]:
 
 def _trainer(words: tuple[str, ...], prog: str) -> int:
     """The trainer's own command line, which has its own help, errors and signals."""
+    from tools.trainer_tokenizer import with_tokenizer_json
     from train.__main__ import main
 
-    return main(words, prog)
+    with with_tokenizer_json(words) as words_here:
+        return main(words_here, prog)

@@ -18,7 +18,7 @@ from pipeline.tokens.counts_stage import COUNTS_FILE, counts_stage
 from pipeline.tokens.split import SplitRules
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.tokenizer_files import files_of, load
 from pipeline.tokens.training_stage import given_counts
 from tools.given import GivenTexts
 from tools.inputs import files_at
@@ -130,15 +130,10 @@ def _dumps(places: Sequence[Place]) -> list[InputFile]:
 
 
 def with_tokenizer(settings: Settings, tokenizer: Path) -> Settings:
-    """The settings with this tokenizer.json, or the one below a folder that was made by us.
+    """The settings with the tokenizer of this file or folder, in any form.
 
-    InputError where there is none, or none that can be used: before any text is read.
+    An error where there is none, or none that can be used: before any text is read.
     """
-    for path in (tokenizer, tokenizer / "tokenizer.json", tokenizer / "tokenizer/tokenizer.json"):
-        if path.is_file():
-            load(path)
-            given = replace(settings.tokenizer, path=str(path.absolute()))
-            return replace(settings, tokenizer=given)
-    raise InputError(
-        tokenizer, "", "there is no tokenizer.json", "webtext tokenizer train makes one."
-    )
+    load(tokenizer)
+    path = files_of(tokenizer)[0].absolute()
+    return replace(settings, tokenizer=replace(settings.tokenizer, path=str(path)))

@@ -206,17 +206,21 @@ def _page(made: _Made, id: str) -> Chapter | None:
                 "pages", "unknown", "The pages were selected before this link came in.", {}
             )
         if row["outcome"] != "captured":
-            return _dropped("pages", Reason(row["outcome"]), "", row)
-        hops = (
-            f", after {_counted(row['hops'], 'redirect')} to {row['final_url']}"
-            if row["hops"]
-            else ""
-        )
-        text = (
-            f"Captured on {_day(row['captured_s'])} in {row['warc']} at byte {row['offset']}{hops}"
-        )
-        return Chapter("pages", "kept", text, row)
+            return _dropped("pages", Reason(row["outcome"]), _way(row), row)
+        return Chapter("pages", "kept", _captured(row), row)
     return None
+
+
+def _captured(page: dict[str, Any]) -> str:
+    by = "" if page["source"] == "warc" else f" by {page['source']}"
+    text = f"Captured on {_day(page['captured_s'])}{by} in {page['warc']} at byte {page['offset']}"
+    if page["hops"]:
+        text += f", after {_counted(page['hops'], 'redirect')} to {page['final_url']}: {_way(page)}"
+    return text if page["is_whole"] else f"{text}; its body was cut short or cannot be decoded"
+
+
+def _way(page: dict[str, Any]) -> str:
+    return " ".join(f"{hop['url']} ({hop['status']})" for hop in page["redirects"])
 
 
 def _document(made: _Made, id: str) -> Chapter | None:
@@ -264,17 +268,21 @@ def _kept_or_dropped(made: _Made, stage: str, id: str, text: Any) -> Chapter | N
         drops = made.store.table(part.file(DROPS), filters=[("id", "==", id)])
         for row in drops.to_pylist():
             detail = row["detail"]
-            if url := _keepers_url(made, detail):
+            if urls := _keepers_urls(made, detail):
+                url, *others = urls
                 detail, row = f"{detail}, {url}", {**row, "keeper_url": url}
+                if others:
+                    detail += f"; the rest of it stands in {' and '.join(others)}"
             return _dropped(stage, Reason(row["reason"]), detail, row)
     return Chapter(stage, "unknown", "Not seen: this stage was made before it came in.", {})
 
 
-def _keepers_url(made: _Made, detail: str) -> str:
-    """The URL of the keeper that a dropped copy names, "" where there is none."""
+def _keepers_urls(made: _Made, detail: str) -> list[str]:
+    """The URLs of the keeper that a dropped copy names, and of the others that have part of it."""
     copy = read_detail(detail)
-    keeper = made.row("documents", copy.keeper) if copy else None
-    return str(keeper["url"]) if keeper else ""
+    named = [copy.keeper, *copy.others] if copy else []
+    rows = (made.row("documents", id) for id in named)
+    return [str(row["url"]) for row in rows if row]
 
 
 def _dropped(stage: str, reason: Reason, detail: str, row: dict[str, Any]) -> Chapter:

@@ -1,8 +1,9 @@
-"""The commands of the trainer: train, `evaluate`, `sample` and `export`.
+"""The commands of the trainer: train, `evaluate`, `sample`, `score` and `export`.
 
     python -m train DATA --out RUN
     python -m train evaluate RUN
     python -m train sample RUN --prompt TEXT
+    python -m train score RUN TEXT
     python -m train export RUN --out FOLDER
 
 
@@ -31,6 +32,7 @@ from train.settings import (
     EvaluateSettings,
     ExportSettings,
     SampleSettings,
+    ScoreSettings,
     TrainSettings,
 )
 from train.stop import ending_at_once
@@ -130,8 +132,11 @@ def _train(argv: list[str], prog: str) -> int:
 def _evaluate(argv: list[str], prog: str) -> int:
     settings, _, as_json = parse(EvaluateSettings, argv, prog)
     refuse_senseless(settings)
+    asked = (settings.suite, settings.errors, settings.compare, settings.beside)
+    if settings.list or any(asked):
+        return _evaluate_tasks(settings, as_json)
     _require_run(settings.run)
-    from train.evaluate import evaluate
+    from train.evaluate.held_out import evaluate
 
     found = evaluate(settings, _note)
     if as_json:
@@ -140,6 +145,20 @@ def _evaluate(argv: list[str], prog: str) -> int:
         _print_score(found)
     if not math.isfinite(found["loss"]):
         raise Diverged(f"{settings.run}: the loss is {found['loss']}; the run diverged")
+    return 0
+
+
+def _evaluate_tasks(settings: EvaluateSettings, as_json: bool) -> int:
+    require_packages()
+    if not settings.list:
+        _require_run(settings.run)
+    from train.evaluate.command import answer
+
+    found, told = answer(settings, _note)
+    if as_json:
+        _print_json(found)
+    else:
+        print(told)
     return 0
 
 
@@ -162,6 +181,8 @@ def _print_score(found: dict[str, Any]) -> None:
 def _sample(argv: list[str], prog: str) -> int:
     settings, _, as_json = parse(SampleSettings, argv, prog)
     _require_run(settings.run)
+    if settings.top:
+        return _likeliest(settings, as_json=as_json)
     from train.sample import sample
 
     shown = ""  # the last piece
@@ -180,6 +201,52 @@ def _sample(argv: list[str], prog: str) -> int:
     if as_json:
         _print_json(found)
     return 0
+
+
+def _likeliest(settings: SampleSettings, *, as_json: bool) -> int:
+    from train.score import likeliest
+
+    found = likeliest(settings, _note)
+    if as_json:
+        _print_json(found)
+        return 0
+    for one in found["next"]:
+        print(f"{_share(one['log_probability'])}  {_quoted(one)}")
+    return 0
+
+
+def _score(argv: list[str], prog: str) -> int:
+    settings, _, as_json = parse(ScoreSettings, argv, prog)
+    refuse_senseless(settings)
+    _require_run(settings.run)
+    from train.log import told_perplexity
+    from train.score import score_text
+
+    found = score_text(settings, _note)
+    if as_json:
+        _print_json(found)
+        return 0
+    for one in found["scores"]:
+        ln_p = one["log_probability"]
+        told = f"{'':>9}  {'':>9}" if ln_p is None else f"{ln_p:>9.4f}  {_share(ln_p)}"
+        print(f"{told}  {_quoted(one)}")
+    told = told_perplexity(-found["log_probability"] / found["tokens"])
+    print(
+        f"{found['log_probability']:.4f} is ln p of {found['tokens']:,} tokens, perplexity {told}"
+    )
+    return 0
+
+
+def _share(ln_p: float) -> str:
+    """A probability in 9 columns; the smallest keep their exponent."""
+    share = 100 * math.exp(ln_p)
+    return f"{share:>7.2f} %" if share >= 0.01 else f"{share:>7.0e} %"
+
+
+def _quoted(one: dict[str, Any]) -> str:
+    """A token's text in quotation marks; of a part of a character the tokenizer's spelling."""
+    partial = "\N{REPLACEMENT CHARACTER}" in one["text"] or not one["text"]
+    return one["token"] if partial else json.dumps(one["text"], ensure_ascii=False)
 
 
 def _export(argv: list[str], prog: str) -> int:
@@ -214,7 +281,7 @@ def _print_json(value: dict[str, Any]) -> None:
     print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
 
 
-COMMANDS = {"evaluate": _evaluate, "sample": _sample, "export": _export}
+COMMANDS = {"evaluate": _evaluate, "sample": _sample, "score": _score, "export": _export}
 
 
 if __name__ == "__main__":

@@ -91,6 +91,16 @@ GPT2_BATCH = 512 * 1024  # GPT-2 paper, 2.3: batch size 512, context 1,024
 # The number of steps is not published. 9 G tokens of WebText are 17,166 steps an epoch; about
 # 10 G tokens is also what llm.c's reproduction of the 124M model takes.
 GPT2_STEPS = 19_073
+# GPT-3 (Brown et al. 2020, table 2.1 and appendix B): 300 G tokens in sequences of 2,048, warm-up
+# over 375 M, dense and locally banded layers in turn; the band's width is not published.
+GPT3_TOKENS, GPT3_WARMUP = 300 * 10**9, 375 * 10**6
+
+
+def _gpt3(n_layer: int, n_head: int, n_embd: int, sequences: int, lr: float, paper: str) -> Recipe:
+    batch = 2048 * sequences
+    config = GPTConfig(n_layer, n_head, n_embd, 2048, attention="banded")
+    return Recipe(config, -(-GPT3_TOKENS // batch), batch, lr, -(-GPT3_WARMUP // batch), paper)
+
 
 PRESETS: dict[str, Recipe] = {
     # 0.4 M tokens: about a minute on two cores at a vocabulary of 8,192.
@@ -106,8 +116,15 @@ PRESETS: dict[str, Recipe] = {
         GPTConfig(12, 12, 768, 512, 40_478, norm="post", dropout=0.1, position_std=0.02),
         GPT2_STEPS, 64 * 512, 2.5e-4, 2_000, "117M",
     ),
-    # GPT-3 Small (Brown et al. 2020, table 2.1): batch 0.5 M tokens, warm-up 375 M tokens.
-    "gpt3-small": Recipe(
-        GPTConfig(12, 12, 768, 2048, attention="banded"), 600_000, 2**19, 6e-4, 715, "125M"
-    ),
+    # By the paper's own tables two sizes cannot be: "XL" has 24 heads of 128 at width 2,048, where
+    # 16 fit, and "13B" a width of 5,140, where 40 heads of 128 are 5,120. Batches of 0.5, 1, 2 and
+    # 3.2 M tokens are sequences of 2,048 here.
+    "gpt3-small": _gpt3(12, 12, 768, 256, 6e-4, "125M"),
+    "gpt3-medium": _gpt3(24, 16, 1024, 256, 3e-4, "350M"),
+    "gpt3-large": _gpt3(24, 16, 1536, 256, 2.5e-4, "760M"),
+    "gpt3-xl": _gpt3(24, 16, 2048, 512, 2e-4, "1.3B"),
+    "gpt3-2.7b": _gpt3(32, 32, 2560, 512, 1.6e-4, "2.7B"),
+    "gpt3-6.7b": _gpt3(32, 32, 4096, 1024, 1.2e-4, "6.7B"),
+    "gpt3-13b": _gpt3(40, 40, 5120, 1024, 1e-4, "13B"),
+    "gpt3-175b": _gpt3(96, 96, 12288, 1600, 6e-5, "175B"),
 }  # fmt: skip

@@ -169,6 +169,19 @@ def needs(
     )  # fmt: skip
 
 
+def check_room(settings: TrainSettings, recipe: Recipe, choices: Choices, ranks: int) -> None:
+    """SettingsError for a model that cannot be trained here, before its weights are drawn."""
+    rows = recipe.batch_tokens // recipe.config.n_ctx // ranks
+    held = needs(settings, recipe.config, choices.dtype, choices.micro_batch, rows, ranks)
+    kept, room = held.weights + held.gradients + held.moments, free_memory(choices.device)
+    if kept > room:
+        raise SettingsError(
+            f"{recipe.config.parameters():,} parameters take {kept / 1e9:,.1f} GB with their "
+            f"gradients and moments, and {room / 1e9:,.1f} GB are free here: take a smaller "
+            "--preset, or more GPUs by torchrun and --fsdp"
+        )
+
+
 def free_memory(device: str) -> int:
     """Bytes that can be had on the device: on Linux what /proc/meminfo calls available."""
     if device == "cuda":

@@ -9,6 +9,7 @@ means in nats a token; a number that is not finite is null. By `kind`:
 - step: loss (of the global batch, before the step), lr (the rate), grad_norm (before clipping),
   tokens (seen in all), tokens_per_s (since the line before, without looks and samples)
 - eval: a look at the fixed held-out tokens: val_loss, val_tokens (targets)
+- suite: the tasks of --eval-suite: rows, one a metric, as `evaluate --suite --json` gives them
 - sample: text
 - save: a checkpoint of this step is being written
 - fault: a step that was left out: loss, grad_norm, windows (file:first token of each sequence),
@@ -31,7 +32,7 @@ LIVE_S, PLAIN_S = 0.2, 30.0  # how often the line is renewed on a terminal, and 
 
 
 class RunLog:
-    """Appends one JSON object a line: kind "run", "step", "eval", "sample", "save" or "fault".
+    """Appends one JSON object a line: kind "run", "step", "eval", "suite" and so on.
 
     Lines that the disk has no room for wait in memory until it has; `note` is told once.
     """

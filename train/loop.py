@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from train.cost import flops_per_token, peak_flops
 from train.data import Tokens, documents_in
 from train.distributed import World
 from train.errors import CheckpointError, Diverged, OutOfMemory, Stopped, TrainError
-from train.evaluate import Score, score, stacked
+from train.evaluate.held_out import Score, score, stacked
 from train.hardware import BF16_MASTER, Choices
 from train.host_copies import on_host, sent
 from train.log import LiveLine, RunLog, duration
@@ -57,6 +58,7 @@ class Loop:
     folder: Path
     world: World
     sampler: Callable[[GPT], str] | None = None
+    examine: Callable[[], list[dict[str, Any]]] | None = None
     about_first_loss: Callable[[float], str] | None = None
     progress: Progress = field(default_factory=Progress)
     log: RunLog = field(init=False)
@@ -303,6 +305,8 @@ class Loop:
         self._read_numbers()
         step = self.progress.step
         if not self.held_out:
+            with self._uncounted():
+                self._examine(step)
             if step == self.recipe.steps and self.progress.faults_in_a_row:
                 raise self._diverged(f"the last step, {step}, was not finite (loss {self.loss})")
             return
@@ -319,6 +323,18 @@ class Loop:
                 self.progress.best_val_loss = found.loss
                 if step > 0:
                     self.save()
+            self._examine(step)
+
+    def _examine(self, step: int) -> None:
+        """Run the tasks of --eval-suite, where there are any."""
+        if self.examine is None:
+            return
+        self.model.eval()
+        rows = self.examine()
+        self.model.train()
+        self.log.write("suite", step=step, rows=rows)
+        for row in rows:
+            self.live.note(f"step {step}: {row['task']}, {row['metric']}: {row['value']:.4f}")
 
     def _score(self) -> Score:
         """The score of the held-out windows, of which each rank takes every ranks-th."""

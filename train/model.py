@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812 (its usual name)
 from torch.utils.checkpoint import checkpoint
 
 from train.config import GPTConfig, Pattern, queries_of_a_block, strided_pays
+from train.tree import Tree
 
 
 class LayerCache:
@@ -138,8 +139,11 @@ class Attention(nn.Module):
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.qkv_bias)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd)
 
-    def forward(self, x_BTC: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """(B, T, C) -> (B, T, C); with a cache, x holds the positions after the cached ones."""
+    def forward(self, x_BTC: Tensor, cache: LayerCache | Tree | None = None) -> Tensor:
+        """(B, T, C) -> (B, T, C); with a cache, x holds the positions after the cached ones.
+
+        With a tree, each place sees its ancestors.
+        """
         B, T, C = x_BTC.shape
         config = self.config
         qkv = self.c_attn(x_BTC).view(B, T, 3, config.n_head, config.head_width)
@@ -147,6 +151,14 @@ class Attention(nn.Module):
         dropout = config.dropout if self.training else 0.0
         if cache is None:
             y_BHTD = attend(q_BHTD, k_BHTD, v_BHTD, self.pattern, config.band, dropout)
+        elif isinstance(cache, Tree):
+            depth_BT = cache.at
+            mask_BTT = cache.sees & allowed(
+                depth_BT[:, :, None], depth_BT[:, None], self.pattern, config.band
+            )
+            y_BHTD = F.scaled_dot_product_attention(
+                q_BHTD, k_BHTD, v_BHTD, attn_mask=mask_BTT[:, None]
+            )
         else:
             y_BHTD = self._attend_cached(q_BHTD, k_BHTD, v_BHTD, cache)
         y_BTC = self.c_proj(y_BHTD.transpose(1, 2).reshape(B, T, C))
@@ -196,7 +208,7 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.recomputed = False  # in the backward pass, rather than kept (activation checkpointing)
 
-    def forward(self, x_BTC: Tensor, cache: LayerCache | None = None) -> Tensor:
+    def forward(self, x_BTC: Tensor, cache: LayerCache | Tree | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         # Here and not around the block: a compiled block has it in its graph, and FSDP's hooks,
         # which would break that graph, stay outside.
@@ -204,7 +216,7 @@ class Block(nn.Module):
             return checkpoint(self._forward, x_BTC, use_reentrant=False)
         return self._forward(x_BTC, cache)
 
-    def _forward(self, x_BTC: Tensor, cache: LayerCache | None = None) -> Tensor:
+    def _forward(self, x_BTC: Tensor, cache: LayerCache | Tree | None = None) -> Tensor:
         if self.pre_norm:
             x_BTC = x_BTC + self.attn(self.ln_1(x_BTC), cache)
             return x_BTC + self.mlp(self.ln_2(x_BTC))
@@ -299,6 +311,10 @@ class GPT(nn.Module):
         for layer, block in enumerate(self.blocks):
             x_BTC = block(x_BTC, caches[layer] if caches else None)
         return parts["ln_f"](x_BTC)
+
+    def hidden_of_tree(self, ids_BT: Tensor, tree: Tree) -> Tensor:
+        """(B, T) ids of texts that share their beginnings -> (B, T, C) after the last norm."""
+        return self.hidden(ids_BT, [tree] * self.config.n_layer, tree.at)  # type: ignore[list-item]
 
     def logits(self, h_BTC: Tensor) -> Tensor:
         """(…, C) -> logits over the true vocabulary."""

@@ -129,11 +129,11 @@ def parse(kind: type[S], argv: Sequence[str], prog: str) -> tuple[S, dict[str, A
 
 def _parser(kind: type[S], prog: str) -> argparse.ArgumentParser:
     hints = get_type_hints(kind)
-    positional = next(f for f in fields(kind) if f.metadata["positional"])
+    places = " ".join(f.name.upper() for f in fields(kind) if f.metadata["positional"])
     # getdoc: Python 3.13 takes the indentation away by itself, earlier ones leave it.
     about, example = (inspect.getdoc(kind) or "").split("\n\nExample: ")
     parser = _Parser(
-        prog=prog, usage=f"{prog} {positional.name.upper()} [OPTIONS]", add_help=False,
+        prog=prog, usage=f"{prog} {places} [OPTIONS]", add_help=False,
         description=about, epilog=f"Example: {prog} {example.strip()}",
         allow_abbrev=False, argument_default=argparse.SUPPRESS, formatter_class=_Help,
     )  # fmt: skip

@@ -1,21 +1,20 @@
 """Sampling with a key-value cache: seeded, streamed, uneven prompts in one batch."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from train.errors import CheckpointError, SettingsError
-from train.given import is_hugging_face, opened
-from train.hardware import device_of
+from train.errors import CheckpointError
 from train.model import GPT, LayerCache
 from train.packed import for_sampling
-from train.runs import TOKENIZER, TokenizerFile
+from train.prompt import PROMPT, TextModel, check_room, first_ids, given_text, open_with_text
 from train.settings import SampleSettings, checked_sampling
-from train.text import Text, text_for
+from train.text import Text
+from train.windows import window_start
 
 # More samples come in several batches: rows beyond these gain little, and each needs memory for its
 # keys and values (75 MB at GPT-2 small and a full context).
@@ -29,36 +28,52 @@ GREEDY_BELOW = 1e-6
 def generate(
     model: GPT, prompts: Sequence[Sequence[int]], tokens: int, *, seeds: Sequence[int],
     temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, eot_id: int | None = None,
+    slide: bool = False,
 ) -> Iterator[list[int | None]]:  # fmt: skip
     """One token a prompt and step; None from where a prompt came to `eot_id`.
 
     Each prompt draws from its own seed, so the others change nothing of it but the rounding of its
     logits: now and then that tips a draw, and the text is another one than the seed gives alone.
     Ends after `tokens` steps, when every prompt has ended, or when the context is full: learned
-    positions end there. Prompts must not be empty nor longer than the context.
+    positions end there. With `slide` it goes on in the next window (`window_start`); prompts must
+    then be of one length. Prompts must not be empty, nor longer than the context without `slide`.
     """
-    config, head, rows = model.config, model.head_weight, len(prompts)
-    longest = max(map(len, prompts))
-    total = min(config.n_ctx, longest + tokens)
-    model = for_sampling(model, rows, total - longest)
+    n_ctx, longest = model.config.n_ctx, max(map(len, prompts))
+    steps = tokens if slide else min(tokens, n_ctx - longest)
+    device, model = model.head_weight.device, for_sampling(model, len(prompts), steps)
+    pairs = zip(seeds, prompts, strict=True)
+    generators = [torch.Generator(device).manual_seed(one) for one, _ in pairs]
+    pick = partial(_pick, temperature=temperature, top_k=top_k, top_p=top_p, generators=generators)
+    written, ended = [list(prompt) for prompt in prompts], set[int]()
+    while steps > 0:
+        first = window_start(longest, n_ctx)
+        total = min(n_ctx, longest - first + steps)
+        for drawn in _window(model, [ids[first:] for ids in written], total, pick):
+            for ids, token in zip(written, drawn, strict=True):
+                ids.append(token)
+            ended |= {row for row, token in enumerate(drawn) if token == eot_id}
+            yield [None if row in ended else token for row, token in enumerate(drawn)]
+            if len(ended) == len(prompts):
+                return
+            steps, longest = steps - 1, longest + 1
+
+
+def _window(
+    model: GPT, prompts: Sequence[Sequence[int]], total: int, pick: Callable[[Tensor], Tensor]
+) -> Iterator[list[int]]:
+    """The token that is picked for each prompt, step by step, until the longest has `total`."""
+    config, head, longest = model.config, model.head_weight, max(map(len, prompts))
     ids_BT, padding_BT = _left_padded(prompts, longest, total, head.device)
     added_B1 = padding_BT.sum(1, keepdim=True)
-    caches = [LayerCache(config, rows, total, head) for _ in range(config.n_layer)]
+    caches = [LayerCache(config, len(prompts), total, head) for _ in range(config.n_layer)]
     if bool(padding_BT.any()):
         for cache in caches:
             cache.padding_BT = padding_BT
-    pairs = zip(seeds, prompts, strict=True)
-    generators = [torch.Generator(head.device).manual_seed(one) for one, _ in pairs]
-    ended: set[int] = set()
     at_BT = (torch.arange(longest, device=head.device)[None] - added_B1).clamp(min=0)
     for length in range(longest, total):
         h_BTC = model.hidden(ids_BT, caches, at_BT)
-        next_B = _pick(model.logits(h_BTC[:, -1]), temperature, top_k, top_p, generators)
-        drawn = next_B.tolist()
-        ended |= {row for row, token in enumerate(drawn) if token == eot_id}
-        yield [None if row in ended else token for row, token in enumerate(drawn)]
-        if len(ended) == rows:
-            return
+        next_B = pick(model.logits(h_BTC[:, -1]))
+        yield next_B.tolist()
         ids_BT, at_BT = next_B[:, None], length - added_B1
 
 
@@ -78,15 +93,8 @@ def _pick(
     logits_BV: Tensor, temperature: float, top_k: int, top_p: float,
     generators: Sequence[torch.Generator],
 ) -> Tensor:  # fmt: skip
-    """(B,) token ids, each drawn from the k likeliest tokens that make up the mass `top_p`.
-
-    CheckpointError for logits that are not finite.
-    """
-    if not bool(logits_BV.isfinite().all()):
-        raise CheckpointError(
-            "the model's logits are not finite: its training diverged, or its weights are damaged; "
-            "sample a checkpoint of before (--best, or RUN/checkpoints/step-N)"
-        )
+    """(B,) token ids, each drawn from the k likeliest tokens that make up the mass `top_p`."""
+    logits_BV = finite(logits_BV)
     if temperature < GREEDY_BELOW:
         return logits_BV.argmax(-1)
     logits_BV = logits_BV.float() / temperature
@@ -100,20 +108,20 @@ def _pick(
     return ids_BK.gather(1, _draw(p_BK, generators))[:, 0]
 
 
+def finite(logits: Tensor) -> Tensor:
+    """The logits themselves; CheckpointError where some are not finite."""
+    if not bool(logits.isfinite().all()):
+        raise CheckpointError(
+            "the model's logits are not finite: its training diverged, or its weights are damaged; "
+            "take a checkpoint of before (--best, or RUN/checkpoints/step-N)"
+        )
+    return logits
+
+
 def _draw(p_BK: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """(B, 1) columns, each row's from its own generator."""
     rows = zip(p_BK, generators, strict=True)
     return torch.stack([torch.multinomial(p_K, 1, generator=one) for p_K, one in rows])
-
-
-def beginning(text: Text, prompt: str, eot_id: int | None) -> list[int]:
-    """The ids that a sample goes on from: a document's start and the prompt.
-
-    Where tokens are characters no id ends a text, and nanoGPT begins with a line break.
-    """
-    if eot_id is not None:
-        return [eot_id, *text.encode(prompt)]
-    return text.encode(prompt) or text.encode("\n") or [0]
 
 
 class Stream:
@@ -152,34 +160,21 @@ def sample(
 ) -> dict[str, Any]:
     """What `python -m train sample` prints; `show` gets the text as it comes, with its prompt."""
     settings = checked_sampling(settings)
-    device = device_of(settings.device)
-    given = opened(Path(settings.run), best=settings.best, device=device, note=note)
-    path = Path(settings.tokenizer or given.folder / TOKENIZER)
-    if not path.is_file():
-        raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
-    model, eot_id = given.model, given.eot_id
-    text = text_for(TokenizerFile(path, path.read_bytes()), model.config.vocab_size)
-    if eot_id is None and is_hugging_face(given.folder):
-        raise SettingsError(
-            f"{given.folder / 'config.json'}: no eos_token_id of the vocabulary there; it begins "
-            "and ends a text"
-        )
-    read = text.decode(text.encode(settings.prompt))
-    if read != settings.prompt:
-        note(f"the tokenizer reads the prompt as {read!r}")
-    start = beginning(text, settings.prompt, eot_id)
-    if len(start) > model.config.n_ctx - 1:
-        raise SettingsError(
-            f"--prompt has {len(start)} tokens; the model sees {model.config.n_ctx}"
-        )
+    given = open_with_text(settings, note)
+    prompt = given_text(settings.prompt, settings.prompt_file, PROMPT)
+    start = first_ids(given, prompt, note, eot=not settings.no_eot)
+    if not settings.slide:
+        check_room(start, given.model.config.n_ctx, "--prompt")
+    settings = replace(settings, prompt=prompt)
     samples = []
     for first in range(settings.seed, settings.seed + settings.samples, ROWS_AT_ONCE):
         seeds = range(first, min(first + ROWS_AT_ONCE, settings.seed + settings.samples))
-        samples += _batch(model, text, start, settings, seeds, eot_id, show)
+        samples += _batch(given, start, settings, seeds, show)
     for one in samples:
         if one["ended"] == "context full":
-            note(f"the context of {model.config.n_ctx} tokens is full; the sample ends there")
-    return {"checkpoint": given.name, "prompt": settings.prompt, "samples": samples}
+            n_ctx = given.model.config.n_ctx
+            note(f"the context of {n_ctx} tokens is full; the sample ends there (--slide goes on)")
+    return {"checkpoint": given.name, "prompt": prompt, "samples": samples}
 
 
 @dataclass
@@ -222,8 +217,8 @@ def _head(settings: SampleSettings, seed: int) -> str:
 
 
 def _batch(
-    model: GPT, text: Text, start: list[int], settings: SampleSettings, seeds: Sequence[int],
-    eot_id: int | None, show: Callable[[str], None],
+    given: TextModel, start: list[int], settings: SampleSettings, seeds: Sequence[int],
+    show: Callable[[str], None],
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A sample after `start` for each seed, drawn together: its text, its ids, and why it ended.
 
@@ -232,12 +227,13 @@ def _batch(
     later: list[list[str]] = [[] for _ in seeds[1:]]
     places = [show, *(pieces.append for pieces in later)]
     samples = [
-        _Sample(seed, Stream(text, settings.stop), place, _head(settings, seed))
+        _Sample(seed, Stream(given.text, settings.stop), place, _head(settings, seed))
         for seed, place in zip(seeds, places, strict=True)
     ]
     for tokens in generate(
-        model, [start] * len(seeds), settings.tokens, seeds=seeds, top_k=settings.top_k,
-        temperature=settings.temperature, top_p=settings.top_p, eot_id=eot_id,
+        given.model, [start] * len(seeds), settings.tokens, seeds=seeds, top_k=settings.top_k,
+        temperature=settings.temperature, top_p=settings.top_p, eot_id=given.eot_id,
+        slide=settings.slide,
     ):  # fmt: skip
         going = [pair for pair in zip(samples, tokens, strict=True) if not pair[0].ended]
         for one, token in going:

@@ -24,6 +24,7 @@ PRESET = Valid(f"one of {', '.join(PRESETS)}", lambda name: name in PRESETS)
 BEST = "Take the checkpoint with the lowest held-out loss, not the newest"
 RUN = "Folder of a training run, of one of its checkpoints, or of a Hugging Face model"
 TOKENIZER = "A tokenizer.json; if not given, the run's own"
+SLIDE = "Read on where the context is full: its first half falls out of sight each time"
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,13 @@ class TrainSettings:
         None, "Held-out tokens of an evaluation; if not given, four batches, at most 1,048,576",
         valid=POSITIVE,
     )  # fmt: skip
+    eval_suite: str = option(
+        "", "Tasks of `evaluate --suite` that every evaluation runs; names with commas between"
+    )
+    eval_suite_data: str = option("", "Folder with the files of --eval-suite")
+    eval_suite_limit: int = option(
+        200, "Items of a task of --eval-suite, the first of its files; 0: all", valid=COUNT
+    )
     sample_every: int = option(
         0, "Steps between samples in the log; 0: none",
         valid=COUNT,
@@ -162,25 +170,44 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """Held-out loss, perplexity and bits per byte of a trained model.
+    """Held-out loss, perplexity and bits per byte of a trained model; or, with --suite, the tasks
+    of the GPT-2 paper, of which nothing is downloaded.
 
-    Example: build/model
+    Example: build/model --suite paper --data eval --limit 100
     """
 
     run: str = option("", RUN, positional=True)
-    data: str = option("", "Folder of token shards; if not given, the run's own")
+    data: str = option(
+        "", "Folder of token shards, if not given the run's own; with --suite, of the tasks' files"
+    )
     split: Literal["val", "train"] = option("val", "The split to read")
     tokens: int = option(
         0, "Score only so many tokens, spread evenly over the split; 0: all",
         valid=COUNT,
     )  # fmt: skip
+    suite: str = option("", "Run these tasks: a suite, or names with commas between; see --list")
+    list: bool = option(False, "Name the suites, the tasks, their files and digests, and leave")
+    limit: int = option(0, "Items of a task, the first of its files; 0: all", valid=COUNT)
+    stride: int = option(
+        0, "Tokens that each window of a long text scores, so that windows overlap; 0: no overlap",
+        valid=COUNT,
+    )  # fmt: skip
+    errors: str = option("", "Show what the model got wrong of this task")
+    beside: str = option(
+        "", "Score the held-out documents, as text, by this run or Hugging Face folder as well"
+    )
+    compare: str = option(
+        "", "Compare, item by item, the file of --items that stands in the place of RUN with this"
+    )
+    items: str = option("", "Write what became of each item to this file, a JSON object a line")
+    tokenizer: str = option("", TOKENIZER)
     best: bool = option(False, BEST)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "Where to compute")
 
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """Text from a trained model, printed token by token.
+    """Text from a trained model, printed token by token; with --top the likeliest next tokens.
 
     Example: build/model --prompt "The city" --tokens 100 --seed 1
     """
@@ -189,7 +216,18 @@ class SampleSettings:
     prompt: str = option(
         "", "Text to continue; if not given, the model begins a document", valid=UTF8
     )
+    prompt_file: str = option(
+        "", "Read --prompt from this file, - for stdin; its last line break is left out", valid=UTF8
+    )
+    no_eot: bool = option(
+        False, "Read the prompt alone, as transformers' generate does, not as a document's start"
+    )
+    top: int = option(
+        0, "Write no text: show so many of the likeliest next tokens, with their probabilities",
+        valid=COUNT,
+    )  # fmt: skip
     tokens: int = option(100, "Tokens of a sample, at most", valid=POSITIVE)
+    slide: bool = option(False, SLIDE)
     samples: int = option(
         1, "Samples, drawn in one batch; the first has --seed, each other the next seed",
         valid=POSITIVE,
@@ -208,6 +246,27 @@ class SampleSettings:
     )  # fmt: skip
     seed: int = option(1, "Random seed; the same seed gives the same text")
     stop: str = option("", "End the sample before this text", valid=UTF8)
+    best: bool = option(False, BEST)
+    tokenizer: str = option("", TOKENIZER)
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "Where to compute")
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """The log-probability of a text by a trained model, and of each of its tokens.
+
+    Example: build/model "The city and the sea"
+    """
+
+    run: str = option("", RUN, positional=True)
+    text: str = option("", "The text", positional=True, valid=UTF8)
+    text_file: str = option(
+        "", "Read TEXT from this file, - for stdin; its last line break is left out", valid=UTF8
+    )
+    no_eot: bool = option(
+        False, "Read the text alone, not as a document's start; its first token has no probability"
+    )
+    slide: bool = option(False, SLIDE)
     best: bool = option(False, BEST)
     tokenizer: str = option("", TOKENIZER)
     device: Literal["auto", "cpu", "cuda"] = option("auto", "Where to compute")

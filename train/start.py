@@ -20,13 +20,16 @@ from train.config import GPTConfig, Recipe
 from train.data import Shards, held_out, open_shards, unigram_entropy
 from train.distributed import World, joined, ranks_started
 from train.errors import SettingsError
+from train.evaluate.scoring import Subject
+from train.evaluate.suite import prepared, rows_of, those_there
 from train.given import cropped, read_weights, with_given
-from train.hardware import Choices, choose, device_of
+from train.hardware import Choices, check_room, choose, device_of
 from train.header import about_first_loss, header
 from train.log import LiveLine
 from train.loop import Loop
 from train.model import GPT
 from train.openai_losses import released_loss
+from train.prompt import beginning
 from train.resume import about_new_rate, check_out, choose_again, resumed, run_before
 from train.runs import (
     Run,
@@ -38,7 +41,7 @@ from train.runs import (
     tokenizer_for,
     write_run,
 )
-from train.sample import beginning, generate
+from train.sample import generate
 from train.settings import TrainSettings, recipe_for, with_recipe
 from train.state import Result
 from train.text import check_tokenizer, text_for
@@ -115,10 +118,12 @@ def _train(
     run = _run(folder, settings, recipe, choices, shards, world)
     for line in header(settings, recipe, choices, shards, world):
         live.note(line)
+    check_room(settings, recipe, choices, world.ranks)
     model = _model(settings, recipe, choices, weights, place)
     loop = _loop(folder, settings, recipe, choices, shards, live, model, world)
     with closing(loop.batches):
         loop.sampler = world.on_first(lambda: _sampler(tokenizer, settings, shards, world))
+        loop.examine = world.on_first(lambda: _examiner(tokenizer, settings, shards, loop))
         unigram = _about_data(loop, shards)
         if checkpoint:
             loop.restore(checkpoint)
@@ -251,6 +256,35 @@ def _loop(
     )
     windows = list(held_out(shards.split("val"), config.n_ctx, settings.eval_tokens or 0))
     return Loop(model, recipe, settings, choices, batches, windows, live, folder, world)
+
+
+# Of a row of a suite; what else there is of it is the same at every look.
+LOGGED = (
+    "task", "metric", "kind", "value", "standard_error", "paper", "items", "items_in_all",
+    "protocol",
+)  # fmt: skip
+
+
+def _examiner(
+    tokenizer: TokenizerFile | None, settings: TrainSettings, shards: Shards, loop: Loop
+) -> Callable[[], list[dict[str, Any]]] | None:
+    """Runs the tasks of --eval-suite on the model as it is, whose items are read now."""
+    if not settings.eval_suite:
+        return None
+    if loop.world.sharded:
+        raise SettingsError("--eval-suite: a model that is split cannot be examined; leave it out")
+    if not (tokenizer and settings.eval_suite_data) or shards.eot_id is None:
+        raise SettingsError(
+            "--eval-suite needs --eval-suite-data FOLDER, a tokenizer (--tokenizer PATH, where "
+            "none lies beside the shards) and a token that ends a text"
+        )
+    text = text_for(tokenizer, shards.vocab_size)
+    subject, folder = Subject(loop.model, text, shards.eot_id), Path(settings.eval_suite_data)
+    tasks = those_there(settings.eval_suite, 0, folder, loop.live.note)
+    ready = [prepared(subject, task, folder, settings.eval_suite_limit) for task in tasks]
+    return lambda: [
+        {key: row[key] for key in LOGGED} for row in rows_of([one.run(subject) for one in ready])
+    ]
 
 
 def _sampler(

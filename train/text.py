@@ -126,6 +126,10 @@ class Text:
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
+    def token(self, token_id: int) -> str:
+        """A token as the tokenizer spells it, such as Ġthe for " the"; "" for an id without one."""
+        return str(self._tokenizer.id_to_token(token_id) or "")
+
 
 def text_for(tokenizer: TokenizerFile, vocab_size: int) -> Text:
     """The tokenizer of a model of so many ids; SettingsError if it has another number of them."""

@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.characters import without_ignorable
-from pipeline.corpus.decide import decide
+from pipeline.corpus.asking import Heartbeat
+from pipeline.corpus.decide import LIKENESS, decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash
 from pipeline.corpus.kept import KeptRows, write_kept
-from pipeline.corpus.near import Heartbeat
+from pipeline.corpus.loss import Loss
 from pipeline.corpus.results import Decision, write_decisions, write_signatures
 from pipeline.corpus.sketches import SketchWriter
 from pipeline.errors import InputError
@@ -47,6 +48,7 @@ class Decided(NamedTuple):
     """The counts, drops by reason, what was odd, and the messages of quality gates that failed."""
 
     counts: Counts
+    loss: Loss
     drops: Counter[str]
     said: list[str]
     gates: list[str]
@@ -74,12 +76,15 @@ def dedup(
 ) -> Decided:
     """Decide for each row of the `sources`, and write a decision each, in their order.
 
-    A decision is {"id", "keep", "keeper", "jaccard", "reason"}; the last three are null for a kept
-    text, keeper and jaccard for a row that is dropped by itself: it has no text, or one of more
-    than `text_chars_max`, the limit of a page's text.
+    A decision is {"id", "keep", "keeper", "jaccard", "containment", "coverage", "others",
+    "reason"}; all but the first two are null for a kept text, all but the reason for a row that is
+    dropped by itself: it has no text, or one of more than `text_chars_max`, the limit of a page's
+    text. The coverage is that by the keeper and the others; null where texts are compared one by
+    one.
 
-    The best of several copies is kept: most karma, then longest, then smallest id. A text without a
-    word is a copy only of one that is the same. Texts are not held in memory: temporary files
+    The best of several copies is kept: most karma, then longest, then smallest id; or the longest
+    first; one that repeats itself last. A text without a word is a copy only of one that is the
+    same. Texts are not held in memory: temporary files
     beside the decisions take about 1.3 times the text's size. Raises InputError as `read_texts`
     does, for an id that stands twice, and as `write_kept` does.
     """
@@ -96,7 +101,7 @@ def dedup(
         _refuse_twins(rows)
         table = pa.concat_tables(entries or [ENTRY.empty_table()]).combine_chunks()
         table = drop_copies(table, ["text_hash"], Reason.EXACT_COPY)
-        decisions = decide(table, [sketches], rules, folder, heartbeat)
+        decisions, loss = decide(table, [sketches], rules, folder, heartbeat)
         heartbeat(f"writing {out.decisions}")
         kept = write_decisions(out.decisions, _lines(decisions, rows), rows.id_type)
         if out.signatures:
@@ -107,7 +112,7 @@ def dedup(
             write_kept(aside, out.kept, rows.kept(kept), texts)
     gates = rows.gates()
     said = told(odd) + ([] if gates else rows.first_drop())
-    return Decided(_count(decisions, len(rows.dropped)), rows.drops(), said, gates)
+    return Decided(_count(decisions, len(rows.dropped)), loss, rows.drops(), said, gates)
 
 
 @dataclass
@@ -214,7 +219,7 @@ def _batches(found: Iterator[Found], rows: _Rows, chars_max: int) -> Iterator[li
 def _entries(source: Path, texts: list[Found], writer: SketchWriter) -> pa.Table:
     ids = [str(text.id) for text in texts]
     rows = [text.row for text in texts if isinstance(text.row, Row)]
-    writer.write(ids, [row.text for row in rows])
+    counted = writer.write(ids, [row.text for row in rows])
     n = len(texts)
     columns = {
         "id": ids,
@@ -222,6 +227,7 @@ def _entries(source: Path, texts: list[Found], writer: SketchWriter) -> pa.Table
             _karma(source, text.place, row.karma) for text, row in zip(texts, rows, strict=True)
         ],
         "text_chars": [len(without_ignorable(row.text)) for row in rows],
+        "repetitive": counted.repetitive,
         "shadow": [False] * n,
         "text_hash": [text_hash(row.text) for row in rows],
         "reason": [""] * n,
@@ -269,15 +275,25 @@ def _lines(decisions: pa.Table, rows: _Rows) -> Iterator[Decision]:
         at for at in range(len(rows.ids)) if at not in rows.dropped
     ]
     keepers = pc.index_in(decisions["keeper"], value_set=decisions["id"].combine_chunks())
-    columns = (keepers, decisions["jaccard"], decisions["reason"])
+    columns = (keepers, *(decisions[name] for name in (*LIKENESS, "others", "reason")))
     decided = zip(*(column.take(places).to_pylist() for column in columns), strict=True)
+    ids = decisions["id"].combine_chunks()
     for at, id in enumerate(rows.ids):
         if reason := rows.dropped.get(at):
-            yield Decision(id, keep=False, keeper=None, jaccard=None, reason=reason.value)
+            yield Decision(id, keep=False, reason=reason.value)
             continue
-        keeper, jaccard, why = next(decided)
-        named = None if keeper is None else rows.ids[given[keeper]]
-        yield Decision(id, keep=keeper is None, keeper=named, jaccard=jaccard, reason=why or None)
+        keeper, jaccard, containment, coverage, others, why = next(decided)
+        if keeper is None:
+            yield Decision(id, keep=True)
+            continue
+        named = [rows.ids[given[row]] for row in _rows_of(others, ids)] if others else None
+        kept = rows.ids[given[keeper]]
+        yield Decision(id, False, kept, jaccard, containment, coverage, named, why)
+
+
+def _rows_of(names: list[str], ids: pa.Array) -> list[int]:
+    rows: list[int] = pc.index_in(pa.array(names, pa.string()), ids).to_pylist()
+    return rows
 
 
 def _count(decisions: pa.Table, dropped: int) -> Counts:

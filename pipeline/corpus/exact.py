@@ -1,6 +1,6 @@
 """Exact copies: documents that share a final URL, or a normalised text.
 
-Of documents with an equal key the first in the walk's order stays; the others lose to it and leave
+Of documents with an equal key the one with the most karma stays; the others lose to it and leave
 before near duplicates are looked for.
 """
 
@@ -21,6 +21,7 @@ ENTRY = pa.schema(
         ("id", pa.string()),
         ("karma", pa.int64()),
         ("text_chars", pa.int64()),
+        ("repetitive", pa.bool_()),  # much of it stands in it again
         ("shadow", pa.bool_()),  # left out for a reason of its own, and still removes its copies
         ("text_hash", pa.string()),
         ("reason", pa.string()),  # "" as long as it is kept
@@ -28,13 +29,16 @@ ENTRY = pa.schema(
         ("keeper", pa.string()),  # the id of the document that it is a copy of, or ""
     ]
 )
-# Best first. Shadows stand before all others: what is left out must not survive in a copy.
-WALK_ORDER = [
-    ("shadow", "descending"),
-    ("karma", "descending"),
-    ("text_chars", "descending"),
-    ("id", "ascending"),
-]
+# Best first. Shadows stand before all others: what is left out must not survive in a copy. A text
+# that repeats itself stands behind all that do not, so that it never wins over a clean copy.
+_FIRST = [("shadow", "descending"), ("repetitive", "ascending")]
+_KARMA, _LENGTH = ("karma", "descending"), ("text_chars", "descending")
+
+
+def walk_order(near_order: str = "karma") -> list[tuple[str, str]]:
+    """The columns by which documents are sorted, best first; ids decide where all is equal."""
+    rest = [_KARMA, _LENGTH] if near_order == "karma" else [_LENGTH, _KARMA]
+    return [*_FIRST, *rest, ("id", "ascending")]
 
 
 def text_hash(text: str) -> str:
@@ -62,7 +66,7 @@ def drop_copies(entries: pa.Table, keys: Sequence[str], reason: Reason) -> pa.Ta
     """
     free = pc.and_(pc.equal(entries["keeper"], ""), stands(entries))
     rest = entries.filter(pc.invert(free))
-    order = [*((key, "ascending") for key in keys), *WALK_ORDER]
+    order = [*((key, "ascending") for key in keys), *walk_order()]
     group = entries.filter(free).sort_by(order)
     if group.num_rows == 0:
         return entries

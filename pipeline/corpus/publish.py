@@ -16,14 +16,29 @@ from pipeline.reasons import Reason
 from pipeline.records import CORPUS
 
 ID = pa.binary(32)  # hexadecimal digits
-_DETAIL = re.compile(r"keeper ([0-9a-f]{32})(?:, Jaccard ([0-9.]+))?")
+_NUMBER = r"([0-9.]+)"
+_DETAIL = re.compile(
+    rf"keeper ([0-9a-f]{{32}})(?:, Jaccard {_NUMBER})?(?:, containment {_NUMBER})?"
+    rf"(?:, coverage {_NUMBER}(?: with ([0-9a-f ]+))?)?"
+)
 
 
 class Copy(NamedTuple):
-    """What a drop's detail says of a copy."""
+    """What a drop's detail says of a copy; a measure that it does not tell is None.
+
+    All are None for the same URL: the texts were not compared.
+    """
 
     keeper: str
-    jaccard: float | None  # None: same URL, the texts were not compared
+    jaccard: float | None
+    containment: float | None = None
+    coverage: float | None = None
+    others: tuple[str, ...] = ()  # ids of the documents that have the rest of the coverage
+
+    @property
+    def likeness(self) -> float | None:
+        """The number by which it was decided."""
+        return next((n for n in self[3:0:-1] if n is not None), None)
 
 
 class Decisions:
@@ -57,7 +72,9 @@ def kept_rows(documents: pa.Table, decisions: pa.Table) -> pa.Table:
     return rows.select(CORPUS.names).cast(CORPUS)
 
 
-def dropped_rows(documents: pa.Table, decisions: pa.Table) -> list[dict[str, Any]]:
+def dropped_rows(
+    documents: pa.Table, decisions: pa.Table, measure: str = "jaccard"
+) -> list[dict[str, Any]]:
     """Id, URL, reason and detail of the documents that it does not."""
     dropped = pc.not_equal(decisions["reason"], "")
     urls = documents["url"].filter(dropped).to_pylist()
@@ -66,26 +83,38 @@ def dropped_rows(documents: pa.Table, decisions: pa.Table) -> list[dict[str, Any
             "id": row["id"],
             "url": url,
             "reason": Reason(row["reason"]),
-            "detail": copy_detail(row) if row["keeper"] else row["detail"],
+            "detail": copy_detail(row, measure) if row["keeper"] else row["detail"],
         }
         for url, row in zip(urls, decisions.filter(dropped).to_pylist(), strict=True)
     ]
 
 
-def copy_detail(decision: dict[str, Any]) -> str:
-    """ "keeper ID, Jaccard 0.8123", and why the keeper is itself left out; see `read_detail`."""
+def copy_detail(decision: dict[str, Any], measure: str = "jaccard") -> str:
+    """ "keeper ID, Jaccard 0.8123", and why the keeper is itself left out; see `read_detail`.
+
+    By containment and coverage "keeper ID, containment 0.7012, coverage 0.9123 with ID ID".
+    """
     detail = f"keeper {decision['keeper']}"
-    if decision["jaccard"] is not None:
-        detail += f", Jaccard {decision['jaccard']:.4f}"
+    shown = {"jaccard": ["jaccard"], "containment": ["containment"]}
+    for name in shown.get(measure, ["containment", "coverage"]):
+        if decision[name] is not None:
+            detail += f", {name.replace('jaccard', 'Jaccard')} {decision[name]:.4f}"
+    if decision["others"]:
+        detail += f" with {' '.join(decision['others'])}"
     if decision["shadow_reason"]:
         detail += f"; the keeper is left out itself: {decision['shadow_reason']}"
     return detail
 
 
 def read_detail(detail: str) -> Copy | None:
-    """Keeper and Jaccard from the detail of a dropped copy; None for any other detail."""
+    """Keeper and likeness from the detail of a dropped copy; None for any other detail."""
     found = _DETAIL.match(detail)
-    return Copy(found[1], float(found[2]) if found[2] else None) if found else None
+    if not found:
+        return None
+    jaccard, containment, coverage = (
+        float(number) if number else None for number in found.groups()[1:4]
+    )
+    return Copy(found[1], jaccard, containment, coverage, tuple((found[5] or "").split()))
 
 
 def card(rows: int, settings: Mapping[str, Any], origin: str = "") -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from pipeline.corpus.minhash import N_PERM
-from pipeline.corpus.sketches import read_sketches
+from pipeline.corpus.minhash import N_PERM, signatures
+from pipeline.corpus.sketches import read_sets
 from pipeline.row_files import TableWriter, is_parquet, packed, put_in_place
 
 ROWS_AT_ONCE = 8192  # of decisions that become Parquet
@@ -24,9 +24,12 @@ class Decision(msgspec.Struct):
 
     id: str | int
     keep: bool
-    keeper: str | int | None
-    jaccard: float | None
-    reason: str | None
+    keeper: str | int | None = None
+    jaccard: float | None = None
+    containment: float | None = None
+    coverage: float | None = None
+    others: list[str | int] | None = None
+    reason: str | None = None
 
 
 def write_decisions(target: Path, lines: Iterable[Decision], id_type: pa.DataType) -> "array[int]":
@@ -49,7 +52,8 @@ def write_decisions(target: Path, lines: Iterable[Decision], id_type: pa.DataTyp
 
 
 def _write_table(path: Path, lines: Iterator[Decision], id_type: pa.DataType) -> None:
-    types = [id_type, pa.bool_(), id_type, pa.float64(), pa.string()]
+    likeness = [pa.float64()] * 3
+    types = [id_type, pa.bool_(), id_type, *likeness, pa.list_(id_type), pa.string()]
     schema = pa.schema(list(zip(Decision.__struct_fields__, types, strict=True)))
     with TableWriter(path, schema) as writer:
         while batch := list(islice(lines, ROWS_AT_ONCE)):
@@ -74,7 +78,8 @@ def write_signatures(
     signature = pa.list_(pa.uint32(), N_PERM)
     schema = pa.schema([("id", id_type), ("signature", signature)], SIGNATURES_ARE)
     with put_in_place(target) as aside, TableWriter(aside, schema) as writer:
-        for signed, _ in read_sketches(sketches):
-            values = pa.FixedSizeListArray.from_arrays(pa.array(signed.ravel()), N_PERM)
-            names = _ids(islice(ids, len(signed)), id_type)
+        for sets in read_sets(sketches):
+            signed = pa.array(signatures(sets).ravel())
+            values = pa.FixedSizeListArray.from_arrays(signed, N_PERM)
+            names = _ids(islice(ids, len(sets)), id_type)
             writer.write(pa.table([names, values], schema=schema))

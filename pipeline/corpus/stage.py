@@ -18,11 +18,12 @@ from importlib.metadata import version
 import pyarrow as pa
 
 from pipeline.characters import without_ignorable
+from pipeline.corpus.asking import scheme_for
 from pipeline.corpus.decide import DECISION, decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash, url_key
-from pipeline.corpus.minhash import UNICODE_VERSION
 from pipeline.corpus.publish import Decisions, card, dropped_rows, kept_rows
-from pipeline.corpus.sketches import SketchWriter
+from pipeline.corpus.shingles import UNICODE_VERSION
+from pipeline.corpus.sketches import Counted, SketchWriter
 from pipeline.corpus.wikipedia import wikipedia
 from pipeline.engine.digest import digest_of
 from pipeline.engine.parts import File
@@ -60,7 +61,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     documents = Upstream("documents")
     sign = Step(
         name="sign",
-        version=3,
+        version=4,
         settings={"wikipedia": rules.wikipedia},
         versions={**VERSIONS, "can_ada": version("can_ada")},  # it shapes url_key
         inputs=(documents,),
@@ -71,7 +72,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     )
     same_url = ReduceStep(
         name="same_url",
-        version=1,
+        version=2,
         inputs=(sign,),
         key="url_key",
         reduce=_same_url,
@@ -80,7 +81,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     )
     same_text = ReduceStep(
         name="same_text",
-        version=1,
+        version=2,
         inputs=(same_url,),
         key="text_hash",
         reduce=_same_text,
@@ -88,7 +89,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     )
     walk = Step(
         name="walk",
-        version=2,
+        version=3,
         settings=rules,
         versions=VERSIONS,
         inputs=(sign, same_text),
@@ -98,11 +99,12 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     )
     publish = Step(
         name="publish",
-        version=1,
+        version=2,
+        settings={"near_measure": rules.near_measure},
         inputs=(documents, walk),
         feeds=(documents,),
         plan=_plan_publish,
-        work=_publish,
+        work=_Publish(rules.near_measure),
         schema=CORPUS,
         content=content_of(CORPUS),
     )
@@ -124,14 +126,16 @@ class _Sign:
         with SketchWriter(out.file(SKETCHES, side=True)) as writer:
             for batch in _batches(out.store, part.source.name):
                 out.heartbeat()
-                shingles = writer.write(batch["id"], batch["text"])
-                out.write(self._entries(batch, shingles))
+                counted = writer.write(batch["id"], batch["text"])
+                out.write(self._entries(batch, counted))
 
-    def _entries(self, batch: dict[str, list[str]], shingles: list[int]) -> pa.Table:
-        n = len(shingles)
+    def _entries(self, batch: dict[str, list[str]], counted: Counted) -> pa.Table:
+        n = len(counted.shingles)
         urls = [final or url for final, url in zip(batch["final_url"], batch["url"], strict=True)]
         reasons, details, shadows = [""] * n, [""] * n, [False] * n
-        for i, (url, text, count) in enumerate(zip(urls, batch["text"], shingles, strict=True)):
+        for i, (url, text, count) in enumerate(
+            zip(urls, batch["text"], counted.shingles, strict=True)
+        ):
             if count == 0:
                 reasons[i] = Reason.EMPTY_TEXT.value
             elif not self.keep_wikipedia and (drop := wikipedia(url, text)):
@@ -140,6 +144,7 @@ class _Sign:
             "id": batch["id"],
             "karma": batch["karma_max"],
             "text_chars": [len(without_ignorable(text)) for text in batch["text"]],
+            "repetitive": counted.repetitive,
             "shadow": shadows,
             "text_hash": [text_hash(text) for text in batch["text"]],
             "reason": reasons,
@@ -189,13 +194,15 @@ class _Walk:
     def __call__(self, part: Part[ToWalk], out: PartWriter) -> None:
         source = part.source
         entries = [out.store.table(name, schema=ENTRY) for name in source.entries]
-        decisions = decide(
+        decisions, loss = decide(
             pa.concat_tables([ENTRY.empty_table(), *entries]),
             [out.store.checked(file.name, file.xxh3_128) for file in source.sketches],
             self.rules,
             out.scratch,
             out.heartbeat,
         )
+        out.note("loss", loss._asdict())
+        out.note("scheme", scheme_for(self.rules.near_threshold)._asdict())
         Decisions.write(decisions, out.file(DECISIONS, side=True))
         out.write(decisions)
 
@@ -232,19 +239,25 @@ def _together(parts: Sequence[Record]) -> Iterator[list[Record]]:
         yield group
 
 
-def _publish(part: Part[ToPublish], out: PartWriter) -> None:
-    file = part.source.decisions
-    decisions = Decisions(out.store.checked(file.name, file.xxh3_128))
-    for table in part.source.documents:
-        for batch in out.store.batches(table, BATCH_ROWS):
-            out.heartbeat()
-            documents = pa.Table.from_batches([batch])
-            decided = decisions.of(documents["id"])
-            kept, dropped = kept_rows(documents, decided), dropped_rows(documents, decided)
-            out.write(kept)
-            for row in dropped:
-                out.drop(UNIT, **row)
-            out.book(UNIT, rows_in=documents.num_rows, rows_out=kept.num_rows)
+@dataclass(frozen=True)
+class _Publish:
+    """Documents and decisions to the corpus."""
+
+    near_measure: str
+
+    def __call__(self, part: Part[ToPublish], out: PartWriter) -> None:
+        file = part.source.decisions
+        decisions = Decisions(out.store.checked(file.name, file.xxh3_128))
+        for table in part.source.documents:
+            for batch in out.store.batches(table, BATCH_ROWS):
+                out.heartbeat()
+                documents = pa.Table.from_batches([batch])
+                decided = decisions.of(documents["id"])
+                kept = kept_rows(documents, decided)
+                out.write(kept)
+                for row in dropped_rows(documents, decided, self.near_measure):
+                    out.drop(UNIT, **row)
+                out.book(UNIT, rows_in=documents.num_rows, rows_out=kept.num_rows)
 
 
 def _write_card(rules: CorpusSettings, *outputs: Output) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ of tables, 110 in a row.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -48,6 +49,13 @@ _NAMES_MAX = 10_000  # names that are remembered; a hostile page may invent mill
 # and believes no cell that says it is wider or higher.
 _SPAN_MAX = 100
 _SPAN = re.compile(r"(?i:(col|row)span)\s*+=\s*+[\"']?\s*+0*+(\d{1,4})")
+# Tags that count there, by every way to write them.
+_TABLE_TAGS = {
+    "".join(letters): tag
+    for tag in ("td", "th", "tr", "table", "/table")
+    for letters in product(*zip(tag, tag.upper(), strict=True))
+}
+_CELLS = frozenset(written for written, tag in _TABLE_TAGS.items() if tag in ("td", "th"))
 # Extractors look into these for words of boilerplate: 1.4 us a character, other values cost 0.04.
 _CLASS = re.compile(r"(?i:\b(?:class|id)\s*+=\s*+)(\"[^\"]*+\"|'[^']*+'|[^\s\"']\S*+)")
 
@@ -172,9 +180,13 @@ def count_cells(names: Sequence[str], attributes: Sequence[str]) -> tuple[int, i
     """
     tables, open_tables = [_Table()], [0]
     for name, text in zip(names, attributes, strict=True):
-        kind, table = name.lower(), tables[open_tables[-1]]
+        kind = _TABLE_TAGS.get(name)
+        if kind is None:
+            continue
+        table = tables[open_tables[-1]]
         if kind in ("td", "th"):
-            spans = {which.lower(): int(size) for which, size in _SPAN.findall(text)}
+            found = _SPAN.findall(text) if text else ()
+            spans = {which.lower(): int(size) for which, size in found}
             wide, high = (max(1, min(spans.get(which, 1), _SPAN_MAX)) for which in ("col", "row"))
             table.row += wide
             table.cells += wide * high
@@ -184,7 +196,7 @@ def count_cells(names: Sequence[str], attributes: Sequence[str]) -> tuple[int, i
         elif kind == "table":
             open_tables.append(len(tables))
             tables.append(_Table())
-        elif kind == "/table" and len(open_tables) > 1:
+        elif len(open_tables) > 1:
             open_tables.pop()
     for table in tables:
         table.close_row()
@@ -194,8 +206,8 @@ def count_cells(names: Sequence[str], attributes: Sequence[str]) -> tuple[int, i
 def _check_tables(
     names: Sequence[str], attributes: Sequence[str], rules: DocumentsSettings
 ) -> Drop | None:
-    if not any(map(names.count, ("td", "th", "TD", "TH", "Td", "Th", "tD", "tH"))):
-        return None  # as most pages of today; the count takes 0.2 ms
+    if _CELLS.isdisjoint(names):
+        return None  # as most pages of today
     cells, row_cells = count_cells(names, attributes)
     if cells > rules.cells_max:
         return Drop(Reason.TOO_MANY_CELLS, f"{cells} in all")

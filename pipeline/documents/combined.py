@@ -36,11 +36,15 @@ _SPOKE = {"T": "trafilatura", "R": "readability", "S": "resiliparse"}
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How far a page goes: engines that are always asked, and those asked where F1 may be lower."""
+    """How far a page goes: engines that are always asked, and those asked where F1 may be lower.
+
+    Where even then no F1 of `doubtful` is to be expected, trafilatura's text is taken as a whole.
+    """
 
     first: str
     then: str
     sure: float
+    doubtful: float = 0.0
 
 
 FAST = Manner("S", "S", 0)
@@ -95,6 +99,8 @@ def combine(html: str, manner: Manner, model: Model | None = None) -> Combined:
         keep, score = choose(scores, counts.words, *model.limits[tier or "none"])
         if score >= manner.sure:
             break
+    if score < manner.doubtful and (text := opinion("T", html)):
+        return Combined(text, "trafilatura", score)
     spoke = "+".join(["blocks", *(_SPOKE[letter] for letter in tier)])
     return Combined(write(page, np.flatnonzero(keep).tolist()), spoke, score)
 

@@ -1,27 +1,21 @@
 """The libraries that find a page's main text, each as a function from markup to text, "" for none.
 
 What trafilatura raises travels up. The two others are second opinions (combined.py), and extractors
-for comparison; they are imported where they are asked first, since most builds ask neither.
+for comparison. Each is imported where it is asked first.
 """
 
 import logging
 import re
+from functools import cache
 from importlib import import_module
 from typing import Any
 
-import trafilatura
-import trafilatura.external
 from lxml.etree import XPath
 
 from pipeline.documents.markup import prepare
 from pipeline.documents.neighbours import revise_paragraphs
 from pipeline.documents.render import render
 from pipeline.documents.tree import parse
-
-# It warns of every page that holds no text, and we count those.
-logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-# justext's own takes the square of the short paragraphs: 17 s for 20,000 cells of one letter.
-trafilatura.external.revise_paragraph_classification = revise_paragraphs
 
 _BANNERS = re.compile(
     r"(.*\|\.//\*)\[re:test\(@class, ('[^' ^$]*'), 'i'\) or re:test\(@id, \2, 'i'\)\]", re.DOTALL
@@ -40,8 +34,19 @@ def with_one_look(cleaning: XPath) -> XPath:
     return XPath(path, namespaces={"re": "http://exslt.org/regular-expressions"})
 
 
-_baseline: Any = import_module("trafilatura.baseline")  # the package has a function of that name
-_baseline.BASIC_CLEAN_XPATH = with_one_look(_baseline.BASIC_CLEAN_XPATH)
+@cache
+def load_trafilatura() -> Any:
+    """The library, imported where it is asked first: a fifth of the time of a page by hand."""
+    import trafilatura
+    import trafilatura.external
+
+    # It warns of every page that holds no text, and we count those.
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    # justext's own takes the square of the short paragraphs: 17 s for 20,000 cells of one letter.
+    trafilatura.external.revise_paragraph_classification = revise_paragraphs
+    baseline: Any = import_module("trafilatura.baseline")  # the package has a function of that name
+    baseline.BASIC_CLEAN_XPATH = with_one_look(baseline.BASIC_CLEAN_XPATH)
+    return trafilatura
 
 
 def by_trafilatura(html: str) -> str:
@@ -55,7 +60,7 @@ def by_trafilatura(html: str) -> str:
     if tree is None:
         return ""
     prepare(tree)
-    found = trafilatura.bare_extraction(tree, output_format="txt", include_comments=False)
+    found = load_trafilatura().bare_extraction(tree, output_format="txt", include_comments=False)
     return render(found.body) if found else ""
 
 

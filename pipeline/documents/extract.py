@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pipeline.documents import walls
 from pipeline.documents.budgets import check_budgets
 from pipeline.documents.charset import decode_text
 from pipeline.documents.clean import clean_text
@@ -15,6 +16,7 @@ from pipeline.documents.language import classify, judge_language
 from pipeline.documents.metadata import page_date, page_title, read_meta
 from pipeline.documents.mojibake import repair
 from pipeline.documents.sniff import other_kind
+from pipeline.documents.walls import find_wall
 from pipeline.errors import InputError
 from pipeline.pages.media import content_type
 from pipeline.pages.warc import Response, read_page
@@ -58,7 +60,7 @@ def extract(response: Response, rules: DocumentsSettings) -> Document | Drop:
     found = find_text(response, rules)
     if isinstance(found, Drop):
         return found
-    language = judge(found.text, rules)
+    language = judge(found, rules)
     return language if isinstance(language, Drop) else document_of(found, *language)
 
 
@@ -96,11 +98,19 @@ def find_text(response: Response, rules: DocumentsSettings) -> Found | Drop:
     )
 
 
-def judge(text: str, rules: DocumentsSettings) -> tuple[str, float] | Drop:
+def judge(found: Found, rules: DocumentsSettings) -> tuple[str, float] | Drop:
     """The language of a text that is kept, and its probability, or why it is dropped."""
-    return judge_length(text, rules) or judge_language(
-        text, rules.languages, rules.language_score_min
+    return (
+        judge_length(found.text, rules)
+        or _judge_wall(found)
+        or judge_language(found.text, rules.languages, rules.language_score_min)
     )
+
+
+def _judge_wall(found: Found) -> Drop | None:
+    if len(found.text) > walls.CHARS_MAX:
+        return None
+    return find_wall(found.text, page_title(found.html, read_meta(found.html)))
 
 
 def judge_length(text: str, rules: DocumentsSettings) -> Drop | None:

@@ -50,9 +50,7 @@ def extract_given(
         return Given(found.text, refused)
     language = judge_language(found.text, (), rules.language_score_min)
     assert not isinstance(language, Drop)  # where all languages are wanted
-    return Given(
-        found.text, refused, document_of(found, *language), _drop(judge(found.text, rules))
-    )
+    return Given(found.text, refused, document_of(found, *language), _drop(judge(found, rules)))
 
 
 def _refused(text: str, rules: DocumentsSettings, asked: Set[str]) -> Drop | None:
@@ -61,7 +59,10 @@ def _refused(text: str, rules: DocumentsSettings, asked: Set[str]) -> Drop | Non
         text_chars_min=rules.text_chars_min if LENGTH_MIN in asked else 0,
         text_chars_max=rules.text_chars_max if LENGTH_MAX in asked else NO_LIMIT,
     )
-    return _drop(judge(text, rules)) if LANGUAGE & asked else judge_length(text, rules)
+    drop = judge_length(text, rules)
+    if drop or not LANGUAGE & asked:
+        return drop
+    return _drop(judge_language(text, rules.languages, rules.language_score_min))
 
 
 def _drop(verdict: tuple[str, float] | Drop) -> Drop | None:

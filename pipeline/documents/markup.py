@@ -283,21 +283,31 @@ def _separate_pieces(tree: HtmlElement) -> None:
 
     One word may be the rest of another (a drop cap, Java<b>Script</b>); two links never are.
     """
-    for piece in tree.iter(*_INLINE):
-        previous = piece.getprevious()
-        around = piece.getparent()
-        text = piece.text or ""
-        before = (around.text if previous is None else previous.tail) if around is not None else ""
-        if previous is not None and not before:
-            if piece.tag == previous.tag == "a":
-                previous.tail = " "
-                continue
-            before = _last_text(previous)
-        if _is_glued(before or "", text) and " " in text.strip():
-            piece.text = " " + text
-        last = _last_text(piece)
-        if piece.tail and " " in last.strip() and _is_glued(last, piece.tail):
-            piece.tail = " " + piece.tail
+    for piece in list(tree.iter(*_INLINE)):
+        text, tail = piece.text or "", piece.tail
+        is_link = piece.tag == "a"
+        if is_link or _begins_word(text):
+            previous = piece.getprevious()
+            around = piece.getparent() if previous is None else None
+            before = (around.text if around is not None else "") or ""
+            if previous is not None:
+                before = previous.tail
+                if not before:
+                    if is_link and previous.tag == "a":
+                        previous.tail = " "
+                        continue
+                    before = _last_text(previous)
+            if _is_glued(before, text) and " " in text.strip():
+                piece.text = text = " " + text
+        if tail and _begins_word(tail):
+            last = "" if len(piece) else text
+            if " " in last.strip() and _is_glued(last, tail):
+                piece.tail = " " + tail
+
+
+def _begins_word(text: str) -> bool:
+    """Whether a text begins with a capital and a small letter."""
+    return text[:1].isupper() and text[1:2].islower()
 
 
 def _last_text(element: HtmlElement) -> str:
@@ -307,4 +317,4 @@ def _last_text(element: HtmlElement) -> str:
 
 def _is_glued(left: str, right: str) -> bool:
     """Whether a capitalised word stands right after a letter or digit."""
-    return left[-1:].isalnum() and right[:1].isupper() and right[1:2].islower()
+    return left[-1:].isalnum() and _begins_word(right)

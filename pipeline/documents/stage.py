@@ -87,7 +87,7 @@ def documents_stage(
     """
     place = Step(
         name="place",
-        version=1,
+        version=2,
         inputs=(Upstream("pages"),),
         plan=one_part_each,
         work=_place,
@@ -96,7 +96,7 @@ def documents_stage(
     )
     gather = ReduceStep(
         name="gather",
-        version=1,
+        version=2,
         inputs=(place,),
         key="stretch",
         reduce=_gather,
@@ -104,7 +104,7 @@ def documents_stage(
     )
     texts = Step(
         name="texts",
-        version=1,
+        version=2,
         settings=rules,
         versions=versions(rules.extractor),
         inputs=(gather,),

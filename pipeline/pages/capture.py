@@ -61,7 +61,7 @@ class Capture:
     key: str  # canonical key of the target URI
     url: str
     # response, revisit, redirect (by status, or a page's own refresh), robots (a robots.txt),
-    # answer (what a source told of a link: its outcome is in `mime`)
+    # answer (what a source told of a link: its outcome is in `mime`, its first redirect's target)
     kind: str
     warc: str  # the file's name; inputs.input_names tells its path
     offset: int
@@ -137,8 +137,12 @@ def capture_of(record: Record, warc: str) -> Capture | Drop:
 
 
 def _told(answer: Answer, record: Record, warc: str) -> Capture | Drop:
-    """What a source told of a link that has no page there; the others have their captures."""
-    if answer.outcome is Outcome.CAPTURED:
+    """What a source told of a link: why it has no page there, or by which redirect it has one.
+
+    A page at the link's own URL has its capture, which tells all.
+    """
+    target = _first_target(answer)
+    if answer.outcome is Outcome.CAPTURED and target is None:
         return Drop(Reason.NOT_A_PAGE, "a metadata record, of a page that is here")
     return Capture(
         record_id=same_id(record.headers.get("warc-record-id", "")),
@@ -152,11 +156,19 @@ def _told(answer: Answer, record: Record, warc: str) -> Capture | Drop:
         mime=answer.outcome.value,
         captured_s=answer.answered_s,
         payload_digest="",
-        target_key="",
-        target_url="",
+        target_key=target.key if target else "",
+        target_url=target.url if target else "",
         fault="",
         detail=answer.detail,
     )
+
+
+def _first_target(answer: Answer) -> Canonical | None:
+    """Where the first redirect on a link's way led; None without one."""
+    if not answer.redirects:
+        return None
+    found = canonical([*(hop.url for hop in answer.redirects), answer.final_url][1])
+    return None if isinstance(found, Drop) else found
 
 
 def capture_in(path: InputFile, record: Record, warc: str) -> Capture | Drop:

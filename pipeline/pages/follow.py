@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from pipeline.links.canonical import canonical
-from pipeline.pages.capture import ANSWER, ROBOTS, Capture
+from pipeline.pages.capture import ANSWER, CUT, NONE, ROBOTS, Capture
 from pipeline.pages.choose import Answer, Elsewhere, Found, Nothing, Search, choose
 from pipeline.pages.owners.preferences import Preferences, merged, of_robots_txt, verdict
 from pipeline.pages.owners.robots import ROBOTS_PATH, RobotsTxt
@@ -39,8 +39,8 @@ WALK = pa.schema(
         ("state", pa.string()),
         ("capture_hint_s", pa.int64()),
         ("trail", pa.list_(pa.string())),  # the keys that were looked up before
-        ("payload_digest", pa.string()),  # of the original that a revisit asks for, if one does
-        ("refers_to", pa.string()),  # its record id, where told
+        ("original_digest", pa.string()),  # the payload's that a revisit asks for, if one does
+        ("original_id", pa.string()),  # its record's, where told
         ("detail", pa.string()),
         ("told", pa.string()),  # an outcome without a page that a source told of the link, or ""
         ("told_detail", pa.string()),
@@ -65,15 +65,17 @@ def look_up(
     if walk["state"] == FOUND:
         yield from _judged(walk, captures, respect)
         return
-    answers = [capture for capture in captures if capture.kind == ANSWER]
+    told_of = [capture for capture in captures if capture.kind == ANSWER]
     captures = [capture for capture in captures if capture.kind != ANSWER]
+    answers = [one for one in told_of if one.mime != CAPTURED]
+    led = [one for one in told_of if one.mime == CAPTURED and not walk["hops"]]
     last = max(answers, key=lambda one: (one.captured_s, *one.place), default=None)
     if last and not walk["hops"]:
         walk = {**walk, "told": last.mime, "told_detail": last.detail}
-    digest, record_id = walk["payload_digest"] or "", walk["refers_to"] or ""
+    digest, record_id = walk["original_digest"] or "", walk["original_id"] or ""
     hint_s = walk["capture_hint_s"]
     time_s = walk["first_post_s"] if hint_s is None else hint_s
-    near = _within(captures, time_s, days_max)
+    near = _led_on(_within(captures, time_s, days_max), {one.target_key for one in led})
     if captures and not near:
         told = f"the nearest is {_days_to_nearest(captures, time_s)} days away"
         answer: Answer = Nothing(Reason.TOO_FAR, told, None)
@@ -82,6 +84,7 @@ def look_up(
     used = _used(answer)
     if last and not used:
         used = [last.place]
+    used += [one.place for one in led]
     # A walk that came here and used nothing was here all the same.
     for warc, offset in used or [("", -1)] * bool(captures):
         yield {"state": VISIT, "key": walk["key"], "warc": warc, "offset": offset}
@@ -92,6 +95,21 @@ def look_up(
             yield _moved_on(walk, answer.capture, hops_max)
         case Nothing():
             yield _ended_without(walk, answer)
+
+
+def _led_on(captures: Sequence[Capture], led: Collection[str]) -> Sequence[Capture]:
+    """The captures, less those that would hide a redirect by which a source came to its page.
+
+    That page is whole, so it is better than one here that is not, and than the end of another
+    redirect, of which nobody knows whether it has a page.
+    """
+    if not any(one.kind == "redirect" and one.target_key in led for one in captures):
+        return captures
+    return [
+        one
+        for one in captures
+        if one.target_key in led or not (one.kind == "redirect" or one.body in (CUT, NONE))
+    ]
 
 
 def _within(captures: Sequence[Capture], time_s: int | None, days_max: int) -> Sequence[Capture]:
@@ -135,7 +153,7 @@ def _used(answer: Answer) -> list[tuple[str, int]]:
 def _found(walk: Row, found: Found) -> Row:
     page = found.page
     # The original of a revisit at another URL: what was seen, and when, is the revisit's.
-    asked = walk["payload_digest"] or walk["refers_to"]
+    asked = walk["original_digest"] or walk["original_id"]
     seen = {} if asked else _seen(found.capture)
     walk = {**walk, **seen}
     told = (walk["preferences"] or "", page.preferences)
@@ -153,6 +171,8 @@ def _found(walk: Row, found: Found) -> Row:
         "length": page.length,
         "record_id": page.record_id,
         "status": page.status,
+        "payload_digest": page.payload_digest,
+        "is_whole": page.body not in (CUT, NONE),
     }
 
 
@@ -210,16 +230,17 @@ def _moved_on(walk: Row, capture: Capture, hops_max: int) -> Row:
         problem = f"more than {hops_max} redirects, the next one {there}"
         return _ended_without(walk, Nothing(Reason.REDIRECT_LOOP, problem, capture))
     is_revisit = capture.kind == "revisit"
-    asked = walk["payload_digest"] or walk["refers_to"]
+    asked = walk["original_digest"] or walk["original_id"]
     return {
         **walk,
         # Of a revisit that repeats a revisit the first is what was seen.
         **(_seen(capture) if is_revisit and not asked else {}),
         "key": capture.target_key,
         "hops": walk["hops"] + 1,
+        "redirects": [*walk["redirects"], {"url": capture.url, "status": capture.status}],
         "trail": trail,
-        "payload_digest": capture.payload_digest if is_revisit else "",
-        "refers_to": capture.refers_to if is_revisit else "",
+        "original_digest": capture.payload_digest if is_revisit else "",
+        "original_id": capture.refers_to if is_revisit else "",
         "detail": there,
     }
 

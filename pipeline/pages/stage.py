@@ -67,7 +67,7 @@ def pages_stage(
     """
     index = Step(
         name="index",
-        version=4,
+        version=5,
         settings={"accept_torn": rules.accept_torn},
         versions={"can_ada": version("can_ada")},  # it shapes the keys
         plan=partial(_plan_index, warcs, rules.range_bytes, file_digest),
@@ -99,7 +99,7 @@ def pages_stage(
     )
     wanted = Step(
         name="wanted",
-        version=3,
+        version=4,
         inputs=(Upstream("links"),),
         plan=one_part_each,
         work=set_out,
@@ -118,7 +118,7 @@ def pages_stage(
     )
     pages = Step(
         name="pages",
-        version=2,
+        version=3,
         inputs=(*follow, records),
         plan=_plan_pages,
         work=arrive,
@@ -146,7 +146,7 @@ def _follow_steps(
     for hop in range(rules.hops_max + 2):
         step = ReduceStep(
             name=f"follow_{hop}",
-            version=4,
+            version=5,
             settings=follow,
             versions={"protego": version("protego")},
             inputs=(steps[-1] if steps else wanted, index, refers),
@@ -255,7 +255,7 @@ def set_out(part: Part[Table], out: PartWriter) -> None:
 
 
 def _walks(links: pa.Table) -> pa.Table:
-    starts: Mapping[str, Any] = {"state": OPEN, "hops": 0, "trail": []}
+    starts: Mapping[str, Any] = {"state": OPEN, "hops": 0, "redirects": [], "trail": []}
     columns = []
     for column in WALK:
         if column.name in links.schema.names:

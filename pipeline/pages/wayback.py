@@ -56,20 +56,13 @@ async def collect(
 ) -> Collected:
     """Ask the Wayback Machine for these links, one after another; see sources.Collect.
 
-    Raises SettingsError for more links than wayback.links_max, StageError where the archive has
-    asked for patience too often in a row.
+    How many they may be is `check_count`'s business. Raises StageError where the archive has asked
+    for patience too often in a row.
     """
     rules, links = settings.wayback, as_links(links)
     settled = archive.settled(Source.WAYBACK)
     rows = links.filter(pa.array(~settled.holds(links["id"]))).to_pylist()
     made = Collected(known=links.num_rows - len(rows))
-    if len(rows) > rules.links_max:
-        days = 2 * len(rows) * rules.delay_s / _DAY_S
-        raise SettingsError(
-            f"{len(rows):,} links for the Wayback Machine, which takes a request every "
-            f"{rules.delay_s:g} s: about {days:.1f} days. It is for small sets: nothing is asked "
-            f"above wayback.links_max = {rules.links_max:,}; raise that if you mean it"
-        )
     polite = Polite(
         rules.url,
         rules.delay_s,
@@ -99,6 +92,17 @@ async def collect(
                 tell(f"{made.outcomes.total():,} links asked for; {left_s / 3600:.1f} h to go")
     archive.flush()
     return made
+
+
+def check_count(links: int, rules: WaybackSettings) -> None:
+    """Raise SettingsError for more links than wayback.links_max, before anything is asked."""
+    if links > rules.links_max:
+        days = 2 * links * rules.delay_s / _DAY_S
+        raise SettingsError(
+            f"{links:,} links for the Wayback Machine, which takes a request every "
+            f"{rules.delay_s:g} s: about {days:.1f} days. It is for small sets: nothing is asked "
+            f"above wayback.links_max = {rules.links_max:,}; raise that if you mean it"
+        )
 
 
 @dataclass

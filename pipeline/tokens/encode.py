@@ -2,11 +2,14 @@
 
 tiktoken does the work (5.5 MB a CPU-second, Hugging Face 1.4), from our own merges. What it cannot
 take goes to Hugging Face. That both merge alike is known of every tokenizer that is loaded
-(tokenizer_json.py); that they split texts alike is tried before the first document.
+(tokenizer_json.py); that they split texts alike is tried before the first document. gigatoken does
+the work where it is asked for (fast.py).
 """
 
 import re
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +17,10 @@ import tiktoken
 
 from pipeline.errors import StageError
 from pipeline.rows import without_surrogates
+from pipeline.tokens.fast import FastEncoder, require
 from pipeline.tokens.tokenizer import END_OF_TEXT, Tokenizer, hugging_face
+
+Engine = Literal["tiktoken", "gigatoken"]
 
 # GPT-2's pattern in the order of its alternatives, with possessive repeats where nothing after
 # them could match less: the same pieces, without backtracking.
@@ -38,10 +44,11 @@ SAMPLES = (
 
 
 class Encoder:
-    """Encodes and decodes with one tokenizer. Raises StageError if its two engines disagree."""
+    """Encodes and decodes with one tokenizer. Raises StageError if its engines disagree."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, engine: Engine = "tiktoken") -> None:
         self.tokenizer = tokenizer
+        self._fast = FastEncoder(tokenizer) if engine == "gigatoken" else None
         self._hugging_face = hugging_face(tokenizer)
         self._hugging_face.encode_special_tokens = True  # a text's "<|endoftext|>" is text
         self._tiktoken = tiktoken.Encoding(
@@ -51,7 +58,8 @@ class Encoder:
             special_tokens={END_OF_TEXT: tokenizer.eot_id},
             explicit_n_vocab=tokenizer.vocab_size,
         )
-        self._compare()
+        if not self._fast:
+            self._compare()
 
     def encode(self, text: str) -> npt.NDArray[np.uint16]:
         """The ids of a text, which is ordinary text throughout: end-of-text never comes of it.
@@ -59,6 +67,8 @@ class Encoder:
         Lone surrogates, which no UTF-8 can hold, are encoded as U+FFFD.
         """
         text = without_surrogates(text)
+        if self._fast and (found := self._fast.encode(text)) is not None:
+            return found
         if white_space_run(text) > WHITE_SPACE_MAX:
             return self._slowly([text])[0]
         # No special token is allowed and none forbidden: the same as encode_ordinary, as an array.
@@ -83,6 +93,11 @@ class Encoder:
                     f"{got.tolist()}, Hugging Face as {wanted.tolist()}. Use the versions of both "
                     "that pyproject.toml names, and a tokenizer that BPE training made."
                 )
+
+
+def version_of(engine: Engine) -> str:
+    """The version of an engine's library. Raises SettingsError where it is not installed."""
+    return require() if engine == "gigatoken" else version("tiktoken")
 
 
 def white_space_run(text: str) -> int:

@@ -13,8 +13,7 @@ are copied once, and never more than one shard's are in memory.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
-from importlib.metadata import version
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,8 @@ from pipeline.engine.stage import (
 from pipeline.settings import ShardsSettings, TokenizerSettings
 from pipeline.tokens import tokenizer as bpe
 from pipeline.tokens.counts_stage import counting, documents_of, row_group_ranges
-from pipeline.tokens.encode import Encoder
+from pipeline.tokens.encode import Encoder, Engine, version_of
+from pipeline.tokens.export import files
 from pipeline.tokens.layout import SHARD, Shard, lay_out
 from pipeline.tokens.shards import (
     ENCODED,
@@ -47,7 +47,7 @@ from pipeline.tokens.shards import (
     write_shard,
 )
 from pipeline.tokens.split import SPLITS, Piece, SplitRules, order_of, pieces
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.tokenizer_files import files_of, load
 from pipeline.tokens.training_stage import (
     GivenCounts,
     Train,
@@ -79,9 +79,7 @@ def tokenizer_stage(
     The shards' settings say which documents are held out: training does not see them.
     """
     if rules.path:
-        path = base / rules.path
-        path = path / "tokenizer.json" if path.is_dir() else path
-        plan = partial(_plan_import, path, file_digest)
+        plan = partial(_plan_import, base / rules.path, file_digest)
         imported: AnyStep = Step(name="import", version=3, plan=plan, work=_import, schema=TOKEN)
         steps = (imported,)
     else:
@@ -108,11 +106,11 @@ def shards_stage(rules: ShardsSettings) -> Stage:
         name="encode",
         version=1,
         settings=split,
-        versions={"tiktoken": version("tiktoken")},
+        versions={rules.encoder: version_of(rules.encoder)},
         inputs=(CORPUS, TOKENIZER),
         feeds=(CORPUS,),
         plan=_plan_encode,
-        work=_Encode(split),
+        work=_Encode(split, rules.encoder),
         schema=ENCODED,
     )
     layout = Step(
@@ -145,15 +143,17 @@ def shards_stage(rules: ShardsSettings) -> Stage:
 
 @dataclass(frozen=True)
 class ToImport:
-    """A tokenizer's file outside of the build."""
+    """A file of a tokenizer outside of the build, its only or its first."""
 
     path: Path
 
 
 def _plan_import(path: Path, file_digest: FileDigest) -> list[Part[ToImport]]:
-    if not path.is_file():
-        load(path)  # says what is missing
-    return [Part(0, path.name, file_digest(path), ToImport(path.absolute()))]
+    first, *others = files_of(path)
+    digest = file_digest(first)
+    if others:
+        digest = digest_of([digest, *map(file_digest, others)])
+    return [Part(0, first.name, digest, ToImport(first.absolute()))]
 
 
 def _import(part: Part[ToImport], out: PartWriter) -> None:
@@ -161,10 +161,8 @@ def _import(part: Part[ToImport], out: PartWriter) -> None:
 
 
 def _write_tokenizer(made: bpe.Tokenizer, out: PartWriter) -> None:
-    first = out.file(bpe.FILES[0])
-    for name in bpe.FILES:
-        out.file(name)
-    bpe.save(made, first.parent)
+    for name, content in files(made).items():
+        out.file(name).write_bytes(content)
     out.write_rows({"id": i, "token": token} for i, token in enumerate(made.tokens))
     out.book("tokens", rows_in=made.vocab_size, rows_out=made.vocab_size)
     out.note("vocab_size", made.vocab_size)
@@ -216,7 +214,7 @@ class ToEncode:
 
 def _plan_encode(corpus: Output, tokenizer: Output) -> list[Part[ToEncode]]:
     """Parts of about PART_BYTES of text: a range of a corpus part's row groups."""
-    file = tokenizer.parts[0].sealed(bpe.FILES[0])
+    file = tokenizer.parts[0].sealed("tokenizer.json")
     parts: list[Part[ToEncode]] = []
     for part in corpus.parts:
         ranges = list(row_group_ranges(part.row_groups, PART_BYTES))
@@ -237,11 +235,12 @@ class _Encode:
     """Documents to ENCODED rows and their ids."""
 
     split: SplitRules
+    engine: Engine
 
     def __call__(self, part: Part[ToEncode], out: PartWriter) -> None:
         source = part.source
         file = source.tokenizer
-        encoder = Encoder(load(out.store.checked(file.name, file.xxh3_128)))
+        encoder = _encoder(out.store.checked(file.name, file.xxh3_128), file.xxh3_128, self.engine)
         rows, ids, documents = [], [], 0
         for document in documents_of(out.store, source.table, range(source.first, source.last)):
             out.heartbeat(document.id)
@@ -265,6 +264,12 @@ class _Encode:
             "url": url,
             "text_bytes": len(piece.text.encode()),
         }
+
+
+@lru_cache(maxsize=1)
+def _encoder(path: Path, _checksum: str, engine: Engine) -> Encoder:
+    """Made once in each process: its checks take a second or two."""
+    return Encoder(load(path), engine)
 
 
 @dataclass(frozen=True)

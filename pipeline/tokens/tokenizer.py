@@ -1,4 +1,4 @@
-"""A byte-level BPE tokenizer as GPT-2's: trained, and saved for five readers.
+"""A byte-level BPE tokenizer as GPT-2's, and its training.
 
 Ids 0 to 255 are the bytes, then come the merges in the order in which they were learnt, and
 `<|endoftext|>` is added last, so it is the last id, as in GPT-2. Training is Hugging Face's
@@ -6,27 +6,18 @@ Ids 0 to 255 are the bytes, then come the merges in the order in which they were
 of texts alone, not on their order, nor on threads or hash seeds.
 """
 
-import base64
 import json
-import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import tokenizers
 import xxhash
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
 
 END_OF_TEXT = "<|endoftext|>"
-N_CTX = 1024  # GPT-2's context, what `tokenizer_config.json` states as the model's
-FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"),
-    *("webtext.tiktoken", "tokenizer.bin"),
-)
-LLM_C_MAGIC, LLM_C_VERSION = 20240328, 2  # llm.c's llmc/tokenizer.h
-LLM_C_TOKEN_BYTES_MAX = 255  # it keeps the length in one byte
+# OpenAI's own: the digest of the tokenizer that encoder.json and vocab.bpe hold.
+GPT2_DIGEST = "e98a91d953a0c97781b97302570a6db6"
 
 
 @dataclass(frozen=True)
@@ -78,26 +69,12 @@ def train(texts: Iterable[str], vocab_size: int, min_frequency: int) -> Tokenize
 
 def hugging_face(tokenizer: Tokenizer) -> tokenizers.Tokenizer:
     """The tokenizer as Hugging Face's class, with end-of-text as its one special token."""
-    vocab, merges = _spelt(tokenizer)
+    vocab, merges = spelt(tokenizer)
     made = tokenizers.Tokenizer(models.BPE(vocab=vocab, merges=merges))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     made.decoder = decoders.ByteLevel()
     made.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
     return made
-
-
-def save(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write FILES into `folder`: for tokenizers, transformers, GPT-2's encoder, tiktoken, llm.c."""
-    vocab, merges = _spelt(tokenizer)
-    hugging_face(tokenizer).save(str(folder / "tokenizer.json"))
-    _write(folder / "tokenizer_config.json", json.dumps(_config(tokenizer), indent=2) + "\n")
-    _write(folder / "vocab.json", json.dumps(vocab, ensure_ascii=False))
-    # The first line is what readers expect; there are real merges that start with "#" too.
-    lines = ["#version: 0.2", *(f"{left} {right}" for left, right in merges)]
-    _write(folder / "merges.txt", "\n".join(lines) + "\n")
-    ranks = (f"{base64.b64encode(t).decode()} {i}\n" for i, t in enumerate(tokenizer.tokens[:-1]))
-    _write(folder / "webtext.tiktoken", "".join(ranks))
-    (folder / "tokenizer.bin").write_bytes(_llm_c(tokenizer))
 
 
 def from_hugging_face(vocab: Mapping[str, int], merges: Iterable[tuple[str, str]]) -> Tokenizer:
@@ -109,42 +86,11 @@ def from_hugging_face(vocab: Mapping[str, int], merges: Iterable[tuple[str, str]
     )
 
 
-def _spelt(tokenizer: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
+def spelt(tokenizer: Tokenizer) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges in Hugging Face's spelling, end-of-text included as it is."""
     vocab = {spell(token): i for i, token in enumerate(tokenizer.tokens[:-1])}
     vocab[END_OF_TEXT] = tokenizer.eot_id
     return vocab, [(spell(left), spell(right)) for left, right in tokenizer.merges]
-
-
-def _config(tokenizer: Tokenizer) -> dict[str, Any]:
-    """What transformers' AutoTokenizer reads beside `tokenizer.json`."""
-    token = {"content": END_OF_TEXT, "lstrip": False, "normalized": False, "rstrip": False}
-    return {
-        "add_prefix_space": False,
-        "added_tokens_decoder": {
-            str(tokenizer.eot_id): token | {"single_word": False, "special": True}
-        },
-        "bos_token": END_OF_TEXT,
-        "clean_up_tokenization_spaces": False,
-        "eos_token": END_OF_TEXT,
-        "model_max_length": N_CTX,
-        "tokenizer_class": "GPT2TokenizerFast",
-        "unk_token": END_OF_TEXT,
-    }
-
-
-def _llm_c(tokenizer: Tokenizer) -> bytes:
-    """llm.c's tokenizer.bin: 256 uint32, then for each id one byte of length and the token's bytes.
-
-    llm.c only decodes with it, to show samples; of a token over 255 bytes it gets the first 255.
-    """
-    head = (LLM_C_MAGIC, LLM_C_VERSION, tokenizer.vocab_size, tokenizer.eot_id)
-    shown = [token[:LLM_C_TOKEN_BYTES_MAX] for token in tokenizer.tokens]
-    tokens = b"".join(bytes([len(token)]) + token for token in shown)
-    return struct.pack("<256I", *head, *[0] * (256 - len(head))) + tokens
-
-
-def _write(path: Path, content: str) -> None:
-    path.write_text(content, encoding="utf-8", newline="\n")
 
 
 def _letters() -> dict[int, str]:

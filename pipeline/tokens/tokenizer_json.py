@@ -1,4 +1,4 @@
-"""Anyone's `tokenizer.json`, read as a tokenizer of ours or refused by what is wrong with it.
+"""Anyone's `tokenizer.json`, and what is wrong with a tokenizer of any form.
 
 tiktoken knows no merges: it joins the two neighbours that make the token of the lowest id. So it
 gives the ids of the file's own library exactly where
@@ -13,10 +13,14 @@ first is counted, the second asked of Hugging Face's merging: 0.1 s for the whol
 What gives no other ids is not looked at: a post-processor (it adds special tokens, which shards
 have of their own), truncation, padding, `unk_token` and `byte_fallback` (no byte is unknown),
 `ignore_merges` (it takes a token whole, which is what its merges come to).
+
+Who only looks at a tokenizer (`webtext tokenizer eval`) may have one whose ids tiktoken does not
+give: one with tokens that no merge makes, for example. What it has of these is told (Read).
 """
 
 import codecs
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,35 +70,41 @@ class _Model(msgspec.Struct):
     end_of_word_suffix: str | None = None
 
 
-def load(path: Path) -> Tokenizer:
-    """The tokenizer of a `tokenizer.json`, or of the folder that holds one.
+@dataclass(frozen=True)
+class Read:
+    """A tokenizer, and for what shards are not written with it: "" where they are."""
+
+    tokenizer: Tokenizer
+    problem: str
+
+
+def read_json(path: Path, content: bytes) -> Read:
+    """The tokenizer of a `tokenizer.json`.
 
     Raises InputError for a file that is cut or is no tokenizer.json, SettingsError unless it is a
-    byte-level BPE in GPT-2's form whose one added token is a last `<|endoftext|>`, and whose ids
-    tiktoken gives too: others would give ids that the shards' readers misread.
+    byte-level BPE in GPT-2's form whose one added token is a last `<|endoftext|>`.
     """
-    path = path / "tokenizer.json" if path.is_dir() else path
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file; `webtext tokenizer train` makes one") from None
     file = _decoded(path, content, _File)
     if (kind := _decoded(path, file.model, _Kind).type) not in ("BPE", None):
-        raise _refusal(path, f"its model is {kind}, not BPE")
+        raise refusal(path, f"its model is {kind}, not BPE")
     model = _decoded(path, file.model, _Model)
     # OpenAI's file lists end-of-text among the model's own tokens, ours does too.
     vocab = {token: i for token, i in model.vocab.items() if token != END_OF_TEXT}
-    merges = list(_pairs(path, model.merges))
-    for problem in chain(
-        _of_form(file, model, model.vocab.get(END_OF_TEXT, len(vocab)), len(vocab)),
-        _of_vocabulary(vocab),
-        _of_merges(vocab, merges),
-    ):
-        raise _refusal(path, problem)
-    made = from_hugging_face(vocab | {END_OF_TEXT: len(vocab)}, merges)
-    for problem in _of_merging(made):
-        raise _refusal(path, problem)
-    return made
+    end = model.vocab.get(END_OF_TEXT, len(vocab))
+    for problem in _of_form(file, model, end, len(vocab)):
+        raise refusal(path, problem)
+    return checked(path, vocab, list(_pairs(path, model.merges)))
+
+
+def checked(path: Path, vocab: Mapping[str, int], merges: Sequence[Pair]) -> Read:
+    """The tokenizer of a vocabulary without end-of-text, which becomes its last id, and its merges.
+
+    Raises SettingsError for what is no tokenizer of bytes with 16-bit ids.
+    """
+    for problem in chain(_of_vocabulary(vocab), _of_parts(vocab, merges)):
+        raise refusal(path, problem)
+    made = from_hugging_face({**vocab, END_OF_TEXT: len(vocab)}, merges)
+    return Read(made, next(chain(_of_order(vocab, merges), _of_merging(made)), ""))
 
 
 def _decoded(path: Path, content: bytes | msgspec.Raw, kind: type[T]) -> T:
@@ -111,7 +121,8 @@ def _decoded(path: Path, content: bytes | msgspec.Raw, kind: type[T]) -> T:
         raise InputError(path, place, f"not valid JSON: {error}", MEND) from None
 
 
-def _refusal(path: Path, problem: str) -> SettingsError:
+def refusal(path: Path, problem: str) -> SettingsError:
+    """What a tokenizer that cannot be used is refused by."""
     return SettingsError(f"{path}: {problem}; a byte-level BPE in GPT-2's form is needed")
 
 
@@ -155,13 +166,17 @@ def _of_vocabulary(vocab: Mapping[str, int]) -> Iterator[str]:
         yield f"{_named(odd[0], vocab)} is not spelt in GPT-2's letters for bytes"
 
 
-def _of_merges(vocab: Mapping[str, int], merges: Sequence[Pair]) -> Iterator[str]:
-    """Where the merges do not make all tokens of several bytes, each once, by ascending id."""
-    before, made = -1, set()
+def _of_parts(vocab: Mapping[str, int], merges: Sequence[Pair]) -> Iterator[str]:
+    """Merges of what is no token, or to what is none."""
     for number, (left, right) in enumerate(merges):
         if not {left, right, left + right} <= vocab.keys():
             yield f"merge {number}, {left!r} and {right!r}, is not of tokens or makes no token"
-            return
+
+
+def _of_order(vocab: Mapping[str, int], merges: Sequence[Pair]) -> Iterator[str]:
+    """Where the merges do not make all tokens of several bytes, each once, by ascending id."""
+    before, made = -1, set()
+    for number, (left, right) in enumerate(merges):
         made.add(left + right)
         if vocab[left + right] <= before:
             yield (
@@ -174,12 +189,18 @@ def _of_merges(vocab: Mapping[str, int], merges: Sequence[Pair]) -> Iterator[str
 
 
 def _of_merging(made: Tokenizer) -> Iterator[str]:
-    """A token whose own bytes are merged to others."""
-    merge = hugging_face(made).model.tokenize
-    for number, token in enumerate(map(spell, made.tokens[:-1])):
+    for number, found in never_made(made):
+        token = spell(made.tokens[number])
+        yield f"token {token!r} (id {number}) is never made: its bytes are merged to {found}"
+
+
+def never_made(tokenizer: Tokenizer) -> Iterator[tuple[int, list[str]]]:
+    """The ids of tokens whose own bytes are merged to others, and to which: no text has them."""
+    merge = hugging_face(tokenizer).model.tokenize
+    for number, token in enumerate(map(spell, tokenizer.tokens[:-1])):
         found = [one.value for one in merge(token)]
         if found != [token]:
-            yield f"token {token!r} (id {number}) is never made: its bytes are merged to {found}"
+            yield number, found
 
 
 def _named(token: str, vocab: Mapping[str, int]) -> str:

@@ -68,7 +68,7 @@ def test_options_come_as_text_and_become_what_the_setting_is(option, text, value
 
 
 def test_a_profile_is_other_defaults_that_the_file_still_overrides(toml):
-    assert load(toml('profile = "modern"')).corpus.near_threshold == 0.7
+    assert load(toml('profile = "modern"')).corpus.near_measure == "coverage"
     path = toml('profile = "modern"\n[corpus]\nnear_threshold = 0.6\n')
     assert load(path).corpus.near_threshold == 0.6
     assert load(None, {"profile": "modern"}).profile == "modern"

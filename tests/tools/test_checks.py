@@ -9,6 +9,7 @@ from pipeline.engine.build import Build
 from pipeline.pages.warc import DERIVED_RECORDS
 from pipeline.settings_file import load
 from pipeline.tokens import tokenizer
+from pipeline.tokens.export import export
 from tools import checks, model
 from tools.cli import main
 
@@ -96,7 +97,7 @@ def test_paths_in_the_train_table_are_relative_to_the_settings_file(place, monke
     settings = load(place / "webtext.toml", {"tokenizer.path": "t.json", "train.init": "w"})
     found = model.with_places({"init": "w", "tokenizer": "/t.json", "steps": 3}, place)
     assert found == {"init": str(place / "w"), "tokenizer": "/t.json", "steps": 3}
-    tokenizer.save(tokenizer.train(["a b"], 300, 2), place)
+    export(tokenizer.train(["a b"], 300, 2), place)
     shutil.move(place / "tokenizer.json", place / "t.json")
     monkeypatch.chdir("/")
     with pytest.raises(checks.SettingsError, match=f"no weights in {place}/w;"):

@@ -97,7 +97,7 @@ def test_the_listed_commands_are_those_that_exist_each_with_its_sentence(helps):
         (["tokenizer", "train", "d", "--vocab", "9"], "Did you mean --vocab-size?"),
         (["dedup", "nowhere", "--out", "o"], "nowhere: there is no such file or folder"),
         (["extract", "nowhere", "--out", "o.jsonl"], "nowhere: there is no such file"),
-        (["shards", "nowhere", "--out", "o", "--tokenizer", "t"], "t: there is no tokenizer.json"),
+        (["shards", "nowhere", "--out", "o", "--tokenizer", "t"], "t: no such file"),
         (["tokens", "export", "nowhere", "--out", "o"], "no such file"),
         (["evaluate", "nowhere"], "nowhere: there is no such folder"),
         (["links", "dump.zst"], "webtext: --out is missing; `webtext links --help` tells"),

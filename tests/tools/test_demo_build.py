@@ -38,12 +38,12 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "f3be1e20c0fddcc10affac4650f0c07c",
-    "pages": "0560e3e4630e9c80ff4d437fb3cc3107",
-    "documents": "3465a36070d55e80ba591ebe0c3e3c3e",
-    "corpus": "dab39c2b648f94355243d3fb12af0c3f",
-    "tokenizer": "a37a532ab718b5c121705754a33bf631",
-    "shards": "30c987a12f35027228eb87807481afbf",
+    "links": "2dab46de2a9205c8419b697620830076",
+    "pages": "59121437c63b51b00b3d7731eef66045",
+    "documents": "367cc48530af62920882d590222d8381",
+    "corpus": "665427e24440be5bccd39d36957022eb",
+    "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
+    "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }
 
 

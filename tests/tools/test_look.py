@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.tokens import tokenizer
+from pipeline.tokens.export import export
 from tools.cli import main
 from tools.status import status
 
@@ -84,7 +85,7 @@ def test_a_json_file_is_one_row_and_a_list_many(looked, tmp_path):
 
 
 def test_a_tokenizer_is_told_by_its_sizes_and_its_first_tokens(looked, tmp_path):
-    tokenizer.save(tokenizer.train(["the the the"], 300, 2), tmp_path)
+    export(tokenizer.train(["the the the"], 300, 2), tmp_path)
     rows = looked(tmp_path / "tokenizer.json", "--json")
     assert rows[0]["token"] == "260 tokens, 3 merges; <|endoftext|> is 259"
     learnt = [(256, "he"), (257, "the"), (258, " the")]

@@ -5,9 +5,11 @@ import json
 
 import pytest
 
+from pipeline.pages.archive.warc_records import response_record
 from pipeline.settings_file import load
 from tools import plan_sources, rates
 from tools.cli import main
+from tools.demo.common_crawl import Form, write_crawl
 from tools.plan import plan
 from tools.plan_sources import Links
 
@@ -84,6 +86,34 @@ def test_before_the_links_are_made_openais_domains_stand_for_them(inputs, capsys
     assert "for the sources" in told
     assert main(["plan", str(inputs), "--to", "links"]) == 0
     assert "source of pages" not in capsys.readouterr().out
+
+
+def test_the_index_of_a_crawl_tells_what_is_to_be_read_of_it_for_the_links_of_a_build(
+    inputs, monkeypatch, capsys
+):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
+    urls = [*(f"http://m{n}.example/" for n in range(40)), "http://c.example/story"]
+    warc = inputs.parent / "crawl.warc.gz"
+    pages = (response_record(url, 1_480_000_000.0, head, b"<p>x</p>").packed() for url in urls)
+    warc.write_bytes(b"".join(pages))
+    write_crawl(inputs.parent / "cc", "CC-MAIN-2016-50", [warc], Form(rows_in_group=10, files=1))
+    asked = [
+        "--out", str(inputs.parent / "build"), "--to", "pages", "--pages.sources",
+        "commoncrawl", "--commoncrawl.place", str(inputs.parent / "cc"),
+    ]  # fmt: skip
+    assert main(["plan", str(inputs), *asked, "--ask-index"]) == 2
+    assert "webtext build --to links" in capsys.readouterr().err
+    made = ["--to", "links", "--out", str(inputs.parent / "build"), "--engine.buckets", "2"]
+    assert main(["build", str(inputs), *made]) == 0
+    capsys.readouterr()
+    assert main(["plan", str(inputs), *asked, "--ask-index", "--json"]) == 0
+    (plan,) = json.loads(capsys.readouterr().out)["sources"]["sources"]
+    assert plan["bound"].startswith("1 of 5 row groups in 1 files may hold links")
+    assert 0 < plan["read_bytes_max"] < 20_000
+    monkeypatch.setattr(plan_sources, "planned", None)
+    assert main(["plan", str(inputs), *asked, "--json"]) == 0, "unasked, nothing is read"
+    (plan,) = json.loads(capsys.readouterr().out)["sources"]["sources"]
+    assert plan["read_bytes_max"] is None and "--ask-index" in plan["bound"]
 
 
 def test_a_build_that_has_its_links_is_counted(inputs, monkeypatch):

@@ -443,6 +443,8 @@ def test_dedup_gives_one_decision_a_text_in_their_order(tmp_path, capsys, ending
         source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "decisions.jsonl"
     counts = json.loads(run(capsys, "dedup", source, "--out", out, "--json").out)
+    loss, scheme = counts.pop("loss"), counts.pop("scheme")
+    assert (loss["share"], scheme["hits"]) == (0.0, 23)
     assert counts == {
         "texts": 4, "kept": 2, "exact_copies": 1, "near_copies": 1, "dropped": 0,
     }  # fmt: skip
@@ -453,7 +455,10 @@ def test_dedup_gives_one_decision_a_text_in_their_order(tmp_path, capsys, ending
     assert [d["reason"] for d in decisions] == ["near_copy", None, None, "exact_copy"]
     assert 0.5 <= decisions[0]["jaccard"] < 1
     told = run(capsys, "dedup", source, "--out", out, "--near-threshold", "1")
-    assert told.out == "4 texts, 3 kept, 1 exact copies, 0 near copies, 0 dropped\n"
+    first, second = told.out.splitlines()
+    assert first == "4 texts, 3 kept, 1 exact copies, 0 near copies, 0 dropped"
+    assert "of the distinct 8-word sequences are in no kept text" in second
+    assert "copies at the threshold are found" in second
 
 
 @pytest.mark.parametrize(
@@ -480,12 +485,14 @@ def test_dedup_obeys_the_cap_of_a_page_and_says_what_was_odd(tmp_path, capsys):
     source.write_text("".join(json.dumps({"text": "word " * n}) + "\n" for n in (1, 2, 3, 30)))
     out = tmp_path / "d.jsonl"
     told = run(capsys, "dedup", source, "--out", out, "--text-chars-max", "20")
-    assert told.out == "4 texts, 3 kept, 0 exact copies, 0 near copies, 1 dropped (1 too_long)\n"
+    counts = "4 texts, 3 kept, 0 exact copies, 0 near copies, 1 dropped (1 too_long)"
+    assert told.out.splitlines()[0] == counts
     assert "texts.txt: rows without an id of their own are named by file and line" in told.err
     assert "texts.txt: JSON by its content" in told.err
     assert "texts.txt: the first row that is dropped: line 4, 150 characters; " in told.err
     assert lines_of(out)[3] == {
-        "id": "texts.txt:4", "keep": False, "keeper": None, "jaccard": None, "reason": "too_long",
+        "id": "texts.txt:4", "keep": False, "keeper": None, "jaccard": None, "containment": None,
+        "coverage": None, "others": None, "reason": "too_long",
     }  # fmt: skip
     told = run(capsys, "dedup", source, "--out", out, "--text-chars-max", "5", "--json", code=3)
     assert json.loads(told.out)["dropped"] == 3
@@ -670,7 +677,7 @@ def test_one_text_without_a_held_out_block_ends_with_3_and_blocks_mend_it(bpe, t
     [
         (["tokenizer", "train", "gone.jsonl", "--out", "o"], "there is no such file"),
         (["tokenizer", "train", "torn.jsonl.gz", "--out", "o"], "torn|ends within"),
-        (["shards", "texts.jsonl", "--tokenizer", "nowhere", "--out", "o"], "no tokenizer.json"),
+        (["shards", "texts.jsonl", "--tokenizer", "gone", "--out", "o"], "gone: no such file"),
         (["train", "nowhere", "--out", "o"], "nowhere"),
         (["tokens", "export", "nowhere", "--out", "o"], "nowhere/shards.json: no such file"),
         (["evaluate", "nowhere"], "nowhere"),

@@ -4,6 +4,8 @@ from itertools import islice
 
 import pytest
 
+from pipeline.engine.reading import read_published
+from pipeline.engine.store import Disk
 from pipeline.lines import Lines
 from pipeline.links.canonical import canonical, link_id
 from pipeline.pages.owners.preferences import REASON_OF
@@ -71,6 +73,21 @@ def test_a_kept_page_is_told_down_to_its_tokens(finished, fates):
     assert corpus.row["url"] == document.row["url"]
     assert shard.row["start"] < shard.row["end"]
     assert f"{shard.row['file']}.bin, tokens {shard.row['start']:,} to" in shard.text
+
+
+def test_a_page_behind_redirects_is_told_with_the_way_to_it(finished):
+    rows = read_published(Disk(finished.folder), "pages").table(["id", "outcome", "redirects"])
+    row = next(r for r in rows.to_pylist() if r["outcome"] == "captured" and r["redirects"])
+    page = why(finished.folder, row["id"])[1]
+    first = row["redirects"][0]
+    assert f"redirect to {page.row['final_url']}: {first['url']} ({first['status']})" in page.text
+    assert first["url"].endswith(page.row["url"].partition("//")[2])
+
+
+def test_a_link_that_was_led_in_a_circle_is_told_with_the_way(finished, fates):
+    page = why(finished.folder, fates["redirect_loop"][0])[-1]
+    assert page.row["redirects"]
+    assert all(f"{hop['url']} ({hop['status']})" in page.text for hop in page.row["redirects"])
 
 
 def test_a_near_copy_names_its_keeper_with_jaccard_and_url_and_the_keeper_is_kept(finished, fates):

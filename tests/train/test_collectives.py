@@ -140,7 +140,7 @@ def test_each_rank_looks_at_its_slice_and_all_make_as_many_passes(
 
     score = loop.Loop._score
     monkeypatch.setattr(loop, "score", scored)
-    monkeypatch.setattr("train.evaluate.ROWS", 2)
+    monkeypatch.setattr("train.evaluate.held_out.ROWS", 2)
     monkeypatch.setattr(loop.Loop, "_score", looked)
     assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny]) == 1
     windows = [window for calls in seen for window in calls[0]]

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from train import evaluate
 from train.__main__ import main
 from train.config import GPTConfig
 from train.data import held_out, open_shards
 from train.errors import CheckpointError, DataError, SettingsError
-from train.evaluate import hosts_of, score, score_split
+from train.evaluate import held_out as evaluate
+from train.evaluate.held_out import hosts_of, score, score_split
 from train.loss import LanguageModelLoss
 from train.sample import Stream, Text, generate, sample
 from train.settings import SampleSettings

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from train.config import PRESETS, GPTConfig, strided_keys, strided_pays
+from train.cost import cost
 from train.loss import next_token_loss
 from train.model import GPT, LayerCache, allowed, attend
 
@@ -26,10 +27,38 @@ def made(config: GPTConfig, seed: int = 1) -> GPT:
         ("gpt2-large", 774_030_080),
         ("gpt2-xl", 1_557_611_200),
         ("gpt1", 116_534_784),
+        ("gpt3-small", 125_226_240),
+        ("gpt3-medium", 355_871_744),
+        ("gpt3-large", 760_300_032),
+        ("gpt3-xl", 1_315_723_264),
+        ("gpt3-2.7b", 2_651_553_280),
+        ("gpt3-6.7b", 6_658_404_352),
+        ("gpt3-13b", 12_853_386_240),
+        ("gpt3-175b", 174_604_259_328),
     ],
 )
 def test_presets_have_the_published_sizes(preset, count):
     assert PRESETS[preset].config.parameters() == count
+
+
+# Brown et al. 2020, tables 2.1 and D.1: parameters in millions, and training FLOPs, which leave out
+# the pairs of attention.
+GPT3 = {
+    "gpt3-small": (125, 2.25e20), "gpt3-medium": (356, 6.41e20), "gpt3-large": (760, 1.37e21),
+    "gpt3-xl": (1_320, 2.38e21), "gpt3-2.7b": (2_650, 4.77e21), "gpt3-6.7b": (6_660, 1.20e22),
+    "gpt3-13b": (12_850, 2.31e22), "gpt3-175b": (174_600, 3.14e23),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", GPT3)
+def test_gpt3s_sizes_have_the_papers_parameters_flops_and_tokens(preset):
+    millions, flops = GPT3[preset]
+    recipe = PRESETS[preset]
+    assert recipe.config.parameters() / 1e6 == pytest.approx(millions, rel=5e-3)
+    needs = cost(recipe, None)
+    assert needs.flops == pytest.approx(flops, rel=0.1)
+    assert needs.tokens == pytest.approx(300e9, rel=1e-4)
+    assert recipe.warmup_steps * recipe.batch_tokens == pytest.approx(375e6, rel=1e-2)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

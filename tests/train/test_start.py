@@ -48,6 +48,19 @@ def test_a_gpu_run_is_compiled_where_triton_finds_what_it_builds_with(
     assert found.micro_batch == 64  # 65,536 tokens of a pass
 
 
+def test_a_model_that_memory_cannot_hold_is_refused_before_its_weights_are_drawn(
+    shards_folder, tmp_path, capsys, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(start, "_model", lambda *_: drawn.append(1))
+    monkeypatch.setattr("train.hardware.free_memory", lambda _: 80 * 10**9)
+    words = [str(shards_folder), "--out", str(tmp_path / "run"), "--preset", "gpt3-175b"]
+    assert main([*words, "--device", "cpu", "--dtype", "float32", "--n-ctx", "64"]) == 2
+    assert "parameters take 2,7" in (said := capsys.readouterr().err)
+    assert "GB with their gradients and moments, and 80.0 GB are free here" in said
+    assert not drawn and not (tmp_path / "run" / "run.json").exists()
+
+
 def test_a_tokenizer_that_is_not_there_is_refused(shards_folder, tiny, tmp_path, capsys):
     run = [str(shards_folder), "--out", str(tmp_path / "run"), *tiny]
     assert main([*run, "--tokenizer", str(tmp_path / "none.json")]) == 2
@@ -241,8 +254,9 @@ def test_weights_that_are_not_finite_are_refused_by_name(
     "large", [["--batch-tokens", str(1 << 50)], ["--n-embd", "10000000", "--n-head", "1"]]
 )
 def test_memory_that_nobody_has_is_an_error_without_a_traceback(
-    shards_folder, tiny, tmp_path, large, capsys
+    shards_folder, tiny, tmp_path, large, capsys, monkeypatch
 ):
+    monkeypatch.setattr(start, "check_room", lambda *_: None)  # where it cannot be told before
     assert main([str(shards_folder), "--out", str(tmp_path / "run"), *tiny, *large]) == 1
     error = capsys.readouterr().err
     assert "train: memory ran out (" in error and "no checkpoint was written yet" in error

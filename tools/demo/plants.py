@@ -67,6 +67,23 @@ def redirects(web: Web) -> None:
         web.link(f"https://nobody-went-there.example/{number}", "not_captured", 5 + number)
 
 
+WALLS = {
+    "wall_not_found": "The page that you asked for is not here any more, or it never was.",
+    "wall_moved": "This page has moved to another address.",
+    "wall_login": "To read this page, log in or register.",
+    "wall_consent": "Before you continue to this site, accept all cookies.",
+    "wall_script": "You need to enable JavaScript to see this page.",
+    "wall_challenge": "Checking your browser: please confirm that you are human.",
+    "wall_parked": "This domain is for sale.",
+    "wall_error": "An unexpected error occurred.",
+}
+BELOW_A_WALL = (
+    "Please start again from the home page, use the search box in the menu, or write to the"
+    " webmaster and tell us which address you typed or which of your bookmarks led to us. We are"
+    " sorry for the inconvenience, and we thank you for your help."
+)
+
+
 def errors(web: Web) -> None:
     """Pages that are gone, and pages that say so with a good face."""
     for status, count in ((404, 14), (410, 4), (403, 3), (500, 3), (503, 2)):
@@ -79,16 +96,9 @@ def errors(web: Web) -> None:
             "<html><body><h1>Page not found</h1><p>Sorry, we could not find that.</p></body></html>"
         )
         web.page(f"https://softly.example/old/{number}", body, "too_short", 6)
-    long = (
-        "The page that you asked for is not here any more, or it never was. It may have moved to"
-        " another address when our site was rebuilt, or the link that brought you here may contain"
-        " a mistake. Please start again from the first page, use the search box at the top, or"
-        " write to us and tell us which page you were looking for, so that we can put up a sign."
-    )
-    for number in range(4):
-        body = f"<html><body><h1>Oh dear</h1><p>{long}</p></body></html>"
-        expected, karma = ("exact_copy", 5) if number else ("kept", 50)
-        web.page(f"https://softly.example/moved/{number}", body, expected, karma)
+    for reason, said in WALLS.items():
+        body = f"<html><body><h1>Oh dear</h1><p>{said} {BELOW_A_WALL}</p></body></html>"
+        web.page(f"https://softly.example/{reason}", body, reason, 5)
 
 
 def copies(web: Web) -> None:

@@ -15,19 +15,23 @@ import pyarrow.compute as pc
 import tldextract
 import xxhash
 
+from pipeline.corpus.asking import Scheme
+from pipeline.corpus.loss import Loss
 from pipeline.corpus.publish import read_detail
 from pipeline.engine.manifest import Manifest
 from pipeline.engine.reading import Published, read_published
 from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
-from pipeline.languages import LANGUAGES
+from pipeline.languages import told_language
 from pipeline.reasons import Reason
 from tools.flow import ENGINE_STAGES
 from tools.model_store import COMMIT, told_model
 from tools.places import Place, above
 from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
-from tools.report.texts import near_copies, random_documents, urls_of
+from tools.report.suite import suite_facts
+from tools.report.texts import near_copies, random_documents, shared_hosts, urls_of, word_count
+from tools.report.tokenizer import tokenizer_facts
 from tools.status import status
 from tools.stores import read_shards
 from train.log import read_log
@@ -100,9 +104,11 @@ class Facts:
     rules: list[Histogram] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
     pairs: list[dict[str, Any]] = field(default_factory=list)
+    copies: dict[str, Any] = field(default_factory=dict)
     documents: list[dict[str, Any]] = field(default_factory=list)
     likeness: dict[str, Any] = field(default_factory=dict)
     tokens: dict[str, Any] = field(default_factory=dict)
+    tokenizer: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     recorded: bool = False  # whether the folder holds the settings as webtext.toml
@@ -150,7 +156,10 @@ def collect(build: Place) -> Facts:
     if corpus and documents and not corpus.manifest.rows_gone:
         _add_corpus(facts, corpus, documents)
         facts.pairs = list(near_copies(corpus, documents))
+        facts.copies = {**_copies(corpus.manifest), **shared_hosts(corpus, documents)}
         _name_keepers(facts.funnel[-1], documents)
+        if "tokenizer" in published:
+            facts.tokenizer = tokenizer_facts(published["tokenizer"], corpus)
     if shards := read_shards(store, manifests.get("shards")):
         facts.tokens = _tokens(shards)
     with told_model(store) as model:
@@ -233,22 +242,49 @@ def _name_keepers(corpus: FunnelStage, documents: Published) -> None:
     for example, copy in copies:
         if copy.keeper in urls:
             told = f"kept is {urls[copy.keeper]}"
-            example["detail"] = told + (f", Jaccard {copy.jaccard:.3f}" if copy.jaccard else "")
+            measures = (
+                f", {name} {value:.3f}"
+                for name, value in (
+                    ("Jaccard", copy.jaccard),
+                    ("containment", copy.containment),
+                    (f"coverage with {len(copy.others)} more", copy.coverage),
+                )
+                if value
+            )
+            example["detail"] = told + "".join(measures)
+
+
+def _copies(corpus: Manifest) -> dict[str, Any]:
+    """By what rule copies were looked for, and how much text is in no kept one."""
+    rules = corpus.settings.get("walk") or {}
+    notes = corpus.notes("walk")
+    told: dict[str, Any] = {
+        "measure": rules.get("near_measure", "jaccard"),
+        "threshold": rules.get("near_threshold"),
+    }
+    if notes and "loss" in notes[0]:
+        told["loss"] = str(Loss(**notes[0]["loss"]))
+        told["scheme"] = str(Scheme(**notes[0]["scheme"]))
+    return told
 
 
 def _add_corpus(facts: Facts, corpus: Published, documents: Published) -> None:
-    documents_in_all = chars = 0
+    documents_in_all = chars = text_bytes = words = 0
     years: Counter[int] = Counter()
     hosts: Counter[str] = Counter()
-    for table in corpus.tables(["host", "text_chars", "first_post_s"]):
+    for table in corpus.tables(["host", "text", "text_chars", "first_post_s"]):
         documents_in_all += table.num_rows
         chars += pc.sum(table["text_chars"]).as_py() or 0
+        text_bytes += pc.sum(pc.binary_length(table["text"])).as_py() or 0
+        words += sum(word_count(chunk.to_pylist()) for chunk in table["text"].chunks)
         times = table["first_post_s"].to_pylist()
         years.update(datetime.fromtimestamp(s, UTC).year for s in times if s)
         hosts.update(table["host"].to_pylist())
     facts.corpus = {
         "documents": documents_in_all,
         "chars": chars,
+        "text_bytes": text_bytes,
+        "words": words,
         "years": [Bin(str(year), count) for year, count in sorted(years.items())],
         "languages": _languages(documents),
         "hosts": [Bin(host, count) for host, count in hosts.most_common(HOSTS)],
@@ -269,7 +305,7 @@ def _languages(documents: Published) -> list[dict[str, Any]]:
         dropped[row["detail"].split()[0] if known else ""] += 1
     names = [name for name, _ in (kept + dropped).most_common()]
     shown = [
-        {"language": _language(name), "kept": kept[name], "dropped": dropped[name]}
+        {"language": told_language(name), "kept": kept[name], "dropped": dropped[name]}
         for name in names[:LANGUAGES_SHOWN]
     ]
     if others := names[LANGUAGES_SHOWN:]:
@@ -279,10 +315,6 @@ def _languages(documents: Published) -> list[dict[str, Any]]:
         }
         shown.append({"language": f"{len(others)} others", **sums})
     return shown
-
-
-def _language(code: str) -> str:
-    return f"{LANGUAGES[code]} ({code})" if code in LANGUAGES else code or "not known"
 
 
 def likeness(hosts: Counter[str]) -> dict[str, Any]:
@@ -361,6 +393,7 @@ def _model(folder: Path) -> dict[str, Any]:
         ],
         "train": [(e["step"], e["loss"]) for e in log if e["kind"] == "step" and e["loss"]],
         "held_out": [(e["step"], e["val_loss"]) for e in log if e["kind"] == "eval"],
+        "suite": suite_facts(log),
         "parameters": began["parameters"],
         "unigram_loss": began["unigram_loss"],
         "while_training": [

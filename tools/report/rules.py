@@ -89,15 +89,14 @@ def _copies(corpus: Published, rules: dict[str, Any]) -> Histogram:
     values = []
     for row in corpus.drops((Reason.NEAR_COPY,)):
         copy = read_detail(row["detail"])
-        if copy and copy.jaccard is not None:
-            values.append(copy.jaccard)
+        if copy and copy.likeness is not None:
+            values.append(copy.likeness)
     threshold = rules["near_threshold"]
-    limits = {threshold: f"near_threshold: pairs from {threshold:g} on are near copies"}
+    limits = {threshold: f"near_threshold: texts from {threshold:g} on are near copies"}
     bins = bin_counts(np.array(values), SHARE_EDGES, limits, kept=(-math.inf, threshold))
-    note = "Pairs below the threshold are not stored."
-    return Histogram(
-        "Similarity of near copies to what is kept", "Jaccard", "near copies", bins, note
-    )
+    note = "Texts below the threshold are not stored."
+    title = "Similarity of near copies to what is kept"
+    return Histogram(title, rules["near_measure"], "near copies", bins, note)
 
 
 def bin_counts(

@@ -14,7 +14,8 @@ def came_out(facts: Facts) -> str:
     told = f"{last.rows_out:,} {last.unit_out}"
     if facts.corpus:
         hosts = facts.corpus["hosts_in_all"]
-        told += f": {facts.corpus['chars']:,} characters from {hosts:,} host{'s' * (hosts != 1)}"
+        told += f": {facts.corpus['words']:,} words, {facts.corpus['chars']:,} characters"
+        told += f" from {hosts:,} host{'s' * (hosts != 1)}"
         years = [year.name for year in facts.corpus["years"]]
         if years:
             span = f"in {years[0]}" if years[0] == years[-1] else f"from {years[0]} to {years[-1]}"

@@ -35,7 +35,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from train.benchmarks.real_run import environment
 from train.data import open_shards
 from train.errors import TrainError
-from train.evaluate import score_split
+from train.evaluate.held_out import score_split
 from train.hardware import BF16_MASTER, cpu_has_bf16
 from train.log import read_log
 from train.runs import load_model, read_run

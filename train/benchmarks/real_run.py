@@ -35,7 +35,7 @@ from train.benchmarks.benchmark import nanogpt_module
 from train.config import Recipe
 from train.data import Shards, Tokens, held_out, open_shards
 from train.errors import SettingsError, TrainError
-from train.evaluate import score
+from train.evaluate.held_out import score
 from train.log import read_log
 from train.loss import LanguageModelLoss
 from train.options import parse

@@ -36,18 +36,24 @@ class Forest:
         return np.asarray(np.round(1.0 / (1.0 + np.exp(-sums)), 4))
 
     def _sums(self, columns: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Each step writes into one of five arrays: new ones cost as much as the questions."""
         blocks = columns.shape[1]
-        values = columns.ravel()
-        rows = self.features * np.int32(blocks)
-        block = np.arange(blocks, dtype=np.int32)
-        place = np.repeat(np.arange(self.trees, dtype=np.int32)[:, None], blocks, axis=1)
+        values, rows = columns.ravel(), self.features * np.intp(blocks)
+        place = np.repeat(np.arange(self.trees), blocks)
+        block = np.tile(np.arange(blocks), self.trees)
+        asked, right = np.empty_like(place), np.empty_like(place)
+        value, limit = np.empty(place.shape, np.float32), np.empty(place.shape, np.float32)
         start = 0
         for level in range(self.depth):
-            size = self.trees << level
-            asked = rows[start : start + size].take(place)
+            end = start + (self.trees << level)
+            # Places are within bounds; "clip" is the mode that writes into `out` at once.
+            rows[start:end].take(place, out=asked, mode="clip")
             asked += block
-            is_right = values.take(asked) > self.thresholds[start : start + size].take(place)
+            values.take(asked, out=value, mode="clip")
+            self.thresholds[start:end].take(place, out=limit, mode="clip")
+            right[:] = value > limit  # as numbers first: to add bools takes twice the time
             place += place
-            place += is_right
-            start += size
-        return np.asarray(self.leaves.take(place).sum(axis=0, dtype=np.float64))
+            place += right
+            start = end
+        found = self.leaves.take(place).reshape(self.trees, blocks)
+        return np.asarray(found.sum(axis=0, dtype=np.float64))

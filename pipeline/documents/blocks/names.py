@@ -7,7 +7,7 @@ and of `body`. Groups were chosen by hand; what one is worth is for the trees to
 import re
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_PLAIN = re.compile(r"[a-z]+", re.IGNORECASE)
+_SMALL = re.compile(r"[a-z]+")
 _DIGITS = re.compile(r"[0-9]+")
 _NAME_CHARS_MAX = 500
 _REMEMBERED_MAX = 10_000  # values of attributes; a hostile page may invent millions
@@ -132,9 +132,21 @@ class Names(dict[str, tuple[int, str]]):
         """Read a value; words end at what is no letter and where a capital follows a small one."""
         mask = 0
         short = value[:_NAME_CHARS_MAX]
-        for word in _WORD.findall(short) + _PLAIN.findall(short.replace("-", "")):
-            mask |= _NAME_BITS.get(word.lower(), 0)
+        for word in _words(short):
+            mask |= _NAME_BITS.get(word, 0)
         found = mask, _DIGITS.sub("", short)
         if len(self) < _REMEMBERED_MAX:
             self[value] = found
         return found
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name, and those that it has without its hyphens and capitals."""
+    small = name.lower()
+    if small == name:  # as most are; without a hyphen both are the same
+        words: list[str] = _SMALL.findall(name)
+    else:
+        words = [word.lower() for word in _WORD.findall(name)]
+    if small != name or "-" in name:
+        words += _SMALL.findall(small.replace("-", ""))
+    return words

@@ -149,7 +149,9 @@ class _Walk:
         text = element.text
         if text:
             self.add(text, flags)
-        for child in element:
+        # To go from child to child takes a third of the time of an iterator over them.
+        child = element[0] if len(element) else None
+        while child is not None:
             tag = child.tag
             if tag in _INLINE:
                 self.visit_inline(child, tag, number, flags)
@@ -164,34 +166,40 @@ class _Walk:
             text = child.tail
             if text:
                 self.add(text, flags)
+            child = child.getnext()
 
     def visit_inline(self, child: HtmlElement, tag: str, number: int, flags: int) -> None:
         """Read an element that is part of a line."""
         mask = 0
-        for name, value in child.items():
+        names = child.keys()
+        for name in names:
             if name in _NAMED:
-                mask |= _NAMES[value][0]
+                mask |= _NAMES[child.get(name)][0]
             elif name == "href":
                 if tag == "a":
                     flags |= LINK
                     self.links += 1
-            elif name in _HIDING and self.is_hidden(name, value):
+            elif name in _HIDING and self.is_hidden(name, child.get(name)):
                 return
         if tag in ("b", "strong"):
             flags |= BOLD
-        self.visit(child, number, flags)
+        if len(child):
+            self.visit(child, number, flags)
+        elif text := child.text:
+            self.add(text, flags)
         self.inner |= mask
 
     def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
         """Read an element that begins and ends a line."""
         mask, kind = 0, ""
-        for name, value in child.items():
+        names = child.keys()
+        for name in names:
             if name == "class":
-                own, kind = _NAMES[value]
+                own, kind = _NAMES[child.get(name)]
                 mask |= own
             elif name in _NAMED:
-                mask |= _NAMES[value][0]
-            elif name in _HIDING and self.is_hidden(name, value):
+                mask |= _NAMES[child.get(name)][0]
+            elif name in _HIDING and self.is_hidden(name, child.get(name)):
                 return
         number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around)
         rows = data_rows(child) if tag == "table" else None

@@ -7,6 +7,7 @@ depends on nothing but its letters. Everything is a pass of numpy over the chara
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ Numbers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 _WORD, _UPPER, _DIGIT, _COMMA, _DOT, _SEPARATOR, _SPACE = (1 << bit for bit in range(7))
+_TO_SMALL = 4  # shifts _UPPER to the difference of "a" and "A"
 _CODES = 1 << 16  # the planes above hold emoji, and rare letters that count as none
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_WORDS = 30  # of a block, in which its groups of words are looked for
@@ -66,61 +68,77 @@ class BlockWords:
 def words_of(text: str) -> Hashes:
     """The words of a text in their order."""
     codes = _codes(text)
-    at = np.flatnonzero(_class_of(codes) & _WORD)
-    return _hash(codes, at, _starts(at))
+    classes = _class_of(codes)
+    return _hash(codes, classes, _starts(classes))
 
 
 def count(page: Page, title: str) -> BlockWords:
     """Count what the blocks of a page hold; `title` is that of its head."""
     blocks = len(page.elements)
     sizes = np.fromiter(map(len, page.pieces), np.int64, len(page.pieces))
-    ends = np.concatenate([[0], np.cumsum(sizes)])
+    ends = _sums(sizes)
     limits = ends[np.asarray(page.starts, np.int64)]
     codes = _codes("".join(page.pieces))
-    of_block = np.repeat(np.arange(blocks), np.diff(limits))
     flags = np.repeat(np.asarray(page.flags, np.uint8), sizes)
     classes = _class_of(codes)
 
-    rare = np.flatnonzero(classes & (_COMMA | _DOT | _DIGIT | _SEPARATOR))
-    rare_classes, rare_blocks = classes[rare], of_block[rare]
+    rare = np.flatnonzero(classes & (_COMMA | _DOT | _DIGIT | _SEPARATOR) > 0)
+    rare_classes, rare_offsets = classes[rare], rare.searchsorted(limits)
 
     def of(bit: int) -> Numbers:
-        return np.bincount(rare_blocks[(rare_classes & bit) > 0], minlength=blocks)
+        return _within(rare_classes & bit > 0, rare_offsets)
 
-    at = np.flatnonzero(classes & _WORD)
-    is_start = _starts(at, of_block)
-    first = at[is_start]
-    hashes = _hash(codes, at, is_start)
-    in_block = of_block[first]
-    words = np.bincount(in_block, minlength=blocks)
-    offsets = np.concatenate([[0], np.cumsum(words)])
+    is_start = _starts(classes, limits[:-1])
+    first = np.flatnonzero(is_start)
+    hashes = _hash(codes, classes, is_start)
+    offsets = first.searchsorted(limits)
+    words = offsets[1:] - offsets[:-1]
+    in_block = np.repeat(np.arange(blocks), words)
+
+    def of_words(is_one: NDArray[np.bool_]) -> Numbers:
+        return _within(is_one, offsets)
+
     seen = np.flatnonzero(classes & _SPACE == 0)
-    chars = np.bincount(of_block[seen], minlength=blocks)
-    last = codes[seen[np.cumsum(chars) - 1]].astype(np.int64) if blocks else np.zeros(0, np.int64)
+    shown = seen.searchsorted(limits)
     first_code = np.zeros(blocks, np.int64)
     some = words > 0
     first_code[some] = codes[first[offsets[:-1][some]]]
+    flags, capitals = flags[first], classes[first] & _UPPER
     title_hashes = words_of(title)
+    title_hashes.sort()
     return BlockWords(
         hashes=hashes,
         offsets=offsets,
         words=words,
-        link_words=np.bincount(in_block[(flags[first] & LINK) > 0], minlength=blocks),
-        bold_words=np.bincount(in_block[(flags[first] & BOLD) > 0], minlength=blocks),
-        chars=chars,
+        link_words=of_words(flags & LINK > 0),
+        bold_words=of_words(flags & BOLD > 0),
+        chars=shown[1:] - shown[:-1],
         commas=of(_COMMA),
         dots=of(_DOT),
         digits=of(_DIGIT),
-        capitals=np.bincount(in_block[(classes[first] & _UPPER) > 0], minlength=blocks),
+        capitals=of_words(capitals > 0),
         separators=of(_SEPARATOR),
-        last=last,
+        last=codes[seen[shown[1:] - 1]].astype(np.int64),
         first=first_code,
         groups=_groups(hashes, offsets, in_block, some),
-        title_words=np.bincount(in_block[np.isin(hashes, title_hashes)], minlength=blocks)
+        title_words=of_words(_isin(hashes, title_hashes))
         if len(title_hashes)
         else np.zeros(blocks, np.int64),
         copies=_copies(hashes, offsets, in_block, some),
     )
+
+
+def _sums(values: NDArray[Any]) -> Numbers:
+    """The sum before each value, and of all."""
+    sums = np.zeros(len(values) + 1, np.int64)
+    values.cumsum(out=sums[1:])
+    return sums
+
+
+def _within(is_one: NDArray[np.bool_], offsets: Numbers) -> Numbers:
+    """How many are one between each offset and the next."""
+    sums = _sums(is_one)[offsets]
+    return np.asarray(sums[1:] - sums[:-1])
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
@@ -131,24 +149,36 @@ def _class_of(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:
     return _classes().take(codes, mode="clip") if len(codes) else np.zeros(0, np.uint8)
 
 
-def _starts(at: Numbers, of_block: Numbers | None = None) -> NDArray[np.bool_]:
-    """Which letters begin a word; the last letter of a block and the next one's are apart."""
-    is_start = np.ones(len(at), bool)
-    is_start[1:] = np.diff(at) > 1
-    if of_block is not None and len(at):
-        is_start[1:] |= np.diff(of_block[at]) > 0
+def _starts(classes: NDArray[np.uint8], borders: Numbers | None = None) -> NDArray[np.bool_]:
+    """Which signs begin a word; a word ends before each of the borders."""
+    is_letter = classes & _WORD > 0
+    is_start = is_letter.copy()
+    is_start[1:] &= ~is_letter[:-1]
+    if borders is not None:
+        is_start[borders] = is_letter[borders]
     return is_start
 
 
-def _hash(codes: NDArray[np.uint32], at: Numbers, is_start: NDArray[np.bool_]) -> Hashes:
+def _hash(
+    codes: NDArray[np.uint32], classes: NDArray[np.uint8], is_start: NDArray[np.bool_]
+) -> Hashes:
+    at = np.flatnonzero(classes & _WORD > 0)
     if len(at) == 0:
         return np.zeros(0, np.uint64)
-    letters = codes[at].astype(np.uint64)
-    letters += ((letters >= ord("A")) & (letters <= ord("Z"))).astype(np.uint64) << np.uint64(5)
-    begin = np.flatnonzero(is_start)
-    place = np.arange(len(at)) - begin[np.cumsum(is_start) - 1]
-    hashes = np.add.reduceat(letters * _POWERS[place & 63], begin)
+    small = codes + ((classes & _UPPER) << _TO_SMALL)
+    begin = np.flatnonzero(is_start[at])
+    place = np.arange(len(at))
+    place -= begin.repeat(_sizes(begin, len(at)))
+    place &= 63
+    hashes = np.add.reduceat(small[at] * _POWERS[place], begin)
     return np.asarray((hashes ^ (hashes >> np.uint64(29))) * _MIX, np.uint64)
+
+
+def _sizes(begin: Numbers, end: int) -> Numbers:
+    """The sizes of runs that follow one another up to `end`."""
+    sizes = np.empty_like(begin)
+    sizes[:-1], sizes[-1] = begin[1:] - begin[:-1], end - begin[-1]
+    return sizes
 
 
 @cache
@@ -166,10 +196,12 @@ def _groups(
     known, masks = _vocabulary()
     groups = np.zeros(len(offsets) - 1, np.int64)
     if len(hashes):
-        place = np.searchsorted(known, hashes).clip(max=len(known) - 1)
-        is_first = np.arange(len(hashes)) - offsets[in_block] < _FIRST_WORDS
-        found = np.where((known[place] == hashes) & is_first, masks[place], 0)
-        groups[some] = np.bitwise_or.reduceat(found, offsets[:-1][some])
+        first = np.flatnonzero(np.arange(len(hashes)) - offsets[in_block] < _FIRST_WORDS)
+        asked = hashes[first]
+        place = known.searchsorted(asked)
+        np.minimum(place, len(known) - 1, out=place)
+        is_known = known[place] == asked
+        np.bitwise_or.at(groups, in_block[first[is_known]], masks[place[is_known]])
     return groups
 
 
@@ -180,8 +212,11 @@ def _copies(
     if len(hashes):
         place = np.arange(len(hashes)) - offsets[in_block]
         whole = np.add.reduceat(hashes * _POWERS[place & 63], offsets[:-1][some])
-        _, which, counts = np.unique(whole, return_inverse=True, return_counts=True)
-        copies[some] = counts[which]
+        order = whole.argsort()
+        ordered = whole[order]
+        begin = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        many = _sizes(begin, len(order))
+        copies[np.flatnonzero(some)[order]] = many.repeat(many)
     return copies
 
 
@@ -221,7 +256,8 @@ def runs_of(words: Hashes) -> Hashes:
 
 def _isin(asked: Hashes, known: Hashes) -> NDArray[np.bool_]:
     """Which numbers are among known ones, which are sorted."""
-    place = np.searchsorted(known, asked).clip(max=len(known) - 1)
+    place = known.searchsorted(asked)
+    np.minimum(place, len(known) - 1, out=place)
     return np.asarray(known[place] == asked)
 
 

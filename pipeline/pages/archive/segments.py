@@ -227,6 +227,14 @@ class Archive:
         final = pc.and_(answers["is_final"], pc.equal(answers["source"], source.value))
         return IdSet.of(answers.filter(pc.or_(captured, final))["id"])
 
+    def unsettled(self, source: Source, until_s: int) -> IdSet:
+        """The links of which the last answer of this source is not final, and came by `until_s`."""
+        answers = self.answers()
+        came = pc.less_equal(answers["answered_s"], until_s)
+        is_open = pc.and_(pc.invert(answers["is_final"]), came)
+        ours = pc.and_(is_open, pc.equal(answers["source"], source.value))
+        return IdSet.of(answers.filter(ours)["id"])
+
     def _tables(self, columns: list[str]) -> Iterator[pa.Table]:
         for name in self._files.names():
             if name.endswith(TABLE) and _OWN.fullmatch(name.removesuffix(TABLE)):

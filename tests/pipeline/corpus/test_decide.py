@@ -18,14 +18,21 @@ def decisions(folder: Path, rows: list[dict[str, object]]) -> dict[str, dict[str
     """Decisions by id on rows of id, text and what the exact passes found."""
     with SketchWriter(folder / "sketches") as writer:
         writer.write([str(row["id"]) for row in rows], [str(row["text"]) for row in rows])
-    defaults = {"karma": 3, "shadow": False, "text_hash": "", "reason": "", "detail": ""}
+    defaults = {
+        "karma": 3,
+        "repetitive": False,
+        "shadow": False,
+        "text_hash": "",
+        "reason": "",
+        "detail": "",
+    }
     entries = [
         {"keeper": "", **defaults, **row, "text_chars": len(str(row["text"]))} for row in rows
     ]
     for row in entries:
         del row["text"]
     table = pa.Table.from_pylist(entries, schema=ENTRY)
-    found = decide(table, [folder / "sketches"], CorpusSettings(), folder, lambda _: None)
+    found, _ = decide(table, [folder / "sketches"], CorpusSettings(), folder, lambda _: None)
     assert found.schema == DECISION
     assert found["id"].to_pylist() == sorted(str(row["id"]) for row in rows)
     return {row["id"]: row for row in found.to_pylist()}

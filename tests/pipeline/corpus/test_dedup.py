@@ -35,8 +35,9 @@ def decision(
     id: str | int, keeper: str | int | None = None, jaccard: float | None = None, reason: str = ""
 ) -> dict[str, Any]:
     """A line of the result."""
-    told = {"keep": not reason, "keeper": keeper, "jaccard": jaccard, "reason": reason or None}
-    return {"id": id, **told}
+    told = {"keep": not reason, "keeper": keeper, "jaccard": jaccard}
+    told |= {"containment": 1.0 if keeper else None, "coverage": None, "others": None}
+    return {"id": id, **told, "reason": reason or None}
 
 
 DECIDED = [
@@ -297,10 +298,12 @@ def test_parquet_without_texts_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "texts")
 
 
-def decide_files(*sources: Path, **more: Any) -> tuple[list[dict[str, Any]], Decided]:
+def decide_files(
+    *sources: Path, rules: CorpusSettings | None = None, **more: Any
+) -> tuple[list[dict[str, Any]], Decided]:
     """The decisions of several files, and what is said."""
     results = Results(sources[0].parent / "decisions.jsonl", **more)
-    decided = dedup(sources, results, CorpusSettings(), lambda _: None)
+    decided = dedup(sources, results, rules or CorpusSettings(), lambda _: None)
     return [json.loads(line) for line in results.decisions.read_text().splitlines()], decided
 
 
@@ -393,6 +396,40 @@ def test_signatures_make_an_index_of_datasketch_that_finds_the_copies(tmp_path: 
     own = minhash(signature(ROWS[0]["text"]))
     assert index.query(own) == ["best"]
     assert own.jaccard(theirs["near"]) == 1.0
+
+
+def test_a_text_that_repeats_itself_never_wins_over_the_clean_one(tmp_path: Path) -> None:
+    clean = " ".join(BASE)
+    rows = [
+        {"id": "clean", "text": clean, "karma": 1},
+        {"id": "repeated", "text": "\n".join([clean] * 15), "karma": 900},
+    ]
+    (tmp_path / "t").write_bytes(lines_of(rows))
+    for order in ("karma", "length"):
+        rules = CorpusSettings(near_order=order)
+        out = tmp_path / "d.jsonl"
+        dedup([tmp_path / "t"], Results(out), rules, lambda _: None)
+        found = [json.loads(line)["keeper"] for line in out.read_text().splitlines()]
+        assert found == [None, "clean"]
+
+
+def test_the_longest_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "t").write_bytes(lines_of([ROWS[0] | {"karma": 900}, ROWS[1]]))
+    rules = CorpusSettings(near_order="length")
+    decisions, _ = decide_files(tmp_path / "t", rules=rules)
+    assert [line["keeper"] for line in decisions] == ["best", None]
+
+
+def test_what_is_in_no_kept_text_is_counted(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    words = [f"w{rng.getrandbits(40)}" for _ in range(40_000)]
+    whole, part = " ".join(words), " ".join(words[:24_000])
+    rows = [{"id": "a", "text": part, "karma": 9}, {"id": "b", "text": whole, "karma": 3}]
+    (tmp_path / "t").write_bytes(lines_of(rows))
+    decisions, decided = decide_files(tmp_path / "t")
+    assert [line["keeper"] for line in decisions] == [None, "a"]
+    assert decided.loss.one_in == 16
+    assert decided.loss.share == pytest.approx(0.4, abs=0.03)
 
 
 # Goals of the near-duplicate walk on data/neardup (score.py counts pairs of kept texts that are

@@ -1,32 +1,25 @@
+import math
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from pipeline.corpus import near
-from pipeline.corpus.minhash import N_PERM, U64, ShingleSets, shingle_sets, signatures
-from pipeline.corpus.near import (
-    I32,
-    Copies,
-    _Likeness,
-    find_copies,
-    in_common,
-    shared_buckets,
-    walk,
-)
+from pipeline.corpus import asking, judging
+from pipeline.corpus.asking import I32
+from pipeline.corpus.judging import Alone, in_common
+from pipeline.corpus.near import Copies, find_copies
+from pipeline.corpus.shingles import I64, U64, shingle_sets
 from pipeline.corpus.sketches import SketchWriter
 from pipeline.errors import StageError, Stopped
 from pipeline.settings import CorpusSettings
 
 RULES = CorpusSettings()
-# Every pair with one equal signature value is a candidate and every candidate is verified: what is
-# left is the greedy rule itself (a pair with J >= 0.3 is missed with a chance of 0.7^128).
-THOROUGH = CorpusSettings(near_threshold=0.5, near_slack=1.0, bands=128, rows=1)
+MEASURES = ["jaccard", "containment", "coverage"]
 # One folder for all examples is fine: what lies in it is written anew by each.
 PROPERTY = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -38,12 +31,25 @@ def quiet(_: str) -> None:
     """Hears the heartbeat and says nothing."""
 
 
+@pytest.fixture
+def thorough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each text asks with all of its shingles: what is left is the greedy rule itself."""
+    monkeypatch.setattr(asking, "SAMPLE", 1000)
+
+
+def shingled(text: str) -> set[tuple[str, ...]]:
+    words = text.split()
+    return {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
+
+
 def jaccard(one: str, other: str) -> float:
-    a, b = (
-        {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
-        for words in (one.split(), other.split())
-    )
+    a, b = shingled(one), shingled(other)
     return len(a & b) / len(a | b)
+
+
+def containment(one: str, other: str) -> float:
+    a, b = shingled(one), shingled(other)
+    return len(a & b) / len(a)
 
 
 def family(seed: int, size: int = 30) -> list[str]:
@@ -87,51 +93,96 @@ def copies_of(
     return find_copies(paths, np.array(order, np.int64), is_shadow, rules, folder, quiet)
 
 
-def greedy(texts: list[str], threshold: float) -> list[int]:
+def greedy(texts: list[str], threshold: float, measure: str = "jaccard") -> list[int]:
     """The rule, plainly: the first kept text that is alike enough is the keeper."""
+    alike = jaccard if measure == "jaccard" else containment
     keepers: list[int] = []
     for i, text in enumerate(texts):
         kept = (k for k in range(i) if keepers[k] < 0)
-        keepers.append(next((k for k in kept if jaccard(texts[k], text) >= threshold), -1))
+        keepers.append(next((k for k in kept if alike(text, texts[k]) >= threshold), -1))
     return keepers
 
 
+def together(texts: list[str], threshold: float) -> list[bool]:
+    """Which texts are kept by coverage: those that no kept texts have, one of them half."""
+    keep: list[bool] = []
+    for i, text in enumerate(texts):
+        kept = [k for k in range(i) if keep[k]]
+        union = set().union(*(shingled(texts[k]) for k in kept))
+        most = max((containment(text, texts[k]) for k in kept), default=0)
+        mine = shingled(text)
+        keep.append(len(mine & union) / len(mine) < threshold or most < 0.5)
+    return keep
+
+
+@pytest.mark.usefixtures("thorough")
 @pytest.mark.parametrize("crowd", [2, 4, 128])
+@pytest.mark.parametrize("measure", ["jaccard", "containment"])
 @PROPERTY
 @given(seed=st.integers(0, 10**6))
 def test_decisions_are_those_of_the_plain_greedy_rule(
-    seed: int, crowd: int, tmp_path: Path
+    seed: int, crowd: int, measure: Literal["jaccard", "containment"], tmp_path: Path
 ) -> None:
     texts = family(seed)
+    rules = CorpusSettings(near_measure=measure, near_threshold=0.5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near, "CROWD", crowd)
-        assert copies_of(tmp_path, texts, THOROUGH).keeper.tolist() == greedy(texts, 0.5)
+        patch.setattr(judging, "CROWD", crowd)
+        found = copies_of(tmp_path, texts, rules).keeper.tolist()
+    assert found == greedy(texts, 0.5, measure)
 
 
+@pytest.mark.usefixtures("thorough")
 @PROPERTY
-@given(seed=st.integers(0, 10**6), threshold=st.sampled_from([0.3, 0.5, 0.7, 0.9]))
-def test_no_text_is_dropped_without_a_kept_keeper_that_is_alike(
+@given(seed=st.integers(0, 10**6), threshold=st.sampled_from([0.5, 0.7, 0.9, 1.0]))
+def test_by_coverage_what_kept_texts_have_together_is_dropped(
     seed: int, threshold: float, tmp_path: Path
 ) -> None:
     texts = family(seed)
-    copies = copies_of(tmp_path, texts, CorpusSettings(near_threshold=threshold))
-    for text, keeper in enumerate(copies.keeper.tolist()):
-        if keeper >= 0:
-            assert keeper < text
-            assert copies.keeper[keeper] == -1
-            assert copies.jaccard[text] == jaccard(texts[keeper], texts[text]) >= threshold
+    rules = CorpusSettings(near_measure="coverage", near_threshold=threshold)
+    keep = (copies_of(tmp_path, texts, rules).keeper < 0).tolist()
+    assert keep == together(texts, threshold)
 
 
 @PROPERTY
-@given(seed=st.integers(0, 10**6), cuts=st.sets(st.integers(1, 29), max_size=6))
-def test_order_and_parts_of_the_sketches_change_nothing(
-    seed: int, cuts: set[int], tmp_path: Path
+@given(
+    seed=st.integers(0, 10**6),
+    threshold=st.sampled_from([0.3, 0.5, 0.7, 0.9]),
+    measure=st.sampled_from(MEASURES),
+)
+def test_no_text_is_dropped_without_kept_texts_that_have_what_is_told(
+    seed: int, threshold: float, measure: Any, tmp_path: Path
 ) -> None:
     texts = family(seed)
-    once = copies_of(tmp_path, texts)
-    again = copies_of(tmp_path, texts, cuts=tuple(sorted(cuts)), shuffle=seed + 1)
-    assert again.keeper.tolist() == once.keeper.tolist()
-    assert again.jaccard.tolist() == once.jaccard.tolist()
+    rules = CorpusSettings(near_threshold=threshold, near_measure=measure)
+    copies = copies_of(tmp_path, texts, rules)
+    for text, keeper in enumerate(copies.keeper.tolist()):
+        if keeper >= 0:
+            named = [keeper, *copies.others.get(text, [])]
+            assert max(named) < text
+            assert copies.keeper[named].tolist() == [-1] * len(named)
+            assert copies.jaccard[text] == jaccard(texts[keeper], texts[text])
+            assert copies.containment[text] == containment(texts[text], texts[keeper])
+            if measure == "coverage":
+                union = set().union(*(shingled(texts[k]) for k in named))
+                mine = shingled(texts[text])
+                assert copies.coverage[text] == len(mine & union) / len(mine)
+                assert copies.containment[text] >= 0.5
+            assert getattr(copies, measure)[text] >= threshold
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@PROPERTY
+@given(seed=st.integers(0, 10**6), cuts=st.sets(st.integers(1, 29), max_size=6))
+def test_order_and_parts_of_the_sketches_change_nothing(
+    seed: int, cuts: set[int], measure: Any, tmp_path: Path
+) -> None:
+    texts = family(seed)
+    rules = CorpusSettings(near_measure=measure)
+    once = copies_of(tmp_path, texts, rules)
+    again = copies_of(tmp_path, texts, rules, cuts=tuple(sorted(cuts)), shuffle=seed + 1)
+    for column, same in zip(once[:4], again[:4], strict=True):
+        np.testing.assert_array_equal(column, same)
+    assert again.others == once.others
 
 
 def test_a_chain_of_likenesses_does_not_lose_its_end(tmp_path: Path) -> None:
@@ -140,7 +191,7 @@ def test_a_chain_of_likenesses_does_not_lose_its_end(tmp_path: Path) -> None:
     assert jaccard(chain[0], chain[1]) >= 0.5
     assert jaccard(chain[1], chain[2]) >= 0.5
     assert jaccard(chain[0], chain[2]) < 0.5
-    assert copies_of(tmp_path, chain, THOROUGH).keeper.tolist() == [-1, 0, -1]
+    assert copies_of(tmp_path, chain).keeper.tolist() == [-1, 0, -1]
 
 
 def test_the_best_of_several_alike_keepers_is_named(tmp_path: Path) -> None:
@@ -148,7 +199,7 @@ def test_the_best_of_several_alike_keepers_is_named(tmp_path: Path) -> None:
     first, second = " ".join(words[:62]), " ".join(words[18:])
     whole = " ".join(words)
     assert jaccard(first, second) < 0.7 <= min(jaccard(first, whole), jaccard(second, whole))
-    rules = CorpusSettings(near_threshold=0.7, near_slack=1.0, bands=128, rows=1)
+    rules = CorpusSettings(near_threshold=0.7)
     assert copies_of(tmp_path, [first, second, whole], rules).keeper.tolist() == [-1, -1, 0]
 
 
@@ -168,16 +219,69 @@ def test_a_text_that_takes_no_part_is_neither_copy_nor_keeper(tmp_path: Path) ->
     assert copies.keeper.tolist() == [-1, 0]
 
 
-def test_a_candidate_below_the_estimate_is_not_verified() -> None:
-    sets = shingle_sets(["one two three four five six seven"] * 2)
-    signed = signatures(sets)
-    signed[1, 44:] += 1  # 44 of 128 equal: an estimate of 0.344
-    buckets = near.Buckets(np.array([0, 1, 2]), np.zeros(2, np.int32), np.array([2]))
-    alike = np.zeros(2, bool)
-    at_half = CorpusSettings(near_threshold=0.5, near_slack=0.15)
-    assert walk(buckets, signed, sets, alike, at_half, quiet).keeper.tolist() == [-1, -1]
-    signed[1, 44] -= 1  # 45: 0.352
-    assert walk(buckets, signed, sets, alike, at_half, quiet).keeper.tolist() == [-1, 0]
+def test_a_short_text_inside_a_long_one_is_found_by_containment(tmp_path: Path) -> None:
+    long = random.Random(7).choices(WORDS, k=3000)
+    texts = [" ".join(long), *(" ".join(long[at : at + 60]) for at in range(0, 2900, 100))]
+    rules = CorpusSettings(near_measure="containment", near_threshold=0.9)
+    assert copies_of(tmp_path, texts, rules).keeper.tolist() == [-1] + [0] * 29
+
+
+def test_a_text_of_several_names_all_whose_parts_it_has(tmp_path: Path) -> None:
+    rng = random.Random(8)
+    one, two = rng.choices(WORDS, k=300), rng.choices(WORDS, k=300)
+    texts = [
+        " ".join(words) for words in (one, two, one[:120] + two[:80], one[200:250] + two[200:260])
+    ]
+    rules = CorpusSettings(near_measure="coverage", near_threshold=0.9)
+    copies = copies_of(tmp_path, texts, rules)
+    assert copies.keeper.tolist() == [-1, -1, 0, 1]
+    assert copies.others == {2: [1], 3: [0]}
+    apart = CorpusSettings(near_measure="containment", near_threshold=0.9)
+    assert copies_of(tmp_path, texts, apart).keeper.tolist() == [-1] * 4
+
+
+def at_the_threshold(rng: random.Random, size: int, measure: str, threshold: float) -> list[str]:
+    """A text, and one just alike enough, that are like no others; of words of their own."""
+    words = [f"w{rng.getrandbits(60)}" for _ in range(4 * size + 9)]
+    tokens = size + 4  # so many have `size` shingles
+    if measure == "jaccard":  # the same beginning, other ends
+        shared = math.ceil(2 * size * threshold / (1 + threshold))
+        first = words[:tokens]
+    else:  # some of a text three times as long
+        shared = math.ceil(size * threshold)
+        first = words[: 3 * size]
+    return [
+        " ".join(first),
+        " ".join(words[: shared + 4] + words[-(size - shared) :][: size - shared]),
+    ]
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("threshold", [0.2, 0.35, 0.5, 0.7, 0.88])
+def test_of_pairs_at_the_threshold_98_percent_are_found(
+    measure: Any, threshold: float, tmp_path: Path
+) -> None:
+    if measure == "coverage" and threshold < 0.5:
+        pytest.skip("a keeper has half of the shingles")
+    rng = random.Random(9)
+    pairs = [at_the_threshold(rng, rng.randrange(40, 300), measure, threshold) for _ in range(300)]
+    alike = jaccard if measure == "jaccard" else containment
+    assert all(threshold <= alike(b, a) < threshold + 0.06 for a, b in pairs)
+    texts = [text for pair in zip(*pairs, strict=True) for text in pair]
+    rules = CorpusSettings(near_measure=measure, near_threshold=threshold)
+    found = copies_of(tmp_path, texts, rules).keeper
+    assert (found[:300] == -1).all()
+    assert (found[300:] == np.arange(300)).sum() >= 0.98 * 300
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.05, 0.35, 0.5, 0.88, 0.999, 1.0])
+def test_the_scheme_follows_the_threshold(threshold: float) -> None:
+    scheme = asking.scheme_for(threshold)
+    assert 1 <= scheme.hits <= scheme.sample
+    rng = np.random.default_rng(1)
+    met = rng.binomial(scheme.sample, threshold, 100_000) >= scheme.hits
+    assert abs(met.mean() - scheme.recall) < 0.002
+    assert scheme.recall >= 0.99
 
 
 @PROPERTY
@@ -185,7 +289,7 @@ def test_a_candidate_below_the_estimate_is_not_verified() -> None:
 def test_shingles_that_another_text_has_are_counted_never_too_few(seed: int) -> None:
     sets = shingle_sets(family(seed))
     counts = Counter(sets.hashes.tolist())
-    exact = [sum(counts[h] > 1 for h in sets[text].tolist()) for text in range(len(sets))]
+    exact = [sum(counts[h] > 1 for h in sets.of(text).tolist()) for text in range(len(sets))]
     found = in_common(sets, np.arange(len(sets)), quiet)
     assert (found >= exact).all() and (found <= np.diff(sets.offsets)).all()
     assert int(found.sum()) <= sum(exact) + 0.2 * len(sets.hashes)
@@ -200,22 +304,23 @@ def test_pages_of_a_template_are_told_apart_without_comparing_them(
     pages = [" ".join(template + rng.choices(words, k=22)) for _ in range(60)]
     assert 0.35 < jaccard(pages[0], pages[1]) < 0.5
     compared: list[int] = []
-    jaccards = _Likeness._jaccards
+    shared = Alone._shared
 
-    def counted(self: _Likeness, mine: U64, others: I32) -> NDArray[np.float64]:
+    def counted(self: Alone, mine: U64, others: I32) -> I64:
         compared.extend(others.tolist())
-        return jaccards(self, mine, others)
+        return shared(self, mine, others)
 
-    monkeypatch.setattr(_Likeness, "_jaccards", counted)
-    monkeypatch.setattr(near, "CROWD", 5)
+    monkeypatch.setattr(Alone, "_shared", counted)
+    monkeypatch.setattr(judging, "CROWD", 5)
     assert copies_of(tmp_path, pages).keeper.tolist() == [-1] * 60
     assert len(compared) < 60
 
 
+@pytest.mark.usefixtures("thorough")
 def test_blocks_of_candidates_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One frame with other values: all share buckets, few are alike enough.
+    # One frame with other values: all share shingles, few are alike enough.
     frame = random.Random(6).choices(WORDS, k=60)
     texts = []
     for i in range(60):
@@ -223,28 +328,18 @@ def test_blocks_of_candidates_change_nothing(
         for place in random.Random(i).sample(range(60), 6 if i < 40 else 1):
             words[place] = f"value{i}"
         texts.append(" ".join(words))
-    whole = copies_of(tmp_path, texts, THOROUGH)
+    whole = copies_of(tmp_path, texts)
     assert 0 < (whole.keeper < 0).sum() < 60
-    monkeypatch.setattr(near, "ESTIMATE_BLOCK", 3)
-    monkeypatch.setattr(near, "VERIFY_BLOCK", 2)
-    assert copies_of(tmp_path, texts, THOROUGH).keeper.tolist() == whole.keeper.tolist()
+    monkeypatch.setattr(judging, "VERIFY_BLOCK", 2)
+    monkeypatch.setattr(asking, "BLOCK_TEXTS", 7)
+    monkeypatch.setattr(asking, "CHUNK", 11)
+    assert copies_of(tmp_path, texts).keeper.tolist() == whole.keeper.tolist()
     assert whole.keeper.tolist() == greedy(texts, 0.5)
 
 
 @pytest.mark.parametrize("texts", [[], ["one text alone in the world"]])
 def test_few_texts_are_kept(texts: list[str], tmp_path: Path) -> None:
     assert copies_of(tmp_path, texts).keeper.tolist() == [-1] * len(texts)
-
-
-def test_buckets_hold_the_texts_whose_keys_are_equal() -> None:
-    keys = np.array([[5, 7, 5, 9], [1, 1, 2, 1]], np.uint64)
-    buckets = shared_buckets(keys)
-    members: dict[int, list[int]] = {}
-    for text in range(4):
-        for number in buckets.numbers[buckets.offsets[text] : buckets.offsets[text + 1]].tolist():
-            members.setdefault(number, []).append(text)
-    assert sorted(members.values()) == [[0, 1, 3], [0, 2]]
-    assert [len(members[number]) for number in sorted(members)] == buckets.sizes.tolist()
 
 
 def test_a_lost_sketch_is_an_error(tmp_path: Path) -> None:
@@ -270,10 +365,3 @@ def test_the_walk_stops_when_it_is_asked_to_and_leaves_no_scratch(tmp_path: Path
             [tmp_path / "sketches"], np.array([0, 1]), np.zeros(2, bool), RULES, folder, stop
         )
     assert not list(folder.iterdir())
-
-
-def test_sets_with_repeated_words_are_compared_as_sets() -> None:
-    sets = shingle_sets(["la la la la la la la la", "la la la la la"])
-    assert isinstance(sets, ShingleSets)
-    assert sets[0].tolist() == sets[1].tolist()
-    assert signatures(sets).shape == (2, N_PERM)

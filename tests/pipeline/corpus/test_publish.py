@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.corpus.decide import DECISION
 from pipeline.corpus.publish import (
+    Copy,
     Decisions,
     card,
     copy_detail,
@@ -24,7 +25,8 @@ def id_of(number: int) -> str:
 
 
 def decision(number: int, **columns: object) -> dict[str, object]:
-    empty = {"reason": "", "detail": "", "keeper": "", "jaccard": None}
+    empty = {"reason": "", "detail": "", "keeper": "", "jaccard": None, "others": None}
+    empty |= {"containment": None, "coverage": None}
     return {"id": id_of(number), **empty, "shadow_reason": "", "copies": 0, **columns}
 
 
@@ -93,8 +95,16 @@ def test_each_document_is_kept_or_dropped_with_its_reason(decisions: Decisions) 
 
 
 def test_a_copy_s_detail_can_be_read_back() -> None:
-    assert read_detail(copy_detail(DECIDED[1])) == (id_of(1), 0.8123)
-    assert read_detail(copy_detail(DECIDED[3])) == (id_of(3), None)
+    near = DECIDED[1] | {"containment": 0.75, "coverage": 0.9, "others": [id_of(2), id_of(4)]}
+    assert read_detail(copy_detail(DECIDED[1])) == Copy(id_of(1), 0.8123)
+    assert read_detail(copy_detail(DECIDED[3])) == Copy(id_of(3), None)
+    contained = near | {"coverage": None, "others": None}
+    assert read_detail(copy_detail(contained, "containment")) == Copy(id_of(1), None, 0.75)
+    covered = Copy(id_of(1), None, 0.75, 0.9, (id_of(2), id_of(4)))
+    shadowed = near | {"shadow_reason": "wikipedia_mirror"}
+    assert read_detail(copy_detail(near, "coverage")) == covered
+    assert read_detail(copy_detail(shadowed, "coverage")) == covered
+    assert covered.likeness == 0.9
     assert read_detail("wikiwand.com") is None
 
 

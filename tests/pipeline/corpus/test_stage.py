@@ -11,7 +11,7 @@ import pytest
 from reading import drops_of, folder_of, tables_of
 
 from pipeline.corpus import stage as stages
-from pipeline.corpus.publish import read_detail
+from pipeline.corpus.publish import Copy, read_detail
 from pipeline.corpus.stage import corpus_stage
 from pipeline.engine.build import Build
 from pipeline.engine.digest import digest_of
@@ -139,9 +139,9 @@ def test_every_document_is_kept_or_dropped_with_its_reason(
         # It is judged by its final URL, which is not Wikipedia's.
         "en.wikipedia.org/wiki/Y": "exact_copy",
     }
-    assert read_detail(drops["http://b.example/near"]["detail"]) == (best, round(76 / 78, 4))
-    assert read_detail(drops["http://short.example/1"]["detail"]) == (other, None)
-    assert read_detail(drops["http://g.example/near"]["detail"]) == (wiki, round(76 / 78, 4))
+    assert read_detail(drops["http://b.example/near"]["detail"]) == Copy(best, round(76 / 78, 4))
+    assert read_detail(drops["http://short.example/1"]["detail"]) == Copy(other, None)
+    assert read_detail(drops["http://g.example/near"]["detail"]) == Copy(wiki, round(76 / 78, 4))
     ledger = output.ledgers["documents"]
     assert (ledger.rows_in, ledger.rows_out, ledger.dropped) == (12, 3, 9)
 

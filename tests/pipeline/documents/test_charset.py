@@ -342,3 +342,40 @@ def test_decoding_is_a_function_of_bytes_and_header_alone(body, content_type):
 def test_time_is_linear_in_the_page(piece):
     decode_text(piece * (2_000_000 // len(piece)) + b"\xff", "")
     decode_text(piece * (2_000_000 // len(piece)), "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    ("header", "meta"),
+    [
+        ("right", "right"),
+        ("right", ""),
+        ("", "right"),
+        ("", ""),
+        ("utf-8", ""),
+        ("", "utf-8"),
+        ("utf-8", "utf-8"),
+        ("utf-8", "right"),
+        ("right", "utf-8"),
+        ("right", "iso-8859-1"),
+        ("x-unknown", "right"),
+        ("none", "none"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("codec", "label", "text"),
+    [
+        ("cp1252", "windows-1252", FRENCH),
+        ("cp1251", "windows-1251", SAMPLES["windows-1251"]),
+        ("gb18030", "gb18030", SAMPLES["gbk"].replace("大家", "大家€𠮷")),
+        ("shift_jis", "shift_jis", SAMPLES["shift_jis"]),
+        ("euc-jp", "euc-jp", SAMPLES["euc-jp"]),
+        ("utf-16", "utf-16", SAMPLES["shift_jis"]),
+        ("utf-16-be", "utf-16be", FRENCH),
+    ],
+)
+def test_whatever_the_labels_say_the_text_is_read(codec, label, text, header, meta):
+    label_of = {"right": label}
+    head = f"<html><meta charset={label_of.get(meta, meta)}>" if meta else "<html>"
+    content_type = f"text/html; charset={label_of.get(header, header)}" if header else "text/html"
+    found = decode_text((head + text).encode(codec), content_type)
+    assert found.html == head + text

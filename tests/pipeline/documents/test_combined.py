@@ -6,7 +6,8 @@ from importlib.util import find_spec
 import pytest
 
 from pipeline.documents.budgets import check_budgets
-from pipeline.documents.combined import ENGINES, FAST, THOROUGH, combine, opinion
+from pipeline.documents.combined import ENGINES, FAST, THOROUGH, Manner, combine, opinion
+from pipeline.documents.engines import by_trafilatura
 from pipeline.documents.extractors import EXTRACTORS
 from pipeline.settings import DocumentsSettings
 
@@ -113,6 +114,7 @@ TRAPS = {
     "a lone surrogate": page(f"<p>{SENTENCES[0]} \ud800</p>" * 5),
     "zero bytes": page(("\0" * 1000 + f"<p>{SENTENCES[0]}</p>") * 5),
     "unclosed links": page("<a href=x>link " * 3000 + f"<p>{SENTENCES[0]}</p>" * 6),
+    "one bad byte": page(f"<p>{SENTENCES[0]} caf\ufffd</p>" * 6),
     "unclosed comment": page(f"<p>{SENTENCES[0]}</p>" * 6 + "<!--" + "x -- y " * 50_000),
     "unclosed script": page(f"<p>{SENTENCES[0]}</p>" * 6 + "<script>" + "var a=1<2; " * 20_000),
     "only signs": page("<" * 50_000 + f"<p>{SENTENCES[0]}</p>" * 6),
@@ -138,9 +140,24 @@ def test_no_extractor_fails_on_a_trap(name, trap):
 
 
 @BOTH
-@pytest.mark.parametrize("trap", ["unclosed comment", "unclosed script", "misnested", "spaces"])
+@pytest.mark.parametrize(
+    "trap",
+    [
+        "unclosed comment",
+        "unclosed script",
+        "misnested",
+        "spaces",
+        "one bad byte",
+        "a lone surrogate",
+    ],
+)
 def test_the_text_beside_a_trap_is_found(manner, trap):
     assert SENTENCES[0] in combine(TRAPS[trap], manner).text
+
+
+def test_unclosed_links_by_the_ten_thousand_take_no_text_away():
+    text = combine(page(f"<p>{SENTENCES[0]}</p>" * 6 + "<a href=x>link " * 30_000), FAST).text
+    assert SENTENCES[0] in text  # trafilatura loses it
 
 
 @pytest.mark.parametrize(
@@ -164,3 +181,10 @@ def test_an_engine_that_fails_has_no_opinion(monkeypatch):
     monkeypatch.setitem(ENGINES, "S", fail)
     assert opinion("S", article()) == ""
     assert all(one in combine(article(), FAST).text for one in SENTENCES)
+
+
+def test_a_page_that_is_doubtful_is_trafilatura_s():
+    found = combine(article(), Manner("", "", 0, doubtful=1.01))
+    assert found.spoke == "trafilatura"
+    assert found.text == by_trafilatura(article())
+    assert combine(article(), Manner("", "", 0)).spoke == "blocks"

@@ -11,11 +11,16 @@ from pathlib import Path
 import hostile
 import pytest
 
-from pipeline.engine.fork import run_forked
+from pipeline.engine.fork import Forked
 from pipeline.engine.limits import Fault, Limits
 from pipeline.reasons import Drop, Reason
 
 LIMITS = Limits(cpu_s=1, wall_s=2, memory_bytes=200 << 20)
+
+
+def run_forked(function, limits):
+    with Forked(lambda item: function(), limits) as forked:
+        return forked("item")
 
 
 def children() -> list[str]:
@@ -88,3 +93,33 @@ def test_no_child_outlives_a_call_that_was_interrupted():
         signal.signal(signal.SIGALRM, earlier)
     gc.collect()
     assert children() == before
+
+
+def test_one_child_takes_item_after_item_until_one_ends_it():
+    pids = set()
+    with Forked(lambda item: os.getpid() if item == "pid" else hostile.act(item), LIMITS) as forked:
+        pids |= {forked("pid") for _ in range(3)}
+        assert len(pids) == 1
+        assert forked("raise").reason == Reason.EXTRACTION_FAILED
+        assert forked("pid") in pids
+        assert forked("kill") == Fault(Reason.CRASHED, "the worker ended by signal 9")
+        after = forked("pid")
+    assert after not in pids
+    assert os.getpid() not in {after, *pids}
+
+
+def test_what_one_item_loads_the_next_one_has():
+    loaded = []
+    with Forked(lambda item: loaded.append(item) or len(loaded), LIMITS) as forked:
+        assert [forked(item) for item in "abc"] == [1, 2, 3]
+    assert loaded == []
+
+
+def test_an_item_of_any_size_is_sent():
+    with Forked(len, LIMITS) as forked:
+        assert [forked(b"x" * size) for size in (0, 1, 1 << 16, 5_000_000)] == [
+            0,
+            1,
+            1 << 16,
+            5_000_000,
+        ]

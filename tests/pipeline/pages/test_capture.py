@@ -4,6 +4,9 @@ from base64 import b32decode
 
 import pytest
 
+from pipeline.pages.archive.answers import as_json
+from pipeline.pages.archive.outcomes import Answer, Hop, Outcome, Source
+from pipeline.pages.archive.warc_records import metadata_record
 from pipeline.pages.capture import (
     capture_in,
     capture_of,
@@ -424,3 +427,34 @@ def test_a_robots_txt_is_a_record_of_its_own_kind_with_its_text(
     found = one(maker, f"http://a.org{path}/robots.txt", maker.http(status, body, **headers))
     assert (found.kind, found.fault, found.preferences) == (kind, fault, text.decode())
     assert not is_page(found)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "way", "target"),
+    [
+        ("captured", ["http://b.org/x"], "b.org/x"),
+        ("captured", ["http://b.org/", "http://c.org/"], "b.org/"),
+        ("captured", ["https://www.a.org/"], "a.org/"),
+        ("status_error", ["http://b.org/"], "b.org/"),
+        ("status_error", [], ""),
+        ("captured", [], None),
+        ("captured", ["mailto:a@b.org"], None),
+    ],
+)
+def test_what_a_source_told_of_a_link_is_a_capture_with_the_first_step_of_its_way(
+    tmp_path, outcome, way, target
+):
+    told = Answer(
+        id="1", key="a.org/", url="http://a.org/", source=Source.LIVE, outcome=Outcome(outcome),
+        answered_s=7, final_url=way[-1] if way else "",
+        redirects=tuple(Hop(url, 301) for url in ["http://a.org/", *way][: len(way)]),
+    )  # fmt: skip
+    path = tmp_path / "made.warc.gz"
+    path.write_bytes(metadata_record(told.url, 7.0, as_json(told), "").packed())
+    (record,) = records(path)
+    found = capture_in(path, record, "made.warc.gz")
+    if target is None:
+        assert found.reason is Reason.NOT_A_PAGE
+    else:
+        assert (found.kind, found.mime, found.key) == ("answer", outcome, "a.org/")
+        assert (found.target_key, found.captured_s) == (target, 7)

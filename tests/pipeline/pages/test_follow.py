@@ -1,5 +1,6 @@
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,8 @@ def walk(key="a.org/", **fields):
     return {
         **row,
         **{"id": "1", "url": f"http://{key}", "key": key, "state": OPEN, "hops": 0},
-        **{"trail": [], "payload_digest": "", "refers_to": "", "first_post_s": 1_000, **fields},
+        **{"redirects": [], "trail": [], "original_digest": "", "original_id": ""},
+        **{"first_post_s": 1_000, **fields},
     }
 
 
@@ -62,6 +64,28 @@ def test_redirects_are_followed_to_the_page_and_all_records_on_the_way_are_used(
     end, rounds, used = walked(chain(capture, "a.org/", "b.org/", "c.org/"), walk())
     assert (end["outcome"], end["hops"], end["final_url"]) == (CAPTURED, 2, "http://c.org/")
     assert (rounds, used) == (3, {0, 1, 99})
+    assert end["redirects"] == [
+        {"url": "http://a.org/", "status": 302}, {"url": "http://b.org/", "status": 302},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "is_whole"), [("", True), ("all", True), ("cut", False), ("none", False)]
+)
+def test_a_page_tells_its_digest_and_whether_it_is_whole(capture, body, is_whole):
+    end, _, _ = walked([capture(body=body, payload_digest="sha1:A", status=200)], walk())
+    assert (end["payload_digest"], end["is_whole"], end["redirects"]) == ("sha1:A", is_whole, [])
+    revisit = capture(offset=1, kind="revisit", status=0, payload_digest="sha1:A", captured_s=1_500)
+    original = capture(body=body, payload_digest="sha1:A", captured_s=500)
+    end, _, _ = walked([original, revisit], walk())
+    assert (end["captured_s"], end["offset"]) == (1_500, 0)
+    assert (end["payload_digest"], end["is_whole"]) == ("sha1:A", is_whole)
+
+
+def test_a_link_without_a_page_tells_how_far_it_was_led(capture):
+    end, _, _ = walked(chain(capture, "a.org/", "b.org/", end=False), walk())
+    assert (end["outcome"], end["is_whole"]) == ("redirect_lost", None)
+    assert end["redirects"] == [{"url": "http://a.org/", "status": 302}]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +172,33 @@ def robots(capture, *lines, **fields):
     return capture(offset=50, key="a.org/robots.txt", **told, **fields)
 
 
+def told(capture, target, **fields):
+    """What a source said of the link: that it has its page, by a redirect to `target`."""
+    more = {"kind": "answer", "mime": "captured", "target_key": target, **fields}
+    return capture(offset=70, warc="told.warc", **more)
+
+
+def test_the_redirect_by_which_a_source_came_to_its_page_is_followed_before_a_nearer_one(capture):
+    lost = chain(capture, "a.org/", "b.org/", end=False)
+    led = chain(partial(capture, captured_s=9_000, warc="led.warc"), "a.org/", "c.org/")
+    end, _, used = walked([*lost, *led], walk())
+    assert end["outcome"] == "redirect_lost"
+    end, _, used = walked([*lost, *led, told(capture, "c.org/")], walk())
+    assert (end["outcome"], end["final_url"], used) == (CAPTURED, "http://c.org/", {0, 70, 99})
+    assert end["warc"] == "led.warc"
+    # One that nobody can follow here, or that is told of another link's way, hides nothing.
+    end, _, _ = walked([*lost, told(capture, "c.org/")], walk())
+    assert end["outcome"] == "redirect_lost"
+
+
+def test_a_page_at_the_end_of_a_redirect_is_better_than_a_cut_one_where_a_source_says_so(capture):
+    cut, whole = capture(offset=5, body="cut"), capture(offset=6, captured_s=1)
+    led = chain(partial(capture, warc="led.warc"), "a.org/", "c.org/")
+    assert walked([cut, *led], walk())[0]["offset"] == 5
+    assert walked([cut, *led, told(capture, "c.org/")], walk())[0]["offset"] == 99
+    assert walked([cut, whole, *led, told(capture, "c.org/")], walk())[0]["offset"] == 6
+
+
 DISALLOW = ("User-agent: *", "Disallow: /")
 
 
@@ -231,7 +282,7 @@ def test_every_walk_ends_in_bounded_rounds_with_one_outcome(made):
     ]  # fmt: skip
     ended, rounds, used = walked(captures, walk())
     assert rounds <= HOPS_MAX + 1
-    assert ended["hops"] == rounds - 1
+    assert ended["hops"] == len(ended["redirects"]) == rounds - 1
     assert used <= {*range(len(captures)), -1}
     if ended["outcome"] == CAPTURED:
         assert captures[ended["offset"]].kind == "response"

@@ -1,17 +1,12 @@
 """The Wayback Machine as a source, against a server on loopback that answers as its API."""
 
 import asyncio
-import json
-import re
-import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from wayback_machine import PAGE, Machine
 
 from pipeline.errors import SettingsError, StageError
 from pipeline.links.canonical import canonical, link_id
@@ -20,112 +15,11 @@ from pipeline.pages.archive.segments import Archive, Folder
 from pipeline.pages.polite import Polite
 from pipeline.pages.sources import LINKS, source
 from pipeline.pages.warc import read_page, records
-from pipeline.pages.wayback import collect
+from pipeline.pages.wayback import check_count, collect
 from pipeline.settings import PagesSettings, Settings, WaybackSettings
 
 A, B = "http://a.com/a?x=1&y=%20z", "http://b.com/"
 POST_S = 1_280_620_800  # 2010-08-01
-PAGE = b"<html><body>An old page</body></html>"
-
-
-class Machine:
-    """Captures by URL and time; what was asked, in order."""
-
-    def __init__(self) -> None:
-        self.captures: list[dict[str, Any]] = []
-        self.requests: list[str] = []
-        self.faults: Any = lambda path, count: None
-        handler = type("Handler", (_Handler,), {"machine": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def add(
-        self, url: str, day: str, status: int = 200, body: bytes = PAGE, **headers: str
-    ) -> None:
-        """A capture at noon of a day."""
-        moment = day.replace("-", "") + "120000"
-        given = {
-            "Content-Type": "text/html",
-            **{k.replace("_", "-"): v for k, v in headers.items()},
-        }
-        self.captures.append(
-            {
-                "original": url,
-                "timestamp": moment,
-                "statuscode": str(status),
-                "mimetype": "text/html",
-                "digest": "X" * 32,
-                "body": body,
-                "headers": given,
-            }
-        )
-
-    def cdx(self, query: dict[str, list[str]]) -> list[list[str]]:
-        """As the README of wayback-cdx-server says."""
-        wanted = canonical(query["url"][0]).key
-        found = [c for c in self.captures if canonical(c["original"]).key == wanted]
-        for rule in query.get("filter", []):
-            name, pattern = rule.lstrip("!").split(":", 1)
-            is_not = rule.startswith("!")
-            found = [c for c in found if bool(re.fullmatch(pattern, c[name])) != is_not]
-        low, high = query.get("from", ["0"])[0], query.get("to", ["9"])[0]
-        found = sorted(
-            (c for c in found if low <= c["timestamp"] <= high), key=lambda c: c["timestamp"]
-        )
-        limit = int(query.get("limit", ["150000"])[0])
-        found = found[:limit] if limit >= 0 else found[limit:]
-        names = query["fl"][0].split(",")
-        return [names, *([c[name] for name in names] for c in found)] if found else []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    machine: Machine
-
-    def do_GET(self) -> None:
-        self.machine.requests.append(self.path)
-        fault = self.machine.faults(self.path, len(self.machine.requests))
-        if fault:
-            status, headers, body = fault
-            return self._answer(status, headers, body)
-        if self.path.startswith("/cdx/search/cdx?"):
-            rows = self.machine.cdx(parse_qs(urlsplit(self.path).query))
-            return self._answer(
-                200, {"Content-Type": "application/json"}, json.dumps(rows).encode()
-            )
-        moment, url = re.fullmatch(r"/web/(\d{14})id_/(.*)", self.path).groups()
-        here = [c for c in self.machine.captures if c["original"] == url]
-        exact = [c for c in here if c["timestamp"] == moment]
-        if not here:
-            return self._answer(404, {}, b"not archived")
-        if not exact:
-            near = min(here, key=lambda c: abs(int(c["timestamp"]) - int(moment)))
-            there = f"/web/{near['timestamp']}id_/{url}"
-            return self._answer(302, {"Location": there}, b"")
-        capture = exact[0]
-        told = {f"X-Archive-Orig-{name}": value for name, value in capture["headers"].items()}
-        told["Memento-Datetime"] = "Sun, 01 Aug 2010 12:00:00 GMT"
-        if "Location" in capture["headers"]:
-            told["Location"] = f"/web/{moment}id_/{capture['headers']['Location']}"
-        told["Content-Type"] = capture["headers"].get("Content-Type", "")
-        status = capture["statuscode"]
-        return self._answer(200 if status == "-" else int(status), told, capture["body"])
-
-    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response_only(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
 
 
 class World:
@@ -166,9 +60,8 @@ class World:
 
 @pytest.fixture
 def world(tmp_path):
-    machine = Machine()
-    yield World(tmp_path, machine)
-    machine.close()
+    with Machine() as machine:
+        yield World(tmp_path, machine)
 
 
 def day_of(answer):
@@ -340,13 +233,11 @@ def test_a_site_that_the_archive_may_not_show_is_told(world):
     assert answer["outcome"] == "index_wrong" and "AdministrativeAccess" in answer["detail"]
 
 
-def test_more_links_than_the_limit_are_refused_before_anything_is_asked(world):
-    links = world.links(*(f"http://h{n}.com/" for n in range(6)))
-    with pytest.raises(SettingsError, match=r"6 links .* wayback.links_max = 5"):
-        world.collect(links, links_max=5)
-    assert world.machine.requests == []
-    world.collect(links, links_max=6)
-    assert world.collect(links, links_max=5).known == 6, "answered links are not counted"
+def test_more_links_than_the_limit_are_refused_with_the_days_that_they_would_take():
+    rules = WaybackSettings(links_max=5)
+    check_count(5, rules)
+    with pytest.raises(SettingsError, match=r"7,200 links .* 1.0 days.* wayback.links_max = 5"):
+        check_count(7_200, rules)
 
 
 def test_patience_that_is_asked_for_too_often_stops_and_the_next_run_goes_on(world):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,13 @@ from pipeline.settings import EngineSettings, ShardsSettings, TextsSettings, Tok
 from pipeline.texts import Odd, read_texts
 from pipeline.tokens import stage as stages
 from pipeline.tokens.encode import Encoder
+from pipeline.tokens.export import FORMS, export
 from pipeline.tokens.shards import read_tokens
 from pipeline.tokens.split import SplitRules, pieces, split_of
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts import text_of
 from pipeline.tokens.texts_stage import texts_stage
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.tokenizer_files import load
 
 TOKENIZER = TokenizerSettings(vocab_size=400)
 SHARDS = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
@@ -334,3 +336,34 @@ def test_shards_are_the_same_after_a_kill(corpus, made, tmp_path, sign):
     assert not (tmp_path / "shards").exists()
     tokenizer, shards = build(tmp_path, corpus[1])
     assert (tokenizer.digest, shards.digest) == (made[0].digest, made[1].digest)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_tokenizer_of_any_form_gives_the_same_shards(made, corpus, tmp_path, form):
+    export(load(folder_of(made[0])), tmp_path, [form])
+    own = TokenizerSettings(path=str(tmp_path))
+    _, shards = make_here(tmp_path / "build", corpus[1], own)
+    assert shards.digest == made[1].digest
+
+
+def test_the_plan_of_a_pair_changes_with_either_file(made, tmp_path):
+    export(load(folder_of(made[0])), tmp_path, ["openai"])
+    stage = tokenizer_stage(TokenizerSettings(path=str(tmp_path)), SHARDS, file_digest)
+    (before,) = stage.steps[0].plan()
+    with (tmp_path / "vocab.bpe").open("a") as file:
+        file.write("x y\n")
+    (after,) = stage.steps[0].plan()
+    assert before.digest != after.digest
+
+
+@pytest.mark.skipif(not find_spec("gigatoken"), reason="the extra `fast` is not installed")
+def test_gigatoken_gives_the_same_shards(made, corpus, tmp_path):
+    _, shards = make_here(tmp_path, corpus[1], shards=replace(SHARDS, encoder="gigatoken"))
+    assert shards.digest == made[1].digest
+
+
+def test_a_tokenizer_with_a_token_too_long_for_llm_c_is_published_without_its_file(tmp_path):
+    paths = write_files(tmp_path / "in", [f"{'-' * 600}\n{n}" for n in range(9)], 1)
+    made, _ = make_here(tmp_path / "build", paths, shards=replace(SHARDS, val_share=0.3))
+    names = {path.name for path in folder_of(made).iterdir()}
+    assert "tokenizer.bin" not in names and "webtext.tiktoken" in names

@@ -12,9 +12,11 @@ import tokenizers
 from tiktoken.load import load_tiktoken_bpe
 from tokenizers import decoders, models, pre_tokenizers
 
+from pipeline.errors import SettingsError
 from pipeline.tokens.encode import PATTERN, SAMPLES, Encoder
-from pipeline.tokens.tokenizer import END_OF_TEXT, FILES, Tokenizer, save, train
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.export import export, files
+from pipeline.tokens.tokenizer import END_OF_TEXT, Tokenizer, train
+from pipeline.tokens.tokenizer_files import load
 
 PROGRAM = """
 from pipeline.tokens.tokenizer import train
@@ -25,7 +27,7 @@ print(train(texts, 400, 2).digest)
 
 @pytest.fixture
 def saved(tokenizer: Tokenizer, tmp_path: Path) -> Path:
-    save(tokenizer, tmp_path)
+    export(tokenizer, tmp_path)
     return tmp_path
 
 
@@ -74,7 +76,7 @@ def test_a_literal_end_of_text_is_learnt_as_ordinary_text():
 
 
 def test_saved_files_are_these_and_load_gives_the_same_tokenizer(saved, tokenizer):
-    assert sorted(path.name for path in saved.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in saved.iterdir()) == sorted(files(tokenizer))
     assert load(saved) == tokenizer
     assert load(saved / "tokenizer.json").digest == tokenizer.digest
 
@@ -97,7 +99,7 @@ def test_vocab_json_and_merges_txt_are_read_as_gpt2s(saved, encoder):
 
 
 def test_merges_that_start_with_a_number_sign_are_kept(tmp_path):
-    save(train(["##", "##\n##"], 400, 2), tmp_path)
+    export(train(["##", "##\n##"], 400, 2), tmp_path)
     lines = (tmp_path / "merges.txt").read_text().splitlines()
     assert "# #" in lines[1:]
     model = models.BPE.from_file(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
@@ -141,11 +143,15 @@ def test_llm_c_reads_its_own_format(saved, tokenizer, encoder):
         assert b"".join(table[i] for i in encoder.encode(text)).decode() == text
 
 
-def test_llm_c_gets_the_start_of_a_token_that_is_too_long_for_it(tmp_path):
+def test_a_token_that_is_too_long_for_llm_c_is_refused_by_name_and_its_file_left_out(tmp_path):
     long = train(["-" * 600] * 9, 400, 2)
-    assert max(map(len, long.tokens)) > 255
-    save(long, tmp_path)
-    assert llm_c_tokens(tmp_path / "tokenizer.bin")[0] == [token[:255] for token in long.tokens]
+    number = next(i for i, token in enumerate(long.tokens) if len(token) > 255)
+    with pytest.raises(SettingsError, match=rf"bin: token .*id {number}\)"):
+        export(long, tmp_path, ["tiktoken", "llm.c"])
+    assert list(tmp_path.iterdir()) == []
+    export(long, tmp_path)
+    assert "tokenizer.json" in files(long) and "tokenizer.bin" not in files(long)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files(long))
 
 
 def test_the_config_tells_transformers_class_and_special_tokens(saved, tokenizer):

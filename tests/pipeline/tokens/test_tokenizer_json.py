@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError, SettingsError, WebtextError
 from pipeline.tokens.encode import SAMPLES, Encoder
-from pipeline.tokens.tokenizer import END_OF_TEXT, LETTER_OF_BYTE, save, train
-from pipeline.tokens.tokenizer_json import load
+from pipeline.tokens.export import export
+from pipeline.tokens.tokenizer import END_OF_TEXT, LETTER_OF_BYTE, train
+from pipeline.tokens.tokenizer_files import load
 
 LETTERS = [LETTER_OF_BYTE[byte] for byte in range(256)]
 # Few letters, so that merges of any order meet each other; a byte that no text holds alone.
@@ -93,7 +94,7 @@ def test_any_tokenizer_is_refused_or_gives_the_ids_of_its_own_library(
 def test_a_tokenizer_that_was_trained_is_taken(tmp_path_factory, learnt, texts):
     folder = tmp_path_factory.mktemp("trained")
     made = train(learnt, 400, 1)
-    save(made, folder)
+    export(made, folder)
     assert load(folder) == made
     for text in texts:
         found = Encoder(made).encode(text).tolist()

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -134,7 +135,7 @@ def test_near_copies_stand_beside_their_keepers(finished):
     facts = collect(finished.folder)
     assert facts.pairs
     for pair in facts.pairs:
-        assert 0.5 <= pair["jaccard"] <= 1
+        assert 0.5 <= pair["likeness"] <= 1
         assert pair["kept"]["id"] != pair["dropped"]["id"]
         kept, dropped = (
             set(pair[side]["text"].striptags().split()) for side in ("kept", "dropped")
@@ -296,6 +297,28 @@ def test_samples_that_were_taken_in_training_are_shown_by_step(finished, tmp_pat
     assert "train.sample_every" not in text
 
 
+def test_tasks_of_the_run_stand_in_a_chart_and_beside_the_paper(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "build")
+    row = {
+        "task": "lambada", "metric": "accuracy", "kind": "share", "value": 0.25,
+        "standard_error": 0.125, "paper": [0.4599, None, None, 0.6324], "items": 12,
+        "items_in_all": 5153, "protocol": "0123456789ab",
+    }  # fmt: skip
+    rows = [row, row | {"metric": "perplexity", "kind": "perplexity", "paper": None}]
+    with (tmp_path / "build" / "model" / "log.jsonl").open("a", encoding="utf-8") as log:
+        for step in (0, 9):
+            log.write(json.dumps({"kind": "suite", "step": step, "rows": rows}) + "\n")
+    text = write_report(tmp_path / "build").read_text(encoding="utf-8")
+    page = lxml.html.document_fromstring(text)
+    _, first, second = page.xpath("//table[@id='suite']//tr")
+    assert [cell.text_content() for cell in first] == [
+        "lambada", "accuracy, %", "25.00", "12.50", "45.99", "-", "-", "63.24", "12 of 5,153",
+        "0123456789ab",
+    ]  # fmt: skip
+    assert second[1].text_content() == "perplexity" and second[4].text_content() == "-"
+    assert page.xpath("//svg[@aria-label='Right answers by step']//polyline")
+
+
 def test_a_share_above_nothing_is_not_shown_as_nothing():
     told = [percent(share).replace("\u00a0", " ") for share in (0, 0.0001, 0.1234)]
     assert told == ["0.0 %", "< 0.1 %", "12.3 %"]
@@ -323,3 +346,13 @@ def test_every_text_reads_on_every_ground(page, scheme):
 
 def test_a_name_may_be_broken_before_a_letter_and_stays_escaped():
     assert breakable("<b>.host.co_op 0.5") == "&lt;b&gt;.<wbr>host.<wbr>co_<wbr>op 0.5"
+
+
+def test_the_tokenizer_is_told_by_kind_and_language(finished, page):
+    figures = collect(finished.folder).tokenizer
+    assert figures["documents"] > 0 and figures["bytes_per_token"] > 1
+    for groups in (figures["by_kind"], figures["by_language"]):
+        assert sum(each["text_bytes"] for each in groups.values()) == figures["text_bytes"]
+    names = [content(row) for row in page.xpath("//table[@id='tokenizer']//td[1]")]
+    assert names == ["all", *sorted(figures["by_kind"]), *figures["by_language"]]
+    assert "of the vocabulary" in content(page.xpath("//table[@id='tokenizer']/..")[0])

@@ -1,6 +1,6 @@
 import pytest
 
-from tools.report.texts import EXCERPT_CHARS, differing, excerpt, marked
+from tools.report.texts import EXCERPT_CHARS, differing, excerpt, marked, word_count
 
 LONG = "the same words again and again " * 60
 
@@ -50,3 +50,15 @@ def test_a_text_without_a_space_is_shown_from_its_beginning():
 
 def test_a_short_text_is_shown_whole():
     assert excerpt("a short text") == "a short text"
+
+
+@pytest.mark.parametrize(
+    ("texts", "count"),
+    [
+        ([], 0), ([""], 0), (["  \n"], 0), (["one"], 1), (["one", "two"], 2),
+        (["The city's sea-side,\n in\t1984 ..."], 6), ([" à côté ", "日本 語", ""], 4),
+        (["half \ud800 pair"], 3),
+    ],
+)  # fmt: skip
+def test_words_stand_between_white_space_and_no_text_joins_the_next(texts, count):
+    assert word_count(texts) == count == sum(len(text.split()) for text in texts)

@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 
 from tools.report import verdict
@@ -27,6 +28,12 @@ def test_the_first_screen_tells_what_came_out_whether_it_is_good_and_what_was_lo
     links, pages, documents, corpus = facts.funnel
     assert verdict.came_out(facts).startswith(f"{corpus.rows_out:,} documents in the corpus: ")
     assert f"{facts.tokens['tokens']:,} tokens" in verdict.came_out(facts)
+    parts = finished.folder.glob("corpus/part-*.parquet")
+    texts = [text for path in parts for text in pq.read_table(path)["text"].to_pylist()]
+    words = sum(len(text.split()) for text in texts)
+    assert facts.corpus["words"] == pytest.approx(words, rel=1e-3) and words > 10_000
+    assert facts.corpus["text_bytes"] == sum(len(text.encode()) for text in texts)
+    assert f": {facts.corpus['words']:,} words, " in verdict.came_out(facts)
     assert verdict.problems(facts) == []
     told = " ".join(verdict.quality(facts))
     assert "Every row is accounted for." in told and "No quality gate failed." in told

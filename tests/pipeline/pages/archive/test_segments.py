@@ -100,6 +100,21 @@ def test_the_last_answer_of_each_source_counts(folders):
     assert settled[Source.COMMON_CRAWL].holds(ids).tolist() == [False, False, False]
 
 
+def test_of_links_that_may_be_tried_again_those_are_told_that_were_answered_by_then(folders):
+    files, scratch = folders
+    with Archive(files, scratch) as archive:
+        for number, at in ((1, 10), (2, 20), (3, 21)):
+            archive.add(answer(number, outcome=Outcome.DNS_FAILED, answered_s=at))
+        archive.add(answer(4, outcome=Outcome.STATUS_ERROR, answered_s=10))
+        archive.add(answer(5, outcome=Outcome.RANGE_FAILED, source=Source.WAYBACK, answered_s=10))
+        archive.add(answer(1, outcome=Outcome.HOST_NOT_FOUND, answered_s=15))
+        archive.flush()
+        ids = pa.array([f"{number:032x}" for number in range(1, 6)])
+        told = archive.unsettled(Source.LIVE, 20).holds(ids).tolist()
+        assert told == [False, True, False, False, False]
+        assert len(archive.unsettled(Source.LIVE, 0)) == 0
+
+
 def test_a_page_of_one_source_ends_the_search_at_all(folders):
     files, scratch = folders
     with Archive(files, scratch) as archive:

@@ -133,8 +133,8 @@ def walked(captures: list[Capture], key: str) -> dict:
     """The outcome that the stage `pages` would give: the captures in a WARC file of the user's."""
     row = {
         **dict.fromkeys(WALK.names, ""),
-        "key": key, "hops": 0, "trail": [], "capture_hint_s": None, "first_post_s": POST_S,
-        "state": "open",
+        "key": key, "hops": 0, "redirects": [], "trail": [], "capture_hint_s": None,
+        "first_post_s": POST_S, "state": "open",
     }  # fmt: skip
     while row["state"] != ENDED:
         here = [capture for capture in captures if capture.key == row["key"]]

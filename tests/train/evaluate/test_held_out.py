@@ -2,11 +2,11 @@
 
 import weakref
 
-from train import evaluate
 from train.__main__ import main
 from train.config import GPTConfig
 from train.data import open_shards
-from train.evaluate import hosts_of
+from train.evaluate import held_out as evaluate
+from train.evaluate.held_out import hosts_of
 from train.model import GPT
 
 
