@@ -158,6 +158,11 @@ class Reason(StrEnum):
     SAME_URL = "same_url", "Another link led to the same final URL."
     EXACT_COPY = "exact_copy", "The normalised text equals that of a kept document."
     NEAR_COPY = "near_copy", "The text is a near copy of a kept document."
+
+    # tokenizer: one pre-token each
+    PRETOKEN_RARE = "pretoken_rare", "The pre-token occurs less often than the limit."
+
+    # texts of anyone's
     OTHER_CHARSET = "other_charset", "The row does not read in the encoding of its file."
     TEXT_MISSING = "text_missing", "The row has no text."
     EMPTY_TEXT = "empty_text", "The text has no word in it."

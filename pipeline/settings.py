@@ -451,8 +451,23 @@ class TokenizerSettings:
         paper="50,257 (2.2)",
     )
     min_frequency: int = option(2, "How often a pair of tokens must occur to be merged")
+    token_bytes_max: int = option(
+        0,
+        "Tokens of more than two bytes have fewer bytes than this, as by Hugging Face's "
+        "max_token_length; 0: any length",
+        valid=COUNT,
+    )
     sample_bytes_max: int = option(
-        1 << 30, "Bytes of text to train on, of documents drawn by hash; 0: all"
+        1 << 30, "Bytes of text to train on, of documents drawn by hash; 0: all", valid=COUNT
+    )
+    document_bytes_max: int = option(
+        0, "Bytes of one document that are trained on, from its start; 0: all", valid=COUNT
+    )
+    min_count: int = option(
+        1,
+        "How often a pre-token must occur to be trained on; 2 leaves out half of the different "
+        "ones, and a hundredth of the text",
+        valid=POSITIVE,
     )
     path: str = option(
         "",

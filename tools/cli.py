@@ -47,8 +47,8 @@ COMMANDS = (
 )
 GROUPS = {
     "tokenizer": (
-        "Train a tokenizer, use it, and tell how good it is.",
-        ("train", "encode", "decode", "count-tokens", "eval", "export"),
+        "Count, train a tokenizer, use it, and tell how good it is.",
+        ("count", "train", "encode", "decode", "count-tokens", "eval", "export"),
     ),
     "tokens": ("Write token shards for other trainers.", ("export",)),
 }
@@ -73,7 +73,11 @@ ACCESS_MEND = (
 GOES_ON = "what is done is kept; the same command goes on"
 LEFT = {
     **dict.fromkeys(
-        ("demo", "build", "links", "fetch", "extract", "tokenizer train", "shards"), GOES_ON
+        (
+            *("demo", "build", "links", "fetch", "extract"),
+            *("tokenizer count", "tokenizer train", "shards"),
+        ),
+        GOES_ON,
     ),
     "dedup": "an earlier --out stands as it was; the same command starts from the beginning",
     **dict.fromkeys(

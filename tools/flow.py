@@ -3,6 +3,8 @@
 STAGES = ("links", "pages", "documents", "corpus", "tokenizer", "shards", "model", "report")
 # Published by the engine, each with a manifest; the model is the trainer's, the report one file.
 ENGINE_STAGES = STAGES[: STAGES.index("model")]
+# In the order in which people see them; counts are made by a command alone.
+SHOWN = (*ENGINE_STAGES[:4], "counts", *ENGINE_STAGES[4:])
 # The stages that a stage is made of.
 INPUTS = {
     "pages": ("links",),

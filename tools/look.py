@@ -24,7 +24,7 @@ from pipeline.engine.stores import open_store
 from pipeline.errors import InputError, SettingsError
 from pipeline.lines import Lines
 from pipeline.pages.warc import records
-from tools.flow import ENGINE_STAGES
+from tools.flow import SHOWN
 from tools.look_tokens import documents_of, index_rows, is_tokens, tokenizer_rows
 from tools.places import Place, Uri, above
 from tools.runs import is_run
@@ -76,10 +76,10 @@ def _nothing(place: Place, drops: bool, wanted: str) -> SettingsError:
 def _in_bucket(uri: Uri, drops: bool) -> list[Table]:
     """The tables of a build, or of one of its stages: those that its manifests name."""
     store = open_store(uri)
-    found = [table for name in ENGINE_STAGES for table in _published(store, name, drops)]
+    found = [table for name in SHOWN for table in _published(store, name, drops)]
     if not found:
         build, stage = above(uri)
-        found = _published(open_store(build), stage, drops) if stage in ENGINE_STAGES else []
+        found = _published(open_store(build), stage, drops) if stage in SHOWN else []
     if not found:
         raise _nothing(uri, drops, "a build or a stage in the bucket")
     return found
@@ -106,7 +106,7 @@ def _in_store(store: Store, names: Iterable[str]) -> Files:
 def _of_folder(folder: Path, drops: bool) -> list[Table]:
     if is_run(folder):
         return [_of_file(folder / name) for name in ("run.json", "log.jsonl")]
-    stages = [folder / name for name in ENGINE_STAGES if (folder / name).is_dir()]
+    stages = [folder / name for name in SHOWN if (folder / name).is_dir()]
     if stages:
         shown = stages if drops else list(filter(_holds_rows, stages))
         return [table for stage in shown for table in _of_stage(stage, drops)]

@@ -52,9 +52,15 @@ SETTINGS_OF = {
         *("profile", "corpus.near_order", "corpus.near_measure", "corpus.near_threshold"),
         *("documents.text_chars_max", "texts"),
     ),
+    "tokenizer count": (
+        *("tokenizer.sample_bytes_max", "tokenizer.document_bytes_max", "tokenizer.min_count"),
+        *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
+        *(*ENGINE, *EXCHANGE),
+    ),
     "overlap": ("texts.text_field",),
     "tokenizer train": (
-        *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.sample_bytes_max"),
+        *("tokenizer.vocab_size", "tokenizer.min_frequency", "tokenizer.token_bytes_max"),
+        *("tokenizer.sample_bytes_max", "tokenizer.document_bytes_max", "tokenizer.min_count"),
         *("shards.seed", "shards.val_share", "shards.split_by", "texts"),
         *(*ENGINE, *EXCHANGE),
     ),

@@ -42,7 +42,7 @@ RATES: dict[str, tuple[Rate, ...]] = {
         Rate("documents", 1.4e-3, 2_750, 10_300, "the real build, sketches included", one_core=0.2),
     ),
     "tokenizer": (
-        Rate("sampled bytes", 0.54e-6, 0, 0, "the real build: 15 MB in 8.1 CPU-s", one_core=1.0),
+        Rate("sampled bytes", 0.15e-6, 0.1, 0, "Tokenizer: 200 MB in 29 CPU-s", one_core=0.65),
     ),
     "shards": (Rate("text bytes", 0.155e-6, 0.57, 0.55, "the real build: 15.8 MB in 2.4 CPU-s"),),
 }
@@ -66,7 +66,7 @@ BUILD_MEMORY = 331_000_000  # 100 parts of nothing (Engine)
 LINK_MEMORY = 63  # a link, on top: 644 MB at 5 million (Exchange, files)
 WORKER_MEMORY = 515_000_000  # at most: the largest process of the real build
 DOCUMENT_MEMORY = 770  # a document in the walk, if each shares a bucket (pipeline/corpus/near.py)
-SAMPLED_BYTE_MEMORY = 11  # at most: 173 MB for 15.8 MB of text; less a byte where there are more
+SAMPLED_BYTE_MEMORY = 3  # at most: 902 MB for 200 MB of text (Tokenizer); less where there are more
 TOKEN_MEMORY = 6  # a token of one shard
 TRAINER_MEMORY = 266_000_000  # python and torch, before any weight (torch 2.13 on a CPU)
 

@@ -66,6 +66,7 @@ GROUPS = (
         "`line_not_object` and `text_missing`.",
     ),
     Group("corpus", "document", Reason.WIKIPEDIA_DOMAIN),
+    Group("tokenizer", "pre-token", Reason.PRETOKEN_RARE),
     Group(
         "Texts of your own",
         "row",

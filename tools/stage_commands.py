@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from pipeline.errors import SettingsError
 from tools.commands import exit_code
 from tools.options import InputPlace, SettingsFrom
 
@@ -264,9 +265,44 @@ def overlap(
     )  # fmt: skip
 
 
+def tokenizer_count(
+    *inputs: InputPlace,
+    out: Path,
+    dataset: str | None = None,
+    split: str | None = None,
+    settings_from: SettingsFrom,
+) -> int:
+    """Count the pre-tokens of texts, for tokenizers of any size, in OUT/counts.
+
+    Example: webtext tokenizer count kept.jsonl --out counts
+
+    Counts add up: those of new texts go into a folder of their own, and `webtext
+    tokenizer train` takes several. Texts that `webtext shards` holds out are not
+    counted, if both have the same --seed, --val-share and --split-by.
+
+    Parameters
+    ----------
+    inputs
+        {inputs}
+    out
+        The folder to write, in OUT/counts: part-*.parquet (columns `pretoken` and `count`), and
+        counts.json, which says what was counted, cut and left out.
+    dataset
+        {dataset}
+    split
+        {split}
+    """
+    from tools.given import GivenTexts
+    from tools.stages import make_counts
+
+    given = GivenTexts(inputs, dataset, split)
+    return _finish(out / "counts", make_counts(given, out, settings_from(None)))
+
+
 def tokenizer_train(
     *inputs: InputPlace,
     out: Path,
+    counts: list[Path] | None = None,
     dataset: str | None = None,
     split: str | None = None,
     settings_from: SettingsFrom,
@@ -275,6 +311,9 @@ def tokenizer_train(
 
     Example: webtext tokenizer train kept.jsonl --out bpe --vocab-size 8192
 
+    Example: webtext tokenizer train --counts 2023 --counts 2024 --out bpe --vocab-size 8192
+
+    The merges are those of Hugging Face's BpeTrainer. Ids have 16 bits.
     It is trained on the texts that `webtext shards` does not hold out, if both
     have the same --seed, --val-share and --split-by.
 
@@ -284,14 +323,21 @@ def tokenizer_train(
         {inputs}
     out
         The folder to write: tokenizer.json, vocab.json, merges.txt and more, in OUT/tokenizer.
+    counts
+        The --out folder of `webtext tokenizer count`, instead of texts; several are added up. What
+        decides which texts are counted, and how, was said there.
     dataset
         {dataset}
     split
         {split}
     """
     from tools.given import GivenTexts
-    from tools.stages import make_tokenizer
+    from tools.stages import make_tokenizer, make_tokenizer_of
 
+    if counts:
+        if inputs or dataset:
+            raise SettingsError("name texts or --counts, not both")
+        return _finish(out / "tokenizer", make_tokenizer_of(counts, out, settings_from(None)))
     given = GivenTexts(inputs, dataset, split)
     return _finish(out / "tokenizer", make_tokenizer(given, out, settings_from(None)))
 
@@ -348,7 +394,7 @@ _ABOUT = {
     ),
     "split": "The split of the data set; if not given, train.",
 }
-for _command in (dedup, overlap, tokenizer_train, shards):
+for _command in (dedup, overlap, tokenizer_count, tokenizer_train, shards):
     _command.__doc__ = (_command.__doc__ or "").format(**_ABOUT)
 
 

@@ -1,5 +1,6 @@
 """Stage commands on anyone's files; each makes a small build folder of its own."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,14 +8,19 @@ from pathlib import Path
 
 from pipeline.bucket_file import InputFile
 from pipeline.engine.build import Build
+from pipeline.engine.reading import read_published
 from pipeline.engine.stage import Output
+from pipeline.engine.store import Disk
 from pipeline.errors import InputError, SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
+from pipeline.tokens.counts_stage import COUNTS_FILE, counts_stage
 from pipeline.tokens.encode import version_of
+from pipeline.tokens.split import SplitRules
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
 from pipeline.tokens.tokenizer_files import files_of, load
+from pipeline.tokens.training_stage import given_counts
 from tools.given import GivenTexts
 from tools.inputs import files_at
 from tools.places import Place, Uri
@@ -47,6 +53,41 @@ def make_tokenizer(given: GivenTexts, out: Path, settings: Settings) -> list[str
     """OUT/tokenizer from texts; quality gates that failed."""
     with _with_texts(given, out, settings) as build:
         build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
+        return build.gates
+
+
+def make_counts(given: GivenTexts, out: Path, settings: Settings) -> list[str]:
+    """OUT/counts from texts; quality gates that failed."""
+    with _with_texts(given, out, settings) as build:
+        build.run(counts_stage(settings.tokenizer, SplitRules.of(settings.shards)))
+        build.progress.say(_told(json.loads((out / "counts" / COUNTS_FILE).read_text())))
+        return build.gates
+
+
+def _told(counts: dict[str, int]) -> str:
+    """What was counted, in a sentence or two."""
+    told = (
+        "counts: {occurrences:,} pre-tokens of {documents:,} documents ({text_bytes:,} bytes), "
+        "{pretokens:,} different ones"
+    )
+    if counts["pruned_pretokens"]:
+        told += (
+            "; {pruned_pretokens:,} that occur less than {min_count} times, {pruned_occurrences:,} "
+            "times together, are left out"
+        )
+    if counts["cut_pretokens"]:
+        told += "; {cut_pretokens:,} were longer than {pretoken_bytes_max:,} bytes, and cut"
+    if counts["cut_documents"]:
+        told += "; {cut_documents:,} documents were cut at {document_bytes_max:,} bytes"
+    return told.format(**counts)
+
+
+def make_tokenizer_of(counts: Sequence[Path], out: Path, settings: Settings) -> list[str]:
+    """OUT/tokenizer from folders of counts; quality gates that failed."""
+    given = [given_counts(folder, read_published(Disk(folder), "counts")) for folder in counts]
+    with Build(out, settings.engine) as build:
+        digest = build.files.digest
+        build.run(tokenizer_stage(settings.tokenizer, settings.shards, digest, counts=given))
         return build.gates
 
 

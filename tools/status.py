@@ -31,7 +31,7 @@ from pipeline.engine.stores import open_store
 from pipeline.engine.verify import damaged, stage_files
 from pipeline.errors import SettingsError
 from tools import watch
-from tools.flow import ENGINE_STAGES
+from tools.flow import SHOWN
 from tools.model import model_status
 from tools.model_store import COMMIT
 from tools.model_store import STAGE as MODEL
@@ -54,13 +54,13 @@ def status(place: Place) -> dict[str, Any]:
     if folder and is_run(folder):
         return run_status(folder)
     manifests = _manifests(store)
-    stages = {name: found for name in ENGINE_STAGES if (found := _stage(store, name, manifests))}
+    stages = {name: found for name in SHOWN if (found := _stage(store, name, manifests))}
     if found := model_status(folder) if folder else _stage(store, MODEL, manifests):
         stages[MODEL] = found
     if not stages and not store.stat(names.FIXED):
         mend = builds_below(place) or "; name the --out folder of one"
         raise SettingsError(f"{place} holds no stage of a build and no training run{mend}")
-    content = [[name, stages[name]["digest"]] for name in ENGINE_STAGES if name in stages]
+    content = [[name, stages[name]["digest"]] for name in SHOWN if name in stages]
     more = {"gates": watch.gates(manifests), "at_work": watch.at_work(store)}
     told = {name: value for name, value in more.items() if value}
     return {"stages": stages, "digest": digest_of(content), **told}
@@ -70,7 +70,7 @@ def _manifests(store: Store) -> dict[str, Manifest]:
     """The manifests of a build, or of a stage's own folder, such as a copy of it."""
     if own := read_manifest_at(store, names.MANIFEST):
         return {own.stage: own}
-    stages = (*ENGINE_STAGES, MODEL)
+    stages = (*SHOWN, MODEL)
     return {name: found for name in stages if (found := read_manifest(store, name))}
 
 

@@ -25,6 +25,7 @@ PLACES = {
     "pages": "the capture of each link",
     "documents": "texts, with their copies",
     "corpus": "load_dataset reads it",
+    "counts": "pre-tokens and their counts",
     "tokenizer": "tokenizer.json, vocab.json, merges.txt and more",
     "shards": "tokens for the trainer",
     "model": "checkpoints and log.jsonl",

@@ -8,7 +8,8 @@ in 64 bits. The pre-tokens lie end to end in one array, with a border between th
 
 So the neighbours of a token are one look away, and a merge is a few operations on all places of its
 pair at once, however long the pre-tokens are. A pair is born with its younger token, and its count
-only falls: below `min_frequency` it is forgotten.
+only falls. So only pairs above a floor are remembered, few enough for Python's objects: when there
+are none left, all pairs are looked at anew, and the floor is lowered.
 
 No two pairs make the same bytes: what is merged within some bytes does not depend on what stands
 around them, so where bytes have become a token, they did so everywhere by the same merge. (Hugging
@@ -25,6 +26,9 @@ import numpy.typing as npt
 from pipeline.tokens.tokenizer import LETTER_OF_BYTE
 
 BYTES = sorted(range(256), key=LETTER_OF_BYTE.__getitem__)  # by id, as in GPT-2
+FIRST_FLOOR = 4096  # the first floor is this part of the text: the commonest pair is a hundredth
+FLOORS = 16  # a floor is so many times the next
+GROUPS = 32
 NONE = 0xFFFF  # no token begins or ends here; the last id of 16 bits is end-of-text's
 Places = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.int64]
@@ -77,7 +81,9 @@ class _Learner:
         self._heap: list[Entry] = []
         self._entries = 0
         self._lay_out(counts)
-        self._begin()
+        text_bytes = counts.counts.astype(np.float64) @ np.diff(counts.ends, prepend=0)
+        self._floor = max(self._min, int(text_bytes) // FIRST_FLOOR)
+        self._look()
 
     def _lay_out(self, counts: Counts) -> None:
         ids = np.empty(256, np.uint16)
@@ -91,27 +97,34 @@ class _Learner:
             np.append(words, np.int32(0)), np.diff(borders, append=borders[-1] + 1)
         )
 
-    def _begin(self) -> None:
-        left, right = self._first[:-1], self._first[1:]
-        places = np.flatnonzero((left != NONE) & (right != NONE)).astype(np.int32)
-        # Of bytes' ids two fit into 16 bits, which are sorted by radix.
-        pairs = left[places] << np.uint16(8) | right[places]
-        order = np.argsort(pairs, kind="stable")
-        places, pairs = places[order], pairs[order].astype(np.int64)
-        self._add((pairs >> 8) << 16 | (pairs & 0xFF), places)
-
     def next(self) -> Entry | None:
         """The entry of the pair to merge; None where no pair is frequent enough."""
-        while self._heap:
-            entry = heappop(self._heap)
-            count = self._counts[entry[1]]
-            if count < self._min:
-                del self._counts[entry[1]]
-            elif count == -entry[0]:
-                return entry
-            else:
-                heappush(self._heap, (-count, *entry[1:]))
-        return None
+        while True:
+            while self._heap:
+                entry = heappop(self._heap)
+                count = self._counts[entry[1]]
+                if count < self._floor:
+                    del self._counts[entry[1]]
+                elif count == -entry[0]:
+                    return entry
+                else:
+                    heappush(self._heap, (-count, *entry[1:]))
+            if self._floor == self._min:
+                return None
+            self._floor = max(self._min, self._floor // FLOORS)
+            self._look()
+
+    def _look(self) -> None:
+        """Remember the pairs above the floor."""
+        self._counts.clear()
+        places = np.flatnonzero(self._first[:-1] != NONE).astype(np.int32)
+        groups = (self._first[places] % GROUPS).astype(np.uint8)
+        for group in range(GROUPS):  # of left tokens, one after the other: less memory
+            some = places[groups == group]
+            lefts = self._first[some].astype(np.int64)
+            rights = self._first[some + self._lengths[lefts]]
+            inner = np.flatnonzero(rights != NONE)
+            self._add(lefts[inner] << 16 | rights[inner], some[inner])
 
     def merge(self, entry: Entry) -> tuple[int, int]:
         """Merge the entry's pair at its places."""
@@ -143,9 +156,7 @@ class _Learner:
         before, after = before[alone_before], after[alone_after]
         pairs = (before << 16 | new, np.full(len(in_row), new << 16 | new), new << 16 | after)
         at = (places[alone_before] - lengths[before], places[in_row], places[alone_after])
-        keys = np.concatenate(pairs)
-        order = np.argsort(keys, kind="stable")
-        self._add(keys[order], np.concatenate(at)[order].astype(np.int32))
+        self._add(np.concatenate(pairs), np.concatenate(at))
         return left, right
 
     def _token(self, left: int, right: int) -> int:
@@ -182,20 +193,23 @@ class _Learner:
             if key in counts:
                 counts[key] -= count
 
-    def _add(self, keys: Numbers, places: Places) -> None:
-        """Pairs that are born, sorted, at their places."""
+    def _add(self, keys: Numbers, places: Numbers | Places) -> None:
+        """Remember pairs that stand at these places, and are above the floor."""
         if not len(keys):
             return
+        both = keys << 31 | places  # 32 and 31 bits: sorted faster than by an order of one
+        both.sort()
+        keys, places = both >> 31, (both & 0x7FFFFFFF).astype(np.int32)
         starts = _starts(keys)
         sums = np.add.reduceat(self._words[self._word[places]], starts)
         ends = np.append(starts[1:], len(keys))
-        frequent = np.flatnonzero(sums >= self._min)
+        frequent = np.flatnonzero(sums >= self._floor)
         for key, count, start, end in zip(
             *(each[frequent].tolist() for each in (keys[starts], sums, starts, ends)), strict=True
         ):
             self._counts[key] = count
             self._entries += 1
-            heappush(self._heap, (-count, key, self._entries, places[start:end]))
+            heappush(self._heap, (-count, key, self._entries, places[start:end].copy()))
 
 
 def _sides(key: int) -> tuple[int, int]:

@@ -32,11 +32,10 @@ BORDER_CHAR = chr(SURROGATES[0])  # no text has it: lone surrogates have become 
 CODE_POINTS = 0x110000
 ONE_LETTER, TWO_LETTERS = ("s", "d", "m", "t"), (("l", "l"), ("v", "e"), ("r", "e"))
 CLASSES_FILE = Path(__file__).with_name("classes.txt")
-BATCH_CHARS = 1 << 22
+BATCH_CHARS = 1 << 20
 # Of a pre-token that comes whole: no word of any language, no rule of dashes is longer.
 BYTES_MAX = 4096
 Mask = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.uint32]
 
 
 def batches(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -68,7 +67,8 @@ def pretokens(texts: list[str], bytes_max: int = BYTES_MAX) -> tuple[pa.Array, i
     else:
         codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
         starts = _starts(codes)
-        offsets = _byte_offsets(codes)[starts]
+        # A character's first byte is none of 10xxxxxx, which are below -64 with a sign.
+        offsets = np.flatnonzero(utf8.view(np.int8) >= -64)[starts]
         borders = codes[starts] == ord(BORDER_CHAR)
     ends = np.append(offsets[1:], len(utf8))
     long = np.flatnonzero(ends - offsets > bytes_max)
@@ -126,15 +126,6 @@ def _contract(codes: npt.NDArray[Any], kinds: npt.NDArray[np.uint8], start: Mask
     for taken, ends in ((one, at + 2), (two, at + 3)):
         ends = ends[taken]
         start[ends[ends < len(codes)]] = True
-
-
-def _byte_offsets(codes: Codes) -> npt.NDArray[np.int64]:
-    """Where each character's UTF-8 begins."""
-    lengths = np.ones(len(codes), np.uint8)
-    for first in (0x80, 0x800, 0x10000):
-        lengths += codes >= first
-    ends = np.cumsum(lengths, dtype=np.int64)
-    return ends - lengths
 
 
 def _between(starts: npt.NDArray[np.int64], utf8: npt.NDArray[np.uint8]) -> pa.Array:

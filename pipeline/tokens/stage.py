@@ -1,6 +1,7 @@
 """The stages `tokenizer` and `shards`; their corpus may be anyone's files (texts_stage.py).
 
-    tokenizer   train    corpus -> one token a row, and the tokenizer's files
+    tokenizer   sizes, count, sum    corpus -> counts of pre-tokens (counts_stage.py)
+                train    counts -> one token a row, and the tokenizer's files (training_stage.py)
     shards      encode   corpus, tokenizer -> encoded documents, sorted, ids in a file beside
                 layout   encoded -> shards: which documents each file holds (one part)
                 write    encoded, layout -> placed documents; a part writes a shard's three files
@@ -10,14 +11,12 @@ are copied once, and never more than one shard's are in memory.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline.engine.digest import digest_of
@@ -32,11 +31,9 @@ from pipeline.engine.stage import (
     Step,
     Upstream,
 )
-from pipeline.engine.store import Store
-from pipeline.errors import StageError
-from pipeline.rows import BATCH_ROWS
 from pipeline.settings import ShardsSettings, TokenizerSettings
 from pipeline.tokens import tokenizer as bpe
+from pipeline.tokens.counts_stage import counting, documents_of, row_group_ranges
 from pipeline.tokens.encode import Encoder, Engine, version_of
 from pipeline.tokens.export import files
 from pipeline.tokens.layout import SHARD, Shard, lay_out
@@ -49,9 +46,15 @@ from pipeline.tokens.shards import (
     manifest,
     write_shard,
 )
-from pipeline.tokens.split import SPLITS, Piece, SplitRules, order_limit, order_of, pieces
-from pipeline.tokens.texts import TEXT, Text
+from pipeline.tokens.split import SPLITS, Piece, SplitRules, order_of, pieces
 from pipeline.tokens.tokenizer_files import files_of, load
+from pipeline.tokens.training_stage import (
+    GivenCounts,
+    Train,
+    learning_settings,
+    plan_given,
+    plan_train,
+)
 
 UNIT = "documents"
 TOKENS = "tokens"  # a side file of encoded documents: their ids
@@ -65,28 +68,34 @@ TOKEN = pa.schema([("id", pa.int64()), ("token", pa.binary())])
 
 
 def tokenizer_stage(
-    rules: TokenizerSettings, shards: ShardsSettings, file_digest: FileDigest, base: Path = Path()
+    rules: TokenizerSettings,
+    shards: ShardsSettings,
+    file_digest: FileDigest,
+    base: Path = Path(),
+    counts: Sequence[GivenCounts] = (),
 ) -> Stage:
-    """The stage; its input is `corpus`, or none where `rules.path` (from `base`) names a file.
+    """The stage; its input is `corpus`, none where `rules.path` (from `base`) or `counts` is given.
 
     The shards' settings say which documents are held out: training does not see them.
     """
     if rules.path:
         plan = partial(_plan_import, base / rules.path, file_digest)
-        step: AnyStep = Step(name="import", version=3, plan=plan, work=_import, schema=TOKEN)
+        imported: AnyStep = Step(name="import", version=3, plan=plan, work=_import, schema=TOKEN)
+        steps = (imported,)
     else:
-        split = SplitRules.of(shards)
+        before = () if counts else counting(rules, SplitRules.of(shards))
         step = Step(
             name="train",
-            version=2,
-            settings={"tokenizer": asdict(rules), "split": asdict(split)},
-            versions={"tokenizers": version("tokenizers")},
-            inputs=(CORPUS,),
-            plan=_plan_train,
-            work=_Train(rules, split),
+            version=3,
+            settings=learning_settings(rules),
+            inputs=before[1:],
+            feeds=(),
+            plan=partial(plan_given, counts) if counts else plan_train,
+            work=Train(rules, _write_tokenizer),
             schema=TOKEN,
         )
-    return Stage(name="tokenizer", unit="tokens", steps=(step,), check=_check_vocabulary)
+        steps = (*before, step)
+    return Stage(name="tokenizer", unit="tokens", steps=steps, check=_check_vocabulary)
 
 
 def shards_stage(rules: ShardsSettings) -> Stage:
@@ -151,66 +160,6 @@ def _import(part: Part[ToImport], out: PartWriter) -> None:
     _write_tokenizer(load(part.source.path), out)
 
 
-@dataclass(frozen=True)
-class ToTrain:
-    """The tables of the whole corpus."""
-
-    tables: list[str]
-
-
-def _plan_train(corpus: Output) -> list[Part[ToTrain]]:
-    tables = [part.table for part in corpus.parts]
-    return [Part(0, "tokenizer", corpus.digest, ToTrain(tables))]
-
-
-@dataclass(frozen=True)
-class _Train:
-    """The corpus's training documents to a tokenizer: by hash, until `sample_bytes_max`."""
-
-    rules: TokenizerSettings
-    split: SplitRules
-
-    def __call__(self, part: Part[ToTrain], out: PartWriter) -> None:
-        tables = part.source.tables
-        orders, sizes = self._sizes(tables, out)
-        if not len(orders):
-            raise StageError(
-                "the corpus has no document to train a tokenizer on: all are held out; hold out "
-                'blocks of them (shards.split_by = "block"), lower shards.val_share, or set '
-                "tokenizer.path to an existing tokenizer.json"
-            )
-        limit = order_limit(orders, sizes, self.rules.sample_bytes_max)
-        made = bpe.train(
-            self._texts(tables, limit, out), self.rules.vocab_size, self.rules.min_frequency
-        )
-        out.note("vocab_size_wanted", self.rules.vocab_size)
-        out.note("documents", int((orders <= limit).sum()))
-        out.note("text_bytes", int(sizes[orders <= limit].sum()))
-        _write_tokenizer(made, out)
-
-    def _sizes(self, tables: Sequence[str], out: PartWriter) -> tuple[Any, Any]:
-        """Order and UTF-8 bytes of every piece to train on."""
-        orders: list[int] = []
-        sizes: list[int] = []
-        for piece in self._pieces(tables, out.store):
-            orders.append(order_of(piece.id, self.split))
-            sizes.append(len(piece.text.encode()))
-            out.heartbeat("choosing documents")
-        return np.array(orders, np.int64), np.array(sizes, np.int64)
-
-    def _texts(self, tables: Sequence[str], limit: int, out: PartWriter) -> Iterator[str]:
-        for piece in self._pieces(tables, out.store):
-            out.heartbeat(piece.id)
-            if order_of(piece.id, self.split) <= limit:
-                yield piece.text
-
-    def _pieces(self, tables: Sequence[str], store: Store) -> Iterator[Piece]:
-        for document in _documents(store, tables):
-            for piece in pieces(document.id, document.host, document.text, self.split):
-                if piece.split == "train":
-                    yield piece
-
-
 def _write_tokenizer(made: bpe.Tokenizer, out: PartWriter) -> None:
     for name, content in files(made).items():
         out.file(name).write_bytes(content)
@@ -221,9 +170,9 @@ def _write_tokenizer(made: bpe.Tokenizer, out: PartWriter) -> None:
     out.note("digest", made.digest)
 
 
-def _check_vocabulary(tokenizer: Output) -> list[str]:
+def _check_vocabulary(*outputs: Output) -> list[str]:
     """A quality gate: the tokenizer has as many tokens as were asked for."""
-    (notes,) = (part.notes for part in tokenizer.parts)
+    notes = outputs[-1].parts[0].notes
     wanted, got = notes.get("vocab_size_wanted", 0), notes["vocab_size"]
     if got >= wanted:
         return []
@@ -268,7 +217,7 @@ def _plan_encode(corpus: Output, tokenizer: Output) -> list[Part[ToEncode]]:
     file = tokenizer.parts[0].sealed("tokenizer.json")
     parts: list[Part[ToEncode]] = []
     for part in corpus.parts:
-        ranges = list(_row_group_ranges(part.row_groups))
+        ranges = list(row_group_ranges(part.row_groups, PART_BYTES))
         for first, last in ranges:
             # The digest of rows knows no order; a range of them is known by the file's checksum.
             rows = part.digest
@@ -279,17 +228,6 @@ def _plan_encode(corpus: Output, tokenizer: Output) -> list[Part[ToEncode]]:
             label = f"{part.label} from row group {first}"
             parts.append(Part(len(parts), label, digest, source))
     return parts
-
-
-def _row_group_ranges(groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
-    """[first, last) of neighbouring row groups; one range, perhaps empty, for an empty file."""
-    first, gathered = 0, 0
-    for number, (_, size) in enumerate(groups):
-        if gathered and gathered + size > PART_BYTES:
-            yield first, number
-            first, gathered = number, 0
-        gathered += size
-    yield first, len(groups)
 
 
 @dataclass(frozen=True)
@@ -304,7 +242,7 @@ class _Encode:
         file = source.tokenizer
         encoder = _encoder(out.store.checked(file.name, file.xxh3_128), file.xxh3_128, self.engine)
         rows, ids, documents = [], [], 0
-        for document in _documents(out.store, [source.table], range(source.first, source.last)):
+        for document in documents_of(out.store, source.table, range(source.first, source.last)):
             out.heartbeat(document.id)
             documents += 1
             for piece in pieces(document.id, document.host, document.text, self.split):
@@ -413,14 +351,3 @@ def _write_manifest(
 def _written(part: Record) -> tuple[Shard, str]:
     shard = Shard(**part.notes["shard"])
     return shard, part.files[f"{shard.name}.bin"].xxh3_128
-
-
-def _documents(
-    store: Store, tables: Sequence[str], row_groups: range | None = None
-) -> Iterator[Text]:
-    """The columns of TEXT of a corpus's tables, of these row groups or of all."""
-    more = {} if row_groups is None else {"row_groups": list(row_groups)}
-    for table in tables:
-        for batch in store.batches(table, BATCH_ROWS, TEXT.names, **more):
-            for row in batch.to_pylist():
-                yield Text(**{name: row[name] or "" for name in TEXT.names})

@@ -104,7 +104,10 @@ def test_each_command_says_what_a_signal_leaves_and_how_to_go_on(
     assert main([*name.split(), "x", "--out", "y"]) == code
     told = capsys.readouterr().err
     assert told.startswith(f"webtext: stopped by {'Ctrl-C' if code == 130 else 'SIGTERM'}; ")
-    changes = {"demo", "build", "links", "fetch", "extract", "tokenizer train", "shards"}
+    changes = {"demo", "build", "links", "fetch", "extract", "shards"} | {
+        "tokenizer count",
+        "tokenizer train",
+    }
     assert ("the same command goes on" in told) == (name in changes)
     if name in ("status", "look", "why", "plan", "init", "report"):
         assert "nothing was changed; run it again" in told

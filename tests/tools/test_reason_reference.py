@@ -12,6 +12,7 @@ from tools.reason_reference import GATES, grouped, reasons_page
 ROOT = Path(__file__).resolve().parents[2]
 # Where a group's reasons are given, if not in the folder of its stage.
 ELSEWHERE = {
+    "tokenizer": ("pipeline/tokens/counts_stage.py",),
     "documents": ("pipeline/engine/limits.py",),  # what breaks the limits on a page
     "Texts of your own": ("pipeline/texts.py", "pipeline/rows.py", "pipeline/charsets.py"),
 }

@@ -36,7 +36,8 @@ MORE_LANGUAGES = [
     f"libreoffice-help-{language}"
     for language in "es it pl nl cs hu vi zh-tw pt-br ca dz km et fi sv da sl eu gl id".split()
 ]
-PACKAGES = [*f"{PROSE} {INTERFACES}".split(), *MORE_LANGUAGES]
+MORE = "libghc-gi-gtk-doc groovy-doc derby-doc libjogl2-java-doc libbiojava-java-doc efl-doc"
+PACKAGES = [*f"{PROSE} {INTERFACES}".split(), *MORE_LANGUAGES, *MORE.split()]
 MARKUP = (".html", ".htm", ".xhtml", ".page")
 PLAIN = (".txt", ".rst", ".md")
 CHARS_MIN = 200

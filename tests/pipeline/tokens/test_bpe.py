@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, trainers
 
+from pipeline.tokens import bpe
 from pipeline.tokens.bpe import BYTES, Counts, learn
 from pipeline.tokens.pretokens import pretokens
 from pipeline.tokens.tokenizer import spell
@@ -98,6 +99,31 @@ def texts(draw: st.DrawFn) -> list[str]:
 def test_merges_are_hugging_faces(given, vocab_size, min_frequency, token_bytes):
     learnt = learn(counts_of(counted(given)), vocab_size, min_frequency, token_bytes)
     assert spelt(learnt) == hugging_face(given, vocab_size, min_frequency, token_bytes)
+
+
+@given(texts(), st.integers(256, 400), st.integers(1, 3), st.sampled_from([1, 3, 30]))
+def test_merges_do_not_depend_on_the_floors(given, vocab_size, min_frequency, first):
+    counts = counts_of(counted(given))
+    wanted = learn(counts, vocab_size, min_frequency)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "FIRST_FLOOR", first)
+        patch.setattr(bpe, "FLOORS", 2)
+        patch.setattr(bpe, "GROUPS", 3)
+        assert learn(counts, vocab_size, min_frequency) == wanted
+
+
+@pytest.mark.slow
+def test_ids_of_all_16_bits_are_told_apart():
+    counts = {bytes([a, b]): 10**6 - (a << 8 | b) for a in range(256) for b in range(160)}
+    wanted = sorted(counts, key=counts.__getitem__, reverse=True)
+    late = wanted[-9:]
+    counts |= {pair + bytes([200 + i]): 9 for i, pair in enumerate(late)}
+    counts |= {late[0] + late[1]: 99}
+    tokens, merges = learn(counts_of(counts), 65_535, 5)
+    assert set(tokens[256 : 256 + len(wanted)]) == set(wanted)
+    assert tokens[256 + len(wanted) :][0] == late[0] + late[1]
+    assert [left for left, _ in merges[-9:]] == late
+    assert len(tokens) == 256 + len(wanted) + 10
 
 
 @given(texts(), st.integers(256, 400), st.integers(0, 3))

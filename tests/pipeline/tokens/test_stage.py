@@ -6,20 +6,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from reading import folder_of
+from steps import run_here, run_steps, write_files
 
 from pipeline.engine import writer as engine_writer
 from pipeline.engine.build import Build
-from pipeline.engine.digest import digest_of, file_digest, sum_digests
-from pipeline.engine.ledger import total
+from pipeline.engine.digest import file_digest
 from pipeline.engine.parts import read_record
-from pipeline.engine.stage import Output, PartWriter, Stage, identity
+from pipeline.engine.stage import Output, PartWriter, identity
 from pipeline.engine.store import Disk
 from pipeline.engine.writer import PartStopped
 from pipeline.errors import SettingsError, StageError
@@ -37,41 +36,6 @@ from pipeline.tokens.tokenizer_files import load
 
 TOKENIZER = TokenizerSettings(vocab_size=400)
 SHARDS = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
-
-
-def write_files(folder: Path, texts: Sequence[str], files: int) -> list[Path]:
-    folder.mkdir()
-    paths = [folder / f"texts-{number}.jsonl" for number in range(files)]
-    for number, path in enumerate(paths):
-        rows = (
-            {"id": text, "text": text, "url": f"http://h.example/{text[-7:]}"}
-            for text in texts[number::files]
-        )
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return paths
-
-
-def run_here(stage: Stage, published: dict[str, Output], folder: Path) -> Output:
-    """The stage's steps in this process, without Beam: for tests of what they do."""
-    store, outputs = Disk(folder), dict(published)
-    for step in stage.steps:
-        records = []
-        for part in step.plan(*(outputs[each.name] for each in step.inputs)):
-            known = replace(part, fingerprint=digest_of([step.name, part.digest]))
-            out = PartWriter(store, stage.name, step.name, known, step.schema)
-            step.work(known, out)
-            records.append(replace(out.commit(), number=part.number))
-        ledgers = total(record.ledgers for record in records)
-        digest = sum_digests(record.digest for record in records)
-        outputs[step.name] = Output(stage.name, store, digest, ledgers, records)
-    last = outputs[stage.steps[-1].name]
-    for record in last.parts:
-        own = {f"{stage.name}/{name}": file.name for name, file in record.own_files().items()}
-        store.show(own)
-    of_steps = [outputs[step.name] for step in stage.steps]
-    for name, content in (stage.finish(*of_steps) if stage.finish else {}).items():
-        store.write(f"{stage.name}/{name}", content)
-    return last
 
 
 def make_here(
@@ -324,18 +288,21 @@ def test_only_what_decides_the_split_makes_the_tokenizer_anew():
     assert identity_of(replace(SHARDS, val_share=0.2)) != same
 
 
-def test_a_part_that_is_asked_to_stop_leaves_nothing(corpus, tmp_path):
+@pytest.mark.parametrize("name", ["count", "train"])
+def test_a_part_that_is_asked_to_stop_leaves_nothing(corpus, tmp_path, name):
     texts = run_here(texts_stage(corpus[1], file_digest), {}, tmp_path)
     stage = tokenizer_stage(TOKENIZER, SHARDS, file_digest)
-    step = stage.steps[0]
-    (part,) = step.plan(texts)
+    before = [step.name for step in stage.steps].index(name)
+    outputs = run_steps(replace(stage, steps=stage.steps[:before]), {"corpus": texts}, tmp_path)
+    step = stage.steps[before]
+    (part, *_) = step.plan(*(outputs[each.name] for each in step.inputs))
     out = PartWriter(
         Disk(tmp_path), stage.name, step.name, part, step.schema, stopping=lambda: True
     )
     with pytest.raises(PartStopped):
         step.work(part, out)
     out.abandon()
-    assert not list((tmp_path / "parts/tokenizer-train").glob("*"))
+    assert not list((tmp_path / f"parts/tokenizer-{name}").glob("*"))
     assert not list((tmp_path / "scratch").glob("*"))
 
 
