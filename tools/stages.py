@@ -11,6 +11,7 @@ from pipeline.engine.stage import Output
 from pipeline.errors import InputError, SettingsError
 from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
+from pipeline.tokens.encode import version_of
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
 from pipeline.tokens.tokenizer_files import files_of, load
@@ -51,6 +52,7 @@ def make_tokenizer(given: GivenTexts, out: Path, settings: Settings) -> list[str
 
 def make_shards(given: GivenTexts, out: Path, settings: Settings) -> list[str]:
     """OUT/shards from texts, with the tokenizer at `settings.tokenizer.path`; gates that failed."""
+    version_of(settings.shards.encoder)  # or it says what to install
     with _with_texts(given, out, settings) as build:
         build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
         build.run(shards_stage(settings.shards))

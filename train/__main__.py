@@ -159,6 +159,8 @@ def _evaluate_tasks(settings: EvaluateSettings, as_json: bool) -> int:
         _print_json(found)
     else:
         print(told)
+    if settings.suite and any(math.isnan(row["value"]) for row in found["rows"]):
+        raise Diverged(f"{settings.run}: a result is no number; the run diverged")
     return 0
 
 

@@ -28,9 +28,9 @@ I32 = NDArray[np.int32]
 Heartbeat = Callable[[str], None]  # told how far the work is; may raise to stop it
 SAMPLE = 64  # shingles: coverage by several texts takes 64; 32 would do for one text alone
 MISS_MAX = 0.01
-BLOCK_TEXTS = 4096  # looked at in one go
+BLOCK_TEXTS = 1024  # looked at in one go
 CHUNK = 1 << 20  # items of a file that are in memory at once
-TABLE_BITS = 8  # for each key: one shingle in ten is looked up that is no key
+TABLE_BITS = 4  # for each key, at least: up to a fifth of all shingles are looked up in vain
 
 
 class Scheme(NamedTuple):
@@ -87,7 +87,7 @@ class Index(NamedTuple):
 
     asks: Lists
     has: Lists
-    sizes: I64  # texts that have each of what is asked for, two or more
+    sizes: I32  # texts that have each of what is asked for, two or more
 
 
 def build_index(
@@ -111,11 +111,11 @@ def build_index(
     _number(asked)
     of_asked = []
     for low in range(0, n_keys, CHUNK):
-        of_asked.append(owners[low : low + CHUNK][asked[low : low + CHUNK] >= 0].astype(np.int64))
+        of_asked.append(owners[low : low + CHUNK][asked[low : low + CHUNK] >= 0])
     for low in range(0, len(asks.values), CHUNK):
         asks.values[low : low + CHUNK] = asked[asks.values[low : low + CHUNK]]
     has = _has(numbers, starts, counts, asked, folder)
-    return Index(asks, has, np.concatenate([np.zeros(0, np.int64), *of_asked])), sizes
+    return Index(asks, has, np.concatenate([np.zeros(0, np.int32), *of_asked])), sizes
 
 
 def read_in_step(sketches: Sequence[Path], places: I64) -> Iterator[tuple[I64, ShingleSets]]:

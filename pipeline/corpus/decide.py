@@ -52,7 +52,8 @@ def decide(
     a near copy of C, then A's keeper is C, with the Jaccard of B and C. The loss is that of the
     documents that are kept, or copies of kept ones: what shadows take with them is meant to go.
     """
-    entries = entries.sort_by("id")
+    entries = entries.drop_columns(["text_hash"]).sort_by("id")
+    pa.default_memory_pool().release_unused()
     n = entries.num_rows
     keeper = _places(entries["keeper"], entries["id"])
     reasons = entries["reason"].to_numpy().copy()
@@ -66,6 +67,7 @@ def decide(
     places = np.full(n, -1, np.int64)
     places[order] = np.arange(len(order))
     sketched = _places(read_ids(sketches).cast(pa.string()), entries["id"])
+    pa.default_memory_pool().release_unused()
     found = find_copies(sketches, places[sketched], shadows[order], rules, scratch, heartbeat)
     copied = found.keeper >= 0
     near = order[copied]

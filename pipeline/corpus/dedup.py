@@ -99,9 +99,7 @@ def dedup(
                     entries.append(_entries(path, batch, writer))
                     heartbeat(f"{len(rows.ids):,} texts read")
         _refuse_twins(rows)
-        table = pa.concat_tables(entries or [ENTRY.empty_table()]).combine_chunks()
-        table = drop_copies(table, ["text_hash"], Reason.EXACT_COPY)
-        decisions, loss = decide(table, [sketches], rules, folder, heartbeat)
+        decisions, loss = decide(_best_of_each(entries), [sketches], rules, folder, heartbeat)
         heartbeat(f"writing {out.decisions}")
         kept = write_decisions(out.decisions, _lines(decisions, rows), rows.id_type)
         if out.signatures:
@@ -113,6 +111,13 @@ def dedup(
     gates = rows.gates()
     said = told(odd) + ([] if gates else rows.first_drop())
     return Decided(_count(decisions, len(rows.dropped)), loss, rows.drops(), said, gates)
+
+
+def _best_of_each(entries: list[pa.Table]) -> pa.Table:
+    """One table, in which exact copies name theirs; the list is emptied, for the memory."""
+    table = pa.concat_tables(entries or [ENTRY.empty_table()])
+    entries.clear()
+    return drop_copies(table, ["text_hash"], Reason.EXACT_COPY)
 
 
 @dataclass
@@ -276,7 +281,7 @@ def _lines(decisions: pa.Table, rows: _Rows) -> Iterator[Decision]:
     ]
     keepers = pc.index_in(decisions["keeper"], value_set=decisions["id"].combine_chunks())
     columns = (keepers, *(decisions[name] for name in (*LIKENESS, "others", "reason")))
-    decided = zip(*(column.take(places).to_pylist() for column in columns), strict=True)
+    decided = _tuples(columns, places)
     ids = decisions["id"].combine_chunks()
     for at, id in enumerate(rows.ids):
         if reason := rows.dropped.get(at):
@@ -289,6 +294,13 @@ def _lines(decisions: pa.Table, rows: _Rows) -> Iterator[Decision]:
         named = [rows.ids[given[row]] for row in _rows_of(others, ids)] if others else None
         kept = rows.ids[given[keeper]]
         yield Decision(id, False, kept, jaccard, containment, coverage, named, why)
+
+
+def _tuples(columns: Sequence[pa.ChunkedArray], rows: pa.Array) -> Iterator[tuple[Any, ...]]:
+    """The columns' values in these rows, some at a time."""
+    for low in range(0, len(rows), BATCH_ROWS):
+        chosen = rows[low : low + BATCH_ROWS]
+        yield from zip(*(column.take(chosen).to_pylist() for column in columns), strict=True)
 
 
 def _rows_of(names: list[str], ids: pa.Array) -> list[int]:

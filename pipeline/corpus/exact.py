@@ -61,32 +61,35 @@ def drop_copies(entries: pa.Table, keys: Sequence[str], reason: Reason) -> pa.Ta
     """The entries, in which all but the best of those with equal keys name it as their keeper.
 
     `keys` are the columns that must be equal. Entries that lost before, or that have a reason and
-    are no shadows, take no part. A shadow keeps its own reason when it loses. The order of rows may
-    change.
+    are no shadows, take no part. A shadow keeps its own reason when it loses.
     """
-    free = pc.and_(pc.equal(entries["keeper"], ""), stands(entries))
-    rest = entries.filter(pc.invert(free))
-    order = [*((key, "ascending") for key in keys), *walk_order()]
-    group = entries.filter(free).sort_by(order)
-    if group.num_rows == 0:
+    free = pc.and_(pc.equal(entries["keeper"], ""), stands(entries)).to_numpy()
+    rows = np.flatnonzero(free)
+    if len(rows) == 0:
         return entries
-    first = np.zeros(group.num_rows, bool)
+    keys_and_order = [*((key, "ascending") for key in keys), *walk_order()]
+    group = entries.select([name for name, _ in keys_and_order]).take(pa.array(rows))
+    order = pc.sort_indices(group, keys_and_order)
+    first = np.zeros(len(rows), bool)
     first[0] = True
     for key in keys:
-        column = group[key].combine_chunks()
+        column = group[key].take(order).combine_chunks()
         first[1:] |= pc.not_equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
-    best = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
-    lost = pa.array(~first)
-    keeper = pc.if_else(lost, group["id"].take(pa.array(best)), "")
-    own = pc.or_(pc.invert(lost), group["shadow"])
+    ordered = rows[order.to_numpy()]
+    best = ordered[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
+    keeper = np.full(entries.num_rows, -1, np.int64)
+    keeper[ordered[~first]] = best[~first]
+    lost = pa.array(keeper >= 0)
+    named = entries["id"].take(pa.array(keeper, mask=keeper < 0))
+    own = pc.or_(pc.invert(lost), entries["shadow"])
     columns = {
-        "keeper": keeper,
-        "reason": pc.if_else(own, group["reason"], reason.value),
+        "keeper": pc.if_else(lost, named, entries["keeper"]),
+        "reason": pc.if_else(own, entries["reason"], reason.value),
     }
-    for name, column in columns.items():
-        place = group.schema.get_field_index(name)
-        group = group.set_column(place, group.schema.field(name), column)
-    return pa.concat_tables([group, rest])
+    for name, values in columns.items():
+        at = entries.schema.get_field_index(name)
+        entries = entries.set_column(at, entries.schema.field(name), values)
+    return entries
 
 
 def stands(entries: pa.Table) -> pa.ChunkedArray:

@@ -101,7 +101,7 @@ class Alone:
         self._threshold = rules.near_threshold
         # Of what is asked for the kept texts that have it, in the walk's order:
         # slots[starts[k] : starts[k] + kept[k]].
-        self._starts = np.cumsum(index.sizes) - index.sizes
+        self._starts = np.cumsum(index.sizes, dtype=np.int64) - index.sizes
         self._slots = np.empty(int(index.sizes.sum()), np.int32)
         self._kept = np.zeros(len(index.sizes), np.int64)
         owners = np.repeat(np.arange(len(sets)), np.diff(index.has.offsets))

@@ -69,15 +69,16 @@ def gram_sets(texts: Sequence[str], one_in: int = ONE_IN) -> ShingleSets:
     return ShingleSets(np.concatenate(sets), np.cumsum(np.concatenate(counts)))
 
 
-def loss_of(read: Callable[[], Iterable[ShingleSets]], fates: NDArray[np.int8]) -> Loss:
+def loss_of(
+    read: Callable[[], Iterable[ShingleSets]], fates: NDArray[np.int8], one_in: int = ONE_IN
+) -> Loss:
     """The loss of texts whose fates are KEPT or LOST, in the order of the gram sets.
 
-    `read` gives the sets batch by batch, each time anew. Of more than GRAMS_MAX grams fewer are
-    looked at.
+    `read` gives the sets batch by batch, each time anew, with one gram in `one_in`. Of more than
+    GRAMS_MAX fewer are looked at, unless the sets hold all.
     """
     total = sum(int(sets.offsets[-1] - sets.offsets[0]) for sets in read())
-    one_in = ONE_IN
-    while total > GRAMS_MAX:
+    while one_in > 1 and total > GRAMS_MAX:
         one_in, total = 2 * one_in, total // 2
     everything, kept = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
     row = 0

@@ -50,7 +50,7 @@ class Manner:
     doubtful: float = 0.0
 
 
-FAST = Manner("S", "S", 0)
+FAST = Manner("", "S", 0.93)
 # Two thirds of all pages go on. On pages like those that it was trained on a third would be 0.001
 # less (0.93); on foreign ones every page that goes on is better for it.
 THOROUGH = Manner("S", "TS", 0.97)

@@ -49,7 +49,7 @@ def extract_combined(html: str) -> Extracted:
 
 
 def extract_fast(html: str) -> Extracted:
-    """Extract block by block, with the opinion of resiliparse at most."""
+    """Extract block by block, with the opinion of resiliparse where that is not sure."""
     from pipeline.documents.combined import FAST, combine
 
     return _combined(combine(html, FAST))

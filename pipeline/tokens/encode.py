@@ -66,9 +66,9 @@ class Encoder:
 
         Lone surrogates, which no UTF-8 can hold, are encoded as U+FFFD.
         """
-        text = without_surrogates(text)
         if self._fast and (found := self._fast.encode(text)) is not None:
             return found
+        text = without_surrogates(text)
         if white_space_run(text) > WHITE_SPACE_MAX:
             return self._slowly([text])[0]
         # No special token is allowed and none forbidden: the same as encode_ordinary, as an array.

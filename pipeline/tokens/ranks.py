@@ -63,7 +63,8 @@ def read_llm_c(path: Path, content: bytes) -> Read:
         end = GPT2_SIZE - 1
     elif version != LLM_C_VERSION:
         raise InputError(path, "", f"is of version {version}, not {LLM_C_VERSION}", MEND)
-    tokens, at = [], _LLM_C_HEAD.size
+    tokens: list[bytes] = []
+    at = _LLM_C_HEAD.size
     while len(tokens) < size and at < len(content):
         tokens.append(content[at + 1 : at + 1 + content[at]])
         at += 1 + content[at]

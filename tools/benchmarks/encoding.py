@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.tokens.encode import Encoder
+from pipeline.tokens.encode import Encoder, Engine
 from pipeline.tokens.export import export
 from pipeline.tokens.tokenizer_files import load
 from tools.benchmarks.measure import measure
@@ -65,8 +65,9 @@ def main(words: Sequence[str] | None = None) -> None:
 def compare(tokenizer: str, texts: str, bytes_max: int) -> dict[str, Any]:
     """CPU seconds of both encoders on the same texts, and how many texts get other ids."""
     made = load(Path(tokenizer))
-    encoders = {name: Encoder(made, name) for name in ("tiktoken", "gigatoken")}  # type: ignore[arg-type]
-    cpu_s = dict.fromkeys(encoders, 0.0)
+    engines: tuple[Engine, Engine] = ("tiktoken", "gigatoken")
+    encoders = {name: Encoder(made, name) for name in engines}
+    cpu_s: dict[str, float] = dict.fromkeys(encoders, 0.0)
     text_bytes = tokens = count = differing = 0
     for text in texts_of(texts, bytes_max):
         ids = []
@@ -75,7 +76,7 @@ def compare(tokenizer: str, texts: str, bytes_max: int) -> dict[str, Any]:
             ids.append(encoder.encode(text))
             cpu_s[name] += time.thread_time() - started
         count, tokens, text_bytes = count + 1, tokens + len(ids[0]), text_bytes + len(text.encode())
-        differing += not np.array_equal(*ids)
+        differing += not np.array_equal(ids[0], ids[1])
     rates = {name: text_bytes / 1e6 / seconds for name, seconds in cpu_s.items()}
     return {
         "texts": count,

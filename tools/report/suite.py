@@ -41,7 +41,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "ours": shown_number(row["kind"], row["value"]),
         "error": shown_number(row["kind"], row["standard_error"]),
         "paper": shown,
-        "items": f"{row['items']:,}" if whole else f"{row['items']:,} of {row['items_in_all']:,}",
+        "count": f"{row['items']:,}" if whole else f"{row['items']:,} of {row['items_in_all']:,}",
         "protocol": row["protocol"],
     }
 

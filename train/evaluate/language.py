@@ -70,7 +70,7 @@ def cut(subject: Subject, documents: Sequence[Document], stride: int) -> list[Wi
         ids = subject.begin(document.text)
         for start, done, end in windows(len(ids), 1, n_ctx, step):
             share = document.units * (end - done) / (len(ids) - 1)
-            name = f"{document.id}:{done}"
+            name = f"{document.id}:{done}-{end}"  # other windows are other items to compare
             found.append(Window(name, Request(ids[start:end], done - start), end - done, share))
     return found
 

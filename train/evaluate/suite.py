@@ -71,6 +71,11 @@ def chosen(names: str, stride: int = 0) -> list[Task]:
     ]
 
 
+def there(task: Task, folder: Path) -> bool:
+    """Whether all files of a task are in the folder."""
+    return all(file.find(folder) for file in task.files)
+
+
 def those_there(names: str, stride: int, folder: Path, note: Callable[[str], None]) -> list[Task]:
     """The tasks that are named, of a suite those whose files are in the folder; it says which not.
 
@@ -79,7 +84,7 @@ def those_there(names: str, stride: int, folder: Path, note: Callable[[str], Non
     tasks = chosen(names, stride)
     if names not in SUITES:
         return tasks
-    found = [task for task in tasks if all(file.find(folder) for file in task.files)]
+    found = [task for task in tasks if there(task, folder)]
     if not found:
         raise DataError(f"{folder}: no file of a task there; `evaluate --list` names them")
     if missing := [task.name for task in tasks if task not in found]:

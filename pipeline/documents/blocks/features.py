@@ -36,6 +36,8 @@ _AROUND = (
 ).split()
 _LEVELS = (1, 2, 3, 5)  # the block's element, its parent and so on
 _NEIGHBOURS = (-1, -2, 1, 2)
+_BESIDE = ("words", "link_share", "heading", "same", "stops")
+_SAME = _BESIDE.index("same")
 LONG_WORDS = 20  # outside of links
 _SCORED_WORDS_MIN, _SCORED_WORDS_MAX, _SCORE_SHARE, _SCORE_LEVELS = 8, 100, 0.75, 4
 _PATH_MAX = 64
@@ -78,11 +80,7 @@ BASE: list[str] = [
     ),
     *"in_best best_up best_depth best_share own_score parent_score best_link_share".split(),
     *"best_mean after_best best_blocks".split(),
-    *(
-        f"beside{step}_{what}"
-        for step in _NEIGHBOURS
-        for what in ("words", "link_share", "heading", "same", "stops")
-    ),
+    *(f"beside{step}_{what}" for step in _NEIGHBOURS for what in _BESIDE),
     *"words_near3 words_near8 links_near3 since_heading since_h1 to_long alike alike_words".split(),
     *"alike_mean alike2 alike2_mean after_h1".split(),
     *"page_blocks page_words page_link_share page_long page_best page_articles page_mains".split(),
@@ -205,8 +203,8 @@ class _Description:
         for bit, name in enumerate(_AROUND):
             bits[TAG_NUMBERS[name]] |= 1 << bit
         around = _inherit(bits[self.tag].tolist(), self.page.parents)[self.element]
-        for bit, name in enumerate(_AROUND):
-            self.put(f"in_{name}", around >> bit & 1)
+        row = AT[f"in_{_AROUND[0]}"]
+        self.columns[row : row + len(_AROUND)] = around >> np.arange(len(_AROUND))[:, None] & 1
         of_paragraphs = self.parent[1:][self.tag[1:] == TAG_NUMBERS["p"]]
         paragraphs = np.bincount(of_paragraphs, minlength=self.elements)
         at = self.element
@@ -249,17 +247,20 @@ class _Description:
         """The blocks beside it, and the nearest heading and long block."""
         put, number, blocks, element = self.put, self.number, self.blocks, self.element
         kind = self.kind[element]
+        own = np.empty((len(_BESIDE), blocks), np.float32)
+        link_share, nothing = self.link_words / self.at_least, np.zeros(blocks)
+        own[:] = self.words, link_share, self.heading > 0, nothing, self.stops
         for step in _NEIGHBOURS:
-            there = (number + step >= 0) & (number + step < blocks)
-            beside = np.where(there, number + step, 0)
-            for what, values in (
-                ("words", self.words[beside]),
-                ("link_share", self.link_words[beside] / self.at_least[beside]),
-                ("heading", self.heading[beside] > 0),
-                ("same", np.where(element[beside] == element, 2, kind[beside] == kind)),
-                ("stops", self.stops[beside]),
-            ):
-                put(f"beside{step}_{what}", np.where(there, values, -1))
+            here = slice(max(-step, 0), blocks - max(step, 0))
+            there = slice(max(step, 0), blocks - max(-step, 0))
+            row = AT[f"beside{step}_{_BESIDE[0]}"]
+            rows = self.columns[row : row + len(_BESIDE)]
+            rows[:] = -1
+            if abs(step) < blocks:
+                rows[:, here] = own[:, there]
+                rows[_SAME, here] = np.where(
+                    element[there] == element[here], 2, kind[there] == kind[here]
+                )
         near3, links3 = _window(self.free, 3), _window(self.link_words, 3)
         put("words_near3", near3)
         put("words_near8", _window(self.free, 8))

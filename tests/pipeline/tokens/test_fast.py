@@ -85,6 +85,14 @@ def test_the_cache_is_made_anew_when_the_process_has_grown(
     assert backend.made == made
 
 
+def test_every_new_character_is_found_by_how_its_utf8_begins():
+    new = [c for c in map(chr, [*range(0xD800), *range(0xE000, 0x110000)]) if fast._NEW.match(c)]
+    assert len(new) > 4000
+    assert all(fast._NEAR_NEW.match(c.encode()) for c in new)
+    assert all(c.encode()[:1] in fast._BEGIN_NEW for c in new)
+    assert not fast._NEAR_NEW.search("naïve 中文 한국어 ภาษาไทย हिन्दी 👩‍👩‍👧 “quotes” —".encode())
+
+
 def test_memory_is_that_of_the_process():
     assert fast.memory_bytes() > 10_000_000 or sys.platform != "linux"
 

@@ -1,6 +1,13 @@
 import pytest
 
-from tools.report.texts import EXCERPT_CHARS, differing, excerpt, marked, word_count
+from tools.report.texts import (
+    EXCERPT_CHARS,
+    differing,
+    excerpt,
+    marked,
+    shared_starts,
+    word_count,
+)
 
 LONG = "the same words again and again " * 60
 
@@ -50,6 +57,20 @@ def test_a_text_without_a_space_is_shown_from_its_beginning():
 
 def test_a_short_text_is_shown_whole():
     assert excerpt("a short text") == "a short text"
+
+
+def test_a_text_inside_another_is_shown_beside_what_it_shares():
+    whole = " ".join(f"w{n}" for n in range(2000))
+    part = "A lead of its own. " + whole[whole.index("w900 ") : whole.index("w990 ")]
+    start, other = shared_starts(whole, part)
+    assert other == 0
+    assert 0 < whole.index("w900 ") - start <= len("A lead of its own. ") + 6
+    assert whole[start - 1] == " "
+    assert "w900" not in marked(part, whole[start:]).split("</mark>")[0]
+
+
+def test_texts_that_share_no_five_words_are_shown_from_their_beginnings():
+    assert shared_starts("a b c d e f", "g h i j k l") == (0, 0)
 
 
 @pytest.mark.parametrize(

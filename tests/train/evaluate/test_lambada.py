@@ -155,3 +155,15 @@ def test_the_list_names_files_and_digests_without_a_run(capsys):
     assert main(["evaluate", "--list"]) == 0
     told = capsys.readouterr().out
     assert LAMBADA.files[0].sha256 in told and LAMBADA.digest() in told
+
+
+def test_a_model_that_diverged_ends_with_an_error(exported, data, capsys, monkeypatch):
+    monkeypatch.setattr(
+        scoring, "of_places",
+        lambda _, h, at, targets, *__: (at * math.nan, targets, targets),
+    )  # fmt: skip
+    words = ["evaluate", str(exported), "--suite", "lambada", "--data", str(data), "--json"]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["rows"][0]["value"] is None
+    assert "a result is no number" in captured.err
