@@ -75,6 +75,8 @@ PROVENANCE = [
     ("warc", pa.string()),
     ("offset", pa.int64()),
     ("extractor", pa.string()),
+    ("extractor_score", pa.float64()),  # page F1 that it expects of its text, null if it does not
+    ("page_type", pa.string()),  # blocks/page_types.py, "" where the extractor asks none
 ]
 
 # One row for each page that gave a text (stage `documents`).

@@ -349,8 +349,7 @@ class DocumentsSettings:
 
     extractor: Literal["trafilatura", "combined", "combined-fast", "resiliparse"] = option(
         "trafilatura",
-        "What finds the main text of a page: a library, or our own scores of its blocks (combined "
-        "wants the extra extraction)",
+        "What finds the main text of a page: a library, or our own scores of its blocks",
         paper="Dragnet and Newspaper (2.1); neither is maintained",
     )
     body_bytes_max: int = option(

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.documents.extract import Document, PageAt, host_of, settle
-from pipeline.documents.extractors import versions_for
 from pipeline.documents.given import NO_LIMIT, Given, extract_given, needs_language
 from pipeline.documents.kinds import FilePage, files_of, html_pages, kind_of
 from pipeline.engine.fork import Forked
@@ -47,7 +46,6 @@ def print_pages(inputs: Sequence[Place], settings_from: SettingsFrom, *, as_json
             option = spelled("extract", key)
             raise SettingsError(f"{option} does nothing without --out; leave it out, or give --out")
     settings = settings_from(None)
-    versions_for(settings.documents.extractor)  # says what is not installed
     settle(with_languages=needs_language(asked, in_full=as_json))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")

@@ -1,10 +1,12 @@
 """The extractor `combined`: blocks scored by boosted trees, which are told what other engines took.
 
 The page is parsed once, cut into blocks (blocks/segment.py), and each is described
-(blocks/features.py). Trees score it by itself, then once more among its neighbours
-(blocks/context.py). Where that is not sure, other engines are asked, and trees that know their
-texts decide: whether a block stands in trafilatura's, readability's or resiliparse's text is the
-best that there is to know of it. What is chosen is written by our own rules (blocks/write.py).
+(blocks/features.py): by itself, by the repeated structure it is part of (blocks/units.py), by what
+the page says of itself (blocks/said.py), and by whether readability's rules would take it
+(blocks/readable.py). Trees score it by itself, then once more among its neighbours, with the
+page's type (blocks/page_types.py, blocks/context.py). Where that is not sure, trafilatura is asked
+too, and trees that know its text decide. What is chosen is written by our own rules
+(blocks/write.py).
 
 The trees lie in `blocks/model.npz`, which `python -m tools.training.blocks` makes.
 """
@@ -18,20 +20,21 @@ from lxml.etree import LxmlError
 from pipeline.documents.blocks.context import choose, look_again
 from pipeline.documents.blocks.features import Described, describe
 from pipeline.documents.blocks.model import Model, load_model
+from pipeline.documents.blocks.page_types import TYPES, types_of
+from pipeline.documents.blocks.said import read_said
 from pipeline.documents.blocks.segment import FEW_WORDS, Page, segment
 from pipeline.documents.blocks.words import BlockWords, Hashes, count, member, words_of
 from pipeline.documents.blocks.write import write
-from pipeline.documents.engines import by_readability, by_resiliparse, by_trafilatura
+from pipeline.documents.engines import by_resiliparse, by_trafilatura
 from pipeline.documents.markup import write_words
 from pipeline.documents.tree import parse
 
 # By the letter that names them in the model.
 ENGINES: dict[str, Callable[[str], str]] = {
     "T": by_trafilatura,
-    "R": by_readability,
     "S": by_resiliparse,
 }
-_SPOKE = {"T": "trafilatura", "R": "readability", "S": "resiliparse"}
+_SPOKE = {"T": "trafilatura", "S": "resiliparse"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +51,19 @@ class Manner:
 
 
 FAST = Manner("", "S", 0.93)
-# Half of all pages go on. On pages like those that it was trained on a third would do as well
-# (0.89); on foreign ones every page that goes on is better for it.
-THOROUGH = Manner("S", "TRS", 0.93)
+# Two thirds of all pages go on. On pages like those that it was trained on a third would be 0.001
+# less (0.93); on foreign ones every page that goes on is better for it.
+THOROUGH = Manner("S", "TS", 0.97)
 
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """A page's text, which engines spoke for it, and the page F1 to be expected (0 to 1)."""
+    """A page's text, which engines spoke for it, the page F1 to be expected (0 to 1), its type."""
 
     text: str
     spoke: str
-    score: float
+    score: float | None
+    page_type: str
 
 
 def read_page(html: str) -> tuple[Page, BlockWords, Described] | None:
@@ -68,12 +72,13 @@ def read_page(html: str) -> tuple[Page, BlockWords, Described] | None:
     if tree is None:
         return None
     title = tree.findtext(".//title") or ""
+    said = read_said(tree)
     write_words(tree)
     page = segment(tree)
     if not page.elements:
         return None
     counts = count(page, title)
-    return page, counts, describe(page, counts)
+    return page, counts, describe(page, counts, said)
 
 
 def combine(html: str, manner: Manner, model: Model | None = None) -> Combined:
@@ -85,29 +90,32 @@ def combine(html: str, manner: Manner, model: Model | None = None) -> Combined:
         text = opinion("T", html)  # it reads JSON-LD, too
         words["T"] = words_of(text)
         if read is None or len(words["T"]) >= 3 * shown + 50:
-            return Combined(text, "trafilatura", 0.0)
+            return Combined(text, "trafilatura", None, "")
     page, counts, described = read
     model = model or load_model()
     first = model.forests["first"].predict(described.columns)
+    types = types_of(model.forests, described)
     for tier in dict.fromkeys((manner.first, manner.then)):
         for letter in tier:
             if letter not in words:
                 words[letter] = words_of(opinion(letter, html))
         shares = [member(counts.hashes, counts.offsets, words[letter]) for letter in tier]
-        columns = look_again(described, first, shares, [len(words[letter]) for letter in tier])
+        sizes = [len(words[letter]) for letter in tier]
+        columns = look_again(described, first, types, shares, sizes)
         scores = model.forests[tier or "none"].predict(columns)
         keep, score = choose(scores, counts.words, *model.limits[tier or "none"])
         if score >= manner.sure:
             break
+    page_type, score = TYPES[int(types.argmax())], round(score, 3)
     if score < manner.doubtful and (text := opinion("T", html)):
-        return Combined(text, "trafilatura", score)
+        return Combined(text, "trafilatura", score, page_type)
     spoke = "+".join(["blocks", *(_SPOKE[letter] for letter in tier)])
-    return Combined(write(page, np.flatnonzero(keep).tolist()), spoke, score)
+    return Combined(write(page, np.flatnonzero(keep).tolist()), spoke, score, page_type)
 
 
 def opinion(letter: str, html: str) -> str:
     """An engine's text; "" where it can make nothing of a page, which is an opinion too."""
     try:
         return ENGINES[letter](html)
-    except (LxmlError, ValueError):  # readability's Unparseable is a ValueError
+    except (LxmlError, ValueError):
         return ""

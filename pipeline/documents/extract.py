@@ -11,7 +11,7 @@ from pipeline.documents.budgets import check_budgets
 from pipeline.documents.charset import decode_text
 from pipeline.documents.clean import clean_text
 from pipeline.documents.decode import decode_body, file_kind
-from pipeline.documents.extractors import EXTRACTORS
+from pipeline.documents.extractors import EXTRACTORS, Extracted
 from pipeline.documents.language import classify, judge_language
 from pipeline.documents.metadata import page_date, page_title, read_meta
 from pipeline.documents.mojibake import repair
@@ -35,6 +35,8 @@ class Document:
     charset: str
     text: str
     extractor: str
+    extractor_score: float | None = None  # the page F1 that it expects
+    page_type: str = ""
     mojibake_repaired: int = 0  # places of the page that had been encoded twice
     mojibake_left: int = 0  # places of the text that look so, and are left since it is not sure
 
@@ -46,7 +48,7 @@ class Found:
     html: str
     charset: str
     text: str
-    extractor: str
+    extracted: Extracted
     mojibake_repaired: int
     mojibake_left: int
 
@@ -92,7 +94,7 @@ def find_text(response: Response, rules: DocumentsSettings) -> Found | Drop:
         html=decoded.html,
         charset=decoded.charset,
         text=clean_text(repaired.text),
-        extractor=extracted.extractor,
+        extracted=extracted,
         mojibake_repaired=decoded.repaired + repaired.repaired,
         mojibake_left=repaired.left,
     )
@@ -134,7 +136,9 @@ def document_of(found: Found, language: str, language_score: float) -> Document:
         language_score=language_score,
         charset=found.charset,
         text=found.text,
-        extractor=found.extractor,
+        extractor=found.extracted.extractor,
+        extractor_score=found.extracted.score,
+        page_type=found.extracted.page_type,
         mojibake_repaired=found.mojibake_repaired,
         mojibake_left=found.mojibake_left,
     )

@@ -6,18 +6,26 @@ it raises travels up: the pool makes it a named drop.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
-from pipeline.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pipeline.documents.combined import Combined
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A page's main text, "" where there is none, and the extractor that gave it."""
+    """A page's main text, "" where there is none, and the extractor that gave it.
+
+    `score` is the page F1 that it expects, `page_type` one of blocks/page_types.py, of those that
+    tell them.
+    """
 
     text: str
     extractor: str
+    score: float | None = None
+    page_type: str = ""
 
 
 Extractor = Callable[[str], Extracted]
@@ -37,35 +45,18 @@ def extract_combined(html: str) -> Extracted:
     """Extract block by block (combined.py), with other engines' opinion where that is not sure."""
     from pipeline.documents.combined import THOROUGH, combine
 
-    found = combine(html, THOROUGH)
-    return Extracted(found.text, found.spoke)
+    return _combined(combine(html, THOROUGH))
 
 
 def extract_fast(html: str) -> Extracted:
     """Extract block by block, with the opinion of resiliparse where that is not sure."""
     from pipeline.documents.combined import FAST, combine
 
-    found = combine(html, FAST)
-    return Extracted(found.text, found.spoke)
+    return _combined(combine(html, FAST))
 
 
-# Besides those of every build.
-LIBRARIES_OF = {
-    "combined": ("resiliparse", "readability-lxml"),
-    "combined-fast": ("resiliparse",),
-    "resiliparse": ("resiliparse",),
-}
-
-
-def versions_for(extractor: str) -> dict[str, str]:
-    """The versions of what an extractor asks besides; SettingsError names what is not installed."""
-    try:
-        return {library: version(library) for library in LIBRARIES_OF.get(extractor, ())}
-    except PackageNotFoundError as error:
-        raise SettingsError(
-            f"documents.extractor = {extractor} wants {error.name}: pip install '.[extraction]' "
-            "from a checkout, with pip 24 or newer"
-        ) from None
+def _combined(found: "Combined") -> Extracted:
+    return Extracted(found.text, found.spoke, found.score, found.page_type)
 
 
 EXTRACTORS: dict[str, Extractor] = {

@@ -34,7 +34,7 @@ from pipeline.settings import DocumentsSettings, PagesSettings
 UNIT = "records"
 COLUMNS = (
     *("id", "url", "host", "title", "date", "language", "language_score", "charset"),
-    *("mojibake_repaired", "mojibake_left", "text", "extractor"),
+    *("mojibake_repaired", "mojibake_left", "text", "extractor", "extractor_score", "page_type"),
 )
 SCHEMA = pa.schema([DOCUMENT.field(name) for name in COLUMNS])
 # Each part of a packed file reads what lies before it too: so many take 32 times the unpacking,
@@ -77,7 +77,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=4,
+        version=5,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={
             **versions(documents.extractor),

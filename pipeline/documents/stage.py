@@ -28,7 +28,6 @@ import xxhash
 from pipeline.bucket_file import InputFile
 from pipeline.documents.blocks.model import model_digest
 from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
-from pipeline.documents.extractors import versions_for
 from pipeline.engine.digest import digest_of, hex_digest, rows_digest
 from pipeline.engine.limits import Fault
 from pipeline.engine.stage import (
@@ -117,7 +116,7 @@ def documents_stage(
     )
     documents = Step(
         name="documents",
-        version=1,
+        version=2,
         inputs=(gather, texts),
         feeds=(gather,),
         plan=_plan_documents,
@@ -372,7 +371,8 @@ def _row(page: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
 def versions(extractor: str) -> dict[str, str]:
     """The versions of what shapes documents by this extractor."""
     found = {library: version(library) for library in LIBRARIES}
-    found |= versions_for(extractor)
+    if extractor != "trafilatura":
+        found["resiliparse"] = version("resiliparse")
     if extractor.startswith("combined"):
         found["blocks"] = model_digest()
     return {**found, "unicode": unicodedata.unidata_version}

@@ -40,8 +40,8 @@ VERSIONS = {
 DIGESTS = {
     "links": "2dab46de2a9205c8419b697620830076",
     "pages": "59121437c63b51b00b3d7731eef66045",
-    "documents": "367cc48530af62920882d590222d8381",
-    "corpus": "665427e24440be5bccd39d36957022eb",
+    "documents": "0aa5cec1e781380a4b74e43c960fae07",
+    "corpus": "0717be2fbf09ab7254c3507b2347cfa9",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
     "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }

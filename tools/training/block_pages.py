@@ -19,6 +19,8 @@ from pipeline.documents.combined import ENGINES, opinion, read_page
 from tools.benchmarks.extraction import labelled_pages
 from tools.training.folds import fold_of
 
+ALONE = "wcxb-other"  # the source that is the only one of its kinds of pages
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -43,7 +45,7 @@ class Labelled:
         """Where its label is from: what is left out as a whole."""
         if not self.set.startswith("wcxb"):
             return self.set
-        return "wcxb-article" if self.kind == "article" else "wcxb-other"
+        return "wcxb-article" if self.kind == "article" else ALONE
 
 
 def labelled(rows: Iterator[dict[str, Any]], texts: list[dict[str, str]]) -> list[Labelled]:

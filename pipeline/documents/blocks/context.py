@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.features import AT, Described
+from pipeline.documents.blocks.units import mean_by
 from pipeline.documents.blocks.words import Numbers
 
 Reals = NDArray[np.float64]
@@ -17,6 +18,9 @@ AGAIN = [
         "words link_share dots heading last up1_link_share up2_link_share up1_mean in_best best_up"
         " words_near3 words_near8 links_near3 place copies page_link_share page_long page_forum"
         " page_product page_li page_mean page_long_words around:comment around:forum in_li in_p"
+        " unit_many unit_share unit_links unit_index unit_at unit_long unit_people unit_dates"
+        " role_share role_mean role_links role_distinct role_stops says:am says:permalink"
+        " own:byline"
     ).split()
 ]
 _STEPS = (-3, -2, -1, 1, 2, 3)
@@ -28,15 +32,25 @@ _NONE = -0.1
 
 
 def look_again(
-    described: Described, scores: Reals, shares: Sequence[Reals], sizes: Sequence[int]
+    described: Described,
+    scores: Reals,
+    types: Reals,
+    shares: Sequence[Reals],
+    sizes: Sequence[int],
 ) -> NDArray[np.float32]:
     """Columns of the second look, [columns, blocks].
 
-    `shares` are each engine's (words.member), `sizes` the words of their texts.
+    `types` are those of the page (page_types.py), `shares` each engine's (words.member), `sizes`
+    the words of their texts. What the page itself has to say counts as two engines more.
     """
+    weight = np.asarray(described.words + 0.3, np.float64)
+    shares = [*(one for one, _ in described.opinions), *shares]
+    sizes = [*(size for _, size in described.opinions), *sizes]
     rows = [
         *_around(described, scores),
-        *_engines(np.asarray(described.words + 0.3, np.float64), scores, shares, sizes),
+        *_alike(described, scores),
+        *types,
+        *_engines(weight, scores, shares, sizes),
     ]
     columns = np.empty((len(rows) + len(AGAIN), len(scores)), np.float32)
     for number, row in enumerate(rows):
@@ -76,6 +90,18 @@ def _around(described: Described, scores: Reals) -> list[Reals | float]:
     rows.append(float(scores.max()))
     rows += [_last_long(scores, words), _last_long(scores[::-1], words[::-1])[::-1]]
     return rows
+
+
+def _alike(described: Described, scores: Reals) -> list[Reals | float]:
+    """What the first look says of its role, its unit and the group of that (units.py)."""
+    weight: Reals = np.asarray(described.words + 0.5, np.float64)
+    units = described.units
+    which = units.role
+    is_taken = (scores > 0.5).astype(float)
+    return [
+        *(mean_by(one, scores, weight) for one in (which, units.unit, units.group)),
+        mean_by(which, is_taken, np.ones(len(scores))),
+    ]
 
 
 def _engines(

@@ -1,8 +1,9 @@
 """What the trees are told of each block: one row of numbers a feature, one column a block.
 
 Counts stand as they are: trees ask only which of two is larger, and logarithms differ from machine
-to machine. `BASE` names the features of the block, its elements, its neighbours and the page; three
-sets of bits follow (names of the element and its parent, names around, groups of words).
+to machine. `BASE` names the features of the block, its elements, its neighbours, the repeated
+structure it is part of (units.py), and the page; sets of bits follow (names of the element and its
+parent, names around, groups of words, what the page says of itself).
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.documents.blocks.names import COMMENT, FORUM, NAME_GROUPS, PRODUCT, WORD_GROUPS
+from pipeline.documents.blocks.names import (
+    COMMENT,
+    DATE,
+    DATE_WORDS,
+    FORUM,
+    NAME_GROUPS,
+    PEOPLE,
+    PRODUCT,
+    WORD_GROUPS,
+)
+from pipeline.documents.blocks.readable import readable
+from pipeline.documents.blocks.said import SAID_GROUPS, Said
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
-from pipeline.documents.blocks.words import BlockWords, Numbers
+from pipeline.documents.blocks.units import Units, find_groups, find_units, mean_by
+from pipeline.documents.blocks.words import BlockWords, Numbers, member, words_of
 
 Reals = NDArray[np.float64]
 
@@ -73,12 +86,18 @@ BASE: list[str] = [
     *"page_blocks page_words page_link_share page_long page_best page_articles page_mains".split(),
     *"page_elements page_comment page_forum page_product page_li page_mean page_long_words".split(),
     *"page_best_depth page_tables".split(),
+    *"unit_many unit_mean unit_share unit_links unit_top unit_index unit_words unit_at".split(),
+    *"unit_blocks unit_up unit_long unit_people unit_dates role_share role_mean role_links".split(),
+    *"role_distinct role_stops role_top said page_said said_words page_front".split(),
+    *"readable page_readable".split(),
 ]
 NAMES: list[str] = [
     *BASE,
     *(f"own:{group.split()[0]}" for group in NAME_GROUPS),
     *(f"around:{group.split()[0]}" for group in NAME_GROUPS),
     *(f"says:{group.split()[0]}" for group in WORD_GROUPS),
+    *(f"kind:{group.split()[0]}" for group in SAID_GROUPS),
+    *(f"address:{group.split()[0]}" for group in SAID_GROUPS),
 ]
 AT: dict[str, int] = {name: number for number, name in enumerate(NAMES)}
 
@@ -91,9 +110,12 @@ class Described:
     words: Numbers
     elements: Numbers
     kinds: Numbers
+    units: Units
+    # Shares of each block, and words in all: what the page says of itself, what readable.py takes.
+    opinions: tuple[tuple[Reals, int], tuple[Reals, int]]
 
 
-def describe(page: Page, counts: BlockWords) -> Described:
+def describe(page: Page, counts: BlockWords, said: Said) -> Described:
     """Describe every block of a page that has at least one."""
     described = _Description(page, counts)
     described.put_block()
@@ -102,10 +124,11 @@ def describe(page: Page, counts: BlockWords) -> Described:
     described.put_neighbours()
     described.put_alike()
     described.put_page()
-    described.put_bits()
-    return Described(
-        described.columns, counts.words, described.element, described.kind[described.element]
-    )
+    units = described.put_units()
+    opinions = described.put_said(said), described.put_readable()
+    described.put_bits(said)
+    kinds = described.kind[described.element]
+    return Described(described.columns, counts.words, described.element, kinds, units, opinions)
 
 
 class _Description:
@@ -283,7 +306,78 @@ class _Description:
         put("page_best_depth", self.depth[self.best])
         put("page_tables", (self.tag == TAG_NUMBERS["table"]).sum())
 
-    def put_bits(self) -> None:
+    def put_units(self) -> Units:
+        """The repeated structure that it is part of, and its role there."""
+        put, words = self.put, self.words
+        groups = find_groups(self.parent, self.kind, self.sizes)
+        units = find_units(groups, self.parent, self.depth, self.kind, self.element)
+        unit, group, role = units.unit, units.group, units.role
+        is_some = unit > 0
+        many, in_group = groups.many[group], groups.words[group]
+        ones = np.ones(self.blocks)
+        is_first = np.zeros(self.elements, bool)
+        is_first[unit] = True
+        members = np.flatnonzero(is_first)
+        rank = np.zeros(self.elements, np.int64)
+        order = np.argsort(groups.of[members], kind="stable")
+        sorted_groups = groups.of[members][order]
+        rank[members[order]] = np.arange(len(members)) - np.searchsorted(
+            sorted_groups, sorted_groups
+        )
+        put("unit_many", np.where(is_some, many, 0))
+        put("unit_mean", np.where(is_some, in_group / np.maximum(many, 1), 0))
+        put("unit_share", np.where(is_some, in_group / self.page_words, 0))
+        links = np.bincount(group, self.link_words)
+        put("unit_links", np.where(is_some, links[group] / np.maximum(in_group, 1), -1))
+        put("unit_top", np.where(is_some, groups.top[group] / np.maximum(in_group, 1), -1))
+        put("unit_index", np.where(is_some, rank[unit], -1))
+        put("unit_words", np.where(is_some, self.sizes[unit], 0))
+        first = np.full(self.elements, self.blocks)
+        np.minimum.at(first, unit, self.number)
+        held = np.maximum(self.held[unit], 1)
+        put("unit_at", np.where(is_some, (self.number - first[unit]) / held, -1))
+        put("unit_blocks", np.where(is_some, held, 0))
+        put("unit_up", np.where(is_some, self.depth[self.element] - self.depth[unit], -1))
+        own = self.own[self.element] | np.asarray(self.page.inner, np.int64)
+        says = self.counts.groups
+        for name, is_one in (
+            ("unit_long", self.free >= LONG_WORDS),
+            ("unit_people", own >> PEOPLE & 1),
+            ("unit_dates", (own >> DATE | says >> DATE_WORDS) & 1),
+        ):
+            has = np.bincount(unit, is_one, self.elements) > 0
+            share = np.bincount(groups.of[members], has[members], len(groups.many))[group]
+            put(name, np.where(is_some, share / np.maximum(many, 1), -1))
+        of_role = np.bincount(role)[role]
+        put("role_share", np.where(is_some, of_role / np.maximum(many, 1), -1))
+        put("role_mean", mean_by(role, words.astype(float), ones))
+        put("role_links", mean_by(role, self.link_words / self.at_least, ones))
+        put("role_distinct", mean_by(role, 1 / self.counts.copies, ones))
+        put("role_stops", mean_by(role, self.stops.astype(float), ones))
+        top = np.zeros(int(role.max()) + 1, np.int64)
+        np.maximum.at(top, role, words)
+        put("role_top", top[role])
+        return units
+
+    def put_said(self, said: Said) -> tuple[Reals, int]:
+        """What of it the page says in its head, and how much that is."""
+        words = words_of(said.text)
+        shares = member(self.counts.hashes, self.counts.offsets, words)
+        self.put("said", shares)
+        self.put("page_said", (shares * self.words).sum() / max(len(words), 1))
+        self.put("said_words", len(words))
+        self.put("page_front", said.is_front)
+        return shares, len(words)
+
+    def put_readable(self) -> tuple[Reals, int]:
+        """Whether readability's rules take it, and how much of the page they take."""
+        shares = readable(self.page, self.counts).astype(float)
+        taken = int((shares * self.words).sum())
+        self.put("readable", shares)
+        self.put("page_readable", taken / self.page_words)
+        return shares, taken
+
+    def put_bits(self, said: Said) -> None:
         """The groups of names and of words, a feature each."""
         element = self.element
         own = self.own[element] | self.own[self.outer[element]]
@@ -293,6 +387,8 @@ class _Description:
             (own, len(NAME_GROUPS)),
             (self.masks, len(NAME_GROUPS)),
             (self.counts.groups, len(WORD_GROUPS)),
+            (np.int64(said.kinds), len(SAID_GROUPS)),
+            (np.int64(said.place), len(SAID_GROUPS)),
         ):
             self.columns[row : row + count] = values >> np.arange(count)[:, None] & 1
             row += count

@@ -36,7 +36,7 @@ NAME_GROUPS: tuple[str, ...] = (
     "text textblock richtext rte copy prose wysiwyg",
     "main primary maincol page",
     "hidden hide invisible visually sr screenreader offscreen noprint",
-    "cookie cookies consent gdpr privacy legal",
+    "cookie cookies consent gdpr privacy legal onetrust didomi cookiebot cmp qc",
     "newsletter subscribe subscription signup optin mailing email",
     "tag tags category categories topics topic keywords label labels",
     "breadcrumb breadcrumbs crumb crumbs",
@@ -78,13 +78,14 @@ NAME_GROUPS: tuple[str, ...] = (
     "skip jump",
 )
 COMMENT, FORUM, PRODUCT = 0, 1, 2  # groups that a page as a whole is measured by
+PEOPLE, DATE = 12, 13  # and those that a unit of repeated structure is
 
 WORD_GROUPS: tuple[str, ...] = (
     "share tweet pin email print facebook twitter whatsapp linkedin instagram youtube pinterest",
     "comment comments reply replies",
     "read more continue",
     "subscribe newsletter newsletters signup",
-    "cookie cookies consent",
+    "cookie cookies consent vendors purposes partners",
     "copyright rights reserved",
     "privacy terms policy conditions",
     "sign login register logout account password",
@@ -110,7 +111,11 @@ WORD_GROUPS: tuple[str, ...] = (
     "loading javascript enable browser",
     "permalink report flag quote",
     "joined posts member location",
+    "said wrote originally quote",
+    "reactions liked thanked upvotes upvote points answered",
+    "moderator administrator admin registered guest junior senior contributor",
 )
+DATE_WORDS = 15  # months and days
 
 
 def bits_of(groups: tuple[str, ...]) -> dict[str, int]:
@@ -123,18 +128,38 @@ def bits_of(groups: tuple[str, ...]) -> dict[str, int]:
 
 
 _NAME_BITS = bits_of(NAME_GROUPS)
+# What readability reads in a class or an id (readability-lxml 0.9), anywhere in it.
+_GOOD = re.compile(
+    r"article|body|content|entry|hentry|main|page|pagination|post|text|blog|story", re.IGNORECASE
+)
+_BAD = re.compile(
+    r"combx|comment|com-|contact|foot|masthead|media|meta|outbrain|promo|related|scroll|shoutbox"
+    r"|sidebar|sponsor|shopping|tags|tool|widget",
+    re.IGNORECASE,
+)
+_UNLIKELY = re.compile(
+    r"combx|comment|community|disqus|extra|foot|header|menu|remark|rss|shoutbox|sidebar|sponsor"
+    r"|ad-break|agegate|pagination|pager|popup|tweet|twitter",
+    re.IGNORECASE,
+)
+_MAYBE = re.compile(r"and|article|body|column|content|main|shadow", re.IGNORECASE)
+GOOD, BAD, UNLIKELY, MAYBE = 1, 2, 4, 8
 
 
-class Names(dict[str, tuple[int, str]]):
-    """By the value of a class, id, role or itemprop: its mask, and the value without digits."""
+class Names(dict[str, tuple[int, str, int]]):
+    """By the value of a class, id, role or itemprop: its mask, itself without digits, its signs."""
 
-    def __missing__(self, value: str) -> tuple[int, str]:
+    def __missing__(self, value: str) -> tuple[int, str, int]:
         """Read a value; words end at what is no letter and where a capital follows a small one."""
         mask = 0
         short = value[:_NAME_CHARS_MAX]
         for word in _words(short):
             mask |= _NAME_BITS.get(word, 0)
-        found = mask, _DIGITS.sub("", short)
+        signs = 0
+        for sign, pattern in ((GOOD, _GOOD), (BAD, _BAD), (UNLIKELY, _UNLIKELY), (MAYBE, _MAYBE)):
+            if pattern.search(short):
+                signs |= sign
+        found = mask, _DIGITS.sub("", short), signs
         if len(self) < _REMEMBERED_MAX:
             self[value] = found
         return found

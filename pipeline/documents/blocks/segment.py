@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from lxml.html import HtmlElement
 
-from pipeline.documents.blocks.names import Names
+from pipeline.documents.blocks.names import BAD, GOOD, MAYBE, UNLIKELY, Names
 from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
@@ -37,6 +37,7 @@ _NAMED = frozenset(("class", "id", "role", "itemprop"))
 _HIDING = frozenset(("hidden", "style"))
 _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _NAMES = Names()
+_WEIGHTS = {0: 0, GOOD: 25, BAD: -25, GOOD | BAD: 0}
 _CELL_BLOCKS = frozenset("p ul ol dl table div blockquote pre h1 h2 h3 h4 h5 h6".split())
 
 
@@ -55,6 +56,8 @@ class Page:
     own: list[int] = field(default_factory=lambda: [0])
     inherited: list[int] = field(default_factory=lambda: [0])
     kinds: list[int] = field(default_factory=lambda: [0])  # elements of one tag and class
+    weights: list[int] = field(default_factory=lambda: [0])  # of class and id (readable.py)
+    unlikely: list[bool] = field(default_factory=lambda: [False])
 
     elements: list[int] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)  # `<br>` before the block
@@ -131,7 +134,7 @@ class _Walk:
             self.breaks = 0
         self.inner = self.links = 0
 
-    def open(self, tag: int, kind: str, mask: int, around: int) -> int:
+    def open(self, tag: int, kind: str, mask: int, around: int, signs: int, weight: int) -> int:
         """Add an element, and give back its number."""
         page = self.page
         number = len(page.tags)
@@ -141,6 +144,8 @@ class _Walk:
         page.own.append(mask)
         page.inherited.append(mask | page.inherited[around])
         page.kinds.append(self.known_kinds.setdefault((tag, kind), len(self.known_kinds)))
+        page.weights.append(weight)
+        page.unlikely.append(signs & (UNLIKELY | MAYBE) == UNLIKELY)
         page.ends.append(number + 1)
         return number
 
@@ -191,17 +196,24 @@ class _Walk:
 
     def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
         """Read an element that begins and ends a line."""
-        mask, kind = 0, ""
+        mask, kind, signs, weight = 0, "", 0, 0
         names = child.keys()
         for name in names:
             if name == "class":
-                own, kind = _NAMES[child.get(name)]
+                own, kind, said = _NAMES[child.get(name)]
                 mask |= own
+                signs |= said
+                weight += _WEIGHTS[said & (GOOD | BAD)]
+            elif name == "id":
+                own, _, said = _NAMES[child.get(name)]
+                mask |= own
+                signs |= said
+                weight += _WEIGHTS[said & (GOOD | BAD)]
             elif name in _NAMED:
                 mask |= _NAMES[child.get(name)][0]
             elif name in _HIDING and self.is_hidden(name, child.get(name)):
                 return
-        number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around)
+        number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around, signs, weight)
         rows = data_rows(child) if tag == "table" else None
         if rows is None:
             self.visit(child, number, flags)
@@ -226,7 +238,7 @@ class _Walk:
             pieces += _cell_pieces(cell)
         if all(text.isspace() or text == CELL_MARK for _, text in pieces):
             return
-        number = self.open(TAG_NUMBERS["tr"], "data", 0, table)
+        number = self.open(TAG_NUMBERS["tr"], "data", 0, table, 0, 0)
         for is_link, text in pieces:
             self.add(text, flags | LINK if is_link else flags)
         self.close(number)

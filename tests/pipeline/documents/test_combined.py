@@ -1,7 +1,6 @@
 """Whole pages through the extractor `combined`: what is kept, and who spoke for it."""
 
 import json
-from importlib.util import find_spec
 
 import pytest
 
@@ -25,12 +24,7 @@ FRAME = (
     '<div class="footer"><a href="/terms">Terms of use</a> Copyright 2019. All rights reserved.'
     "</div></body></html>"
 )
-ASKS_ALL = pytest.mark.skipif(
-    not find_spec("readability"), reason="the extra extraction is not here"
-)
-BOTH = pytest.mark.parametrize(
-    "manner", [FAST, pytest.param(THOROUGH, marks=ASKS_ALL)], ids=["fast", "thorough"]
-)
+BOTH = pytest.mark.parametrize("manner", [FAST, THOROUGH], ids=["fast", "thorough"])
 
 
 def page(main, title="The bridge"):
@@ -100,11 +94,23 @@ def test_a_text_that_stands_in_json_alone_is_trafilatura_s():
     assert SENTENCES[0] in found.text
 
 
+def test_what_the_page_is_is_told():
+    posts = "".join(
+        f'<article class="post" id="post{n}"><a class="author" href="/u{n}">user{n}</a>'
+        f'<time>May {n + 1}, 2019</time><div class="body"><p>{one} {one}</p></div></article>'
+        for n, one in enumerate(SENTENCES)
+    )
+    said = '<meta name="generator" content="Discourse"><title>'
+    thread = page(f'<div class="thread">{posts}</div>').replace("<title>", said)
+    assert combine(article(), THOROUGH).page_type == "article"
+    assert combine(thread, THOROUGH).page_type == "forum"
+
+
 @BOTH
 def test_who_spoke_is_told(manner):
     spoke = combine(article(), manner).spoke.split("+")
     assert spoke[0] == "blocks"
-    assert set(spoke[1:]) <= {"trafilatura", "readability", "resiliparse"}
+    assert set(spoke[1:]) <= {"trafilatura", "resiliparse"}
 
 
 TRAPS = {
@@ -129,9 +135,7 @@ TRAPS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=ASKS_ALL if n == "combined" else ()) for n in EXTRACTORS]
-)
+@pytest.mark.parametrize("name", EXTRACTORS)
 @pytest.mark.parametrize("trap", TRAPS)
 def test_no_extractor_fails_on_a_trap(name, trap):
     found = EXTRACTORS[name](TRAPS[trap])

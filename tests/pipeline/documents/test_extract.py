@@ -1,4 +1,5 @@
 import gzip
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,15 @@ def test_a_page_becomes_a_document():
     assert "The miller’s cat watched us. The river rose" in document.text
     assert "Home" not in document.text
     assert "First!" not in document.text
+
+
+def test_how_sure_and_what_the_page_is_are_told_by_those_who_know():
+    plain = extract(response(PAGE.encode()), RULES)
+    assert (plain.extractor_score, plain.page_type) == (None, "")
+    combined = extract(response(PAGE.encode()), replace(RULES, extractor="combined"))
+    assert combined.extractor.startswith("blocks")
+    assert 0 < combined.extractor_score <= 1
+    assert combined.page_type == "article"
 
 
 def test_a_fragment_without_html_is_a_page_too():

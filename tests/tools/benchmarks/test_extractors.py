@@ -34,7 +34,6 @@ def test_the_table_has_a_row_for_each_engine_and_figure(capsys):
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_trees_fit_the_blocks(shared_data):
-    pytest.importorskip("readability")
     floors = json.loads(FLOORS.read_text())
     folder = shared_data / "extraction"
     if data_digest(folder) != floors["data"]:

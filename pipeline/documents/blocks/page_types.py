@@ -1,0 +1,36 @@
+"""What kind of page it is: an article, a thread, a product. Asked once a page, of all its blocks.
+
+A forest a type says how far the page is one, by what its blocks are like on average. The labels are
+those of WCXB (M. Foley, 2025).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.documents.blocks.features import Described
+from pipeline.documents.blocks.forest import Forest
+from pipeline.documents.blocks.words import Numbers
+
+TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
+_SMALLEST = 0.3  # words that a block without any counts as
+
+
+def page_row(columns: NDArray[np.float32], words: Numbers) -> NDArray[np.float32]:
+    """The features of a page, [features, 1]: the mean of its blocks', by their words."""
+    weight = words + _SMALLEST
+    means = (columns * weight).sum(axis=1) / weight.sum()
+    return np.asarray(np.round(means, 3)[:, None], np.float32)
+
+
+def types_of(forests: Mapping[str, Forest], described: Described) -> NDArray[np.float64]:
+    """How far a page is one of each of TYPES; the parts add up to 1."""
+    row = page_row(described.columns, described.words)
+    found = np.array([forests[name_of(kind)].predict(row)[0] for kind in TYPES]) + 0.001
+    return np.asarray(np.round(found / found.sum(), 3))
+
+
+def name_of(kind: str) -> str:
+    """What the forest of a type is called in the model."""
+    return f"type_{kind}"
