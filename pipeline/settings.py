@@ -464,8 +464,7 @@ class TokenizerSettings:
     )
     min_count: int = option(
         1,
-        "How often a pre-token must occur to be trained on; 2 leaves out half of the different "
-        "ones, and a hundredth of the text",
+        "How often a pre-token must occur to be trained on; 2 leaves out those that occur once",
         valid=POSITIVE,
     )
     path: str = option(

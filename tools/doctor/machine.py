@@ -26,6 +26,8 @@ EXTRAS = {
         "models: webtext train, and builds that go on to the model",
     ),
     "dask": (("dask", "distributed"), 'clusters: engine.runner = "dask"'),
+    "fast": (("gigatoken",), 'faster shards: shards.encoder = "gigatoken"'),
+    "eval": (("sacrebleu",), "BLEU of translations: webtext evaluate --suite generation"),
 }
 # A build opens some files of each part; an exchange has hundreds open, a fetch one each request.
 FILES_MIN, FILES_GOOD = 256, 1024
