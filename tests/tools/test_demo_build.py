@@ -33,7 +33,6 @@ VERSIONS = {
     "protego": "0.7.0",
     "py3langid": "0.4.0",
     "tiktoken": "0.14.0",
-    "tokenizers": "0.23.3",
     "trafilatura": "2.3.1",
     "unicode": "14.0.0",
 }
