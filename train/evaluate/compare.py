@@ -9,7 +9,7 @@ from typing import Any
 
 from train.errors import DataError, SettingsError
 from train.evaluate.suite import TASKS
-from train.evaluate.table import shown
+from train.evaluate.table import aligned, shown
 from train.evaluate.task import Metric, Outcome, ratio_parts
 
 
@@ -98,13 +98,6 @@ def _told(rows: Sequence[Compared], unpaired: int) -> str:
                 f"{row.items:,}", *counts,
             )
         )  # fmt: skip
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    out = [
-        "  ".join(
-            cell.ljust(width) if at < 2 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+    out = aligned(lines)
     out += ["", "Error: of the difference, in pairs. Only A: items that A alone got right."]
     return "\n".join(out + ([f"{unpaired:,} items are in one file alone."] if unpaired else []))

@@ -28,18 +28,23 @@ def shown(kind: str, value: float | None, sign: str = "") -> str:
     return f"{value:{sign}.2f}" if abs(value) < 1e6 else f"{value:{sign}.2e}"
 
 
-def table(rows: Sequence[dict[str, Any]], parameters: int) -> str:
-    """All rows, and under them what is known of each task."""
-    beside = nearest_size(parameters)
-    lines = [HEAD, *(_cells(row, beside) for row in rows)]
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells in columns: names in the first two to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    out = [
+    return [
         "  ".join(
             cell.ljust(width) if at < 2 else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
     ]
+
+
+def table(rows: Sequence[dict[str, Any]], parameters: int) -> str:
+    """All rows, and under them what is known of each task."""
+    beside = nearest_size(parameters)
+    lines = [HEAD, *(_cells(row, beside) for row in rows)]
+    out = aligned(lines)
     out += ["", "Shares are in per cent. Error: one standard error over items. Difference: to the"]
     out += [f"paper's {list(SIZES.values())[beside]}, the nearest of its sizes."]
     for row in {row["task"]: row for row in rows}.values():
