@@ -63,8 +63,8 @@ def _summed(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def first_bytes(text: str, bytes_max: int) -> str:
-    """The beginning of a text, of so many bytes (UTF-8) or a few fewer; 0: all of it."""
-    if not bytes_max or len(text) * 4 <= bytes_max:
+    """The beginning of a text, of so many bytes (UTF-8) or a few fewer."""
+    if len(text) * 4 <= bytes_max:
         return text
     content = without_surrogates(text).encode()
     return text if len(content) <= bytes_max else content[:bytes_max].decode(errors="ignore")
