@@ -413,6 +413,17 @@ class CorpusSettings:
         valid=Valid("above 0, at most 1", lambda share: 0 < share <= 1),
         paper="not said; OpenWebText: 0.5",
     )
+    boilerplate: bool = option(
+        False,
+        "Whether short lines are cut from the edges of texts that a large share of the documents "
+        "of their host have there",
+        paper="not said",
+    )
+    pii: bool = option(
+        False,
+        "Whether e-mail addresses, public IP addresses and telephone numbers are masked",
+        paper="not said",
+    )
 
 
 @dataclass(frozen=True)
@@ -525,7 +536,13 @@ class Settings:
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
     "modern": {
-        "corpus": {"near_order": "length", "near_measure": "coverage", "near_threshold": 0.88}
+        "corpus": {
+            "near_order": "length",
+            "near_measure": "coverage",
+            "near_threshold": 0.88,
+            "boilerplate": True,
+            "pii": True,
+        }
     },
 }
 SECTIONS = tuple(f.name for f in fields(Settings) if f.name not in ("profile", "train"))

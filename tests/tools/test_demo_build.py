@@ -40,7 +40,7 @@ DIGESTS = {
     "links": "2dab46de2a9205c8419b697620830076",
     "pages": "59121437c63b51b00b3d7731eef66045",
     "documents": "0aa5cec1e781380a4b74e43c960fae07",
-    "corpus": "0717be2fbf09ab7254c3507b2347cfa9",
+    "corpus": "89f7c420856743c1ab6bb3573f6e6ba5",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
     "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }
