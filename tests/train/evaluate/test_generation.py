@@ -269,6 +269,8 @@ def test_confidence_is_compared_with_accuracy(outcomes, top, error):
         (coqa.COQA, "coqa-dev-v1.0.json", '{"data": 3}', 'no list "data" of stories'),
         (coqa.COQA, "coqa-dev-v1.0.json", '{"data": [{}]}', "story 1 is not of CoQA's form"),
         (coqa.COQA, "coqa-dev-v1.0.json", '{"data": ["x"]}', "story 1 is not of CoQA's form"),
+        (coqa.COQA, "coqa-dev-v1.0.json", '{"data": [{"story": 3, "questions": [], "answers": []}]}',
+         "story 1 is not of CoQA's form"),
         (summaries.CNN_DM, "cnn_dm_test.jsonl", '{"article": "x"}', 'no "article" with'),
         (summaries.CNN_DM, "cnn_dm_test.jsonl", '{"article": " ", "highlights": "a"}', 'no "art'),
         (natural_questions.NATURAL_QUESTIONS, "NQ-open.dev.jsonl",
