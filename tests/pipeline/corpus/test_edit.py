@@ -7,7 +7,9 @@ from pipeline.corpus.boilerplate import BOILERPLATE
 from pipeline.corpus.edit import HostLines, edit, told
 from pipeline.records import CORPUS
 
-PROSE = "The ships that went out in the morning came home late, and nobody could say why this was so."
+PROSE = (
+    "The ships that went out in the morning came home late, and nobody could say why this was so."
+)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pipeline.reasons import Reason
 ENGLISH = "The quick brown fox jumped over the lazy dog while everyone watched the river rise. " * 3
 GERMAN = "Der schnelle braune Fuchs sprang über den faulen Hund, während alle den Fluss sahen. " * 3
 NOISE = "1 2 3 4 5 6 7 8 9 10 11 12"
+SHARE = pytest.approx(0.25, abs=0.07)
 
 
 @pytest.mark.parametrize(("text", "language"), [(ENGLISH, "en"), (GERMAN, "de")])
@@ -55,8 +56,8 @@ def test_where_all_languages_are_wanted_the_unsure_are_kept_without_a_name():
 
 
 def test_the_share_of_another_language_is_told():
-    assert second_language(ENGLISH * 30 + GERMAN * 10, "en") == ("de", pytest.approx(0.25, abs=0.07))
-    assert second_language(GERMAN * 30 + ENGLISH * 10, "de") == ("en", pytest.approx(0.25, abs=0.07))
+    assert second_language(ENGLISH * 30 + GERMAN * 10, "en") == ("de", SHARE)
+    assert second_language(GERMAN * 30 + ENGLISH * 10, "de") == ("en", SHARE)
 
 
 def test_of_three_languages_the_commoner_other_one_is_told():
