@@ -413,6 +413,17 @@ class CorpusSettings:
         valid=Valid("above 0, at most 1", lambda share: 0 < share <= 1),
         paper="not said; OpenWebText: 0.5",
     )
+    boilerplate: bool = option(
+        False,
+        "Whether short lines are cut from the edges of texts that a large share of the documents "
+        "of their host have there",
+        paper="not said",
+    )
+    pii: bool = option(
+        False,
+        "Whether e-mail addresses, public IP addresses and telephone numbers are masked",
+        paper="not said",
+    )
 
 
 @dataclass(frozen=True)
@@ -445,8 +456,10 @@ class TokenizerSettings:
     vocab_size: int = option(
         50_257,
         "Number of tokens, the end-of-text token included",
-        # Shards hold 16-bit ids.
-        valid=Valid("from 257 to 65,536: shards hold 16-bit ids", lambda n: 257 <= n <= 65_536),
+        valid=Valid(
+            "from 257 (256 bytes and end-of-text) to 65,536 (shards hold 16-bit ids)",
+            lambda n: 257 <= n <= 65_536,
+        ),
         paper="50,257 (2.2)",
     )
     min_frequency: int = option(2, "How often a pair of tokens must occur to be merged")
@@ -523,7 +536,13 @@ class Settings:
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
     "modern": {
-        "corpus": {"near_order": "length", "near_measure": "coverage", "near_threshold": 0.88}
+        "corpus": {
+            "near_order": "length",
+            "near_measure": "coverage",
+            "near_threshold": 0.88,
+            "boilerplate": True,
+            "pii": True,
+        }
     },
 }
 SECTIONS = tuple(f.name for f in fields(Settings) if f.name not in ("profile", "train"))

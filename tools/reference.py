@@ -23,7 +23,7 @@ A setting is refused where it would do nothing.
 
 `profile` names a set of defaults: `paper` is what is known of WebText, `modern` what is done today;
 so far it differs by the rule of near copies: `corpus.near_order` length, `near_measure` coverage,
-`near_threshold` 0.88.
+`near_threshold` 0.88; and `corpus.boilerplate` and `corpus.pii` are true.
 
 The column "WebText" tells what the makers of WebText did, with the section of the GPT-2 paper.
 """

@@ -9,9 +9,10 @@ each has about ROWS_HELD rows: of a small corpus there is one.
 """
 
 import json
+import sys
 from collections import Counter as Sums
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import pyarrow as pa
@@ -30,7 +31,6 @@ from pipeline.engine.stage import (
     Step,
     Upstream,
 )
-from pipeline.engine.store import Store
 from pipeline.reasons import Reason
 from pipeline.rows import BATCH_ROWS
 from pipeline.settings import TokenizerSettings
@@ -115,12 +115,19 @@ def counts_stage(rules: TokenizerSettings, split: SplitRules) -> Stage:
 
 @dataclass(frozen=True)
 class Range:
-    """Row groups [first, last) of a table of the corpus; documents to the order `limit`."""
+    """Row groups [first, last) of a table of the corpus."""
 
     table: str
     first: int
     last: int
-    limit: int = 2**63 - 1
+
+    def documents(self, out: PartWriter) -> Iterator[Text]:
+        """The columns of TEXT; each tells that the part is alive."""
+        groups = list(range(self.first, self.last))
+        for batch in out.store.batches(self.table, BATCH_ROWS, TEXT.names, row_groups=groups):
+            for row in batch.to_pylist():
+                out.heartbeat(row["id"])
+                yield Text(**{name: row[name] or "" for name in TEXT.names})
 
 
 def ranges_of(corpus: Output, bytes_max: int) -> list[Part[Range]]:
@@ -149,20 +156,6 @@ def row_group_ranges(groups: Sequence[Sequence[int]], bytes_max: int) -> Iterato
     yield first, len(groups)
 
 
-def documents_of(store: Store, table: str, row_groups: range) -> Iterator[Text]:
-    """The columns of TEXT of these row groups of a table of the corpus."""
-    groups = list(row_groups)
-    for batch in store.batches(table, BATCH_ROWS, TEXT.names, row_groups=groups):
-        for row in batch.to_pylist():
-            yield Text(**{name: row[name] or "" for name in TEXT.names})
-
-
-def _documents(source: Range, out: PartWriter) -> Iterator[Text]:
-    for document in documents_of(out.store, source.table, range(source.first, source.last)):
-        out.heartbeat(document.id)
-        yield document
-
-
 def _plan_sizes(sample_bytes_max: int, corpus: Output) -> list[Part[Range]]:
     """No part where all of the corpus is no more than the sample may be."""
     rows_bytes = sum(size for part in corpus.parts for _, size in part.row_groups)
@@ -179,7 +172,7 @@ class _Sizes:
 
     def __call__(self, part: Part[Range], out: PartWriter) -> None:
         sizes: Sums[int] = Sums()
-        for document in _documents(part.source, out):
+        for document in part.source.documents(out):
             for piece in pieces(document.id, document.host, document.text, self.split):
                 if piece.split == "train":
                     size = len(piece.text.encode(errors="replace"))
@@ -214,12 +207,18 @@ def _limit(sample_bytes_max: int, sizes: Output) -> int:
     return 2**63 - 1
 
 
-def _plan_count(sample_bytes_max: int, corpus: Output, sizes: Output) -> list[Part[Range]]:
+@dataclass(frozen=True)
+class ToCount:
+    """Documents to the order `limit`."""
+
+    texts: Range
+    limit: int
+
+
+def _plan_count(sample_bytes_max: int, corpus: Output, sizes: Output) -> list[Part[ToCount]]:
     limit = _limit(sample_bytes_max, sizes) if sizes.parts else 2**63 - 1
     return [
-        replace(
-            part, digest=digest_of([part.digest, limit]), source=replace(part.source, limit=limit)
-        )
+        Part(part.number, part.label, digest_of([part.digest, limit]), ToCount(part.source, limit))
         for part in ranges_of(corpus, PART_BYTES)
     ]
 
@@ -231,7 +230,7 @@ class _Count:
     split: SplitRules
     document_bytes_max: int
 
-    def __call__(self, part: Part[Range], out: PartWriter) -> None:
+    def __call__(self, part: Part[ToCount], out: PartWriter) -> None:
         counter = Counter()
         seen: Sums[str] = Sums()
         for texts in batches(self._texts(part.source, out, seen)):
@@ -244,23 +243,22 @@ class _Count:
             out.note(name, seen[name])
         out.note("cut_pretokens", counter.cut)
 
-    def _texts(self, source: Range, out: PartWriter, seen: Sums[str]) -> Iterator[str]:
+    def _texts(self, source: ToCount, out: PartWriter, seen: Sums[str]) -> Iterator[str]:
         """The text to train on of each document, as much as may be counted of it."""
-        for document in _documents(source, out):
-            left = self.document_bytes_max
+        for document in source.texts.documents(out):
+            left = self.document_bytes_max or sys.maxsize
             for piece in pieces(document.id, document.host, document.text, self.split):
                 if piece.split != "train" or order_of(piece.id, self.split) > source.limit:
                     continue
-                text = first_bytes(piece.text, left)
-                size = len(text.encode(errors="replace"))
-                seen["documents"] += 1
-                seen["text_bytes"] += size
-                yield text
-                if self.document_bytes_max:
+                if text := first_bytes(piece.text, left):
+                    size = len(text.encode(errors="replace"))
+                    seen["documents"] += 1
+                    seen["text_bytes"] += size
                     left -= size
-                    if len(text) < len(piece.text) or not left:
-                        seen["cut_documents"] += 1
-                        break
+                    yield text
+                if len(text) < len(piece.text):
+                    seen["cut_documents"] += 1
+                    break
 
 
 @dataclass(frozen=True)

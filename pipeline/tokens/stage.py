@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.engine.digest import digest_of
-from pipeline.engine.parts import TABLE, File
+from pipeline.engine.parts import File
 from pipeline.engine.stage import (
     AnyStep,
     Output,
@@ -33,7 +33,7 @@ from pipeline.engine.stage import (
 )
 from pipeline.settings import ShardsSettings, TokenizerSettings
 from pipeline.tokens import tokenizer as bpe
-from pipeline.tokens.counts_stage import counting, documents_of, row_group_ranges
+from pipeline.tokens.counts_stage import Range, counting, ranges_of
 from pipeline.tokens.encode import Encoder, Engine, version_of
 from pipeline.tokens.export import files
 from pipeline.tokens.layout import SHARD, Shard, lay_out
@@ -204,30 +204,23 @@ def _check_splits(rules: SplitRules, _: Output, layout: Output, __: Output) -> l
 
 @dataclass(frozen=True)
 class ToEncode:
-    """Row groups [first, last) of a table of the corpus, and the tokenizer's file."""
+    """Documents, and the tokenizer's file."""
 
-    table: str
-    first: int
-    last: int
+    texts: Range
     tokenizer: File
 
 
 def _plan_encode(corpus: Output, tokenizer: Output) -> list[Part[ToEncode]]:
-    """Parts of about PART_BYTES of text: a range of a corpus part's row groups."""
     file = tokenizer.parts[0].sealed("tokenizer.json")
-    parts: list[Part[ToEncode]] = []
-    for part in corpus.parts:
-        ranges = list(row_group_ranges(part.row_groups, PART_BYTES))
-        for first, last in ranges:
-            # The digest of rows knows no order; a range of them is known by the file's checksum.
-            rows = part.digest
-            if len(ranges) > 1:
-                rows = digest_of([part.files[TABLE].xxh3_128, first, last])
-            source = ToEncode(part.table, first, last, file)
-            digest = digest_of([tokenizer.digest, rows])
-            label = f"{part.label} from row group {first}"
-            parts.append(Part(len(parts), label, digest, source))
-    return parts
+    return [
+        Part(
+            part.number,
+            part.label,
+            digest_of([tokenizer.digest, part.digest]),
+            ToEncode(part.source, file),
+        )
+        for part in ranges_of(corpus, PART_BYTES)
+    ]
 
 
 @dataclass(frozen=True)
@@ -238,12 +231,10 @@ class _Encode:
     engine: Engine
 
     def __call__(self, part: Part[ToEncode], out: PartWriter) -> None:
-        source = part.source
-        file = source.tokenizer
+        file = part.source.tokenizer
         encoder = _encoder(out.store.checked(file.name, file.xxh3_128), file.xxh3_128, self.engine)
         rows, ids, documents = [], [], 0
-        for document in documents_of(out.store, source.table, range(source.first, source.last)):
-            out.heartbeat(document.id)
+        for document in part.source.texts.documents(out):
             documents += 1
             for piece in pieces(document.id, document.host, document.text, self.split):
                 ids.append(encoder.encode(piece.text))

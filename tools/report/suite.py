@@ -52,12 +52,11 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     unknown = {row["task"]: None for row in rows if not row.get("files_known", True)}
     unseen = {row["task"]: None for row in rows if not row.get("format_seen", True)}
     others = [task for task in unknown if task not in unseen]
-    told = []
-    if others:
-        told.append(f"Other files than the paper's, so not to be compared with it: {', '.join(others)}.")
-    if unseen:
-        told.append(f"No original file was at hand when the reader was written: {', '.join(unseen)}.")
-    return told
+    told = {
+        "Other files than the paper's, so not to be compared with it": others,
+        "No original file was at hand when the reader was written": unseen,
+    }
+    return [f"{what}: {', '.join(names)}." for what, names in told.items() if names]
 
 
 def overlap_facts(found: Mapping[str, Any] | None) -> dict[str, Any]:

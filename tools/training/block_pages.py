@@ -5,6 +5,7 @@ import logging
 import lzma
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,14 +88,16 @@ def engine_texts(folder: Path, kept: Path | None) -> list[dict[str, str]]:
     """What each engine gives for each page; `kept` is the file that remembers it."""
     if kept is not None and kept.exists():
         return list(json.loads(lzma.decompress(kept.read_bytes())))
-    logging.disable(logging.CRITICAL)
-    texts = [
-        {letter: opinion(letter, row["html"]) for letter in ENGINES}
-        for row in labelled_pages(folder)
-    ]
+    with ProcessPoolExecutor() as pool:
+        texts = list(pool.map(_opinions, labelled_pages(folder), chunksize=8))
     if kept is not None:
         kept.write_bytes(lzma.compress(json.dumps(texts).encode(), preset=1))
     return texts
+
+
+def _opinions(row: dict[str, str]) -> dict[str, str]:
+    logging.disable(logging.CRITICAL)
+    return {letter: opinion(letter, row["html"]) for letter in ENGINES}
 
 
 def f1(gold: Hashes, found: Hashes) -> float:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from pipeline.documents.blocks.forest import Forest
 from pipeline.documents.blocks.page_types import TYPES, name_of, page_row, types_of
 from tools.training.block_pages import Labelled
-from tools.training.trees import flatten
+from tools.training.trees import PARAMS, flatten
 
 TREES, DEPTH = 60, 3
 _PARAMS: dict[str, Any] = {
+    **PARAMS,
     "objective": "binary",
     "learning_rate": 0.06,
     "num_leaves": 7,
@@ -20,14 +21,7 @@ _PARAMS: dict[str, Any] = {
     "min_data_in_leaf": 10,
     "feature_fraction": 0.2,
     "bagging_fraction": 0.8,
-    "bagging_freq": 1,
     "lambda_l2": 5.0,
-    "max_bin": 63,
-    "seed": 1,
-    "deterministic": True,
-    "force_col_wise": True,
-    "num_threads": 1,
-    "verbose": -1,
 }
 
 

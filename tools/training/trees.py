@@ -6,6 +6,17 @@ import numpy as np
 
 from pipeline.documents.blocks.forest import Forest
 
+# What all our trees are trained with: one seed and one thread, so they are the same each time.
+PARAMS: dict[str, Any] = {
+    "bagging_freq": 1,
+    "max_bin": 63,
+    "seed": 1,
+    "deterministic": True,
+    "force_col_wise": True,
+    "num_threads": 1,
+    "verbose": -1,
+}
+
 
 def flatten(booster: Any, depth: int) -> Forest:
     """All trees of a booster, each as a whole binary tree of `depth` levels.

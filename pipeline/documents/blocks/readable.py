@@ -181,12 +181,13 @@ class _Rules:
 
     def beside(self) -> Numbers:
         """The characters of the nearest siblings that have any, before and after each element."""
-        parents, chars = self.parent.tolist(), self.chars.tolist()
-        found = [0] * self.elements
-        for order in (range(1, self.elements), range(self.elements - 1, 0, -1)):
-            last = [0] * self.elements
-            for element in order:
-                found[element] += last[parents[element]]
-                if chars[element]:
-                    last[parents[element]] = chars[element]
-        return np.asarray(found, np.int64)
+        order = np.argsort(self.parent, kind="stable")
+        place, found = np.arange(self.elements), np.zeros_like(self.chars)
+        for way in (order, order[::-1]):
+            chars, outer = self.chars[way], self.parent[way]
+            is_new = outer != np.roll(outer, 1)
+            first = np.maximum.accumulate(np.where(is_new, place, 0))
+            last = np.maximum.accumulate(np.where(chars > 0, place, -1))
+            last = np.concatenate([[-1], last[:-1]])
+            found[way] += np.where(last >= first, chars[last], 0)
+        return found

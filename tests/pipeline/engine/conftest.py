@@ -7,7 +7,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 import toy
 
-from pipeline.engine import runner, workplace
 from pipeline.engine.build import Build
 from pipeline.engine.leftovers import unnamed_files
 from pipeline.engine.manifest import Manifest, read_journal, read_manifest
@@ -26,23 +24,6 @@ from pipeline.settings import EngineSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 ENGINE = {"workers": 2, "buckets": 4, "free_disk_min_bytes": 0}
-
-
-@pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts run one by one in this process, without Beam's second a step.
-
-    For tests of what the engine keeps, not of where parts run.
-    """
-
-    def run(self: runner.Runner, task: Any, parts: list[Any]) -> None:
-        for part in parts:
-            list(runner._guarded(task, part, None))
-
-    monkeypatch.setattr(workplace, "pool_of", lambda engine: nullcontext())
-    monkeypatch.setattr(runner.Runner, "run", run)
-    # These parts are the driver's own work, which is no machine of a cluster.
-    monkeypatch.setattr(runner, "check_alike", lambda task: None)
 
 
 @dataclass

@@ -20,14 +20,18 @@ from typing import Any
 
 import pytest
 import toy
+from steps import run_here, write_files
 
 from pipeline.engine import stage_run, workers
 from pipeline.engine.build import Build
 from pipeline.engine.cluster import here
 from pipeline.engine.control import Run
+from pipeline.engine.digest import file_digest
 from pipeline.engine.progress import Progress
 from pipeline.errors import InputError, SettingsError, StageError
-from pipeline.settings import EngineSettings
+from pipeline.settings import EngineSettings, ShardsSettings, TokenizerSettings
+from pipeline.tokens import counts_stage, texts_stage
+from pipeline.tokens.stage import tokenizer_stage
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask")]
@@ -135,6 +139,23 @@ def test_dask_gives_the_rows_of_the_local_runner(
     output = on_dask.build(items=True)
     assert output.digest == local_digest(items=True)
     assert on_dask.done() == {"read": 4, "done": 4, "group": 4, "items": 4}
+
+
+def test_a_tokenizer_made_on_a_cluster_is_that_of_one_process(
+    on_dask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts_stage, "SMALL_BYTES", 1)  # each file is a part
+    monkeypatch.setattr(counts_stage, "ROWS_HELD", 50)  # so there are buckets
+    texts = [" ".join(f"w{n * k % 97}" for k in range(50)) for n in range(80)]
+    corpus = texts_stage.texts_stage(write_files(tmp_path / "in", texts, 4), file_digest)
+    rules = TokenizerSettings(vocab_size=300)
+    tokenizer = tokenizer_stage(rules, ShardsSettings(), file_digest)
+    on_dask.run(corpus)
+    made = on_dask.run(tokenizer)
+    assert len(list(on_dask.store.entries("parts/tokenizer-count"))) == 4
+    assert len(list(on_dask.store.entries("parts/tokenizer-sum"))) > 1
+    here = run_here(corpus, {}, tmp_path / "here")
+    assert run_here(tokenizer, {"corpus": here}, tmp_path / "here").digest == made.digest
 
 
 def test_parts_are_at_work_side_by_side(on_dask: Any) -> None:

@@ -34,6 +34,8 @@ from pipeline.tokens.texts import text_of
 from pipeline.tokens.texts_stage import texts_stage
 from pipeline.tokens.tokenizer_files import load
 
+# `made` alone is made by Beam: it is there before any test.
+pytestmark = pytest.mark.usefixtures("inline")
 TOKENIZER = TokenizerSettings(vocab_size=400)
 SHARDS = ShardsSettings(val_share=0.1, shard_tokens_max=6000)
 

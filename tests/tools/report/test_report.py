@@ -307,7 +307,7 @@ def test_the_models_tasks_stand_in_a_chart_beside_the_paper_and_beside_what_it_w
     assert len(rows) == 1 + len(commit["suite"]["rows"])
     (wikitext,) = (row for row in rows if row[0] == "wikitext2")
     assert wikitext[4:8] == ["29.41", "22.76", "19.93", "18.34"]
-    assert "Other files than the paper's" in page.get_element_by_id("model").getparent().text_content()
+    assert "Other files than the paper's" in page.text_content()
     sets = [row[0].text_content() for row in page.xpath("//table[@id='overlap']//tr")[1:]]
     assert sets == ["lambada", "wikitext2", "winograd", "held-out documents"]
     clean = page.xpath("//table[@id='clean']//tr")[1:]

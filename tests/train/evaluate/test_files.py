@@ -44,8 +44,8 @@ def sgm(*texts):
 CONTENTS = {
     "lambada": [jsonl({"text": f"the city {ODD} and the sea"}, {"text": "nobody knows"})],
     "cbt_cn": [CBT * 2], "cbt_ne": [CBT * 2],
-    **dict.fromkeys(("wikitext2", "wikitext2_articles", "wikitext103", "ptb", "1bw"), [TOKENS]),
-    **dict.fromkeys(("enwik8", "text8"), [f"the city {ODD}"]),
+    "wikitext2": [TOKENS], "wikitext2_articles": [TOKENS], "wikitext103": [TOKENS],
+    "ptb": [TOKENS], "1bw": [TOKENS], "enwik8": [f"the city {ODD}"], "text8": [f"the city {ODD}"],
     "winograd": [f"{SCHEMA}The mill\n\n{SCHEMA}the city\n"],
     "pdp": [f"{SCHEMA}The mill\n"], "winogender": [f"{SCHEMA}The mill\n"],
     "hellaswag": [jsonl(ENDING, ENDING)],
