@@ -37,10 +37,10 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "2dab46de2a9205c8419b697620830076",
-    "pages": "59121437c63b51b00b3d7731eef66045",
-    "documents": "0aa5cec1e781380a4b74e43c960fae07",
-    "corpus": "0717be2fbf09ab7254c3507b2347cfa9",
+    "links": "283e90487a0dd445345c02afc01dc371",
+    "pages": "86a91056eea3697e66eb6a59a9879eaf",
+    "documents": "dbcaa86eb2272f0458d89241cd520210",
+    "corpus": "7dd9ad17591f0b6b7957f7ad0a7c3ac0",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
     "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }
