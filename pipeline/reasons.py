@@ -164,6 +164,8 @@ class Reason(StrEnum):
     SAME_URL = "same_url", "Another link led to the same final URL."
     EXACT_COPY = "exact_copy", "The normalised text equals that of a kept document."
     NEAR_COPY = "near_copy", "The text is a near copy of a kept document."
+    # corpus: one line each, of a document that is kept
+    BOILERPLATE = "boilerplate", "The line stands at the edge of many pages of its host."
 
     # tokenizer: one pre-token each
     PRETOKEN_RARE = "pretoken_rare", "The pre-token occurs less often than the limit."

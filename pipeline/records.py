@@ -117,6 +117,10 @@ CORPUS = pa.schema(
         ("language", pa.string()),
         ("text_chars", pa.int64()),
         ("copies", pa.int64()),  # documents dropped as copies of this one: same URL, exact, near
+        ("lines_cut", pa.int64()),  # of the text in `documents`: boilerplate of its host
+        ("emails_masked", pa.int64()),
+        ("ips_masked", pa.int64()),
+        ("phones_masked", pa.int64()),
         *PROVENANCE,
     ]
 )

@@ -421,6 +421,17 @@ class CorpusSettings:
         valid=Valid("above 0, at most 1", lambda share: 0 < share <= 1),
         paper="not said; OpenWebText: 0.5",
     )
+    boilerplate: bool = option(
+        False,
+        "Whether short lines are cut from the edges of texts that a large share of the documents "
+        "of their host have there",
+        paper="not said",
+    )
+    pii: bool = option(
+        False,
+        "Whether e-mail addresses, public IP addresses and telephone numbers are masked",
+        paper="not said",
+    )
 
 
 @dataclass(frozen=True)
@@ -546,6 +557,8 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
             "near_order": "length",
             "near_measure": "coverage",
             "near_threshold": 0.88,
+            "boilerplate": True,
+            "pii": True,
         }
     },
 }
@@ -566,7 +579,7 @@ class Described:
 
 PROFILE = Described(
     "profile",
-    "A named set of defaults; clean sets limits on the quality of texts (corpus.quality), and "
+    "A named set of defaults; clean sets limits on the quality of texts, cuts and masks, and "
     "compares by corpus.near_measure coverage",
     "paper",
     values=f"one of {', '.join(PROFILES)}", paper="", kind=str,

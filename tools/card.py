@@ -3,10 +3,12 @@
 The stage `corpus` writes a card of its own rules alone: it knows no other stage.
 """
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
 from pipeline.corpus.asking import Scheme
+from pipeline.corpus.edit import told as told_edits
 from pipeline.corpus.loss import Loss
 from pipeline.corpus.publish import card
 from pipeline.corpus.quality import told_rules
@@ -53,6 +55,8 @@ def _origin(build: Build, digest: str, settings: CorpusSettings) -> str:
         for note in manifest.notes("walk") if name == "corpus" else ():
             lines.append(f"- Of the texts that are kept, or copies: {Loss(**note['loss'])}")
             lines.append(f"- Near copies, by {settings.near_measure}: {Scheme(**note['scheme'])}")
+        if name == "corpus":
+            lines += [f"- {told}." for told in edits(manifest)]
     lines += [f"- A quality gate failed: {message}" for message in build.gates]
     lines += ["", f"The digest of its content is {digest}; `webtext status FOLDER --verify` reads",
               "every file again."]  # fmt: skip
@@ -64,6 +68,14 @@ def _dropped(manifest: Manifest, settings: CorpusSettings) -> list[str]:
     drops = manifest.ledgers[manifest.unit].drops.most_common()
     lines = [f"- Dropped as {reason}: {count:,}" for reason, count in drops]
     return lines + [f"- Limit: {rule}" for rule in told_rules(settings.quality)]
+
+
+def edits(corpus: Manifest) -> list[str]:
+    """What was cut and masked in the kept texts, in sentences."""
+    sums: Counter[str] = Counter()
+    for note in corpus.notes("publish"):
+        sums.update(note.get("edits", {}))
+    return told_edits(sums)
 
 
 def _span(labels: list[str]) -> str:

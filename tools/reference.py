@@ -22,7 +22,8 @@ The command of a stage takes the settings of that stage by their short names:
 A setting is refused where it would do nothing.
 
 `profile` names a set of defaults: `paper` is what is known of WebText, `clean` what is done today.
-It differs by limits on the quality of texts (`corpus.quality`) and by the rule of near copies:
+It differs by limits on the quality of texts (`corpus.quality`), by `corpus.boilerplate` and
+`corpus.pii`, which are true, and by the rule of near copies:
 `corpus.near_order` length, `near_measure` coverage, `near_threshold` 0.88.
 
 `corpus.quality` is a list of limits on the numbers of a text, which docs/files.md lists:

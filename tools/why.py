@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pipeline.corpus.edit import COUNTS, LINES
 from pipeline.corpus.publish import read_detail
 from pipeline.engine.drops import reasons_of
 from pipeline.engine.manifest import Manifest, read_manifest
@@ -112,6 +113,14 @@ class _Made:
             for row in rows_of(self.store, part.table, [id]):
                 return {name: value for name, value in row.items() if name != "text"}
         return None
+
+    def lines_cut(self, id: str) -> list[str]:
+        """The lines that a document of the corpus lost."""
+        manifest = self.manifest("corpus")
+        parts = manifest.all_parts if manifest else ()
+        wanted = [("id", "==", id), ("unit", "==", LINES)]
+        rows = (self.store.table(part.file(DROPS), filters=wanted).to_pylist() for part in parts)
+        return [row["detail"] for of_part in rows for row in of_part]
 
     def drops(self, manifest: Manifest, wanted: Callable[[Row], bool]) -> list[Row]:
         """The first dropped rows of a stage that are wanted, with the dump that they stood in.
@@ -236,7 +245,11 @@ def _document(made: _Made, id: str) -> Chapter | None:
 def _corpus(made: _Made, id: str) -> Chapter | None:
     def text(row: dict[str, Any]) -> str:
         copies = f", stands for {row['copies']} copies" if row["copies"] else ""
-        return f"In the corpus{copies}"
+        edits = "".join(
+            f", {row[name]} {name.replace('_', ' ')}" for name in COUNTS if row.get(name)
+        )
+        cut = made.lines_cut(id) if row.get("lines_cut") else []
+        return f"In the corpus{copies}{edits}" + "".join(f"\ncut: {line}" for line in cut)
 
     return _kept_or_dropped(made, "corpus", id, text)
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.corpus.decide import DECISION
+from pipeline.corpus.edit import COUNTS
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 from pipeline.records import CORPUS
@@ -69,6 +70,8 @@ def kept_rows(documents: pa.Table, decisions: pa.Table) -> pa.Table:
     """The documents that the corpus holds."""
     kept = pc.equal(decisions["reason"], "")
     rows = documents.append_column("copies", decisions["copies"]).filter(kept)
+    for name in COUNTS:  # edit.py fills them
+        rows = rows.append_column(name, pa.repeat(pa.scalar(0, pa.int64()), rows.num_rows))
     return rows.select(CORPUS.names).cast(CORPUS)
 
 

@@ -4,12 +4,15 @@
     same_url   entries by final URL's key -> entries   all but the best lose
     same_text  entries by text's hash -> entries       all but the best lose
     walk       entries, sketches -> decisions          near copies; one part, best document first
+    edges      documents, decisions -> edge lines      of kept documents, if boilerplate is cut
+    lines      edge lines by host -> boilerplate       those that many of its documents have
     publish    documents, decisions -> corpus          books every document as kept or dropped
 
 Single-document rules come first and near copies last, so that no copy is removed for a document
 that then falls itself. The steps before `publish` carry entries, not documents: they book nothing.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,10 +20,13 @@ from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.characters import without_ignorable
 from pipeline.corpus.asking import scheme_for
+from pipeline.corpus.boilerplate import BOILERPLATE, EDGE, boilerplate, edge_lines
 from pipeline.corpus.decide import DECISION, decide
+from pipeline.corpus.edit import LINES, Edited, HostLines, edit
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash, url_key
 from pipeline.corpus.publish import Decisions, card, dropped_rows, kept_rows
 from pipeline.corpus.quality import Limit, judge_quality, limits_of
@@ -54,12 +60,13 @@ BATCH_ROWS = 512
 # made of), and an Arrow file's bytes depend on pyarrow.
 SKETCHES, DECISIONS = "sketches", "decisions"
 PART_BYTES = 64 << 20  # documents of about so many bytes on disk become one part of the corpus
+PII_LIBRARIES = ("phonenumberslite", "tldextract")
 VERSIONS = {"unicode": UNICODE_VERSION}  # of the tables that make tokens and normal forms
 
 
 def corpus_stage(rules: CorpusSettings) -> Stage:
     """The stage; its input is the stage `documents`."""
-    # Over forty lines: the five steps are declared in one piece, in the order of the flow.
+    # Over forty lines: the steps are declared in one piece, in the order of the flow.
     documents = Upstream("documents")
     sign = Step(
         name="sign",
@@ -92,28 +99,48 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     walk = Step(
         name="walk",
         version=3,
-        settings=rules,
+        settings={name: value for name, value in asdict(rules).items() if name.startswith("near_")},
         versions=VERSIONS,
         inputs=(sign, same_text),
         plan=_plan_walk,
         work=_Walk(rules),
         schema=DECISION,
     )
+    edges = Step(
+        name="edges",
+        version=1,
+        inputs=(documents, walk),
+        feeds=(),
+        plan=_plan_publish,
+        work=_edges,
+        schema=EDGE,
+        exchange=Exchange("host"),
+    )
+    lines = ReduceStep(
+        name="lines",
+        version=1,
+        inputs=(edges,),
+        key="host",
+        reduce=_lines,
+        schema=BOILERPLATE,
+    )
+    counting = (edges, lines) if rules.boilerplate else ()
     publish = Step(
         name="publish",
-        version=2,
-        settings={"near_measure": rules.near_measure},
-        inputs=(documents, walk),
+        version=3,
+        settings={"near_measure": rules.near_measure, "pii": rules.pii},
+        versions={name: version(name) for name in PII_LIBRARIES if rules.pii},
+        inputs=(documents, walk, *counting[1:]),
         feeds=(documents,),
         plan=_plan_publish,
-        work=_Publish(rules.near_measure),
+        work=_Publish(rules.near_measure, rules.pii),
         schema=CORPUS,
         content=content_of(CORPUS),
     )
     return Stage(
         name="corpus",
         unit=UNIT,
-        steps=(sign, same_url, same_text, walk, publish),
+        steps=(sign, same_url, same_text, walk, *counting, publish),
         finish=partial(_write_card, rules),
     )
 
@@ -218,14 +245,17 @@ class ToPublish:
 
     documents: list[str]
     decisions: File
+    boilerplate: list[str]
 
 
-def _plan_publish(documents: Output, walk: Output) -> list[Part[ToPublish]]:
+def _plan_publish(documents: Output, walk: Output, *lines: Output) -> list[Part[ToPublish]]:
     decisions = walk.parts[0].sealed(DECISIONS)
+    boilerplate = [part.table for each in lines for part in each.parts if part.rows]
+    read = [each.digest for each in (walk, *lines)]
     parts = []
     for number, group in enumerate(_together(documents.parts)):
-        digest = digest_of([walk.digest, [part.digest for part in group]])
-        source = ToPublish([part.table for part in group], decisions)
+        digest = digest_of([*read, [part.digest for part in group]])
+        source = ToPublish([part.table for part in group], decisions, boilerplate)
         parts.append(Part(number, f"{group[0].label} and on", digest, source))
     return parts
 
@@ -244,25 +274,66 @@ def _together(parts: Sequence[Record]) -> Iterator[list[Record]]:
         yield group
 
 
+def _decided(
+    source: ToPublish, out: PartWriter, columns: list[str] | None = None
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The documents of a part with the decisions on them, some at a time."""
+    decisions = Decisions(out.store.checked(source.decisions.name, source.decisions.xxh3_128))
+    for table in source.documents:
+        for batch in out.store.batches(table, BATCH_ROWS, columns):
+            out.heartbeat()
+            documents = pa.Table.from_batches([batch])
+            yield documents, decisions.of(documents["id"])
+
+
+def _edges(part: Part[ToPublish], out: PartWriter) -> None:
+    for documents, decided in _decided(part.source, out, ["id", "host", "text"]):
+        kept = documents.filter(pc.equal(decided["reason"], ""))
+        hosts, lines = [], []
+        for host, text in zip(kept["host"].to_pylist(), kept["text"].to_pylist(), strict=True):
+            found = edge_lines(text)
+            hosts += [host] * (len(found) + 1)
+            lines += ["", *found]
+        out.write(pa.table([hosts, lines], schema=EDGE))
+
+
+def _lines(edges: pa.Table, out: PartWriter) -> None:
+    out.write(boilerplate(edges))
+
+
 @dataclass(frozen=True)
 class _Publish:
-    """Documents and decisions to the corpus."""
+    """Documents, decisions and boilerplate to the corpus."""
 
     near_measure: str
+    pii: bool
 
     def __call__(self, part: Part[ToPublish], out: PartWriter) -> None:
-        file = part.source.decisions
-        decisions = Decisions(out.store.checked(file.name, file.xxh3_128))
-        for table in part.source.documents:
-            for batch in out.store.batches(table, BATCH_ROWS):
-                out.heartbeat()
-                documents = pa.Table.from_batches([batch])
-                decided = decisions.of(documents["id"])
-                kept = kept_rows(documents, decided)
-                out.write(kept)
-                for row in dropped_rows(documents, decided, self.near_measure):
-                    out.drop(UNIT, **row)
-                out.book(UNIT, rows_in=documents.num_rows, rows_out=kept.num_rows)
+        names = part.source.boilerplate
+        host_lines = HostLines(out.store.table(name) for name in names) if names else None
+        sums: Counter[str] = Counter()
+        for documents, decided in _decided(part.source, out):
+            kept = kept_rows(documents, decided)
+            edited = edit(kept, host_lines, pii=self.pii)
+            sums += edited.sums
+            out.write(edited.rows)
+            for row in dropped_rows(documents, decided, self.near_measure):
+                out.drop(UNIT, **row)
+            out.book(UNIT, rows_in=documents.num_rows, rows_out=kept.num_rows)
+            if host_lines:
+                _book_lines(kept, edited, out)
+        out.note("edits", dict(sums))
+
+
+def _book_lines(kept: pa.Table, edited: Edited, out: PartWriter) -> None:
+    """Book the lines of the kept texts, those that are empty left aside."""
+    lines_in, lines_out = (
+        sum(len([*filter(None, text.split("\n"))]) for text in rows["text"].to_pylist())
+        for rows in (kept, edited.rows)
+    )
+    out.book(LINES, rows_in=lines_in, rows_out=lines_out)
+    for id, url, line in edited.cut:
+        out.drop(LINES, Reason.BOILERPLATE, id=id, url=url, detail=line)
 
 
 def _write_card(rules: CorpusSettings, *outputs: Output) -> dict[str, bytes]:

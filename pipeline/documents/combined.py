@@ -4,9 +4,9 @@ The page is parsed once, cut into blocks (blocks/segment.py), and each is descri
 (blocks/features.py): by itself, by the repeated structure it is part of (blocks/units.py), by what
 the page says of itself (blocks/said.py), and by whether readability's rules would take it
 (blocks/readable.py). Trees score it by itself, then once more among its neighbours, with the
-page's type (blocks/page_types.py, blocks/context.py). Where that is not sure, trafilatura is asked
-too, and trees that know its text decide. What is chosen is written by our own rules
-(blocks/write.py).
+page's type (blocks/page_types.py, blocks/context.py). Where that is not sure, trafilatura and
+resiliparse are asked, and trees that know their texts decide. What is chosen is written by our own
+rules (blocks/write.py).
 
 The trees lie in `blocks/model.npz`, which `python -m tools.training.blocks` makes.
 """
@@ -23,7 +23,7 @@ from pipeline.documents.blocks.model import Model, load_model
 from pipeline.documents.blocks.page_types import TYPES, types_of
 from pipeline.documents.blocks.said import read_said
 from pipeline.documents.blocks.segment import FEW_WORDS, Page, segment
-from pipeline.documents.blocks.words import BlockWords, Hashes, count, member, words_of
+from pipeline.documents.blocks.words import BlockWords, Hashes, count, member, once, words_of
 from pipeline.documents.blocks.write import write
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
 from pipeline.documents.markup import write_words
@@ -37,23 +37,10 @@ ENGINES: dict[str, Callable[[str], str]] = {
 _SPOKE = {"T": "trafilatura", "S": "resiliparse"}
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How far a page goes: engines that are always asked, and those asked where F1 may be lower.
-
-    Where even then no F1 of `doubtful` is to be expected, trafilatura's text is taken as a whole.
-    """
-
-    first: str
-    then: str
-    sure: float
-    doubtful: float = 0.0
-
-
-FAST = Manner("", "S", 0.93)
-# Two thirds of all pages go on. On pages like those that it was trained on a third would be 0.001
-# less (0.93); on foreign ones every page that goes on is better for it.
-THOROUGH = Manner("S", "TS", 0.97)
+OWN, TOLD = "", "TS"  # the second looks: by the blocks themselves, and told of both engines
+# The page F1 below which engines are asked.
+FAST = 0.0
+THOROUGH = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +68,11 @@ def read_page(html: str) -> tuple[Page, BlockWords, Described] | None:
     return page, counts, describe(page, counts, said)
 
 
-def combine(html: str, manner: Manner, model: Model | None = None) -> Combined:
-    """The main text of a page; see the top of this file. `model` is another than the package's."""
+def combine(html: str, sure: float, model: Model | None = None) -> Combined:
+    """The main text of a page; engines are asked where a page F1 below `sure` is to be expected.
+
+    `model` is another than the package's.
+    """
     read = read_page(html)
     shown = int(read[1].words.sum()) if read else 0
     words: dict[str, Hashes] = {}
@@ -95,7 +85,7 @@ def combine(html: str, manner: Manner, model: Model | None = None) -> Combined:
     model = model or load_model()
     first = model.forests["first"].predict(described.columns)
     types = types_of(model.forests, described)
-    for tier in dict.fromkeys((manner.first, manner.then)):
+    for tier in (OWN, TOLD):
         for letter in tier:
             if letter not in words:
                 words[letter] = words_of(opinion(letter, html))
@@ -104,13 +94,11 @@ def combine(html: str, manner: Manner, model: Model | None = None) -> Combined:
         columns = look_again(described, first, types, shares, sizes)
         scores = model.forests[tier or "none"].predict(columns)
         keep, score = choose(scores, counts.words, *model.limits[tier or "none"])
-        if score >= manner.sure:
+        if score >= sure:
             break
-    page_type, score = TYPES[int(types.argmax())], round(score, 3)
-    if score < manner.doubtful and (text := opinion("T", html)):
-        return Combined(text, "trafilatura", score, page_type)
     spoke = "+".join(["blocks", *(_SPOKE[letter] for letter in tier)])
-    return Combined(write(page, np.flatnonzero(keep).tolist()), spoke, score, page_type)
+    text = write(page, once(counts, np.flatnonzero(keep).tolist()))
+    return Combined(text, spoke, round(score, 3), TYPES[int(types.argmax())])
 
 
 def opinion(letter: str, html: str) -> str:

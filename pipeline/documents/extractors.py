@@ -6,12 +6,8 @@ it raises travels up: the pool makes it a named drop.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
-
-if TYPE_CHECKING:
-    from pipeline.documents.combined import Combined
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +39,22 @@ def extract_by_resiliparse(html: str) -> Extracted:
 
 def extract_combined(html: str) -> Extracted:
     """Extract block by block (combined.py), with other engines' opinion where that is not sure."""
-    from pipeline.documents.combined import THOROUGH, combine
+    from pipeline.documents.combined import THOROUGH
 
-    return _combined(combine(html, THOROUGH))
+    return _combined(html, THOROUGH)
 
 
 def extract_fast(html: str) -> Extracted:
-    """Extract block by block, with the opinion of resiliparse where that is not sure."""
-    from pipeline.documents.combined import FAST, combine
+    """Extract block by block, and ask no engine of a page that shows a hundred words."""
+    from pipeline.documents.combined import FAST
 
-    return _combined(combine(html, FAST))
+    return _combined(html, FAST)
 
 
-def _combined(found: "Combined") -> Extracted:
+def _combined(html: str, sure: float) -> Extracted:
+    from pipeline.documents.combined import combine
+
+    found = combine(html, sure)
     return Extracted(found.text, found.spoke, found.score, found.page_type)
 
 

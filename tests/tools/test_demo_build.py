@@ -40,7 +40,7 @@ DIGESTS = {
     "links": "283e90487a0dd445345c02afc01dc371",
     "pages": "86a91056eea3697e66eb6a59a9879eaf",
     "documents": "dbcaa86eb2272f0458d89241cd520210",
-    "corpus": "7dd9ad17591f0b6b7957f7ad0a7c3ac0",
+    "corpus": "6491247f743dc03c38fdd0d63071bca8",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
     "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }

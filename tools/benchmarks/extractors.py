@@ -76,7 +76,7 @@ ENGINES: dict[str, Callable[[str], str]] = {
     "combined-fast": fast,
     "combined": thorough,
 }
-_MANNERS = {"combined-fast": FAST, "combined": THOROUGH}
+_SURE = {"combined-fast": FAST, "combined": THOROUGH}
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def score_page(data: Path, folds: Path | None, page: dict[str, str]) -> Scored:
     score = load_score(data)
     found = []
     for name, engine in ENGINES.items():
-        if name in _MANNERS and folds:
+        if name in _SURE and folds:
             model = load_model(folds / f"{fold_of(page)}.npz")
-            text = combine(page["html"], _MANNERS[name], model).text
+            text = combine(page["html"], _SURE[name], model).text
         else:
             text = engine(page["html"])
         found.append(clean_text(text))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.documents.blocks.model import load_model
 from pipeline.documents.clean import clean_text
-from pipeline.documents.combined import FAST, THOROUGH, Manner, combine
+from pipeline.documents.combined import FAST, THOROUGH, combine
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
 from pipeline.documents.extract import settle
 from tools.benchmarks.extraction import labelled_pages, load_score
@@ -36,16 +36,10 @@ ENGINES: dict[str, Callable[[str], str]] = {
     "resiliparse": by_resiliparse,
 }
 BASE = list(ENGINES).index("trafilatura, ours")
-WAYS: dict[str, Manner] = {
-    "blocks alone": Manner("", "", 0),
-    "blocks; resiliparse below 0.93": Manner("", "S", 0.93),
-    "resiliparse always": Manner("S", "S", 0),
-    "blocks; trafilatura's text below 0.70": Manner("", "", 0, 0.70),
-    "blocks; trafilatura's text below 0.80": Manner("", "", 0, 0.80),
-    "resiliparse below 0.93, trafilatura's text below 0.70": Manner("", "S", 0.93, 0.70),
-    "resiliparse below 0.93, trafilatura's text below 0.80": Manner("", "S", 0.93, 0.80),
-    "resiliparse always, trafilatura's text below 0.80": Manner("S", "S", 0, 0.80),
+# By the page F1 below which engines are asked.
+WAYS: dict[str, float] = {
     "combined-fast": FAST,
+    **{f"engines below {sure:.2f}": sure for sure in (0.6, 0.7, 0.8, 0.85, 0.9, 0.95)},
     "combined": THOROUGH,
 }
 
@@ -55,7 +49,7 @@ def page_f1(data: Path, folds: Path, page: dict[str, str]) -> tuple[str, list[fl
     logging.disable(logging.CRITICAL)
     score, model = load_score(data), load_model(folds / f"{fold_of(page)}.npz")
     texts = [engine(page["html"]) for engine in ENGINES.values()]
-    texts += [combine(page["html"], manner, model).text for manner in WAYS.values()]
+    texts += [combine(page["html"], sure, model).text for sure in WAYS.values()]
     return page["set"], [score.page_scores(page["text"], clean_text(text))[2] for text in texts]
 
 
@@ -64,7 +58,7 @@ def cpu_times(texts: list[str]) -> Reals:
     logging.disable(logging.CRITICAL)
     settle(with_languages=False)
     ways: list[Callable[[str], object]] = [*ENGINES.values()]
-    ways += [partial(combine, manner=manner) for manner in WAYS.values()]
+    ways += [partial(combine, sure=sure) for sure in WAYS.values()]
     for text in texts[:5]:
         for way in ways:
             way(text)

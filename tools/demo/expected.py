@@ -32,6 +32,7 @@ UNREACHABLE: dict[Reason, str] = {
     Reason.TEXT_MISSING: "each document of a build has a text; only files of others may lack one",
     Reason.OTHER_CHARSET: "each page has its own charset; only files of others have one",
     Reason.PRETOKEN_RARE: "its tokenizer counts every pre-token, however rare",
+    Reason.BOILERPLATE: "its profile cuts no lines",
     Reason.EMPTY_TEXT: "a text without words has no language either, and that is asked before",
 }
 # Reasons for single posts that a link's URL alone decides: such a link never comes into being.

@@ -24,13 +24,21 @@ from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
 from pipeline.languages import told_language
 from pipeline.reasons import Reason
+from tools.card import edits
 from tools.flow import ENGINE_STAGES
 from tools.model_store import COMMIT, told_model
 from tools.places import Place, above
 from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
 from tools.report.suite import suite_facts
-from tools.report.texts import near_copies, random_documents, shared_hosts, urls_of, word_count
+from tools.report.texts import (
+    host_of,
+    near_copies,
+    random_documents,
+    shared_hosts,
+    urls_of,
+    word_count,
+)
 from tools.report.tokenizer import tokenizer_facts
 from tools.status import status
 from tools.stores import read_shards
@@ -155,6 +163,8 @@ def collect(build: Place) -> Facts:
     corpus, documents = through.get("corpus"), through.get("documents")
     if corpus and documents and not corpus.manifest.rows_gone:
         _add_corpus(facts, corpus, documents)
+        facts.corpus["edits"] = edits(corpus.manifest)
+        facts.corpus["boilerplate"] = _boilerplate(corpus)
         facts.pairs = list(near_copies(corpus, documents))
         facts.copies = {**_copies(corpus.manifest), **shared_hosts(corpus, documents)}
         _name_keepers(facts.funnel[-1], documents)
@@ -292,6 +302,15 @@ def _add_corpus(facts: Facts, corpus: Published, documents: Published) -> None:
     }
     facts.likeness = likeness(hosts)
     facts.documents = list(random_documents(corpus))
+
+
+def _boilerplate(corpus: Published) -> list[dict[str, Any]]:
+    """The lines that were cut from the most documents, with their hosts."""
+    lines = Counter(
+        (host_of(row["url"]), row["detail"]) for row in corpus.drops((Reason.BOILERPLATE,))
+    )
+    most = sorted(lines.items(), key=lambda found: (-found[1], found[0]))[:HOSTS]
+    return [{"host": host, "line": line, "documents": count} for (host, line), count in most]
 
 
 def _languages(documents: Published) -> list[dict[str, Any]]:

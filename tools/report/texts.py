@@ -109,10 +109,10 @@ def shared_hosts(corpus: Published, documents: Published) -> dict[str, list[dict
         if (copy := read_detail(row["detail"]))
     ]
     urls = urls_of(documents, {keeper for *_, keeper in copies})
-    between = Counter((_host(url), _host(urls.get(keeper, ""))) for _, url, keeper in copies)
+    between = Counter((host_of(url), host_of(urls.get(keeper, ""))) for _, url, keeper in copies)
     of_text: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for reason, url, keeper in copies:
-        of_text[keeper].append((reason, _host(url)))
+        of_text[keeper].append((reason, host_of(url)))
     most = sorted(of_text, key=lambda keeper: (-len(of_text[keeper]), keeper))[:SHOWN]
     return {
         "hosts": [
@@ -133,7 +133,8 @@ def shared_hosts(corpus: Published, documents: Published) -> dict[str, list[dict
     }
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """The host of a URL, with its port."""
     return re.sub(r"^\w+://(?:[^/?#@]*@)?", "", url).partition("/")[0].lower()
 
 

@@ -30,8 +30,8 @@ from pipeline.documents.blocks.context import Reals, choose, look_again
 from pipeline.documents.blocks.features import AT
 from pipeline.documents.blocks.model import MODEL, Model, save_model
 from pipeline.documents.blocks.segment import TAG_NUMBERS
-from pipeline.documents.blocks.words import words_of
-from pipeline.documents.combined import FAST, THOROUGH, Manner
+from pipeline.documents.blocks.words import once, words_of
+from pipeline.documents.combined import FAST, OWN, THOROUGH, TOLD
 from tools.benchmarks.extraction import FLOORS, labelled_pages
 from tools.training.block_pages import ALONE, Labelled, engine_texts, f1, labelled, split, stack
 from tools.training.page_types import type_forests, unseen_types
@@ -42,11 +42,10 @@ ALL = -1
 _WORK: Callable[[Any], Any]
 FIRST_TREES, SECOND_TREES, DEPTH = 160, 120, 6
 SITES, SOURCES = "folds of sites", "sources left out"
-TIERS = ("", "S", "TS")  # the engines that a second look is told of
 # By folds of sites, where (0.2, 0.7) is 0.0002 better and (0.4, 0.55) 0.0003 to 0.0010 worse;
 # narrow ones were 0.002 better with whole sources left out, before the first look was told of
 # units, heads and readability.
-LIMITS = {"none": (0.2, 0.7), "S": (0.3, 0.6), "TS": (0.3, 0.6)}
+LIMITS = {"none": (0.2, 0.7), TOLD: (0.3, 0.6)}
 _FIRST: dict[str, Any] = {
     **PARAMS,
     "objective": "cross_entropy",
@@ -214,7 +213,7 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
     say("first look")
     learnt_first = np.where(blocks.is_alone, by_site, by_source)
     found: dict[tuple[str, str], list[Chosen]] = {}
-    for tier in TIERS:
+    for tier in (OWN, TOLD):
         name = tier or "none"
         asked = second_rows(pages, by_site, types, tier)
         learnt = second_rows(pages, learnt_first, types, tier)
@@ -227,13 +226,15 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
         for how, scores in ((SITES, by_fold), (SOURCES, foreign)):
             found[tier, how] = chosen(pages, scores, LIMITS[name])
             say(told(f"second look, {name}; {how}", pages, [one.f1 for one in found[tier, how]]))
-    for letter in TIERS[-1]:
+    for letter in TOLD:
         say(told(letter, pages, [f1(words_of(p.gold), words_of(p.texts[letter])) for p in pages]))
-    for name, manner in (("combined-fast", FAST), ("combined", THOROUGH)):
+    for name, sure in (("combined-fast", FAST), ("combined", THOROUGH)):
         for how in (SITES, SOURCES):
-            say(told(f"{name}; {how}", pages, by_manner(manner, found, how)))
+            looks = zip(found[OWN, how], found[TOLD, how], strict=True)
+            f1s = [(one if one.expected >= sure else other).f1 for one, other in looks]
+            say(told(f"{name}; {how}", pages, f1s))
     of_folds = {fold: Model(one, LIMITS) for fold, one in fold_forests.items()}
-    best = [one.f1 for one in found[TIERS[-1], SITES]]
+    best = [one.f1 for one in found[TOLD, SITES]]
     return Trained(Model(forests, LIMITS), of_folds, fmean(means(pages, best).values()))
 
 
@@ -250,15 +251,11 @@ def chosen(pages: list[Labelled], scores: Reals, limits: tuple[float, float]) ->
     found = []
     for page, part in zip(pages, split(pages, scores), strict=True):
         keep, expected = choose(part, page.counts.words, *limits)
-        own = page.counts.hashes[np.repeat(keep, page.counts.words)]
+        is_written = np.zeros(len(keep), bool)
+        is_written[list(once(page.counts, np.flatnonzero(keep).tolist()))] = True
+        own = page.counts.hashes[np.repeat(is_written, page.counts.words)]
         found.append(Chosen(f1(words_of(page.gold), own), expected))
     return found
-
-
-def by_manner(manner: Manner, found: dict[tuple[str, str], list[Chosen]], how: str) -> list[float]:
-    """The page F1 of each page where it goes on, or not, as in combined.py."""
-    ways = zip(found[manner.first, how], found[manner.then, how], strict=True)
-    return [(first if first.expected >= manner.sure else then).f1 for first, then in ways]
 
 
 def means(pages: list[Labelled], values: list[float]) -> dict[str, float]:

@@ -4,7 +4,7 @@ A word is a run of letters, digits and `_`, ASCII letters in lower case, as a 64
 depends on nothing but its letters. Everything is a pass of numpy over the characters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,6 +23,7 @@ _TO_SMALL = 4  # shifts _UPPER to the difference of "a" and "A"
 _CODES = 1 << 16  # the planes above hold emoji, and rare letters that count as none
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_WORDS = 30  # of a block, in which its groups of words are looked for
+COPY_WORDS = 12  # a block of so many that stands in a page twice is a copy, not a refrain
 _POWERS = np.cumprod(np.full(64, 0xD1342543DE82EF95, np.uint64))
 
 
@@ -218,6 +219,19 @@ def _copies(
         many = _sizes(begin, len(order))
         copies[np.flatnonzero(some)[order]] = many.repeat(many)
     return copies
+
+
+def once(counts: BlockWords, blocks: Iterable[int]) -> Iterator[int]:
+    """Some blocks without those that say again what a long one before them said.
+
+    Pages hold the same text for two widths of a screen, and posts are quoted whole.
+    """
+    said = set()
+    for block in blocks:
+        own = counts.hashes[counts.offsets[block] : counts.offsets[block + 1]].tobytes()
+        if counts.words[block] < COPY_WORDS or own not in said:
+            yield block
+        said.add(own)
 
 
 def member(words: Hashes, offsets: Sequence[int] | Numbers, other: Hashes) -> NDArray[np.float64]:

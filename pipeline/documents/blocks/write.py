@@ -1,6 +1,8 @@
 """The blocks that were chosen as text: a line each, rows for tables of data, code as it stands."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from pipeline.documents.blocks.segment import CELL_MARK, TAG_NUMBERS, Page
 from pipeline.documents.render import NESTED_INDENT
@@ -8,6 +10,7 @@ from pipeline.documents.render import NESTED_INDENT
 _PRE, _ROW = TAG_NUMBERS["pre"], TAG_NUMBERS["tr"]
 _ITEMS = frozenset(TAG_NUMBERS[tag] for tag in ("li", "dt", "dd"))
 _LISTS = frozenset(TAG_NUMBERS[tag] for tag in ("ul", "ol", "dl"))
+_ITEM_BLOCKS = 3  # on average; where items hold more, they are no list but posts, or cards
 _CELLS = frozenset(TAG_NUMBERS[tag] for tag in ("td", "th"))
 
 
@@ -17,9 +20,11 @@ def write(page: Page, blocks: Iterable[int]) -> str:
 
 
 def _lines(page: Page, blocks: Iterable[int]) -> Iterator[str]:
+    chosen = [(block, _item(page, page.elements[block])) for block in blocks]
+    marked = _marked([place for _, place in chosen])
     rows: list[list[str]] = []
     table = item = -1
-    for block in blocks:
+    for block, place in chosen:
         element, text = page.elements[block], page.text(block)
         is_row = page.tags[element] == _ROW and CELL_MARK in text
         if rows and not (is_row and page.parents[element] == table):
@@ -31,27 +36,48 @@ def _lines(page: Page, blocks: Iterable[int]) -> Iterator[str]:
         elif page.tags[element] == _PRE:
             yield from text.strip("\n").rstrip().split("\n")
         elif line := " ".join(text.split()):
-            found, depth = _item(page, element)
-            if found >= 0 and found != item:
+            if place.item >= 0 and place.item != item and place.lists[0] in marked:
+                depth = sum(one in marked for one in place.lists)
                 line = f"{NESTED_INDENT * (depth - 1)}- {line}"
-            item = found
+            item = place.item
             yield line
     yield from _table(rows)
 
 
-def _item(page: Page, element: int) -> tuple[int, int]:
-    """The item of a list in which an element lies, -1 for none, and how deep lists nest there."""
-    found, depth = -1, 0
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The item of a list in which an element lies, -1 for none, and the lists around, inner first.
+
+    An item that stands in no list is one itself.
+    """
+
+    item: int
+    lists: list[int]
+
+
+def _item(page: Page, element: int) -> _Place:
+    item, lists = -1, []
     while element >= 0:
         tag = page.tags[element]
-        if tag in _ITEMS and found < 0:
-            found = element
+        if tag in _ITEMS and item < 0:
+            item = element
         elif tag in _LISTS:
-            depth += 1
+            lists.append(element)
         elif tag in _CELLS:
             break
         element = page.parents[element]
-    return found, max(depth, 1)
+    return _Place(item, lists or [item])
+
+
+def _marked(places: Iterable[_Place]) -> set[int]:
+    """The lists that are read as such: the posts of a thread may be items of one, too."""
+    blocks: Counter[int] = Counter()
+    items: dict[int, set[int]] = {}
+    for place in places:
+        if place.item >= 0:
+            blocks[place.lists[0]] += 1
+            items.setdefault(place.lists[0], set()).add(place.item)
+    return {one for one, many in blocks.items() if many <= _ITEM_BLOCKS * len(items[one])}
 
 
 def _table(rows: list[list[str]]) -> Iterator[str]:

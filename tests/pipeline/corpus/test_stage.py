@@ -249,3 +249,47 @@ def test_a_real_run_gives_the_same_as_parts_done_here(tmp_path: Path) -> None:
     there = build(tmp_path / "there", MIXED, 2, buckets=2)
     assert there.digest == here.digest
     assert tables_of(there)[0].num_rows == 3
+
+
+PROSE = (
+    "The ships that went out in the morning came home late, and nobody could say why this was so."
+)
+TEMPLATE = [
+    document(f"t.example/{i}", f"Log in\n{text_of(100 + i)}\n{PROSE}\nShare this") for i in range(6)
+]
+PRIVATE = [document("p.example/1", f"{text_of(200)}\nWrite to ann@mail.org, call 212-555-2368.")]
+CLEAN = CorpusSettings(boilerplate=True, pii=True)
+
+
+@pytest.mark.parametrize("n_parts", [1, 3])
+def test_boilerplate_and_personal_data_leave_kept_texts_and_are_counted(
+    n_parts: int, inline: list[str], tmp_path: Path
+) -> None:
+    output = build(tmp_path, TEMPLATE + PRIVATE, n_parts, CLEAN, buckets=4)
+    rows = kept(output)
+    for i in range(6):
+        row = rows[f"http://t.example/{i}"]
+        assert row["text"] == f"{text_of(100 + i)}\n{PROSE}"
+        assert (row["lines_cut"], row["text_chars"]) == (2, len(row["text"]))
+    row = rows["http://p.example/1"]
+    assert row["text"].endswith("Write to <EMAIL>, call <PHONE_NUMBER>.")
+    assert (row["emails_masked"], row["ips_masked"], row["phones_masked"]) == (1, 0, 1)
+    lines = output.ledgers["lines"]
+    assert (lines.rows_in, lines.rows_out, lines.drops) == (26, 14, {"boilerplate": 12})
+    cut = [row for row in drops_of(output) if row["unit"] == "lines"]
+    assert {row["detail"] for row in cut} == {"Log in", "Share this"}
+    assert output.digest == build(tmp_path / "again", TEMPLATE + PRIVATE, 2, CLEAN).digest
+
+
+def test_copies_of_one_article_make_no_template(inline: list[str], tmp_path: Path) -> None:
+    text = f"Log in\n{text_of(7)}\n{PROSE}"
+    copies = [document(f"t.example/{i}", text) for i in range(6)]
+    (row,) = kept(build(tmp_path, copies, rules=CLEAN)).values()
+    assert (row["text"], row["lines_cut"], row["copies"]) == (text, 0, 5)
+
+
+def test_the_papers_profile_changes_no_text(inline: list[str], tmp_path: Path) -> None:
+    output = build(tmp_path, TEMPLATE + PRIVATE)
+    texts = {row["url"]: row["text"] for row in TEMPLATE + PRIVATE}
+    assert {url: row["text"] for url, row in kept(output).items()} == texts
+    assert "corpus: edges" not in inline

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from pipeline.documents.budgets import check_budgets
-from pipeline.documents.combined import ENGINES, FAST, THOROUGH, Manner, combine, opinion
-from pipeline.documents.engines import by_trafilatura
+from pipeline.documents.combined import ENGINES, FAST, THOROUGH, combine, opinion
 from pipeline.documents.extractors import EXTRACTORS
 from pipeline.settings import DocumentsSettings
 
@@ -24,7 +23,7 @@ FRAME = (
     '<div class="footer"><a href="/terms">Terms of use</a> Copyright 2019. All rights reserved.'
     "</div></body></html>"
 )
-BOTH = pytest.mark.parametrize("manner", [FAST, THOROUGH], ids=["fast", "thorough"])
+BOTH = pytest.mark.parametrize("sure", [FAST, THOROUGH], ids=["fast", "thorough"])
 
 
 def page(main, title="The bridge"):
@@ -37,32 +36,39 @@ def article(*more):
 
 
 @BOTH
-def test_an_article_is_its_heading_and_paragraphs(manner):
-    found = combine(article(), manner)
+def test_an_article_is_its_heading_and_paragraphs(sure):
+    found = combine(article(), sure)
     assert found.text.split("\n") == ["The bridge", *SENTENCES]
     assert 0.5 < found.score <= 1
 
 
 @BOTH
-def test_code_and_rows_and_exponents_are_written_as_in_every_text_of_ours(manner):
+def test_code_and_rows_and_exponents_are_written_as_in_every_text_of_ours(sure):
     code = "<pre>def f(x):\n    return x</pre>"
     rows = "<tr><th>River</th><th>Length</th></tr><tr><td>Nile</td><td>6650 km</td></tr>"
     more = f"<p>{SENTENCES[0]} Some 10<sup>6</sup> came.</p>{code}<table>{rows}</table>"
-    lines = combine(article(more, f"<p>{SENTENCES[1]}</p>"), manner).text.split("\n")
+    lines = combine(article(more, f"<p>{SENTENCES[1]}</p>"), sure).text.split("\n")
     assert f"{SENTENCES[0]} Some 10^6 came." in lines
     assert "    return x" in lines
     assert "| Nile | 6650 km |" in lines
 
 
 @BOTH
-def test_a_thread_of_a_forum_is_its_posts(manner):
+def test_a_text_that_stands_in_the_page_for_two_screens_is_written_once(sure):
+    paragraphs = "".join(f"<p>{one}</p>" for one in SENTENCES)
+    twice = f"<article><div class=desktop>{paragraphs}</div><div>{paragraphs}</div></article>"
+    assert combine(page(twice), sure).text.split("\n") == list(SENTENCES)
+
+
+@BOTH
+def test_a_thread_of_a_forum_is_its_posts(sure):
     posts = "".join(
         f'<div class="post" id="post{n}"><div class="author"><a href="/u{n}">user{n}</a></div>'
         f'<div class="postbody"><p>{one} {SENTENCES[n - 3]}</p></div>'
         f'<div class="buttons"><a href="/r{n}">Reply</a> <a href="/q{n}">Quote</a></div></div>'
         for n, one in enumerate(SENTENCES)
     )
-    text = combine(page(f'<div class="thread">{posts}</div>', "Bridge thread"), manner).text
+    text = combine(page(f'<div class="thread">{posts}</div>', "Bridge thread"), sure).text
     assert all(one in text for one in SENTENCES)
     assert "Terms of use" not in text
 
@@ -76,9 +82,9 @@ def test_a_thread_of_a_forum_is_its_posts(manner):
         "<template>{}</template>",
     ],
 )
-def test_posts_that_a_script_would_show_are_the_text(manner, shell):
+def test_posts_that_a_script_would_show_are_the_text(sure, shell):
     posts = "".join(f'<div class="post"><p>{one} {one}</p></div>' for one in SENTENCES)
-    text = combine(page(shell.format(posts)), manner).text
+    text = combine(page(shell.format(posts)), sure).text
     assert all(one in text for one in SENTENCES)
 
 
@@ -106,11 +112,9 @@ def test_what_the_page_is_is_told():
     assert combine(thread, THOROUGH).page_type == "forum"
 
 
-@BOTH
-def test_who_spoke_is_told(manner):
-    spoke = combine(article(), manner).spoke.split("+")
-    assert spoke[0] == "blocks"
-    assert set(spoke[1:]) <= {"trafilatura", "resiliparse"}
+def test_engines_are_asked_where_the_blocks_are_not_sure():
+    for sure, spoke in ((0.0, "blocks"), (1.01, "blocks+trafilatura+resiliparse")):
+        assert combine(article(), sure).spoke == spoke
 
 
 TRAPS = {
@@ -155,8 +159,8 @@ def test_no_extractor_fails_on_a_trap(name, trap):
         "a lone surrogate",
     ],
 )
-def test_the_text_beside_a_trap_is_found(manner, trap):
-    assert SENTENCES[0] in combine(TRAPS[trap], manner).text
+def test_the_text_beside_a_trap_is_found(sure, trap):
+    assert SENTENCES[0] in combine(TRAPS[trap], sure).text
 
 
 def test_unclosed_links_by_the_ten_thousand_take_no_text_away():
@@ -184,11 +188,4 @@ def test_an_engine_that_fails_has_no_opinion(monkeypatch):
 
     monkeypatch.setitem(ENGINES, "S", fail)
     assert opinion("S", article()) == ""
-    assert all(one in combine(article(), FAST).text for one in SENTENCES)
-
-
-def test_a_page_that_is_doubtful_is_trafilatura_s():
-    found = combine(article(), Manner("", "", 0, doubtful=1.01))
-    assert found.spoke == "trafilatura"
-    assert found.text == by_trafilatura(article())
-    assert combine(article(), Manner("", "", 0)).spoke == "blocks"
+    assert all(one in combine(article(), 1.01).text for one in SENTENCES)

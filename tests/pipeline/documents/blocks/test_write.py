@@ -22,6 +22,11 @@ def lines(body):
         ("<ul><li>x<li>y</ul>", ["- x", "- y"]),
         ("<ul><li>x<ul><li>y</ul></ul>", ["- x", "  - y"]),
         ("<ul><li><p>x</p><p>more of x</p><li>y</ul>", ["- x", "more of x", "- y"]),
+        (
+            "<ol><li><b>Ann</b><p>a</p><p>b<ul><li>x<li>y</ul><p>c</p><li>Bob<p>d</p><p>e</p><p>f"
+            "</p><p>g</p></ol>",  # posts of a thread, and a list in one of them
+            ["Ann", "a", "b", "- x", "- y", "c", "Bob", "d", "e", "f", "g"],
+        ),
         ("<pre>if x:\n    y()\n</pre>", ["if x:", "    y()"]),
         ("<p>10<sup>6</sup> of them</p>", ["10^6 of them"]),
         (
