@@ -39,8 +39,8 @@ VERSIONS = {
 DIGESTS = {
     "links": "283e90487a0dd445345c02afc01dc371",
     "pages": "86a91056eea3697e66eb6a59a9879eaf",
-    "documents": "dbcaa86eb2272f0458d89241cd520210",
-    "corpus": "6491247f743dc03c38fdd0d63071bca8",
+    "documents": "75c406088d9bb7161bce3df95482d07d",
+    "corpus": "9e3a03315d5a561a9a3fb23367cd2750",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
     "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }
