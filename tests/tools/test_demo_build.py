@@ -37,10 +37,10 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "2dab46de2a9205c8419b697620830076",
-    "pages": "59121437c63b51b00b3d7731eef66045",
-    "documents": "861b2477c55dc9e9d95e00d0393ed6bd",
-    "corpus": "30822500e158456e0428c916a21f226d",
+    "links": "283e90487a0dd445345c02afc01dc371",
+    "pages": "86a91056eea3697e66eb6a59a9879eaf",
+    "documents": "75c406088d9bb7161bce3df95482d07d",
+    "corpus": "9e3a03315d5a561a9a3fb23367cd2750",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
     "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }
