@@ -40,9 +40,10 @@ _CODE = re.compile(
     r"|class \w+[:({ ]|if \(|for \(|while \(|[\w.]+\(.*\)$|\w+ = )|^\s{2,}[^\s*|•-]"
 )
 _MEASURE = re.compile(
-    r"\W{0,4}(?:\d[\d\s./,¼½¾⅓⅔⅛–-]*|[¼½¾⅓⅔⅛])\s*(?:x\s*)?(?:\(.{1,20}?\)\s*)?(?:heaped |level |"
-    r"large |medium |small )?(?:cups?|tsps?|tbsps?|teaspoons?|tablespoons?|k?g|grams?|ml|"
-    r"millilit\w+|l|lit\w+|oz|ounces?|lbs?|pounds?|cloves?|pinch|cans?|tins?|eggs?|onions?|sticks?|slices?)\b",
+    r"\W{0,4}(?:\d[\d\s./,¼½¾⅓⅔⅛–-]{0,20}|[¼½¾⅓⅔⅛])\s?(?:x\s?)?(?:\(.{1,20}?\)\s?)?"
+    r"(?:heaped |level |large |medium |small )?"
+    r"(?:cups?|tsps?|tbsps?|teaspoons?|tablespoons?|k?g|grams?|ml|millilit\w+|l|lit\w+|oz|ounces?|"
+    r"lbs?|pounds?|cloves?|pinch|cans?|tins?|eggs?|onions?|sticks?|slices?)\b",
     re.IGNORECASE,
 )
 VERSE_CHARS = range(12, 66)  # of a line of verse; so many in a row are verse, fewer are not
