@@ -16,6 +16,7 @@ from pipeline.engine.store import Disk
 from pipeline.reasons import Reason
 from tools.demo import UNREACHABLE
 from tools.demo.compare import differences
+from tools.demo.tasks import PASSAGES_OF_PAGES
 from tools.demo_command import AS_PLANNED, FAST_LEAVES_OUT
 from tools.model import COMMIT
 from tools.status import status
@@ -37,10 +38,10 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "2dab46de2a9205c8419b697620830076",
-    "pages": "59121437c63b51b00b3d7731eef66045",
-    "documents": "0aa5cec1e781380a4b74e43c960fae07",
-    "corpus": "89f7c420856743c1ab6bb3573f6e6ba5",
+    "links": "283e90487a0dd445345c02afc01dc371",
+    "pages": "86a91056eea3697e66eb6a59a9879eaf",
+    "documents": "75c406088d9bb7161bce3df95482d07d",
+    "corpus": "9e3a03315d5a561a9a3fb23367cd2750",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
     "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }
@@ -94,6 +95,19 @@ def test_the_model_learns(finished, stages):
     assert stages["model"]["rows_out"] == 20
     looks = [entry for entry in read_log(finished.folder / "model") if entry["kind"] == "eval"]
     assert looks[-1]["val_loss"] < looks[0]["val_loss"] - 0.2
+
+
+def test_the_trained_model_runs_the_tasks_and_knows_what_of_them_it_was_trained_on(finished):
+    commit = json.loads((finished.folder / "model" / COMMIT).read_text(encoding="utf-8"))
+    assert {row["task"] for row in commit["suite"]["rows"]} == {"lambada", "wikitext2", "winograd"}
+    sets = {one["task"]: one for one in commit["overlap"]["sets"]}
+    assert sets["held-out"]["grams"] and sets["winograd"]["found"] == 0
+    lambada = sets["lambada"]
+    assert 0 < lambada["items_with_any"] <= PASSAGES_OF_PAGES < lambada["items"]
+    (accuracy, *_) = (row for row in commit["overlap"]["scores"] if row["metric"] == "accuracy")
+    assert accuracy["clean_items"] == lambada["items"] - lambada["items_with_any"]
+    items = (finished.folder / "model" / "suite.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sum(json.loads(line)["task"] == "lambada" for line in items) == lambada["items"]
 
 
 def test_the_build_ends_by_telling_the_funnel_the_loss_a_sample_and_where_everything_lies(

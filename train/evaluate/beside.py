@@ -14,8 +14,10 @@ from train.data import Shards, documents_of, open_shards
 from train.errors import DataError, SettingsError
 from train.evaluate.compare import paired
 from train.evaluate.language import Document, cut, score
-from train.evaluate.scoring import Subject, open_subject
+from train.evaluate.scoring import Subject
+from train.evaluate.table import aligned
 from train.evaluate.task import Metric, Outcome, bits, ratio
+from train.prompt import open_for_tasks
 from train.settings import EvaluateSettings
 from train.text import Text
 
@@ -52,8 +54,8 @@ def by_document(subject: Subject, texts: list[Document]) -> list[Outcome]:
 
 def beside(settings: EvaluateSettings, note: Callable[[str], None]) -> tuple[dict[str, Any], str]:
     """Bits per byte of the held-out documents by RUN and by the other, and their difference."""
-    mine = open_subject(settings, note)
-    other = open_subject(replace(settings, run=settings.beside, tokenizer="", best=False), note)
+    mine = open_for_tasks(settings, note)
+    other = open_for_tasks(replace(settings, run=settings.beside, tokenizer="", best=False), note)
     if not (settings.data or mine.data):
         raise SettingsError(
             f"{settings.run} has no data of its own: give --data SHARDS, made with its tokenizer"
@@ -91,15 +93,14 @@ def _row(name: str, subject: Subject, outcomes: list[Outcome]) -> dict[str, Any]
 
 
 def _told(found: dict[str, Any]) -> str:
-    out = [
-        f"{'model':<24}{'parameters':>14}{'bits/byte':>11}{'error':>8}{'loss':>8}{'bytes/token':>13}"
-    ]
+    head = ("model", "checkpoint", "parameters", "bits/byte", "error", "loss", "bytes/token")
+    lines: list[tuple[str, ...]] = [head]
     for row in found["rows"]:
         error = "-" if row["standard_error"] is None else f"{row['standard_error']:.4f}"
-        out.append(
-            f"{row['model']:<32}{row['parameters']:>14,}{row['bits_per_byte']:>11.4f}{error:>8}"
-            f"{row['loss']:>8.4f}{row['bytes_per_token']:>13.2f}"
-        )
+        numbers = f"{row['bits_per_byte']:.4f}", error, f"{row['loss']:.4f}"
+        last = f"{row['bytes_per_token']:.2f}"
+        lines.append((row["model"], row["checkpoint"], f"{row['parameters']:,}", *numbers, last))
+    out = aligned(lines)
     error = found["standard_error"]
     around = "" if error is None else f", one standard error {error:.4f} in pairs"
     out.append(f"the first less the second: {found['difference']:+.4f} bits a byte{around}")
