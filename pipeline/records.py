@@ -90,6 +90,8 @@ DOCUMENT = pa.schema(
         ("date", pa.string()),  # ISO 8601, "" where unknown
         ("language", pa.string()),  # ISO 639, "" where unsure
         ("language_score", pa.float64()),  # rounded to 4 decimals
+        ("language2", pa.string()),  # the commonest other one, "" if there is none
+        ("language2_share", pa.float64()),  # of the text's windows (language.py)
         ("charset", pa.string()),
         ("mojibake_repaired", pa.int64()),  # places that had been encoded twice
         ("mojibake_left", pa.int64()),  # places that look so, where it is not sure
@@ -109,6 +111,8 @@ CORPUS = pa.schema(
         ("title", pa.string()),
         ("date", pa.string()),
         ("language", pa.string()),
+        ("language2", pa.string()),
+        ("language2_share", pa.float64()),
         ("text_chars", pa.int64()),
         ("copies", pa.int64()),  # documents dropped as copies of this one: same URL, exact, near
         ("lines_cut", pa.int64()),  # of the text in `documents`: boilerplate of its host

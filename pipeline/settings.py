@@ -456,8 +456,10 @@ class TokenizerSettings:
     vocab_size: int = option(
         50_257,
         "Number of tokens, the end-of-text token included",
-        # Shards hold 16-bit ids.
-        valid=Valid("from 257 to 65,536: shards hold 16-bit ids", lambda n: 257 <= n <= 65_536),
+        valid=Valid(
+            "from 257 (256 bytes and end-of-text) to 65,536 (shards hold 16-bit ids)",
+            lambda n: 257 <= n <= 65_536,
+        ),
         paper="50,257 (2.2)",
     )
     min_frequency: int = option(2, "How often a pair of tokens must occur to be merged")

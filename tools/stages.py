@@ -1,10 +1,11 @@
 """Stage commands on anyone's files; each makes a small build folder of its own."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.bucket_file import InputFile
 from pipeline.engine.build import Build
@@ -16,6 +17,7 @@ from pipeline.links.stage import links_stage
 from pipeline.settings import Settings
 from pipeline.tokens.counts_stage import COUNTS_FILE, counts_stage
 from pipeline.tokens.encode import version_of
+from pipeline.tokens.pretokens import BYTES_MAX
 from pipeline.tokens.split import SplitRules
 from pipeline.tokens.stage import shards_stage, tokenizer_stage
 from pipeline.tokens.texts_stage import texts_stage
@@ -52,7 +54,8 @@ def list_urls(build: Build, links: Output, urls: Path) -> None:
 def make_tokenizer(given: GivenTexts, out: Path, settings: Settings) -> list[str]:
     """OUT/tokenizer from texts; quality gates that failed."""
     with _with_texts(given, out, settings) as build:
-        build.run(tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest))
+        stage = tokenizer_stage(settings.tokenizer, settings.shards, build.files.digest)
+        build.progress.say(_counted(build.run(stage).parts[0].notes))
         return build.gates
 
 
@@ -60,26 +63,8 @@ def make_counts(given: GivenTexts, out: Path, settings: Settings) -> list[str]:
     """OUT/counts from texts; quality gates that failed."""
     with _with_texts(given, out, settings) as build:
         build.run(counts_stage(settings.tokenizer, SplitRules.of(settings.shards)))
-        build.progress.say(_told(json.loads((out / "counts" / COUNTS_FILE).read_text())))
+        build.progress.say(_counted(json.loads((out / "counts" / COUNTS_FILE).read_text())))
         return build.gates
-
-
-def _told(counts: dict[str, int]) -> str:
-    """What was counted, in a sentence or two."""
-    told = (
-        "counts: {occurrences:,} pre-tokens of {documents:,} documents ({text_bytes:,} bytes), "
-        "{pretokens:,} different ones"
-    )
-    if counts["pruned_pretokens"]:
-        told += (
-            "; {pruned_pretokens:,} that occur less than {min_count} times, {pruned_occurrences:,} "
-            "times together, are left out"
-        )
-    if counts["cut_pretokens"]:
-        told += "; {cut_pretokens:,} were longer than {pretoken_bytes_max:,} bytes, and cut"
-    if counts["cut_documents"]:
-        told += "; {cut_documents:,} documents were cut at {document_bytes_max:,} bytes"
-    return told.format(**counts)
 
 
 def make_tokenizer_of(counts: Sequence[Path], out: Path, settings: Settings) -> list[str]:
@@ -87,8 +72,27 @@ def make_tokenizer_of(counts: Sequence[Path], out: Path, settings: Settings) -> 
     given = [given_counts(folder, read_published(Disk(folder), "counts")) for folder in counts]
     with Build(out, settings.engine) as build:
         digest = build.files.digest
-        build.run(tokenizer_stage(settings.tokenizer, settings.shards, digest, counts=given))
+        stage = tokenizer_stage(settings.tokenizer, settings.shards, digest, counts=given)
+        build.progress.say(_counted(build.run(stage).parts[0].notes))
         return build.gates
+
+
+def _counted(totals: Mapping[str, Any]) -> str:
+    """What was counted, cut and left out, in a sentence."""
+    told = (
+        "counts: {occurrences:,} pre-tokens of {documents:,} documents ({text_bytes:,} bytes), "
+        "{pretokens:,} different ones"
+    )
+    if totals["pruned_pretokens"]:
+        told += (
+            "; {pruned_pretokens:,} rare ones, {pruned_occurrences:,} times together, are left out "
+            "(tokenizer.min_count)"
+        )
+    if totals["cut_pretokens"]:
+        told += f"; {{cut_pretokens:,}} were longer than {BYTES_MAX:,} bytes, and cut"
+    if totals["cut_documents"]:
+        told += "; {cut_documents:,} documents were cut (tokenizer.document_bytes_max)"
+    return told.format(**totals)
 
 
 def make_shards(given: GivenTexts, out: Path, settings: Settings) -> list[str]:

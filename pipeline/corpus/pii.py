@@ -17,6 +17,7 @@ write theirs, or follows a word such as "call".
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ _NOBODYS = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org|edu)|domain\.com)\Z")
 
 _IPV4 = re.compile(r"(?<![\w.:/=-])(?<![\w.]@)(?:\d{1,3}\.){3}\d{1,3}(?![\w+-]|\.\w)")
 _IPV6 = re.compile(r"(?<![\w:.])[23][0-9a-f]{3}(?::[0-9a-f]{0,4}){2,7}(?![\w:]|\.\d)", re.I)
+_LIKE_IP = re.compile(r"[.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]|:[0-9a-fA-F]{0,4}:")  # fast to see
 _BEFORE_CHARS = 40
 _IP_WORD = re.compile(
     r"\b(?:ip|ips|ipv4|dns|ping|host|server|proxy|address|from|port|subnet)\b", re.I
@@ -52,9 +54,11 @@ _PHONE_WORD = re.compile(
 )
 _PHONE = re.compile(
     r"(?<![\w.,:/$€£#=@%+~-])"
-    r"(?:\+ ?\d|\(\+?\d|\d)(?:[ .()/\u2010-\u2013-]{0,3}\d){6,16}"
-    r"(?![\w%$€£/=@]|[.,:-]\d)"
+    r"(?:\+ ?[0-9]|\(\+?[0-9]|[0-9])(?:[ .()/\u2010-\u2013-]{0,3}[0-9]){6,16}"
+    r"(?![\w%$€£/=@]|[.,:-][0-9])"
 )
+# What holds a number, and is fast to find: a character on either side tells whether it is one.
+_DIGITS = re.compile(r"[0-9][0-9 .()/\u2010-\u2013-]{5,}[0-9]")
 _NORTH_AMERICAN = re.compile(
     r"(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}([.-]))\d{3}[.-]\d{4}\Z|(?:1[ .-])?\d{3} \d{3}[ -]\d{4}\Z"
 )
@@ -75,7 +79,7 @@ def mask(text: str, host: str = "") -> Masked:
     emails = ips = phones = 0
     if "@" in text:
         text, emails = _without(text, _emails(text), EMAIL)
-    if text.count(".") >= 3 or text.count(":") >= 2:
+    if _LIKE_IP.search(text):
         text, ips = _without(text, _ips(text), IP_ADDRESS)
     text, phones = _without(text, _phones(text, host), PHONE_NUMBER)
     return Masked(text, emails, ips, phones)
@@ -150,7 +154,7 @@ def _is_global(address: str) -> bool:
 
 def _phones(text: str, host: str) -> list[Span]:
     spans = []
-    for found in _PHONE.finditer(text):
+    for found in _phone_candidates(text):
         number = found[0]
         before = text[max(0, found.start() - _BEFORE_CHARS) : found.start()]
         regions: list[str | None]
@@ -165,6 +169,11 @@ def _phones(text: str, host: str) -> list[Span]:
         if any(_is_number(number, region) for region in regions):
             spans.append(found.span())
     return spans
+
+
+def _phone_candidates(text: str) -> Iterator[re.Match[str]]:
+    for digits in _DIGITS.finditer(text):
+        yield from _PHONE.finditer(text, max(0, digits.start() - 3), digits.end() + 2)
 
 
 def _region(host: str) -> str:

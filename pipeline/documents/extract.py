@@ -12,11 +12,12 @@ from pipeline.documents.charset import decode_text
 from pipeline.documents.clean import clean_text
 from pipeline.documents.decode import decode_body, file_kind
 from pipeline.documents.extractors import EXTRACTORS, Extracted
-from pipeline.documents.language import classify, judge_language
+from pipeline.documents.language import classify, judge_language, second_language
 from pipeline.documents.metadata import page_date, page_title, read_meta
 from pipeline.documents.mojibake import repair
 from pipeline.documents.sniff import other_kind
 from pipeline.documents.walls import find_wall
+from pipeline.documents.wrapped import join_wrapped, without_empty_bullets
 from pipeline.errors import InputError
 from pipeline.pages.media import content_type
 from pipeline.pages.warc import Response, read_page
@@ -32,6 +33,8 @@ class Document:
     date: str
     language: str
     language_score: float
+    language2: str  # the commonest other one, "" if there is none
+    language2_share: float
     charset: str
     text: str
     extractor: str
@@ -93,7 +96,7 @@ def find_text(response: Response, rules: DocumentsSettings) -> Found | Drop:
     return Found(
         html=decoded.html,
         charset=decoded.charset,
-        text=clean_text(repaired.text),
+        text=join_wrapped(without_empty_bullets(clean_text(repaired.text))),
         extracted=extracted,
         mojibake_repaired=decoded.repaired + repaired.repaired,
         mojibake_left=repaired.left,
@@ -129,11 +132,14 @@ def judge_length(text: str, rules: DocumentsSettings) -> Drop | None:
 def document_of(found: Found, language: str, language_score: float) -> Document:
     """The document of a text whose language is known; its title and date are read now."""
     meta = read_meta(found.html)
+    language2, language2_share = second_language(found.text, language)
     return Document(
         title=repair(page_title(found.html, meta)).text,
         date=page_date(found.html, meta),
         language=language,
         language_score=language_score,
+        language2=language2,
+        language2_share=language2_share,
         charset=found.charset,
         text=found.text,
         extractor=found.extracted.extractor,

@@ -33,7 +33,8 @@ from pipeline.settings import DocumentsSettings, PagesSettings
 
 UNIT = "records"
 COLUMNS = (
-    *("id", "url", "host", "title", "date", "language", "language_score", "charset"),
+    *("id", "url", "host", "title", "date", "language", "language_score"),
+    *("language2", "language2_share", "charset"),
     *("mojibake_repaired", "mojibake_left", "text", "extractor", "extractor_score", "page_type"),
 )
 SCHEMA = pa.schema([DOCUMENT.field(name) for name in COLUMNS])
@@ -77,7 +78,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=5,
+        version=6,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={
             **versions(documents.extractor),

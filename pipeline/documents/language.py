@@ -1,5 +1,6 @@
 """The language of a text, by py3langid: pure Python, its model inside, no download."""
 
+from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
 SAMPLE_CHARS = 600
 LONGER_SAMPLE_CHARS = 3000
 SURE_SCORE = 0.9
+# Another language is looked for in windows over the whole text; a classifier is asked of those that
+# are not English at first sight, and believed if it is sure: it takes lists of names for anything.
+WINDOW_CHARS = 300
+WINDOWS_MAX = 24
+WINDOW_SCORE = 0.99
+LETTERS_MIN = 0.6  # of a window's characters
+ENGLISH_WORDS_MIN = 4  # different ones
+_ENGLISH = frozenset(
+    "a an and are as at be but by for from had has have he his i if in is it its not of on or that "
+    "the their they this to was we were which will with you your".split()
+)
+_NO_LANGUAGE = "zxx"  # ISO 639: no linguistic content
 
 
 def classify(text: str) -> tuple[str, float]:
@@ -43,6 +56,35 @@ def judge_language(
     if languages and language not in languages:
         return Drop(Reason.OTHER_LANGUAGE, f"{language} {score}")
     return language, score
+
+
+def second_language(text: str, language: str) -> tuple[str, float]:
+    """The commonest language besides `language`, and the share of the text's windows in it.
+
+    ("", 0.0) where there is none, or the text is too short to tell. The share has 4 decimals.
+    """
+    windows = min(WINDOWS_MAX, len(text) // WINDOW_CHARS)
+    if windows < 2:
+        return "", 0.0
+    step = (len(text) - WINDOW_CHARS) / (windows - 1)
+    starts = (int(number * step) for number in range(windows))
+    found = Counter(_told(text[start : start + WINDOW_CHARS], language) for start in starts)
+    del found[language]
+    if not found:
+        return "", 0.0
+    other, count = min(found.items(), key=lambda item: (-item[1], item[0]))
+    return other, round(count / windows, 4)
+
+
+def _told(window: str, language: str) -> str:
+    """The language of a window; `language` where no other is sure."""
+    if language == "en" and len(_ENGLISH.intersection(window.lower().split())) >= ENGLISH_WORDS_MIN:
+        return language
+    if sum(map(str.isalpha, window)) < LETTERS_MIN * len(window):
+        return language
+    other, probability = _identifier().classify(window)
+    is_sure = probability >= WINDOW_SCORE and other != _NO_LANGUAGE
+    return other if is_sure else language
 
 
 def _sample(text: str, chars: int) -> str:

@@ -103,7 +103,7 @@ def documents_stage(
     )
     texts = Step(
         name="texts",
-        version=2,
+        version=3,
         settings=rules,
         versions=versions(rules.extractor),
         inputs=(gather,),

@@ -117,7 +117,8 @@ class _Learner:
     def _look(self) -> None:
         """Remember the pairs above the floor."""
         self._counts.clear()
-        places = np.flatnonzero(self._first[:-1] != NONE).astype(np.int32)
+        begins = self._first[:-1] != NONE
+        places = np.arange(len(begins), dtype=np.int32)[begins]  # flatnonzero's have 64 bits
         groups = (self._first[places] % GROUPS).astype(np.uint8)
         for group in range(GROUPS):  # of left tokens, one after the other: less memory
             some = places[groups == group]

@@ -71,7 +71,10 @@ def first_bytes(text: str, bytes_max: int) -> str:
 
 
 def to_train_on(tables: Iterable[pa.Table]) -> Counts:
-    """What the trainer takes; StageError for more than it can."""
+    """What the trainer takes; StageError for more than it can.
+
+    Memory that Arrow keeps from counting goes back to the system.
+    """
     table = pa.concat_tables([COUNTED.empty_table(), *tables]).combine_chunks()
     text_bytes = pc.sum(pc.binary_length(table["pretoken"])).as_py() or 0
     if text_bytes + table.num_rows > TEXT_BYTES_MAX:
@@ -82,6 +85,7 @@ def to_train_on(tables: Iterable[pa.Table]) -> Counts:
         )
     if not table.num_rows:
         return Counts(np.empty(0, np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
+    pa.default_memory_pool().release_unused()
     words = table["pretoken"].chunk(0)
     offsets = np.frombuffer(words.buffers()[1], np.int32)[words.offset :][: len(words) + 1]
     text = np.frombuffer(words.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]

@@ -11,7 +11,7 @@ each has about ROWS_HELD rows: of a small corpus there is one.
 import json
 import sys
 from collections import Counter as Sums
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.engine.digest import digest_of
+from pipeline.engine.parts import TABLE
 from pipeline.engine.ranges import Bucket, MapPart
 from pipeline.engine.stage import (
     AnyStep,
@@ -31,8 +32,8 @@ from pipeline.engine.stage import (
     Upstream,
 )
 from pipeline.reasons import Reason
+from pipeline.rows import BATCH_ROWS
 from pipeline.settings import TokenizerSettings
-from pipeline.tokens.corpus_ranges import Range, ranges_of
 from pipeline.tokens.counts import (
     COUNTED,
     PATTERN,
@@ -43,6 +44,7 @@ from pipeline.tokens.counts import (
 )
 from pipeline.tokens.pretokens import BYTES_MAX, batches
 from pipeline.tokens.split import SplitRules, order_of, pieces
+from pipeline.tokens.texts import TEXT, Text
 
 UNIT = "pretokens"
 COUNTS_FILE = "counts.json"
@@ -109,6 +111,49 @@ def counts_stage(rules: TokenizerSettings, split: SplitRules) -> Stage:
         return {COUNTS_FILE: (json.dumps(about, indent=1) + "\n").encode()}
 
     return Stage("counts", UNIT, counting(rules, split), finish=finish, empty_is_fine=True)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Row groups [first, last) of a table of the corpus."""
+
+    table: str
+    first: int
+    last: int
+
+    def documents(self, out: PartWriter) -> Iterator[Text]:
+        """The columns of TEXT; each tells that the part is alive."""
+        groups = list(range(self.first, self.last))
+        for batch in out.store.batches(self.table, BATCH_ROWS, TEXT.names, row_groups=groups):
+            for row in batch.to_pylist():
+                out.heartbeat(row["id"])
+                yield Text(**{name: row[name] or "" for name in TEXT.names})
+
+
+def ranges_of(corpus: Output, bytes_max: int) -> list[Part[Range]]:
+    """Parts of about `bytes_max` of rows: a range of a corpus part's row groups."""
+    parts: list[Part[Range]] = []
+    for part in corpus.parts:
+        ranges = list(row_group_ranges(part.row_groups, bytes_max))
+        for first, last in ranges:
+            # The digest of rows knows no order; a range of them is known by the file's checksum.
+            digest = part.digest
+            if len(ranges) > 1:
+                digest = digest_of([part.files[TABLE].xxh3_128, first, last])
+            source = Range(part.table, first, last)
+            parts.append(Part(len(parts), f"{part.label} from row group {first}", digest, source))
+    return parts
+
+
+def row_group_ranges(groups: Sequence[Sequence[int]], bytes_max: int) -> Iterator[tuple[int, int]]:
+    """[first, last) of neighbouring row groups; one range, perhaps empty, for an empty file."""
+    first, gathered = 0, 0
+    for number, (_, size) in enumerate(groups):
+        if gathered and gathered + size > bytes_max:
+            yield first, number
+            first, gathered = number, 0
+        gathered += size
+    yield first, len(groups)
 
 
 def _plan_sizes(sample_bytes_max: int, corpus: Output) -> list[Part[Range]]:

@@ -33,8 +33,7 @@ from pipeline.engine.stage import (
 )
 from pipeline.settings import ShardsSettings, TokenizerSettings
 from pipeline.tokens import tokenizer as bpe
-from pipeline.tokens.corpus_ranges import Range, ranges_of
-from pipeline.tokens.counts_stage import counting
+from pipeline.tokens.counts_stage import Range, counting, ranges_of
 from pipeline.tokens.encode import Encoder, Engine, version_of
 from pipeline.tokens.export import files
 from pipeline.tokens.layout import SHARD, Shard, lay_out

@@ -39,8 +39,8 @@ VERSIONS = {
 DIGESTS = {
     "links": "2dab46de2a9205c8419b697620830076",
     "pages": "59121437c63b51b00b3d7731eef66045",
-    "documents": "0aa5cec1e781380a4b74e43c960fae07",
-    "corpus": "89f7c420856743c1ab6bb3573f6e6ba5",
+    "documents": "861b2477c55dc9e9d95e00d0393ed6bd",
+    "corpus": "30822500e158456e0428c916a21f226d",
     "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
     "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }

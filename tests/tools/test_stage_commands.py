@@ -5,6 +5,7 @@ import json
 import lzma
 import os
 import random
+import re
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -651,11 +652,16 @@ def test_bad_rows_of_texts_are_counted_drops(tmp_path, capsys):
     }  # fmt: skip
 
 
-def test_a_vocabulary_smaller_than_asked_ends_with_3(texts, tmp_path, capsys):
-    words = ["tokenizer", "train", texts, "--out", tmp_path, *FEW]
+def test_a_vocabulary_smaller_than_asked_ends_with_3_and_what_was_left_out_is_told(
+    texts, tmp_path, capsys
+):
+    limits = ["--document-bytes-max", "300", "--min-count", "2"]
+    words = ["tokenizer", "train", texts, "--out", tmp_path, *FEW, *limits]
     for _ in range(2):  # also when it is up to date
         told = run(capsys, *words, code=3)
         assert "tokens were learnt, and 50,257 were asked for" in told.err
+        assert re.search(r"[1-9]\d* rare ones, [1-9]\d* times together, are left out", told.err)
+        assert re.search(r"; [1-9]\d* documents were cut", told.err)
 
 
 def test_one_text_without_a_held_out_block_ends_with_3_and_blocks_mend_it(bpe, tmp_path, capsys):

@@ -4,14 +4,19 @@ from itertools import islice
 
 import pytest
 
+from pipeline.engine.build import Build
 from pipeline.engine.reading import read_published
+from pipeline.engine.stage import Part, Stage, Step
 from pipeline.engine.store import Disk
+from pipeline.engine.task import run_part
 from pipeline.lines import Lines
 from pipeline.links.canonical import canonical, link_id
 from pipeline.pages.owners.preferences import REASON_OF
 from pipeline.reasons import Reason
+from pipeline.records import CORPUS
+from pipeline.settings import EngineSettings
 from tools.cli import main
-from tools.why import why
+from tools.why import _corpus, _Made, why
 
 STAGES = ["links", "pages", "documents", "corpus", "shards"]
 # The stage in which a link with this expected end leaves.
@@ -266,3 +271,28 @@ def test_of_a_folder_of_builds_the_builds_are_named(links_only, capsys, words):
     assert main([*words, str(links_only.parent)]) == 2
     told = f"; name one of the builds in it: {links_only}\n"
     assert capsys.readouterr().err.endswith(told)
+
+
+def cut_two_lines(part, out):
+    """A corpus of one document, as the stage writes it that has lost two lines."""
+    blank = {field.name: "" for field in CORPUS if str(field.type) == "string"}
+    out.write_rows([{**blank, "id": "a" * 32, "lines_cut": 2, "emails_masked": 1}])
+    for line in ("Log in", "Share this"):
+        out.drop("lines", Reason.BOILERPLATE, id="a" * 32, detail=line)
+    out.book("lines", rows_in=3, rows_out=1)
+    out.book("documents", rows_in=1, rows_out=1)
+
+
+def test_the_lines_that_a_document_lost_are_told(tmp_path, monkeypatch):
+    def run_parts(self, task, parts):
+        for part in parts:
+            run_part(task, part)
+
+    monkeypatch.setattr(Build, "run_parts", run_parts)
+    step = Step("publish", 1, lambda: [Part(0, "p", "d", {})], cut_two_lines, CORPUS)
+    with Build(tmp_path, EngineSettings(workers=1, free_disk_min_bytes=1), quiet=True) as build:
+        build.run(Stage("corpus", "documents", (step,)))
+    told = _corpus(_Made(tmp_path), "a" * 32)
+    assert told.text == (
+        "In the corpus, 2 lines cut, 1 emails masked\ncut: Log in\ncut: Share this"
+    )
