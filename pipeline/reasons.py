@@ -155,6 +155,12 @@ class Reason(StrEnum):
     WIKIPEDIA_DOMAIN = "wikipedia_domain", "The page came from Wikipedia or a sister project."
     WIKIPEDIA_MIRROR = "wikipedia_mirror", "The page came from a known mirror of Wikipedia."
     WIKIPEDIA_MARK = "wikipedia_mark", "The text says that it came from Wikipedia."
+    LITTLE_PROSE = (
+        "little_prose",
+        "The text is a menu, a listing or a table: it has too few function words or sentences.",
+    )
+    REPETITIVE = "repetitive", "Too much of the text stands in it more than once."
+    ODD_WORDS = "odd_words", "The words are too long or too short, or signs instead of words."
     SAME_URL = "same_url", "Another link led to the same final URL."
     EXACT_COPY = "exact_copy", "The normalised text equals that of a kept document."
     NEAR_COPY = "near_copy", "The text is a near copy of a kept document."

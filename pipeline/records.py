@@ -10,6 +10,8 @@ from typing import Any, Literal, get_origin, get_type_hints
 
 import pyarrow as pa
 
+from pipeline.limits import NUMBERS
+
 # One row for each link: an outbound URL and the submissions that share it (stage `links`).
 # All three karmas are stored for every link, those below the limit too: the rule can change
 # without reading a dump again. `verdict` is "kept" or "karma_low".
@@ -64,6 +66,9 @@ PAGE = pa.schema(
     ]
 )
 
+# What is counted in a text to judge it; limits.py says what each number is.
+QUALITY = pa.struct([(name, pa.float32()) for name in NUMBERS])
+
 PROVENANCE = [
     ("karma_max", pa.int64()),
     ("karma_sum", pa.int64()),
@@ -77,6 +82,7 @@ PROVENANCE = [
     ("extractor", pa.string()),
     ("extractor_score", pa.float64()),  # page F1 that it expects of its text, null if it does not
     ("page_type", pa.string()),  # blocks/page_types.py, "" where the extractor asks none
+    ("quality", QUALITY),
 ]
 
 # One row for each page that gave a text (stage `documents`).

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from pipeline.languages import LANGUAGES, nearest_language
+from pipeline.limits import WANTED, read_limit
 
 # The values of a type, in words.
 VALUES_OF: dict[type, str] = {
@@ -389,10 +390,17 @@ class DocumentsSettings:
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """Which documents are dropped as copies, or as Wikipedia's (stage corpus)."""
+    """Which documents are dropped as bad, as copies or as Wikipedia's (stage corpus)."""
 
     wikipedia: bool = option(
         False, "Whether pages of Wikipedia and of its mirrors are kept", paper="removed (2.1)"
+    )
+    quality: tuple[str, ...] = option(
+        (),
+        "What a text must be to be kept, by numbers of its column quality (docs/files.md), such as "
+        '"function_words >= 0.12"; code, recipes and verse are excepted where numbers mislead',
+        valid=Valid(WANTED, lambda limits: all(map(read_limit, limits))),
+        paper="no such rule is told",
     )
     near_order: Literal["karma", "length"] = option(
         "karma",
@@ -515,7 +523,7 @@ class ShardsSettings:
 class Settings:
     """All settings. `train` is handed to the trainer's own parser as it is."""
 
-    profile: Literal["paper", "modern"] = "paper"
+    profile: Literal["paper", "clean"] = "paper"
     input: InputSettings = field(default_factory=InputSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     links: LinksSettings = field(default_factory=LinksSettings)
@@ -531,12 +539,23 @@ class Settings:
     train: Mapping[str, Any] = field(default_factory=dict)
 
 
+# Chosen on texts that were read by eye: tools/benchmarks/quality.tsv, with what each limit costs.
+CLEAN = (
+    "stop_words >= 2",
+    "function_words >= 0.12",
+    "function_words >= 0.18 or punctuated_lines >= 0.06",
+    "word_chars <= 10",
+    "alphabetic_words >= 0.3",
+    "lorem_ipsum <= 0",
+    "duplicate_5_grams <= 0.55",
+)
 # A profile names the defaults that differ from those above. `paper` is the defaults themselves,
-# what is known of WebText; `modern` is what is done today.
+# what is known of WebText; `clean` is what is done today.
 PROFILES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
-    "modern": {
+    "clean": {
         "corpus": {
+            "quality": CLEAN,
             "near_order": "length",
             "near_measure": "coverage",
             "near_threshold": 0.88,
@@ -561,7 +580,10 @@ class Described:
 
 
 PROFILE = Described(
-    "profile", "A named set of defaults; modern compares by corpus.near_measure coverage", "paper",
+    "profile",
+    "A named set of defaults; clean sets limits on the quality of texts, cuts and masks, and "
+    "compares by corpus.near_measure coverage",
+    "paper",
     values=f"one of {', '.join(PROFILES)}", paper="", kind=str,
 )  # fmt: skip
 

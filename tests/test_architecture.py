@@ -21,6 +21,7 @@ CONTRACT = {
     "pipeline.settings_file",
     "pipeline.errors",
     "pipeline.languages",
+    "pipeline.limits",
     "pipeline.characters",
     "pipeline.lines",
     "pipeline.loose_json",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import records
+from pipeline import limits, records
 from pipeline.settings_file import from_tables
 from tools import rates
 from tools.cli import NAMES, command_of, make_app
@@ -133,7 +133,16 @@ def test_the_columns_of_a_stage_are_described_with_their_types_in_order(stage, s
     head = f"| column of `{stage}` | type | what it is |\n|---|---|---|\n"
     table = text.partition(head)[2].partition("\n\n")[0]
     described = re.findall(r"^\| `(\w+)` \| ([^|]+) \| .+ \|$", table, re.MULTILINE)
-    assert described == [(column.name, str(column.type)) for column in schema]
+    numbers = {str(records.QUALITY): "struct of float"}
+    types = [(column.name, str(column.type)) for column in schema]
+    assert described == [(name, numbers.get(type_, type_)) for name, type_ in types]
+
+
+def test_each_number_of_the_quality_of_a_text_is_described_in_order():
+    text = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    table = text.partition("| number in `quality` | of | what it is |\n|---|---|---|\n")[2]
+    described = re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", table.partition("\n\n")[0], re.MULTILINE)
+    assert tuple(described) == limits.NUMBERS
 
 
 def test_the_page_about_the_papers_scale_reckons_with_the_rates_of_the_plan():

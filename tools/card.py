@@ -11,6 +11,7 @@ from pipeline.corpus.asking import Scheme
 from pipeline.corpus.edit import told as told_edits
 from pipeline.corpus.loss import Loss
 from pipeline.corpus.publish import card
+from pipeline.corpus.quality import told_rules
 from pipeline.engine.build import Build
 from pipeline.engine.manifest import Manifest
 from pipeline.settings import CorpusSettings, Settings
@@ -27,6 +28,7 @@ def write_card(build: Build, settings: Settings) -> None:
     tables = asdict(settings)
     rules = {f"{stage}.{name}": tables[stage][name] for stage in ROWS for name in tables[stage]}
     told = {name: _told(name, value) for name, value in rules.items()}
+    told["corpus.quality"] = "; ".join(settings.corpus.quality) or "no limit"
     rows = manifest.ledgers[manifest.unit].rows_out
     text = card(rows, told, _origin(build, manifest.digest, settings.corpus))
     build.publish_file("corpus", "README.md", text.encode())
@@ -48,6 +50,8 @@ def _origin(build: Build, digest: str, settings: CorpusSettings) -> str:
         if name == "links" and (read := manifest.record_of("read")):
             labels = [part.label for part in read.parts]
             lines[-1] += f" as {manifest.gives}; {len(labels):,} dumps: {_span(labels)}"
+        if name == "corpus":
+            lines += _dropped(manifest, settings)
         for note in manifest.notes("walk") if name == "corpus" else ():
             lines.append(f"- Of the texts that are kept, or copies: {Loss(**note['loss'])}")
             lines.append(f"- Near copies, by {settings.near_measure}: {Scheme(**note['scheme'])}")
@@ -57,6 +61,13 @@ def _origin(build: Build, digest: str, settings: CorpusSettings) -> str:
     lines += ["", f"The digest of its content is {digest}; `webtext status FOLDER --verify` reads",
               "every file again."]  # fmt: skip
     return "\n".join(lines)
+
+
+def _dropped(manifest: Manifest, settings: CorpusSettings) -> list[str]:
+    """What the stage corpus dropped by reason, and the limits on the quality of texts."""
+    drops = manifest.ledgers[manifest.unit].drops.most_common()
+    lines = [f"- Dropped as {reason}: {count:,}" for reason, count in drops]
+    return lines + [f"- Limit: {rule}" for rule in told_rules(settings.quality)]
 
 
 def edits(corpus: Manifest) -> list[str]:

@@ -21,9 +21,17 @@ The command of a stage takes the settings of that stage by their short names:
 `webtext links --karma-min 5`.
 A setting is refused where it would do nothing.
 
-`profile` names a set of defaults: `paper` is what is known of WebText, `modern` what is done today;
-so far it differs by the rule of near copies: `corpus.near_order` length, `near_measure` coverage,
-`near_threshold` 0.88; and `corpus.boilerplate` and `corpus.pii` are true.
+`profile` names a set of defaults: `paper` is what is known of WebText, `clean` what is done today.
+It differs by limits on the quality of texts (`corpus.quality`), by `corpus.boilerplate` and
+`corpus.pii`, which are true, and by the rule of near copies:
+`corpus.near_order` length, `near_measure` coverage, `near_threshold` 0.88.
+
+`corpus.quality` is a list of limits on the numbers of a text, which docs/files.md lists:
+`"word_chars <= 10"`, or `"function_words >= 0.18 or punctuated_lines >= 0.06"` where one is enough.
+The first limit that a text breaks drops it: as `repetitive` for shares of what stands in it again,
+as `odd_words` for words and signs, else as `little_prose`.
+Code (`code_lines` of 0.15 and more) is excepted from all, recipes (`measure_lines` of 0.1) from
+`little_prose`, verse (`verse_lines` of 0.5) from `little_prose` and `repetitive`.
 
 The column "WebText" tells what the makers of WebText did, with the section of the GPT-2 paper.
 """

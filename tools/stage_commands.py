@@ -140,7 +140,7 @@ def dedup(
 ) -> int:
     """Decide for each text: keep it, or name the text that it copies.
 
-    Example: webtext dedup texts.jsonl --out decisions.jsonl --kept kept.jsonl --profile modern
+    Example: webtext dedup texts.jsonl --out decisions.jsonl --kept kept.jsonl --profile clean
 
     Example: webtext dedup crawl/ "more/*.parquet" --out decisions.parquet --kept kept.parquet
 

@@ -1,6 +1,6 @@
 """The stage `corpus`: documents to a corpus in which each text stands once.
 
-    sign       documents -> entries and sketches       Wikipedia, empty texts get their reason
+    sign       documents -> entries and sketches       Wikipedia, bad and empty texts get a reason
     same_url   entries by final URL's key -> entries   all but the best lose
     same_text  entries by text's hash -> entries       all but the best lose
     walk       entries, sketches -> decisions          near copies; one part, best document first
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +29,7 @@ from pipeline.corpus.decide import DECISION, decide
 from pipeline.corpus.edit import LINES, Edited, HostLines, edit
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash, url_key
 from pipeline.corpus.publish import Decisions, card, dropped_rows, kept_rows
+from pipeline.corpus.quality import Limit, judge_quality, limits_of
 from pipeline.corpus.shingles import UNICODE_VERSION
 from pipeline.corpus.sketches import Counted, SketchWriter
 from pipeline.corpus.wikipedia import wikipedia
@@ -68,12 +70,12 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     documents = Upstream("documents")
     sign = Step(
         name="sign",
-        version=4,
-        settings={"wikipedia": rules.wikipedia},
+        version=5,
+        settings={"wikipedia": rules.wikipedia, "quality": rules.quality},
         versions={**VERSIONS, "can_ada": version("can_ada")},  # it shapes url_key
         inputs=(documents,),
         plan=one_part_each,
-        work=_Sign(rules.wikipedia),
+        work=_Sign(rules.wikipedia, limits_of(rules.quality)),
         schema=KEYED_ENTRY,
         exchange=Exchange("url_key"),
     )
@@ -148,6 +150,7 @@ class _Sign:
     """Documents to entries; their sketches go to a file beside."""
 
     keep_wikipedia: bool
+    limits: list[Limit]
 
     def __call__(self, part: Part[Table], out: PartWriter) -> None:
         with SketchWriter(out.file(SKETCHES, side=True)) as writer:
@@ -156,7 +159,7 @@ class _Sign:
                 counted = writer.write(batch["id"], batch["text"])
                 out.write(self._entries(batch, counted))
 
-    def _entries(self, batch: dict[str, list[str]], counted: Counted) -> pa.Table:
+    def _entries(self, batch: dict[str, list[Any]], counted: Counted) -> pa.Table:
         n = len(counted.shingles)
         urls = [final or url for final, url in zip(batch["final_url"], batch["url"], strict=True)]
         reasons, details, shadows = [""] * n, [""] * n, [False] * n
@@ -167,6 +170,8 @@ class _Sign:
                 reasons[i] = Reason.EMPTY_TEXT.value
             elif not self.keep_wikipedia and (drop := wikipedia(url, text)):
                 reasons[i], details[i], shadows[i] = drop.reason.value, drop.detail, True
+            elif bad := judge_quality(batch["quality"][i], self.limits):
+                reasons[i], details[i] = bad.reason.value, bad.detail
         columns = {
             "id": batch["id"],
             "karma": batch["karma_max"],
@@ -182,8 +187,8 @@ class _Sign:
         return pa.table(columns, schema=KEYED_ENTRY)
 
 
-def _batches(store: Store, table: str) -> Iterator[dict[str, list[str]]]:
-    columns = ["id", "url", "final_url", "text", "karma_max"]
+def _batches(store: Store, table: str) -> Iterator[dict[str, list[Any]]]:
+    columns = ["id", "url", "final_url", "text", "karma_max", "quality"]
     for batch in store.batches(table, BATCH_ROWS, columns):
         yield batch.to_pydict()
 

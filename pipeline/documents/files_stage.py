@@ -78,7 +78,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=6,
+        version=7,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={
             **versions(documents.extractor),

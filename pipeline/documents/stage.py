@@ -3,7 +3,7 @@
     place      pages -> pages             by the stretch of a WARC file in which they lie
     gather     pages by stretch -> pages  in the order of their bytes, cut into groups of captures
     texts      captures -> texts          kept: extraction is costly, and knows no link
-    documents  pages, texts -> documents  one row for each page that gave a text
+    documents  pages, texts -> documents  one row for each page that gave a text, with its numbers
 
 What a group's captures say depends on their bytes and the rules alone. So another karma, one more
 month of dumps or another outcome of some links extracts no page again but those that are new and
@@ -28,6 +28,7 @@ import xxhash
 from pipeline.bucket_file import InputFile
 from pipeline.documents.blocks.model import model_digest
 from pipeline.documents.extract import Document, PageAt, ReadAndExtract, host_of
+from pipeline.documents.quality import measure
 from pipeline.engine.digest import digest_of, hex_digest, rows_digest
 from pipeline.engine.limits import Fault
 from pipeline.engine.stage import (
@@ -103,7 +104,7 @@ def documents_stage(
     )
     texts = Step(
         name="texts",
-        version=3,
+        version=4,
         settings=rules,
         versions=versions(rules.extractor),
         inputs=(gather,),
@@ -116,7 +117,7 @@ def documents_stage(
     )
     documents = Step(
         name="documents",
-        version=2,
+        version=3,
         inputs=(gather, texts),
         feeds=(gather,),
         plan=_plan_documents,
@@ -307,7 +308,7 @@ def _documents(part: Part[Group], out: PartWriter) -> None:
             out.drop(UNIT, reason, id=page["id"], url=page["url"], detail=text["detail"])
             continue
         out.book(UNIT, rows_out=1)
-        documents.append(_row(page, text))
+        documents.append({**_row(page, text), "quality": measure(text["text"])})
         if len(documents) == ROWS_PER_BATCH:
             out.write_rows(documents)
             documents = []

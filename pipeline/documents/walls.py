@@ -156,7 +156,7 @@ _BESIDE = _any(
 _ORDER = {reason: place for place, reason in enumerate(_SAYINGS)}
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+|\s\|\s|\s[•·»]\s")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     "a an and are as at be been but by can for from had has have he her his i if in is it its my "
     "no not of on or our she so than that the their them they this to was we were what when which "
     "who will with would you your".split()
@@ -203,5 +203,5 @@ def _prose_words(sentence: str) -> int:
     words = _WORD.findall(sentence.lower())
     if len(words) < PROSE_SENTENCE_WORDS_MIN:
         return 0
-    function_words = sum(word in _FUNCTION_WORDS for word in words)
+    function_words = sum(word in FUNCTION_WORDS for word in words)
     return len(words) if function_words >= FUNCTION_WORDS_MIN * len(words) else 0

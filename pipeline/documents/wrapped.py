@@ -5,9 +5,10 @@ Mail archives, old pages and prose in <pre> are so. What tells it from verse, li
 - lines are full: of each, the next one's first word would not have fitted;
 - lines break within sentences: most go on in lower case, some end with "the" or "of".
 
-Both must hold for four lines in a row. Lines that begin with white space, a mark of a list or a
-quote, hold columns or look like code are never joined, nor is a line to one after it that may be a
-paragraph of its own: it ended a sentence, and no empty lines say where paragraphs end.
+Both must hold for four lines in a row. Lines that begin with a mark of a list or a quote, hold
+columns or look like code are never joined, indented ones only where a whole text is indented and
+no code. Nor is a line joined to one before it that ended a sentence, if no empty lines say where
+paragraphs end: it may begin one.
 """
 
 import re
@@ -18,6 +19,9 @@ LINES_MIN = 4  # in a row
 SLACK_CHARS = 5  # by which a line may be shorter than greedy filling makes it, the space too
 BROKEN_SHARE_MIN = 0.5  # of the joints, those within a sentence
 HANGING_SHARE_MIN = 0.15  # those after a word at which no verse and no list breaks
+INDENT_MAX = 16  # in a text that is indented as a whole
+INDENTED_SHARE_MIN = 0.5  # of its lines
+CODE_SHARE_MAX = 0.03  # of them, those that look like code
 LETTERS_MIN = 0.7  # of a line, letters and spaces: not code, formulas or tables
 
 _OTHER = re.compile(
@@ -25,6 +29,11 @@ _OTHER = re.compile(
     r"|\(?(?:\d{1,3}|[a-zA-Z])[.)] "  # numbered
     r"|.*(?:\S(?:  \s+|\t)\S|[;{}\\|]$|\.{4}|://\S*$)"  # columns, code, leaders
 )
+_CODE = re.compile(
+    r"[;{}]$|^ *(?:def|class|import|from|return|if|elif|else|for|while|try|with|#|//|/\*|[$>])\b.*"
+    r"[:;(){}=]|[\w\]] [-+*/]?= \S|^ *@\w+$|\"{3}|'{3}"
+)
+_COMMENT = re.compile(r"\"{3}|'{3}|/\*|\*/")  # of code: opens or ends one
 _ENDS = re.compile(r"""[.!?:]["'\u201d\u2019)\]]*$""")
 _GOES_ON = re.compile(r"[a-z(\u00df-\u00f6\u00f8-\u00ff]")
 _LAST_WORD = re.compile(
@@ -43,8 +52,13 @@ def join_wrapped(text: str) -> str:
         joints = set(_sure(lines))
         if not joints:
             return text
-        ends = (" " if at in joints else "\n" for at in range(1, len(lines) + 1))
-        text = "".join(map(str.__add__, lines, ends)).removesuffix("\n")
+        out = lines[:1]
+        for at, line in enumerate(lines[1:], 1):
+            if at in joints:
+                out[-1] += f" {line.lstrip(' ')}"
+            else:
+                out.append(line)
+        text = "\n".join(out)
 
 
 def without_empty_bullets(text: str) -> str:
@@ -66,14 +80,29 @@ def without_empty_bullets(text: str) -> str:
 
 def _runs(lines: list[str]) -> Iterator[range]:
     """Neighbouring lines that may be wrapped prose: not too long, and nothing else by looks."""
-    start = None
+    indent_max = INDENT_MAX if _is_plain(lines) else 0
+    start, indent, in_comment = None, 0, False
     for at, line in enumerate([*lines, ""]):
-        if _may_be_wrapped(line):
-            start = at if start is None else start
-        elif start is not None:
+        if "*" in line or '"""' in line or "'''" in line:
+            for mark in _COMMENT.findall(line):
+                in_comment = mark == "/*" or (mark != "*/" and not in_comment)
+        own = len(line) - len(line.lstrip(" "))
+        may_be = not in_comment and own <= indent_max and _may_be_wrapped(line[own:])
+        if start is not None and not (may_be and own == indent):
             if at - start >= LINES_MIN:
                 yield range(start, at)
             start = None
+        if may_be and start is None:
+            start, indent = at, own
+
+
+def _is_plain(lines: list[str]) -> bool:
+    """Whether a text is indented as a whole, as RFCs and manuals are, and no code."""
+    shown = [line for line in lines if line]
+    indented = sum(line.startswith(" ") for line in shown)
+    if indented < INDENTED_SHARE_MIN * len(shown):
+        return False
+    return sum(_CODE.search(line) is not None for line in shown) <= CODE_SHARE_MAX * len(shown)
 
 
 def _may_be_wrapped(line: str) -> bool:
@@ -104,7 +133,7 @@ def _chains(lines: list[str], run: range) -> Iterator[list[int]]:
     longest, limit = 0, WIDTH_MAX
     for at in run[1:]:
         size = len(lines[at - 1])
-        with_word = size + len(lines[at].split(" ", 1)[0]) + SLACK_CHARS
+        with_word = size + len(lines[at].split(None, 1)[0]) + SLACK_CHARS
         if max(longest, size, WIDTH_MIN) <= min(limit, with_word):
             chain.append(at)
             longest, limit = max(longest, size), min(limit, with_word)
@@ -117,7 +146,7 @@ def _chains(lines: list[str], run: range) -> Iterator[list[int]]:
 
 
 def _is_broken(lines: list[str], at: int) -> bool:
-    return not _ENDS.search(lines[at - 1]) and _GOES_ON.match(lines[at]) is not None
+    return not _ENDS.search(lines[at - 1]) and _GOES_ON.match(lines[at].lstrip()) is not None
 
 
 def _stands_apart(lines: list[str], run: range) -> bool:

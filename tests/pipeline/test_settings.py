@@ -68,10 +68,22 @@ def test_options_come_as_text_and_become_what_the_setting_is(option, text, value
 
 
 def test_a_profile_is_other_defaults_that_the_file_still_overrides(toml):
-    assert load(toml('profile = "modern"')).corpus.near_measure == "coverage"
-    path = toml('profile = "modern"\n[corpus]\nnear_threshold = 0.6\n')
+    assert load(toml('profile = "clean"')).corpus.near_measure == "coverage"
+    path = toml('profile = "clean"\n[corpus]\nnear_threshold = 0.6\n')
     assert load(path).corpus.near_threshold == 0.6
-    assert load(None, {"profile": "modern"}).profile == "modern"
+    assert load(None, {"profile": "clean"}).profile == "clean"
+
+
+def test_the_profile_clean_sets_limits_on_quality_and_paper_none(toml):
+    assert "function_words >= 0.12" in load(toml('profile = "clean"')).corpus.quality
+    assert load(None).corpus.quality == ()
+
+
+def test_a_limit_on_a_number_that_no_one_counts_is_refused_before_any_work(toml):
+    text = refusal(toml('[corpus]\nquality = ["wurds >= 5"]\n'))
+    assert "corpus.quality is ('wurds >= 5',) (" in text
+    assert "webtext.toml line 2" in text
+    assert 'it must be limits such as "function_words >= 0.12"' in text
 
 
 def test_every_profile_names_only_settings_that_exist():
@@ -83,7 +95,7 @@ def test_an_unknown_profile_names_the_known_ones(toml):
     text = refusal(toml('# mine\nprofile = "papper"\n'))
     assert "profile is 'papper'" in text
     assert "line 2" in text
-    assert "paper, modern" in text
+    assert "paper, clean" in text
 
 
 def test_an_unknown_key_names_its_line_and_the_nearest_known_one(toml):

@@ -142,10 +142,10 @@ def test_a_file_in_the_place_of_the_build_is_an_error(inputs, tmp_path, capsys):
 
 
 def test_a_build_keeps_the_settings_that_it_was_made_with(inputs, tmp_path):
-    words = ["--to", "links", "--links.karma-min", "5", "--train.steps", "7", "--profile", "modern"]
+    words = ["--to", "links", "--links.karma-min", "5", "--train.steps", "7", "--profile", "clean"]
     assert main(["build", str(inputs), "--out", str(tmp_path / "build"), *FEW, *words]) == 0
     record = tmp_path / "build" / "webtext.toml"
-    overrides = {"links.karma_min": 5, "train.steps": "7", "profile": "modern"}
+    overrides = {"links.karma_min": 5, "train.steps": "7", "profile": "clean"}
     overrides |= {"engine.workers": 1, "engine.buckets": 2}
     assert load(record) == load(inputs, overrides)
     assert f"# Paths are relative to {tmp_path}\n" in record.read_text()

@@ -17,6 +17,9 @@ def test_the_card_tells_rules_and_counts_of_every_stage_and_names_no_removal(fin
     assert "- `links.karma_min`: 3\n" in text
     assert "takedown.example" not in text
     assert "- `documents.languages`: ['en']\n" in text
+    assert "- Dropped as little_prose: 1\n" in text
+    assert "- Limit: word_chars <= 10; if not, `odd_words` (not code)\n" in text
+    assert "- `corpus.quality`: word_chars <= 10; function_words >= 0.12;" in text
     assert status(finished.folder / "corpus")["stages"]["corpus"]["digest"] in text
 
 

@@ -39,12 +39,12 @@ VERSIONS = {
     "unicode": "14.0.0",
 }
 DIGESTS = {
-    "links": "2dab46de2a9205c8419b697620830076",
-    "pages": "59121437c63b51b00b3d7731eef66045",
-    "documents": "e1aceb84e52acd885e96f7e12229e459",
-    "corpus": "bb7f1ecc22b36cc5d01fa3a905e2a4b7",
-    "tokenizer": "6d4ff80daa51dec7d593821e8c0dc71e",
-    "shards": "d33a3687235ce0314c82b5d6e5802d85",
+    "links": "283e90487a0dd445345c02afc01dc371",
+    "pages": "86a91056eea3697e66eb6a59a9879eaf",
+    "documents": "75c406088d9bb7161bce3df95482d07d",
+    "corpus": "9e3a03315d5a561a9a3fb23367cd2750",
+    "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
+    "shards": "26cbe12b01090f19a8bbaf84d77706ec",
 }
 
 

@@ -41,7 +41,7 @@ OURS = {
     "webtext, length, containment 0.86": CorpusSettings(
         near_order="length", near_measure="containment", near_threshold=0.86
     ),
-    "webtext, modern": CorpusSettings(**PROFILES["modern"]["corpus"]),
+    "webtext, clean": CorpusSettings(**PROFILES["clean"]["corpus"]),
 }
 COLUMNS = ("removed", "lost", "wrong", "missed", "recall", "both_kept", "unjustified")
 Decide = Callable[[Path], None]  # where to write the decisions

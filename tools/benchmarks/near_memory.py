@@ -1,6 +1,6 @@
 """Memory and time of `webtext dedup` by the number of texts: both should grow in a line.
 
-    python -m tools.benchmarks.near_memory 50000 200000 1000000 [--profile modern] [--folder DIR]
+    python -m tools.benchmarks.near_memory 50000 200000 1000000 [--profile clean] [--folder DIR]
 
 The texts are made: about 150 words each, every tenth a near copy of an earlier one. Memory is
 RssAnon of a process of its own, above what it is before it reads the first text: pages of mapped

@@ -37,6 +37,9 @@ removed_by_request = ["takedown.example"]
 body_bytes_max = 1_000_000
 text_chars_max = 100_000
 
+[corpus]
+quality = ["word_chars <= 10", "function_words >= 0.12", "duplicate_5_grams <= 0.55"]
+
 [tokenizer]
 vocab_size = 8192
 

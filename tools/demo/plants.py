@@ -21,7 +21,7 @@ def plant_all(web: Web) -> None:
     """Everything below, in a fixed order."""
     for plant in (
         redirects, errors, copies, wikipedia, kinds_of_files, limits, encoded_bodies, charsets,
-        texts_without_text, several_captures, other_records,
+        texts_without_text, bad_texts, several_captures, other_records,
     ):  # fmt: skip
         plant(web)
 
@@ -82,6 +82,24 @@ BELOW_A_WALL = (
     " webmaster and tell us which address you typed or which of your bookmarks led to us. We are"
     " sorry for the inconvenience, and we thank you for your help."
 )
+
+
+_GOODS = (
+    "Garden furniture, Kitchen knives, Bathroom mirrors, Bedroom lamps, Wooden toys, Leather shoes,"
+    " Winter coats, Cotton shirts, Silver rings, Travel books, Picture frames, Dinner plates,"
+    " Coffee cups, Cooking pots, Office chairs, Writing paper, Music boxes, Walking sticks"
+).split(", ")
+_LONG = (
+    "Internationalization notwithstanding, counterrevolutionaries misunderstood telecommunications"
+    " infrastructures; environmentalists characteristically underestimated industrialization,"
+    " institutionalization and commercialization."
+)
+_STUCK = "The ferry leaves from the old harbour at seven, and comes back when the tide allows it. "
+BAD_TEXTS = {
+    "little_prose": ("All departments", f"<ul>{''.join(f'<li>{one}' for one in _GOODS)}</ul>"),
+    "odd_words": ("Multidimensionality", f"<p>{_LONG}</p>"),
+    "repetitive": ("The ferry", f"<p>{_STUCK * 15}</p>"),
+}
 
 
 def errors(web: Web) -> None:
@@ -292,6 +310,13 @@ def texts_without_text(web: Web) -> None:
         web.page(f"http://tides.example/{number}", page, "language_unsure", 7)
         stub = f"<h1>Photo {number}</h1><p>Seen at the harbour this morning.</p>"
         web.page(f"http://snapshots.example/{number}", shell.format("Photo", stub), "too_short", 7)
+
+
+def bad_texts(web: Web) -> None:
+    """Texts that are no prose: a menu, words that no one says, a page that is stuck."""
+    article = "<html><title>{0}</title><body><article><h1>{0}</h1>{1}</article></body></html>"
+    for reason, (title, body) in BAD_TEXTS.items():
+        web.page(f"https://outlet.example/{reason}", article.format(title, body), reason, 6)
 
 
 def several_captures(web: Web) -> None:

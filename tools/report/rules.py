@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from pipeline.corpus.publish import read_detail
+from pipeline.corpus.quality import EXCEPTED, limits_of
 from pipeline.engine.reading import Published
+from pipeline.limits import DIGITS, Bound
 from pipeline.reasons import Reason
 
 KARMA_EDGES = [-math.inf, 0, 1, 2, 3, 4, 5, 10, 20, 50, 100, 1000, math.inf]
@@ -21,6 +24,7 @@ LENGTH_EDGES = [
     0, 200, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 256_000, 1_000_000,
     math.inf,
 ]  # fmt: skip
+COUNT_EDGES = [0, 1, 2, 3, 4, 5, 6, 8, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, math.inf]
 SHARE_EDGES = [n / 10 for n in range(10)] + [math.inf]
 
 
@@ -53,6 +57,8 @@ def histograms(stages: Mapping[str, Published]) -> list[Histogram]:
     if documents := stages.get("documents"):
         found += _texts(documents, documents.manifest.settings["texts"])
     corpus = stages.get("corpus")
+    if corpus and documents and (signed := corpus.manifest.settings.get("sign")):
+        found += _quality(documents, signed["quality"])
     if corpus and "walk" in corpus.manifest.settings:  # given texts are not compared
         found.append(_copies(corpus, corpus.manifest.settings["walk"]))
     return [histogram for histogram in found if histogram.bins]
@@ -83,6 +89,31 @@ def _texts(documents: Published, rules: dict[str, Any]) -> Iterator[Histogram]:
     bins = bin_counts(scores, SHARE_EDGES, limits, kept=(surest, math.inf))
     note = "Texts in other languages are counted too, and dropped by another rule."
     yield Histogram("Probability of a text's language", "probability", "texts", bins, note)
+
+
+def _quality(documents: Published, limits: Sequence[str]) -> Iterator[Histogram]:
+    """One for each number that a limit names, over all documents that the stage corpus judges."""
+    tables = list(documents.tables(["quality"])) if limits else []
+    for limit in limits_of(limits):
+        for bound in limit.bounds:
+            values = [pc.struct_field(t["quality"].combine_chunks(), bound.name) for t in tables]
+            bins = _bounded(np.concatenate([np.zeros(0), *values]), bound, limit.reason)
+            others = [one.name for one in limit.bounds if one is not bound]
+            note = f"{limit.text}. {', '.join(EXCEPTED[limit.reason]).capitalize()} are kept anyway"
+            note += f", and texts that keep to the limit of {others[0]}." if others else "."
+            title = f"Quality of a text: {bound.name.replace('_', ' ')}"
+            yield Histogram(title, bound.name, "texts", bins, note)
+
+
+def _bounded(values: "np.ndarray[Any, Any]", bound: Bound, reason: str) -> list[Bin]:
+    values = np.round(values.astype(float), DIGITS)
+    edges = COUNT_EDGES if values.max(initial=0) > 1 else SHARE_EDGES
+    if bound.is_least:
+        limits = {bound.limit: f"texts below {bound.limit:g} are {reason}"}
+        return bin_counts(values, edges, limits, kept=(bound.limit, math.inf))
+    above = float(np.nextafter(bound.limit, math.inf))
+    limits = {above: f"texts above {bound.limit:g} are {reason}"}
+    return bin_counts(values, edges, limits, kept=(-math.inf, above))
 
 
 def _copies(corpus: Published, rules: dict[str, Any]) -> Histogram:

@@ -36,7 +36,7 @@ def test_a_share_is_named_by_its_range():
 def test_the_histograms_of_a_build_count_what_its_ledgers_count(finished):
     names = ("links", "documents", "corpus")
     found = {name: read_published(Disk(finished.folder), name) for name in names}
-    karma, length, language, copies = histograms(found)
+    karma, length, language, *quality, copies = histograms(found)
     manifests = {name: published.manifest for name, published in found.items()}
     links = manifests["links"].ledgers["submissions"]
     pages = manifests["documents"].ledgers["pages"]
@@ -49,6 +49,12 @@ def test_the_histograms_of_a_build_count_what_its_ledgers_count(finished):
     assert unsure == pages.drops["language_unsure"]
     all_texts = pages.rows_out + pages.drops["language_unsure"] + pages.drops["other_language"]
     assert sum(one.count for one in language.bins) == all_texts
+    # The demo has one text beyond each limit on quality.
+    assert [one.number for one in quality] == ["word_chars", "function_words", "duplicate_5_grams"]
+    for each in quality:
+        assert sum(one.count for one in each.bins) == pages.rows_out
+        assert sum(one.count for one in each.bins if not one.kept) >= 1
+        assert [one.limit for one in each.bins if one.limit]
     near_copies = manifests["corpus"].ledgers["documents"].drops["near_copy"]
     assert sum(one.count for one in copies.bins) == near_copies
     limits = {

@@ -1,0 +1,271 @@
+r"""What is counted in a text to judge it: the numbers of the rules of C4, Gopher and FineWeb.
+
+Only numbers: which of them drop a text is a setting of the corpus (pipeline/corpus/quality.py), so
+another limit extracts no page again. The rules are those of C4 (https://arxiv.org/abs/1910.10683,
+section 2.2), Gopher (https://arxiv.org/abs/2112.11446, tables A1 and the text before it) and
+FineWeb (https://arxiv.org/abs/2406.17557, section 3.6). Where a paper leaves open what is counted,
+the numbers are those of datatrove 0.10, which FineWeb used: tools/benchmarks/datatrove_values.py
+compares each of them.
+
+A word is a run of `\w`, joined by apostrophes, or one other sign; datatrove asks spaCy instead.
+
+Four numbers are ours. Function words tell prose from menus and tables where punctuation does not;
+lines of code, measures and verse tell the texts that those rules take for bad ones.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.documents.walls import FUNCTION_WORDS
+
+U64 = NDArray[np.uint64]
+I64 = NDArray[np.int64]
+_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})  # Gopher's
+# What ends a sentence, in the scripts that are met on the web. C4 knows quotation marks too.
+TERMINAL = tuple(".!?‼‽⁇⁈⁉。．｡！？؟۔।॥։።፧၊။។")
+C4_TERMINAL = (".", "?", "!", '"', "'")
+C4_LINE_WORDS_MIN = 3
+C4_WORD_CHARS_MAX = 1_000
+# Lines that speak of these are the site's own.
+C4_POLICY = re.compile("terms of use|privacy policy|cookie policy|uses cookies|use (?:of )?cookies")
+_CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
+_SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z\d])")
+# Ends as a statement does, begins as one, or is indented and no item of a list.
+_CODE = re.compile(
+    r"[;{}]$|^(?:[$#>] |//|/\*|</?\w|@\w|import |from \w+ import|def |fn |let |const |var |return\b"
+    r"|class \w+[:({ ]|if \(|for \(|while \(|[\w.]+\(.*\)$|\w+ = )|^\s{2,}[^\s*|•-]"
+)
+_MEASURE = re.compile(
+    r"\W{0,4}(?:\d[\d\s./,¼½¾⅓⅔⅛–-]*|[¼½¾⅓⅔⅛])\s*(?:x\s*)?(?:\(.{1,20}?\)\s*)?(?:heaped |level |"
+    r"large |medium |small )?(?:cups?|tsps?|tbsps?|teaspoons?|tablespoons?|k?g|grams?|ml|"
+    r"millilit\w+|l|lit\w+|oz|ounces?|lbs?|pounds?|cloves?|pinch|cans?|tins?|eggs?|onions?|sticks?|slices?)\b",
+    re.IGNORECASE,
+)
+VERSE_CHARS = range(12, 66)  # of a line of verse; so many in a row are verse, fewer are not
+VERSE_LINES_MIN = 4
+_NO_VERSE = re.compile(r"[\d|•:>@©/]|^\W*-")
+SHORT_LINE_CHARS = 30  # FineWeb's
+TOP_GRAMS, DUPLICATE_GRAMS = (2, 3, 4), (5, 6, 7, 8, 9, 10)
+_BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
+_INVERSE = pow(_BASE, -1, 1 << 64)
+
+
+def words_of(text: str) -> list[str]:
+    """The words and signs of a text, in order."""
+    return _WORD.findall(text)
+
+
+def measure(text: str, words: Sequence[str] | None = None) -> dict[str, float]:
+    """The numbers of a text, by the names in limits.NUMBERS; all are 0 for an empty text."""
+    words = words_of(text) if words is None else words
+    vocabulary = dict(zip(dict.fromkeys(words), range(len(words)), strict=False))
+    ids = np.fromiter(map(vocabulary.__getitem__, words), np.int64, len(words))
+    lines = [line for line in text.split("\n") if line.strip()]
+    return {
+        **_words(text, list(vocabulary), ids),
+        **_lines(text, lines, len(words)),
+        **_c4(text, lines),
+        **_kinds(lines),
+        **_duplicate_lines(text, lines),
+        **_grams(words, ids, np.fromiter(map(len, vocabulary), np.int64)[ids], len(text)),
+    }
+
+
+def sentences(line: str) -> int:
+    """How many sentences a line has that is not blank."""
+    return 1 + sum(1 for _ in _SENTENCE_END.finditer(line))
+
+
+def is_sign(word: str) -> bool:
+    """Whether a word has no letter and no digit."""
+    return not (word.isalnum() or any(char.isalnum() for char in word))
+
+
+def _words(text: str, vocabulary: Sequence[str], ids: I64) -> dict[str, float]:
+    counts = np.bincount(ids, minlength=len(vocabulary)).tolist()
+    n, named, chars, alphabetic, function = max(len(ids), 1), 0, 0, 0, 0
+    for word, count in zip(vocabulary, counts, strict=True):
+        if not is_sign(word):
+            named += count
+            chars += count * len(word)
+            function += count * (word.lower() in FUNCTION_WORDS)
+            alphabetic += count * (word.isalpha() or any(char.isalpha() for char in word))
+    return {
+        "words": named,
+        "word_chars": chars / max(named, 1),
+        "hashes": text.count("#") / n,
+        "ellipses": (text.count("...") + text.count("…")) / n,
+        "alphabetic_words": alphabetic / n,
+        "function_words": function / max(named, 1),
+        "stop_words": len(STOP_WORDS.intersection(vocabulary)),
+    }
+
+
+def _lines(text: str, lines: Sequence[str], n_words: int) -> dict[str, float]:
+    every = max(text.count("\n") + (not text.endswith("\n")), 1)  # Gopher counts blank ones too
+    n = max(len(lines), 1)
+    starts = [line.lstrip() for line in lines]
+    ends = [line.rstrip() for line in lines]
+    return {
+        "bullet_lines": sum(line.startswith(("•", "-")) for line in starts) / every,
+        "ellipsis_lines": sum(line.endswith(("...", "…")) for line in ends) / every,
+        "punctuated_lines": sum(line.endswith(TERMINAL) for line in lines) / n,
+        "short_lines": sum(len(line) <= SHORT_LINE_CHARS for line in lines) / n,
+        "newlines": text.count("\n") / max(n_words, 1),
+    }
+
+
+def _c4(text: str, lines: Sequence[str]) -> dict[str, float]:
+    n = max(len(lines), 1)
+    ended = few = javascript = policy = n_sentences = 0
+    for given in lines:
+        line = given.strip()
+        line_words = line.split()
+        if "[" in line:
+            line = _CITATION.sub("", line)
+        ended += line.endswith(C4_TERMINAL) and not line.endswith("...")
+        is_short = len(line_words) < C4_LINE_WORDS_MIN
+        few += is_short
+        lowered = line.lower()
+        of_script, of_policy = "javascript" in lowered, bool(C4_POLICY.search(lowered))
+        javascript += of_script
+        policy += of_policy
+        if not (is_short or of_script or of_policy):
+            n_sentences += max(map(len, line_words)) <= C4_WORD_CHARS_MAX and sentences(line)
+    return {
+        "ended_lines": ended / n,
+        "few_words_lines": few / n,
+        "javascript_lines": javascript / n,
+        "policy_lines": policy / n,
+        "sentences": n_sentences,
+        "lorem_ipsum": text.lower().count("lorem ipsum"),
+        "braces": text.count("{"),
+    }
+
+
+def _kinds(lines: Sequence[str]) -> dict[str, float]:
+    """Shares of lines of code, of measures as recipes have them, and of verse."""
+    n, verse, run = max(len(lines), 1), 0, 0
+    for line in [*lines, ""]:
+        if len(line) in VERSE_CHARS and not _NO_VERSE.search(line) and _is_said(line):
+            run += 1
+            continue
+        verse += run if run >= VERSE_LINES_MIN else 0
+        run = 0
+    return {
+        "code_lines": sum(bool(_CODE.search(line)) for line in lines) / n,
+        "measure_lines": sum(bool(_MEASURE.match(line)) for line in lines) / n,
+        "verse_lines": verse / n,
+    }
+
+
+def _is_said(line: str) -> bool:
+    words = line.lower().split()
+    return len(words) > 2 and not FUNCTION_WORDS.isdisjoint(words)
+
+
+def _duplicate_lines(text: str, shown: Sequence[str]) -> dict[str, float]:
+    chars = max(len(text), 1)
+    paragraphs = re.split(r"\n{2,}", text.strip())
+    lines = re.split(r"\n+", text)
+    twice, twice_chars = _duplicates(paragraphs)
+    line_twice, line_twice_chars = _duplicates(lines)
+    return {
+        "duplicate_paragraphs": twice / len(paragraphs),
+        "duplicate_paragraph_chars": twice_chars / chars,
+        "duplicate_lines": line_twice / len(lines),
+        "duplicate_line_chars": line_twice_chars / chars,
+        # FineWeb's, of the characters of lines that are not blank.
+        "repeated_line_chars": _duplicates(shown)[1] / max(len(text) - text.count("\n"), 1),
+    }
+
+
+def _duplicates(parts: Sequence[str]) -> tuple[int, int]:
+    """How many parts stood before, and their characters."""
+    unique = set(parts)
+    return len(parts) - len(unique), sum(map(len, parts)) - sum(map(len, unique))
+
+
+def _grams(words: Sequence[str], ids: I64, lengths: I64, chars: int) -> dict[str, float]:
+    """Characters of the commonest n words in a row, and of n words that stood before."""
+    chars = max(chars, 1)
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    found = {f"top_{n}_grams": _top(ids.astype(np.uint64), ends, n) / chars for n in TOP_GRAMS}
+    hashes = _prefixes("".join(words))
+    repeats = True  # n words that repeat begin with n - 1 that do
+    for n in DUPLICATE_GRAMS:
+        twice = _duplicate_chars(hashes, ends, n) if repeats else 0
+        found[f"duplicate_{n}_grams"] = twice / chars
+        repeats = twice > 0
+    return found
+
+
+def _top(ids: U64, ends: I64, n: int) -> int:
+    """Characters of the commonest n words in a row, one between two words; the first of equals."""
+    size = len(ids) - n + 1
+    if size <= 0:
+        return 0
+    grams = ids[:size].copy()
+    for word in range(1, n):
+        grams *= np.uint64(_BASE)
+        grams += ids[word : word + size]
+    ordered = np.sort(grams)
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    counts = np.diff(starts, append=size)
+    most = int(counts.max())
+    first = int(_among(ordered[starts[counts == most]], grams).argmax()) if most > 1 else 0
+    return most * int(ends[first + n] - ends[first] + n - 1)
+
+
+def _duplicate_chars(hashes: tuple[U64, U64], ends: I64, n: int) -> int:
+    """Characters of n words in a row that stood before; what was counted is stepped over."""
+    if len(ends) <= n:
+        return 0
+    prefixes, unshift = hashes
+    starts, stops = ends[: len(ends) - n], ends[n:]
+    grams = (prefixes[stops] - prefixes[starts]) * unshift[starts]
+    ordered = np.sort(grams)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(again):
+        return 0
+    places = np.flatnonzero(_among(again, grams))
+    seen: set[int] = set()
+    found = free = 0
+    for at, gram in zip(places.tolist(), grams[places].tolist(), strict=True):
+        if at < free:
+            continue
+        if gram in seen:
+            found += int(stops[at] - starts[at])
+            free = at + n
+        else:
+            seen.add(gram)
+    return found
+
+
+def _among(ordered: U64, values: U64) -> NDArray[np.bool_]:
+    """Whether each value is one of the ordered ones."""
+    at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    found: NDArray[np.bool_] = ordered[at] == values
+    return found
+
+
+def _prefixes(joined: str) -> tuple[U64, U64]:
+    """Hashes of all prefixes, a polynomial modulo 2^64; and what takes a prefix's power away."""
+    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
+    values = (points.astype(np.uint64) + np.uint64(1)) * np.uint64(0xD6E8FEB86659FD93)
+    values ^= values >> np.uint64(32)
+    powers = _powers(_BASE, len(points))
+    prefixes = np.zeros(len(points) + 1, np.uint64)
+    np.cumsum(values * powers[:-1], out=prefixes[1:])
+    return prefixes, _powers(_INVERSE, len(points))
+
+
+def _powers(base: int, size: int) -> U64:
+    """base^0 to base^size modulo 2^64."""
+    powers = np.full(size + 1, base, np.uint64)
+    powers[0] = 1
+    return np.cumprod(powers, dtype=np.uint64)
