@@ -41,10 +41,10 @@ VERSIONS = {
 DIGESTS = {
     "links": "283e90487a0dd445345c02afc01dc371",
     "pages": "86a91056eea3697e66eb6a59a9879eaf",
-    "documents": "75c406088d9bb7161bce3df95482d07d",
-    "corpus": "9e3a03315d5a561a9a3fb23367cd2750",
-    "tokenizer": "e1a86bf3e34429854279a795d7c46c5a",
-    "shards": "26cbe12b01090f19a8bbaf84d77706ec",
+    "documents": "3f9155e4d31a2a2b5450e0a78ac306b8",
+    "corpus": "b9f381d342fdc7a22d476318d75a2583",
+    "tokenizer": "6d4ff80daa51dec7d593821e8c0dc71e",
+    "shards": "d33a3687235ce0314c82b5d6e5802d85",
 }
 
 
