@@ -2,6 +2,8 @@
 
 The run is made in `work/model-<fingerprint>/`, where the trainer's own checkpoints resume it, and
 renamed to `model/` when it is trained, evaluated and sampled. `webtext.json` in it is the commit.
+With `train.eval_suite` the trained model runs these tasks once more, and their texts and the
+held-out ones are looked for in what it was trained on.
 Of a build in a bucket it is made in scratch, and kept there by model_store.py; a manifest is the
 commit.
 """
@@ -112,8 +114,10 @@ def _make_in_folder(build: Build, options: Mapping[str, Any], base: Path, finger
         _refuse_costly(build, old["wall_s"])
     work = build.folder / WORK / f"model-{fingerprint[:16]}"
     started, data = time.monotonic(), build.folder / "shards"
-    _train(build, data, work, _flags(with_places(options, base)))
-    commit = _told(build, data, work, {"fingerprint": fingerprint, "settings": dict(options)})
+    placed = with_places(options, base)
+    _train(build, data, work, _flags(placed))
+    commit: dict[str, Any] = {"fingerprint": fingerprint, "settings": dict(options)}
+    commit |= _told(build, data, work, placed)
     commit |= {"wall_s": round(time.monotonic() - started, 1), KEY: BLANK}
     write_durably(work / COMMIT, seal(json.dumps(commit, indent=1, ensure_ascii=False)))
     if folder.exists():
@@ -136,9 +140,11 @@ def _make_in_bucket(build: Build, options: Mapping[str, Any], base: Path, finger
     run = RunStore(store, fingerprint, work)
     if newest := run.restore():
         build.progress.say(f"model: goes on from {newest}, which is in the bucket")
+    placed = with_places(options, base)
     with run.sending(build.progress.say):
-        _train(build, data, work, _flags(with_places(options, base)))
-    commit = _told(build, data, work, {"fingerprint": fingerprint, "settings": dict(options)})
+        _train(build, data, work, _flags(placed))
+    commit: dict[str, Any] = {"fingerprint": fingerprint, "settings": dict(options)}
+    commit |= _told(build, data, work, placed)
     commit |= {"wall_s": round(time.monotonic() - started, 1)}
     run.publish(commit, shards.full_digest, old)
     _say_made(build, commit)
@@ -161,20 +167,23 @@ def _train(build: Build, data: Path, work: Path, flags: Sequence[str]) -> None:
         _trainer(build, [str(data), "--out", str(work), "--resume", *flags_here])
 
 
-def _told(build: Build, data: Path, work: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """What the trained model says of itself, after `about` it."""
+def _told(build: Build, data: Path, work: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the trained model says of itself; of tasks and overlap None without a suite."""
     build.progress.say("model: evaluating and sampling")
     held_out = json.loads((data / "shards.json").read_text())["splits"]["val"]["documents"]
     evaluate = [["evaluate", str(work), "--data", str(data), "--json"]] if held_out else []
+    tasks = _suite_words(data, work, options) if held_out else []
     samples = [_sample_words(work, seed, prompt) for seed, prompt in enumerate(PROMPTS, 1)]
-    found = _json_lines(_trainer(build, *evaluate, *samples))
-    evaluation, sampled = (found[0], found[1:]) if held_out else (None, found)
+    found = iter(_json_lines(_trainer(build, *evaluate, *tasks, *samples)))
+    evaluation = next(found) if evaluate else None
+    suite, overlap = (next(found), next(found)) if tasks else (None, None)
     weights = sorted((work / "checkpoints").glob(f"{STEPS}/model.safetensors"))[-1]
     return {
-        **about,
         "digest": file_digest(weights),
         "evaluation": evaluation,
-        "samples": sampled,
+        "suite": suite,
+        "overlap": overlap,
+        "samples": list(found),
     }
 
 
@@ -257,6 +266,20 @@ def _sample_words(work: Path, seed: int, prompt: str) -> list[str]:
     return [
         *("sample", str(work), "--prompt", prompt, "--tokens", str(SAMPLE_TOKENS)),
         *("--seed", str(seed), "--json"),
+    ]
+
+
+def _suite_words(data: Path, work: Path, options: Mapping[str, Any]) -> list[list[str]]:
+    """The tasks of `train.eval_suite`, and which of their texts stand in the train split."""
+    settings = from_options(TrainSettings, options)
+    if not settings.eval_suite:
+        return []
+    chosen = ["--suite", settings.eval_suite, "--data", settings.eval_suite_data]
+    chosen += ["--limit", str(settings.eval_suite_limit), "--json"]
+    items, grams = str(work / "suite.jsonl"), str(work / "overlap.jsonl")
+    return [
+        ["evaluate", str(work), *chosen, "--items", items],
+        ["overlap", "--held-out", str(data), *chosen, "--scores", items, "--out", grams],
     ]
 
 

@@ -227,7 +227,7 @@ def overlap(
 
     Example: webtext overlap build/corpus --data eval --scores items.jsonl --out overlap.jsonl
 
-    Example: webtext overlap --held-out build/shards --out overlap.jsonl
+    Example: webtext overlap --held-out build/shards --data eval --out overlap.jsonl
 
     The corpus is read once; in memory are the 8-grams of the test sets.
 
@@ -245,8 +245,8 @@ def overlap(
     limit
         Items of a task, or held-out texts, the first of them; 0: all.
     held_out
-        Instead of tasks and a corpus: token shards, whose held-out texts are looked for in those of
-        their own train split.
+        Instead of a corpus: token shards. Their held-out texts, and with --data those of the tasks,
+        are looked for in their own train split.
     scores
         What `webtext evaluate --items` wrote: each metric is told without the items of which any
         8-gram stands in the corpus.

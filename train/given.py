@@ -22,14 +22,13 @@ from train.hugging_face import CONSTANTS, HEAD, fold_layer_scale, from_their_con
 from train.model import GPT
 from train.runs import (
     RUN_WANTED,
-    TOKENIZER,
     Run,
     TokenizerFile,
     load_model,
     load_weights,
     read_run,
 )
-from train.text import check_size, tokens_of
+from train.text import check_size, tokenizer_at, tokens_of
 
 FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 SINGLE, PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -194,10 +193,9 @@ def with_given(own: TokenizerFile | None, place: Path, config: GPTConfig) -> Tok
     SettingsError if theirs has another size than the weights, or other tokens than the run's own.
     """
     folder = place if is_hugging_face(place) else read_run(place).folder
-    theirs = folder / TOKENIZER
-    if not theirs.is_file():
+    found = tokenizer_at(folder)
+    if not found:
         return own
-    found = TokenizerFile(theirs, theirs.read_bytes())
     check_size(found, config.vocab_size)
     if own is None:
         return found
@@ -205,7 +203,7 @@ def with_given(own: TokenizerFile | None, place: Path, config: GPTConfig) -> Tok
     for token in known:
         if ids.get(token) != known[token]:
             raise SettingsError(
-                f"{theirs} has {token!r} as {known[token]}, the tokenizer of the data as "
+                f"{found.path} has {token!r} as {known[token]}, the tokenizer of the data as "
                 f"{ids.get(token)}: what the weights learned would be mixed up. Give --tokenizer "
                 "PATH if you know better"
             )

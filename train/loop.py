@@ -333,8 +333,10 @@ class Loop:
         rows = self.examine()
         self.model.train()
         self.log.write("suite", step=step, rows=rows)
+        first: dict[str, str] = {}  # number of each task
         for row in rows:
-            self.live.note(f"step {step}: {row['task']}, {row['metric']}: {row['value']:.4f}")
+            first.setdefault(row["task"], f"{row['task']}, {row['metric']}: {row['value']:.4g}")
+        self.live.note(f"step {step}: {'; '.join(first.values())}")
 
     def _score(self) -> Score:
         """The score of the held-out windows, of which each rank takes every ranks-th."""

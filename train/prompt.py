@@ -2,16 +2,15 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from train.errors import SettingsError
+from train.evaluate.scoring import Subject
 from train.given import is_hugging_face, opened
 from train.hardware import device_of
-from train.model import GPT
-from train.runs import TOKENIZER, TokenizerFile
-from train.text import Text, text_for
+from train.runs import TOKENIZER
+from train.text import Text, text_for, tokenizer_at
 
 PROMPT = ("--prompt", "--prompt-file")
 
@@ -29,30 +28,31 @@ class ModelSettings(Protocol):
     def device(self) -> str: ...  # noqa: D102
 
 
-@dataclass(frozen=True)
-class TextModel:
-    """A model that reads and writes text; `eot_id` is None where no token ends one."""
-
-    model: GPT
-    text: Text
-    eot_id: int | None
-    name: str  # of the checkpoint, or of the Hugging Face folder
-    folder: Path
-    data: str  # the shards that it was trained on; "" of a Hugging Face folder
-
-
-def open_with_text(settings: ModelSettings, note: Callable[[str], None]) -> TextModel:
-    """The model of a run or of a Hugging Face folder, with the tokenizer.json of its own or given.
+def open_with_text(settings: ModelSettings, note: Callable[[str], None]) -> Subject:
+    """The model of a run or of a Hugging Face folder, with its own tokenizer or the given one.
 
     Raises SettingsError where there is no tokenizer, or one of another size.
     """
     device = device_of(settings.device)
     given = opened(Path(settings.run), best=settings.best, device=device, note=note)
-    path = Path(settings.tokenizer or given.folder / TOKENIZER)
-    if not path.is_file():
-        raise SettingsError(f"{path}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
-    text = text_for(TokenizerFile(path, path.read_bytes()), given.model.config.vocab_size)
-    return TextModel(given.model, text, given.eot_id, given.name, given.folder, given.data)
+    path = Path(settings.tokenizer or given.folder)
+    found = tokenizer_at(path)
+    if not found:
+        place = path if settings.tokenizer else path / TOKENIZER
+        raise SettingsError(f"{place}: no tokenizer there; give --tokenizer PATH to tokenizer.json")
+    text = text_for(found, given.model.config.vocab_size)
+    return Subject(given.model, text, given.eot_id, given.name, given.data, given.folder)
+
+
+def open_for_tasks(settings: ModelSettings, note: Callable[[str], None]) -> Subject:
+    """The same; SettingsError where no token ends a text, with which those of tasks begin."""
+    found = open_with_text(settings, note)
+    if found.eot_id is None:
+        what = "config.json has no eos_token_id" if is_hugging_face(found.folder) else "no token"
+        raise SettingsError(
+            f"{found.folder}: {what} of the vocabulary that ends a text; tasks begin with it"
+        )
+    return found
 
 
 def given_text(text: str, file: str, names: tuple[str, str]) -> str:
@@ -84,7 +84,7 @@ def beginning(text: Text, prompt: str, eot_id: int | None) -> list[int]:
 
 
 def first_ids(
-    given: TextModel, prompt: str, note: Callable[[str], None], *, eot: bool, what: str = "prompt"
+    given: Subject, prompt: str, note: Callable[[str], None], *, eot: bool, what: str = "prompt"
 ) -> list[int]:
     """The ids of a person's text; with `eot` after a document's start.
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from train.errors import CheckpointError
+from train.evaluate.scoring import Subject
 from train.model import GPT, LayerCache
 from train.packed import for_sampling
-from train.prompt import PROMPT, TextModel, check_room, first_ids, given_text, open_with_text
+from train.prompt import PROMPT, check_room, first_ids, given_text, open_with_text
 from train.settings import SampleSettings, checked_sampling
 from train.text import Text
 from train.windows import window_start
@@ -217,7 +218,7 @@ def _head(settings: SampleSettings, seed: int) -> str:
 
 
 def _batch(
-    given: TextModel, start: list[int], settings: SampleSettings, seeds: Sequence[int],
+    given: Subject, start: list[int], settings: SampleSettings, seeds: Sequence[int],
     show: Callable[[str], None],
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A sample after `start` for each seed, drawn together: its text, its ids, and why it ended.

@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
 from train.errors import SettingsError
+from train.evaluate.scoring import Subject
 from train.log import perplexity
 from train.model import GPT
-from train.prompt import PROMPT, TextModel, check_room, first_ids, given_text, open_with_text
+from train.prompt import PROMPT, check_room, first_ids, given_text, open_with_text
 from train.sample import finite
 from train.settings import SampleSettings, ScoreSettings, checked_sampling
 from train.text import Text
@@ -86,7 +87,7 @@ def likeliest(settings: SampleSettings, note: Callable[[str], None]) -> dict[str
     }
 
 
-def next_tokens(given: TextModel, ids: list[int], count: int) -> list[dict[str, Any]]:
+def next_tokens(given: Subject, ids: list[int], count: int) -> list[dict[str, Any]]:
     """The `count` likeliest tokens after `ids`, with their ln p, the likeliest first."""
     model = given.model
     seen = ids[window_start(len(ids), model.config.n_ctx) :]

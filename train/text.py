@@ -8,9 +8,42 @@ from pathlib import Path
 from typing import Any
 
 from train.errors import SettingsError
-from train.runs import TokenizerFile
+from train.runs import TOKENIZER, TokenizerFile
 
 MEND = "copy it anew, or give another: --tokenizer PATH"
+VOCABULARY, MERGES, END = "vocab.json", "merges.txt", "<|endoftext|>"  # of GPT-2's folders
+
+
+def tokenizer_at(place: Path) -> TokenizerFile | None:
+    """A tokenizer.json, or that of a folder; where it has none, of its vocab.json and merges.txt.
+
+    None where nothing of this is. Raises SettingsError for a pair that is none.
+    """
+    path = place / TOKENIZER if place.is_dir() else place
+    if path.is_file():
+        return TokenizerFile(path, path.read_bytes())
+    vocab, merges = path.with_name(VOCABULARY), path.with_name(MERGES)
+    return _of_pair(vocab, merges) if vocab.is_file() and merges.is_file() else None
+
+
+def _of_pair(vocab: Path, merges: Path) -> TokenizerFile:
+    """GPT-2's byte-level BPE as a tokenizer.json; its one special token is the end of text."""
+    try:
+        ids = json.loads(vocab.read_text(encoding="utf-8"))
+        lines = merges.read_text(encoding="utf-8").splitlines()
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{vocab}, {merges.name}: cannot be read ({error}); {MEND}") from None
+    if not isinstance(ids, dict) or not all(type(one) is int for one in ids.values()):
+        raise SettingsError(f"{vocab}: no object of tokens with their ids; {MEND}")
+    end = {"id": ids.get(END), "content": END, "special": True, "normalized": False}
+    end |= dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
+    bytewise = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    pairs = [line for line in lines if line and not line.startswith("#version")]
+    about = {
+        "version": "1.0", "added_tokens": [end] if END in ids else [], "pre_tokenizer": bytewise,
+        "decoder": bytewise, "model": {"type": "BPE", "vocab": ids, "merges": pairs},
+    }  # fmt: skip
+    return TokenizerFile(vocab, json.dumps(about).encode())
 
 
 def tokens_of(tokenizer: TokenizerFile) -> dict[str, int]:

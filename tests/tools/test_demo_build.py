@@ -16,6 +16,7 @@ from pipeline.engine.store import Disk
 from pipeline.reasons import Reason
 from tools.demo import UNREACHABLE
 from tools.demo.compare import differences
+from tools.demo.tasks import PASSAGES_OF_PAGES
 from tools.demo_command import AS_PLANNED, FAST_LEAVES_OUT
 from tools.model import COMMIT
 from tools.status import status
@@ -96,6 +97,19 @@ def test_the_model_learns(finished, stages):
     assert stages["model"]["rows_out"] == 20
     looks = [entry for entry in read_log(finished.folder / "model") if entry["kind"] == "eval"]
     assert looks[-1]["val_loss"] < looks[0]["val_loss"] - 0.2
+
+
+def test_the_trained_model_runs_the_tasks_and_knows_what_of_them_it_was_trained_on(finished):
+    commit = json.loads((finished.folder / "model" / COMMIT).read_text(encoding="utf-8"))
+    assert {row["task"] for row in commit["suite"]["rows"]} == {"lambada", "wikitext2", "winograd"}
+    sets = {one["task"]: one for one in commit["overlap"]["sets"]}
+    assert sets["held-out"]["grams"] and sets["winograd"]["found"] == 0
+    lambada = sets["lambada"]
+    assert 0 < lambada["items_with_any"] <= PASSAGES_OF_PAGES < lambada["items"]
+    (accuracy, *_) = (row for row in commit["overlap"]["scores"] if row["metric"] == "accuracy")
+    assert accuracy["clean_items"] == lambada["items"] - lambada["items_with_any"]
+    items = (finished.folder / "model" / "suite.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sum(json.loads(line)["task"] == "lambada" for line in items) == lambada["items"]
 
 
 def test_the_build_ends_by_telling_the_funnel_the_loss_a_sample_and_where_everything_lies(

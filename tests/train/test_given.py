@@ -13,6 +13,7 @@ from train.config import GPTConfig
 from train.errors import CheckpointError, SettingsError
 from train.export import export_folder
 from train.given import read_folder, read_weights
+from train.text import text_for, tokenizer_at
 
 TINY = GPTConfig(n_layer=2, n_head=2, n_embd=32, n_ctx=64, vocab_size=97)
 FEW = "--steps 2 --batch-tokens 128 --lr 1e-3 --device cpu --threads 1 --eval-tokens 64".split()
@@ -324,3 +325,79 @@ def test_data_of_another_size_than_given_weights_are_refused(folder, make_shards
     shards = make_shards(tmp_path / "shards", vocab=50)
     assert main([str(shards), "--out", str(tmp_path / "run"), "--init", str(folder)]) == 2
     assert "has vocab_size 97, the data's tokenizer has 50" in capsys.readouterr().err
+
+
+def pickled(folder):
+    """The folder with its weights as a file of torch."""
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def in_two_files(folder):
+    """The folder with its tokenizer as GPT-2 was given out: a vocabulary and its merges."""
+    path = folder / "tokenizer.json"
+    model = json.loads(path.read_text())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"], ensure_ascii=False))
+    merges = "".join(f"{' '.join(pair)}\n" for pair in model["merges"])
+    (folder / "merges.txt").write_text(f"#version: 0.2\n{merges}")
+    path.unlink()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "changes", [(sharded,), (pickled,), (in_two_files,), (pickled, in_two_files)]
+)
+def test_every_form_of_a_folder_gives_the_same_scores_and_samples(
+    with_text, tmp_path, capsys, changes
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "lambada_test.jsonl").write_text('{"text": "the city <|endoftext|> and the sea"}')
+    words = (
+        ["evaluate", str(with_text), "--suite", "lambada", "--data", str(data), "--json"],
+        ["sample", str(with_text), "--prompt", "the sea", "--tokens", "5", "--json"],
+        ["score", str(with_text), "a <|endoftext|> and the sea", "--json"],
+    )
+
+    def told():
+        capsys.readouterr()
+        return [main(one) or json.loads(capsys.readouterr().out) for one in words]
+
+    wanted = told()
+    for change in changes:
+        change(with_text)
+    assert told() == wanted
+
+
+def test_a_vocabulary_with_its_merges_is_read_as_transformers_does(with_text):
+    in_two_files(with_text)
+    theirs = transformers.GPT2Tokenizer.from_pretrained(with_text)
+    ours = text_for(tokenizer_at(with_text), 300)
+    for text in ("the sea, where\n\nnobody  knows", " é 漢字 ", "it's 2nd"):
+        assert ours.encode(text) == theirs.encode(text)
+        assert ours.decode(ours.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("vocab.json", "[]", "no object of tokens with their ids"),
+        ("vocab.json", '{"a": "0"}', "no object of tokens with their ids"),
+        ("vocab.json", '{"a": 0', "cannot be read"),
+        ("vocab.json", "", "cannot be read"),
+        ("vocab.json", '{"a": 0}', "has 1 ids, the model 300"),
+        ("merges.txt", "no such tokens\n", "not a tokenizer.json"),
+        ("merges.txt", "zz qq\n", "not a tokenizer.json"),
+    ],
+)
+def test_a_pair_that_is_no_tokenizer_is_refused(with_text, capsys, name, content, message):
+    (in_two_files(with_text) / name).write_text(content)
+    assert main(["score", str(with_text), "the sea"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_vocabulary_without_merges_is_no_tokenizer(with_text, capsys):
+    (in_two_files(with_text) / "merges.txt").unlink()
+    assert main(["score", str(with_text), "the sea"]) == 2
+    assert "no tokenizer there" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from tools.demo import captures, dumps, posts
 from tools.demo.expected import expect
 from tools.demo.owners import plant_owners
 from tools.demo.plants import plant_all
+from tools.demo.tasks import FOLDER, write_tasks
 from tools.demo.web import Web, add_sites
 
 PASSING_LINKS = 1_100
@@ -45,6 +46,8 @@ vocab_size = 8192
 
 [train]
 preset = "demo"
+eval_suite = "lambada,wikitext2,winograd"
+eval_suite_data = "tasks"
 """
 
 
@@ -56,13 +59,14 @@ class DemoFiles:
     warcs: tuple[Path, ...]
     settings_path: Path
     expected_path: Path
+    tasks: tuple[Path, ...] = ()
 
 
 def write_demo(folder: Path, *, fast: bool = False) -> DemoFiles:
-    """Write dumps, WARC files, webtext.toml and expected.json into the folder, which is made.
+    """Write dumps, WARC files, the files of zero-shot tasks, webtext.toml and expected.json.
 
-    Their content is the same on every machine, and so are the bytes of the WARC file. `fast` writes
-    fewer ordinary pages; everything that goes wrong is in it too.
+    The folder is made. Their content is the same on every machine, and so are the bytes of the WARC
+    file. `fast` writes fewer ordinary pages; everything that goes wrong is in it too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     share = FAST_SHARE if fast else 1
@@ -75,16 +79,17 @@ def write_demo(folder: Path, *, fast: bool = False) -> DemoFiles:
     captures.write_warc(warc, web.captures, stored=True)
     submitted = posts.plan(targets)
     paths, broken = dumps.write_dumps(folder, submitted)
+    tasks = write_tasks(folder / FOLDER)
     settings_path, expected_path = folder / "webtext.toml", folder / "expected.json"
     settings = SETTINGS.replace("8192", str(FAST_VOCABULARY)) if fast else SETTINGS
     settings_path.write_text(settings, encoding="utf-8")
     truth = expect(targets, submitted, broken, len(web.captures)).tables()
     expected_path.write_text(json.dumps(truth, indent=1, ensure_ascii=False), encoding="utf-8")
-    return DemoFiles(tuple(paths), (warc,), settings_path, expected_path)
+    return DemoFiles(tuple(paths), (warc,), settings_path, expected_path, tuple(tasks))
 
 
 def digest(files: DemoFiles) -> str:
-    """xxh3_128 of the lines of the dumps, the bytes of the WARC file and the truth.
+    """xxh3_128 of the lines of the dumps, the bytes of the WARC file, the truth and the tasks.
 
     The dumps are compressed by libraries whose versions differ, so it is their lines that count.
     """
@@ -93,6 +98,6 @@ def digest(files: DemoFiles) -> str:
         with Lines(path) as lines:
             for line in lines:
                 whole.update(line)
-    for path in (*files.warcs, files.expected_path):
+    for path in (*files.warcs, files.expected_path, *files.tasks):
         whole.update(path.read_bytes())
     return whole.hexdigest()

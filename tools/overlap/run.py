@@ -31,17 +31,19 @@ def run(
     as_json: bool,
 ) -> int:  # fmt: skip
     """Find it, write it and tell it; the exit code."""
-    if held_out and (inputs or data or dataset or scores):
-        raise SettingsError("--held-out looks in its own train split: give neither corpus nor data")
+    if held_out and (inputs or dataset):
+        raise SettingsError("--held-out looks in its own train split: give no corpus")
     if not (held_out or data):
         raise SettingsError(
             "name the test sets: --data FOLDER with the files of the tasks, or --held-out SHARDS"
         )
     read = read_scores(scores) if scores else []
+    items = task_items(suite, data, limit) if data else []
     if held_out:
-        overlaps, met = _find(held_out_items(held_out, limit), train_texts(held_out))
+        items += held_out_items(held_out, limit)
+        overlaps, met = _find(items, train_texts(held_out))
     else:
-        items, odd = task_items(suite, data or Path(), limit), Odd()
+        odd = Odd()
         rules = replace(settings.texts, ids="place")  # nobody asks for those of a corpus here
         with GivenTexts(inputs, dataset, split).files(out, rules) as files:
             overlaps, met = _find(items, texts_in(files, rules, odd))

@@ -30,7 +30,7 @@ from tools.model_store import COMMIT, told_model
 from tools.places import Place, above
 from tools.report.owners import Asked, owners_ask
 from tools.report.rules import Bin, Histogram, histograms
-from tools.report.suite import suite_facts
+from tools.report.suite import overlap_facts, suite_facts
 from tools.report.texts import (
     host_of,
     near_copies,
@@ -412,7 +412,8 @@ def _model(folder: Path) -> dict[str, Any]:
         ],
         "train": [(e["step"], e["loss"]) for e in log if e["kind"] == "step" and e["loss"]],
         "held_out": [(e["step"], e["val_loss"]) for e in log if e["kind"] == "eval"],
-        "suite": suite_facts(log),
+        "suite": suite_facts(log, commit.get("suite")),
+        "overlap": overlap_facts(commit.get("overlap")),
         "parameters": began["parameters"],
         "unigram_loss": began["unigram_loss"],
         "while_training": [

@@ -14,8 +14,9 @@ from train.data import Shards, documents_of, open_shards
 from train.errors import DataError, SettingsError
 from train.evaluate.compare import paired
 from train.evaluate.language import Document, cut, score
-from train.evaluate.scoring import Subject, open_subject
+from train.evaluate.scoring import Subject
 from train.evaluate.task import Metric, Outcome, bits, ratio
+from train.prompt import open_for_tasks
 from train.settings import EvaluateSettings
 from train.text import Text
 
@@ -52,8 +53,8 @@ def by_document(subject: Subject, texts: list[Document]) -> list[Outcome]:
 
 def beside(settings: EvaluateSettings, note: Callable[[str], None]) -> tuple[dict[str, Any], str]:
     """Bits per byte of the held-out documents by RUN and by the other, and their difference."""
-    mine = open_subject(settings, note)
-    other = open_subject(replace(settings, run=settings.beside, tokenizer="", best=False), note)
+    mine = open_for_tasks(settings, note)
+    other = open_for_tasks(replace(settings, run=settings.beside, tokenizer="", best=False), note)
     if not (settings.data or mine.data):
         raise SettingsError(
             f"{settings.run} has no data of its own: give --data SHARDS, made with its tokenizer"

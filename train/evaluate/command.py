@@ -9,8 +9,8 @@ from train.evaluate import suite
 from train.evaluate.beside import beside
 from train.evaluate.compare import compare
 from train.evaluate.mistakes import mistakes, told
-from train.evaluate.scoring import open_subject
 from train.evaluate.table import listing, table
+from train.prompt import open_for_tasks
 from train.settings import EvaluateSettings
 
 DATA_WANTED = "--data is missing: the folder with the files of the tasks (see --list)"
@@ -40,7 +40,7 @@ def run_suite(
         raise SettingsError(DATA_WANTED)
     folder = Path(settings.data)
     tasks = suite.those_there(settings.suite, settings.stride, folder, note)
-    subject = open_subject(settings, note)
+    subject = open_for_tasks(settings, note)
     results = []
     for task in tasks:
         ready = suite.prepared(subject, task, folder, settings.limit)
@@ -61,7 +61,7 @@ def show_mistakes(
     if not settings.data:
         raise SettingsError(DATA_WANTED)
     tasks = suite.chosen(settings.errors, settings.stride)
-    subject, outs, lines = open_subject(settings, note), {}, []
+    subject, outs, lines = open_for_tasks(settings, note), {}, []
     for task in tasks:
         ready = suite.prepared(subject, task, Path(settings.data), settings.limit)
         note(f"{task.name}: {len(ready.items):,} of {ready.items_in_all:,} items")

@@ -41,7 +41,7 @@ class Question:
         turns = (fill(TURN, {"question": q, "answer": a}) for q, a in self.before)
         return "".join(
             (
-                fill(START, {"story": self.story.strip()}),
+                fill(START, {"story": self.story}),
                 *turns,
                 fill(LAST, {"question": self.question}),
             )
@@ -65,14 +65,14 @@ def read(files: Sequence[Found]) -> list[Question]:
 
 
 def _questions(story: dict[str, Any]) -> Iterator[Question]:
-    others = story.get("additional_answers") or {}
+    text, others = story["story"].strip(), story.get("additional_answers") or {}
     people = [story["answers"], *(others[key] for key in sorted(others))]
     asked = [str(one["input_text"]).strip() for one in story["questions"]]
     told = [[str(one["input_text"]).strip() for one in answers] for answers in people]
     for turn, question in enumerate(asked):
         before = tuple(zip(asked[:turn], told[0][:turn], strict=True))
         answers = tuple(one[turn] for one in told)
-        yield Question(f"{story['id']}/{turn + 1}", story["story"], before, question, answers)
+        yield Question(f"{story['id']}/{turn + 1}", text, before, question, answers)
 
 
 def name_of(story: str) -> str:

@@ -3,17 +3,15 @@
 Axes: B batch, T time, C channels, V vocabulary, N tokens that are scored.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from train import tree
-from train.errors import SettingsError
-from train.given import is_hugging_face
 from train.model import GPT
-from train.prompt import ModelSettings, open_with_text
 from train.text import Text
 
 # Tokens of one pass, filled up to the longest. On two cores 512 to 8,192 are equally fast at GPT-2
@@ -51,7 +49,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Subject:
-    """The model that is examined, with its tokenizer; every text begins with `eot_id`.
+    """A model with its tokenizer, as it is examined or asked; every text begins with `eot_id`.
 
     No other special token is ever used. None begins texts with nothing, as other harnesses do: then
     the first token of a text has no probability.
@@ -60,8 +58,9 @@ class Subject:
     model: GPT
     text: Text
     eot_id: int | None
-    name: str = ""
+    name: str = ""  # of the checkpoint, or of the Hugging Face folder
     data: str = ""  # the shards that it was trained on, where it is a run
+    folder: Path = Path()  # of the run, or of Hugging Face
 
     def begin(self, text: str) -> list[int]:
         """Token ids of a text from its beginning."""
@@ -81,17 +80,6 @@ class Subject:
     ) -> list[Scored]:
         """What `score` finds, in the order of the requests."""
         return score(self.model, requests, banned, shared=shared)
-
-
-def open_subject(settings: ModelSettings, note: Callable[[str], None]) -> Subject:
-    """The model of a run or of a Hugging Face folder, with its own tokenizer."""
-    given = open_with_text(settings, note)
-    if given.eot_id is None:
-        what = "config.json has no eos_token_id" if is_hugging_face(given.folder) else "no token"
-        raise SettingsError(
-            f"{given.folder}: {what} of the vocabulary that ends a text; tasks begin with it"
-        )
-    return Subject(given.model, given.text, given.eot_id, given.name, given.data)
 
 
 def windows(count: int, first: int, n_ctx: int, stride: int) -> Iterator[tuple[int, int, int]]:

@@ -111,8 +111,7 @@ class Prepared:
 
 def prepared(subject: Subject, task: Task, folder: Path, limit: int) -> Prepared:
     """A task's items, or its first `limit`; DataError for its files."""
-    files = [read_file(folder, file) for file in task.files]
-    held = task.read(files)
+    files, held = _read(task, folder)
     items = task.arrange(subject, held)
     taken = items[:limit] if limit else items
     return Prepared(task, held, taken, len(items), files, task.remark(held))
@@ -120,8 +119,16 @@ def prepared(subject: Subject, task: Task, folder: Path, limit: int) -> Prepared
 
 def texts_of(task: Task, folder: Path, limit: int) -> list[tuple[str, str]]:
     """Id and text of what a task reads, or of the first `limit`; DataError for its files."""
-    items = task.read([read_file(folder, file) for file in task.files])
+    _, items = _read(task, folder)
     return [(item.id, item.whole()) for item in (items[:limit] if limit else items)]
+
+
+def _read(task: Task, folder: Path) -> tuple[list[Found], Sequence[Any]]:
+    files = [read_file(folder, file) for file in task.files]
+    items = task.read(files)
+    if not items:
+        raise DataError(f"{files[0].path}: holds no item; put back the original file")
+    return files, items
 
 
 def lines_of(result: Result, model: str) -> list[str]:

@@ -44,17 +44,17 @@ class Found:
     sha256: str
 
     def text(self) -> str:
-        """Its text in UTF-8; line ends stay as they are. DataError for other bytes."""
+        """Its text in UTF-8, its lines ended by a line feed alone. DataError for other bytes."""
         try:
-            return self.content.decode()
+            return self.content.decode().replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{self.path}: byte {error.start:,} is not UTF-8; put back the original file"
             ) from None
 
     def lines(self) -> list[str]:
-        """Its lines, without their ends; they end by a line feed alone."""
-        return [line.removesuffix("\r") for line in self.text().removesuffix("\n").split("\n")]
+        """Its lines, without their ends; no other character ends one."""
+        return self.text().removesuffix("\n").split("\n")
 
     def objects(self) -> list[dict[str, Any]]:
         """One JSON object a line; DataError names a line that is none."""

@@ -14,6 +14,7 @@ from pipeline.engine.parts import DROPS
 from pipeline.engine.store import Disk
 from pipeline.errors import SettingsError
 from pipeline.reasons import Reason
+from tools.model import COMMIT
 from tools.report import breakable, percent, write_report
 from tools.report.facts import EXAMPLES, collect, domain_label, likeness, openai_domains
 
@@ -297,26 +298,20 @@ def test_samples_that_were_taken_in_training_are_shown_by_step(finished, tmp_pat
     assert "train.sample_every" not in text
 
 
-def test_tasks_of_the_run_stand_in_a_chart_and_beside_the_paper(finished, tmp_path):
-    shutil.copytree(finished.folder, tmp_path / "build")
-    row = {
-        "task": "lambada", "metric": "accuracy", "kind": "share", "value": 0.25,
-        "standard_error": 0.125, "paper": [0.4599, None, None, 0.6324], "items": 12,
-        "items_in_all": 5153, "protocol": "0123456789ab",
-    }  # fmt: skip
-    rows = [row, row | {"metric": "perplexity", "kind": "perplexity", "paper": None}]
-    with (tmp_path / "build" / "model" / "log.jsonl").open("a", encoding="utf-8") as log:
-        for step in (0, 9):
-            log.write(json.dumps({"kind": "suite", "step": step, "rows": rows}) + "\n")
-    text = write_report(tmp_path / "build").read_text(encoding="utf-8")
-    page = lxml.html.document_fromstring(text)
-    _, first, second = page.xpath("//table[@id='suite']//tr")
-    assert [cell.text_content() for cell in first] == [
-        "lambada", "accuracy, %", "25.00", "12.50", "45.99", "-", "-", "63.24", "12 of 5,153",
-        "0123456789ab",
-    ]  # fmt: skip
-    assert second[1].text_content() == "perplexity" and second[4].text_content() == "-"
+def test_the_models_tasks_stand_in_a_chart_beside_the_paper_and_beside_what_it_was_trained_on(
+    finished, page
+):
+    commit = json.loads((finished.folder / "model" / COMMIT).read_text(encoding="utf-8"))
     assert page.xpath("//svg[@aria-label='Right answers by step']//polyline")
+    rows = [[cell.text_content() for cell in row] for row in page.xpath("//table[@id='suite']//tr")]
+    assert len(rows) == 1 + len(commit["suite"]["rows"])
+    (wikitext,) = (row for row in rows if row[0] == "wikitext2")
+    assert wikitext[4:8] == ["29.41", "22.76", "19.93", "18.34"]
+    assert "Other files than the paper's" in page.text_content()
+    sets = [row[0].text_content() for row in page.xpath("//table[@id='overlap']//tr")[1:]]
+    assert sets == ["lambada", "wikitext2", "winograd", "held-out documents"]
+    clean = page.xpath("//table[@id='clean']//tr")[1:]
+    assert {row[0].text_content() for row in clean} == {"lambada"}
 
 
 def test_a_share_above_nothing_is_not_shown_as_nothing():

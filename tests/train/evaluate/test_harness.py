@@ -28,7 +28,11 @@ def test_texts_longer_than_the_context_have_lm_evals_log_probabilities(subject, 
     assert harness.ours_of_texts(subject, TEXTS) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_the_bound_is_of_tokens_that_a_tree_saves(subject):
+def test_the_bounds_are_of_tokens_and_of_places_that_a_tree_saves(subject):
     alone = Subject(subject.model, subject.text, None)
-    assert harness.sharing_bound(alone, [("the sea", " and"), ("the sea", " and")]) == 2
-    assert harness.sharing_bound(alone, [("the sea", " and")]) == 1
+    twice = harness.sharing_bounds(alone, [("the sea", " and"), ("the sea", " and")])
+    assert twice == {"tokens": 2, "products": 2}
+    assert harness.sharing_bounds(alone, [("the sea", " and")]) == {"tokens": 1, "products": 1}
+    # One beginning, other ends: the head has nearly as much work as without the tree.
+    found = harness.sharing_bounds(alone, [("the sea", " andx"), ("the sea", " orz")])
+    assert 1 < found["products"] < found["tokens"]

@@ -32,7 +32,7 @@ def test_each_evaluation_runs_the_tasks_and_changes_no_weight(words, tmp_path, c
     held_out = [e["val_loss"] for e in read_log(tmp_path / "run") if e["kind"] == "eval"]
     shutil.rmtree(tmp_path / "run")
     assert main([*words, *suite(tmp_path)]) == 0
-    assert "step 3: lambada, accuracy: " in capsys.readouterr().err
+    assert "step 3: lambada, perplexity: " in capsys.readouterr().err
     log = read_log(tmp_path / "run")
     assert [e["val_loss"] for e in log if e["kind"] == "eval"] == held_out
     looks = [entry for entry in log if entry["kind"] == "suite"]
