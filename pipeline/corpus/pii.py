@@ -29,6 +29,7 @@ EMAIL, IP_ADDRESS, PHONE_NUMBER = "<EMAIL>", "<IP_ADDRESS>", "<PHONE_NUMBER>"
 _LOCAL_CHARS_MAX = 64  # before the @ (RFC 5321, 4.5.3.1.1)
 _DOMAIN = re.compile(r"@((?:[a-z0-9](?:[a-z0-9-]{0,62})\.){1,8}[a-z]{2,24})(?![\w@-])", re.I)
 _LOCAL = re.compile(r"(?<![\w.%+=&/-])[\w.%+=&-]+\Z")
+_PATH = re.compile(r":[\w~./]")
 _NOBODYS = re.compile(r"(?:^|\.)(?:example\.(?:com|net|org|edu)|domain\.com)\Z")
 
 _IPV4 = re.compile(r"(?<![\w.:/=-])(?<![\w.]@)(?:\d{1,3}\.){3}\d{1,3}(?![\w+-]|\.\w)")
@@ -105,7 +106,7 @@ def _emails(text: str) -> list[Span]:
         at, domain = found.start(), found[1].lower()
         local = _LOCAL.search(text, max(done, at - _LOCAL_CHARS_MAX - 1), at)
         # git@github.com:name/repository is an account of a machine.
-        if local is None or len(local[0]) > _LOCAL_CHARS_MAX or text[found.end() :][:1] == ":":
+        if local is None or len(local[0]) > _LOCAL_CHARS_MAX or _PATH.match(text, found.end()):
             continue
         if not _NOBODYS.search(domain) and _is_public(domain):
             start = local.start() + len(local[0]) - len(local[0].lstrip(".-=&"))

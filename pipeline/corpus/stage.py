@@ -127,7 +127,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     counting = (edges, lines) if rules.boilerplate else ()
     publish = Step(
         name="publish",
-        version=3,
+        version=4,
         settings={"near_measure": rules.near_measure, "pii": rules.pii},
         versions={name: version(name) for name in PII_LIBRARIES if rules.pii},
         inputs=(documents, walk, *counting[1:]),

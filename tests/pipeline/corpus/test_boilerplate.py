@@ -2,7 +2,7 @@ import random
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.corpus.boilerplate import BOILERPLATE, EDGE, boilerplate, cut, edge_lines
@@ -89,6 +89,7 @@ def test_no_prose_is_lost_and_no_text_becomes_empty(text: str) -> None:
     assert len([*filter(None, was)]) == len([*filter(None, kept)]) + len(gone.lines)
 
 
+@settings(max_examples=20)
 @given(st.lists(texts, max_size=12), st.integers())
 def test_the_order_of_documents_changes_nothing(documents: list[str], seed: int) -> None:
     shuffled = random.Random(seed).sample(documents, len(documents))

@@ -14,6 +14,7 @@ from pipeline.corpus.pii import Masked, mask
         ("<ann+news@a.co.uk>", "<<EMAIL>>"),
         ("mailto:ann@mail.org?subject=x", "mailto:<EMAIL>?subject=x"),
         ("Ann (ann_lee@mail.museum)", "Ann (<EMAIL>)"),
+        ("ann@mail.org: hello", "<EMAIL>: hello"),
         ("# Author: Ann <ann@mail.org>", "# Author: Ann <<EMAIL>>"),
     ],
 )
@@ -119,12 +120,12 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=12).map("".join))
-def test_masks_are_counted_lines_stay_and_nothing_is_left_to_mask_twice(text: str) -> None:
+def test_masks_are_counted_and_what_is_between_them_stays(text: str) -> None:
     found = mask(text)
-    added = [
-        found.text.count(word) - text.count(word)
-        for word in ("<EMAIL>", "<IP_ADDRESS>", "<PHONE_NUMBER>")
-    ]
+    words = ("<EMAIL>", "<IP_ADDRESS>", "<PHONE_NUMBER>")
+    added = [found.text.count(word) - text.count(word) for word in words]
     assert tuple(added) == found[1:]
     assert found.text.count("\n") == text.count("\n")
-    assert mask(found.text).emails == 0
+    at = 0
+    for piece in re.split("|".join(words), found.text):
+        at = text.index(piece, at) + len(piece)
