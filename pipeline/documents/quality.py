@@ -40,9 +40,10 @@ _CODE = re.compile(
     r"|class \w+[:({ ]|if \(|for \(|while \(|[\w.]+\(.*\)$|\w+ = )|^\s{2,}[^\s*|•-]"
 )
 _MEASURE = re.compile(
-    r"\W{0,4}(?:\d[\d\s./,¼½¾⅓⅔⅛–-]*|[¼½¾⅓⅔⅛])\s*(?:x\s*)?(?:\(.{1,20}?\)\s*)?(?:heaped |level |"
-    r"large |medium |small )?(?:cups?|tsps?|tbsps?|teaspoons?|tablespoons?|k?g|grams?|ml|"
-    r"millilit\w+|l|lit\w+|oz|ounces?|lbs?|pounds?|cloves?|pinch|cans?|tins?|eggs?|onions?|sticks?|slices?)\b",
+    r"\W{0,4}(?:\d[\d\s./,¼½¾⅓⅔⅛–-]{0,20}|[¼½¾⅓⅔⅛])\s?(?:x\s?)?(?:\(.{1,20}?\)\s?)?"
+    r"(?:heaped |level |large |medium |small )?"
+    r"(?:cups?|tsps?|tbsps?|teaspoons?|tablespoons?|k?g|grams?|ml|millilit\w+|l|lit\w+|oz|ounces?|"
+    r"lbs?|pounds?|cloves?|pinch|cans?|tins?|eggs?|onions?|sticks?|slices?)\b",
     re.IGNORECASE,
 )
 VERSE_CHARS = range(12, 66)  # of a line of verse; so many in a row are verse, fewer are not
@@ -122,6 +123,9 @@ def _lines(text: str, lines: Sequence[str], n_words: int) -> dict[str, float]:
 def _c4(text: str, lines: Sequence[str]) -> dict[str, float]:
     n = max(len(lines), 1)
     ended = few = javascript = policy = n_sentences = 0
+    whole = text.lower()
+    # Most texts speak of neither.
+    any_script, any_policy = "javascript" in whole, bool(C4_POLICY.search(whole))
     for given in lines:
         line = given.strip()
         line_words = line.split()
@@ -130,8 +134,8 @@ def _c4(text: str, lines: Sequence[str]) -> dict[str, float]:
         ended += line.endswith(C4_TERMINAL) and not line.endswith("...")
         is_short = len(line_words) < C4_LINE_WORDS_MIN
         few += is_short
-        lowered = line.lower()
-        of_script, of_policy = "javascript" in lowered, bool(C4_POLICY.search(lowered))
+        of_script = any_script and "javascript" in line.lower()
+        of_policy = any_policy and bool(C4_POLICY.search(line.lower()))
         javascript += of_script
         policy += of_policy
         if not (is_short or of_script or of_policy):
@@ -142,7 +146,7 @@ def _c4(text: str, lines: Sequence[str]) -> dict[str, float]:
         "javascript_lines": javascript / n,
         "policy_lines": policy / n,
         "sentences": n_sentences,
-        "lorem_ipsum": text.lower().count("lorem ipsum"),
+        "lorem_ipsum": whole.count("lorem ipsum"),
         "braces": text.count("{"),
     }
 
@@ -170,8 +174,9 @@ def _is_said(line: str) -> bool:
 
 def _duplicate_lines(text: str, shown: Sequence[str]) -> dict[str, float]:
     chars = max(len(text), 1)
-    paragraphs = re.split(r"\n{2,}", text.strip())
-    lines = re.split(r"\n+", text)
+    has_blank_lines = "\n\n" in text
+    paragraphs = re.split(r"\n{2,}", text.strip()) if has_blank_lines else [text.strip()]
+    lines = re.split(r"\n+", text) if has_blank_lines else text.split("\n")
     twice, twice_chars = _duplicates(paragraphs)
     line_twice, line_twice_chars = _duplicates(lines)
     return {

@@ -29,15 +29,15 @@ class Usage:
     result: Any
 
 
-def measure(function: str, *args: Any) -> Usage:
+def measure(function: str, *args: Any, python: str = sys.executable) -> Usage:
     """`function` ("tools.benchmarks.engine:build") of JSON-able arguments, in a new process.
 
     Raises CalledProcessError if it fails. CPU seconds are those of all processes that it waited
-    for, its imports included.
+    for, its imports included. `python` may be one of another environment.
     """
     module, name = function.split(":")
     code = f"import json, sys, {module} as m; print(json.dumps(m.{name}(*json.loads(sys.argv[1]))))"
-    command = [sys.executable, "-c", code, json.dumps(args)]
+    command = [python, "-c", code, json.dumps(args)]
     started = time.monotonic()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True

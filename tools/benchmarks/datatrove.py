@@ -1,0 +1,109 @@
+"""WARC files to a clean corpus without copies: ours beside FineWeb's pipeline by datatrove.
+
+    python -m tools.benchmarks.datatrove FOLDER_OF_WARCS --python PYTHON [--extractor combined-fast]
+
+PYTHON is one of an environment in which `pip install datatrove[processing] spacy` was done. Ours is
+`webtext build --to corpus` with the profile clean, from made submissions, one for each URL of the
+WARC files: it reads the dump, indexes, joins and extracts in its time. Pages read are all HTML
+responses, so that dropping early is no advantage. The languages that ours finds, in a build that
+is not measured and is not asked for one, are given to datatrove; ours finds them again in its time.
+CPU seconds are those of whole trees of processes, one after the other; peak memory is the sum of
+proportional set sizes.
+"""
+
+import argparse
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+from pipeline.settings_file import load
+from tools.benchmarks.measure import measure, show
+from tools.build import run_build
+from tools.look import tables
+from tools.places import within
+
+POST = {
+    **{"score": 9, "created_utc": 1347000000, "is_self": False, "over_18": False},
+    **{"subreddit": "all", "title": ""},
+}
+OURS, THEIRS = "tools.benchmarks.datatrove:build", "tools.benchmarks.datatrove_pipeline:run"
+
+
+def build(settings: str, out: str, overrides: dict[str, str]) -> dict[str, Any]:
+    """The URLs and characters of a corpus that is made now."""
+    path = Path(settings)
+    run_build(Path(out), load(path, overrides), path.parent, to="corpus")
+    (corpus,) = tables(within(Path(out), "corpus"))
+    rows = list(corpus.rows)
+    return {"urls": [row["url"] for row in rows], "chars": sum(len(row["text"]) for row in rows)}
+
+
+def html_urls(folder: Path) -> Iterator[str]:
+    """The URL of each HTML response."""
+    for path in sorted(folder.glob("*.warc.gz")):
+        with path.open("rb") as file:
+            for record in ArchiveIterator(file, record_types=WarcRecordType.response):
+                if "html" in (record.http_content_type or ""):
+                    yield record.headers["WARC-Target-URI"]
+
+
+def write_input(folder: Path, warcs: Path, urls: list[str]) -> Path:
+    """A dump with a submission for each URL, and the settings file of its build."""
+    with (folder / "RS_2012-09").open("w", encoding="utf-8") as dump:
+        for number, url in enumerate(dict.fromkeys(urls)):
+            dump.write(json.dumps({**POST, "id": f"p{number}", "url": url}) + "\n")
+    settings = folder / "webtext.toml"
+    wanted = [str(path.resolve()) for path in sorted(warcs.glob("*.warc.gz"))]
+    settings.write_text(
+        f'profile = "clean"\n[input]\ndumps = ["RS_2012-09"]\nwarcs = {json.dumps(wanted)}\n'
+    )
+    return settings
+
+
+def main() -> None:
+    """Print pages a CPU-second, memory, and what each side keeps."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("warcs", type=Path, help="folder of WARC files")
+    parser.add_argument("--python", required=True, help="a Python with datatrove")
+    parser.add_argument("--extractor", default="trafilatura")
+    parser.add_argument("--kept", type=Path, help="file for the URLs that one side alone keeps")
+    options = parser.parse_args()
+    urls = list(html_urls(options.warcs))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = str(write_input(folder, options.warcs, urls))
+        extractor = {"documents.extractor": options.extractor}
+        every = {"documents.languages": "", "corpus.quality": "", **extractor}
+        with contextlib.redirect_stdout(None):
+            build(settings, str(folder / "languages"), every)
+        (documents,) = tables(folder / "languages" / "documents")
+        found = {row["final_url"]: row["language"] for row in documents.rows}
+        known = folder / "languages.json"
+        # A page that gave us no text is English to datatrove.
+        known.write_text(json.dumps({url: found.get(url, "en") for url in urls}))
+        runs = {
+            f"webtext, {options.extractor}": measure(OURS, settings, f"{folder}/ours", extractor),
+            "datatrove": measure(THEIRS, str(options.warcs.resolve()), str(known),
+                                 f"{folder}/theirs", python=options.python),
+        }  # fmt: skip
+    rows = [
+        [side, str(len(urls)), f"{run.cpu_s:.0f}", f"{len(urls) / run.cpu_s:.1f}",
+         f"{run.tree_bytes / 1e6:.0f} MB", str(len(run.result["urls"])),
+         f"{run.result['chars'] / 1e6:.2f} M"]
+        for side, run in runs.items()
+    ]  # fmt: skip
+    columns = ["side", "pages read", "CPU-seconds", "pages a CPU-second", "peak memory", "kept"]
+    show([*columns, "characters kept"], rows)
+    if options.kept:
+        ours, theirs = (set(run.result["urls"]) for run in runs.values())
+        alone = {"webtext": sorted(ours - theirs), "datatrove": sorted(theirs - ours)}
+        options.kept.write_text(json.dumps(alone, indent=1))
+
+
+if __name__ == "__main__":
+    main()
