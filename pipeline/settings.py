@@ -349,9 +349,9 @@ class DocumentsSettings:
     """How a page becomes a text, and which texts are kept (stage documents)."""
 
     extractor: Literal["trafilatura", "combined", "combined-fast", "resiliparse"] = option(
-        "trafilatura",
-        "What finds the main text of a page: a library, or our own scores of its blocks",
-        paper="Dragnet and Newspaper (2.1); neither is maintained",
+        "combined",
+        "What finds the main text of a page: our own scores of its blocks, or a library",
+        paper="Dragnet, which scores blocks too, and Newspaper (2.1); neither is maintained",
     )
     body_bytes_max: int = option(
         8 << 20, "Maximum size of a page in bytes, uncompressed", valid=POSITIVE

@@ -57,9 +57,10 @@ def plan(
     """The plan of a build to the stage `to`, in plain form.
 
     `base` is what paths in the settings are relative to. `ask_index` has Common Crawl's index tell
-    what is to be read of it, for the links that the build has made. `model` is None where none is
-    made, `sources` where there are only WARC files, the free bytes are None for a bucket. Raises
-    SettingsError and InputError as a build would for its inputs and settings.
+    what is to be read of it, for the links that the build has made. `model` and
+    `tokenizer` are None where none is trained, `sources` where there are only WARC files, the free
+    bytes for a bucket. Raises SettingsError and InputError as a build would for its inputs and
+    settings.
     """
     inputs = _measured_inputs(settings, base, to)
     cores = settings.engine.workers or os.cpu_count() or 1
@@ -67,11 +68,13 @@ def plan(
     stages = _stages(inputs, cores, trainer, settings, to)
     walls = [stage.wall_s for stage in stages.values()]
     sources = _sources(inputs, settings, out, to, ask_index=ask_index)
+    training = _training(settings, _rows(inputs, settings)) if reaches(to, "tokenizer") else None
     return {
         "inputs": inputs,
         "sources": sources,
         "cores": cores,
         "stages": {name: asdict(stage) for name, stage in stages.items()},
+        "tokenizer": training,
         "model": trainer,
         "wall_s": None if None in walls else round(sum(wall for wall in walls if wall), 1),
         "disk_bytes": _peak(stages.values()) + (sources["archive_bytes"] if sources else 0),
@@ -193,6 +196,9 @@ def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
     sample = (1 - settings.shards.val_share) * text_bytes
     if settings.tokenizer.sample_bytes_max:
         sample = min(sample, settings.tokenizer.sample_bytes_max)
+    if settings.tokenizer.path:
+        sample = 0
+    pretokens = rates.PRETOKENS_A_ROOT * sample**0.5
     return {
         "submissions": inputs["submissions"],
         "records": records,
@@ -200,8 +206,27 @@ def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
         "pages": pages,
         "documents": documents,
         "text bytes": text_bytes,
-        "sampled bytes": 0 if settings.tokenizer.path else sample,
+        "sampled bytes": sample,
+        "pre-tokens": pretokens,
+        "merge work": merges_of(settings) * pretokens**0.5,
         "tokens": rates.TOKENS_A_BYTE * text_bytes,
+    }
+
+
+def merges_of(settings: Settings) -> int:
+    """Merges of a tokenizer: its entries without the bytes and end-of-text."""
+    return settings.tokenizer.vocab_size - 257
+
+
+def _training(settings: Settings, rows: dict[str, float]) -> dict[str, int] | None:
+    """How fast merges are learnt, and from how many pre-tokens; None where a tokenizer is given."""
+    if not rows["pre-tokens"]:
+        return None
+    _, learning = rates.RATES["tokenizer"]
+    return {
+        "merges": merges_of(settings),
+        "pretokens": round(rows["pre-tokens"]),
+        "merges_per_s": round(1 / (learning.cpu_s * rows["pre-tokens"] ** 0.5)),
     }
 
 
@@ -228,7 +253,7 @@ def _memory(name: str, rows: dict[str, float], cores: int, settings: Settings) -
     taken = {
         "documents": rates.WORKER_MEMORY * cores,
         "corpus": rates.DOCUMENT_MEMORY * rows["documents"],
-        "tokenizer": rates.SAMPLED_BYTE_MEMORY * rows["sampled bytes"],
+        "tokenizer": rates.PRETOKEN_MEMORY * rows["pre-tokens"],
         "shards": rates.TOKEN_MEMORY * shard,
     }
     return taken.get(name, rates.LINK_MEMORY * rows["links"])

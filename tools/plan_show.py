@@ -28,6 +28,11 @@ def show(found: dict[str, Any]) -> None:
     if found["sources"]:
         console.print(_sources_table(found["sources"]))
         console.print(_archive_line(found["sources"]))
+    if learning := found["tokenizer"]:
+        console.print(
+            f"tokenizer: {learning['merges']:,} merges, {learning['merges_per_s']:,} a second, "
+            f"from about {learning['pretokens']:,} different pre-tokens"
+        )
     if found["model"]:
         console.print(_model_line(found["model"]))
     free = found["free_disk_bytes"]

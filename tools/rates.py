@@ -41,8 +41,10 @@ RATES: dict[str, tuple[Rate, ...]] = {
     "corpus": (
         Rate("documents", 1.4e-3, 2_750, 10_300, "the real build, sketches included", one_core=0.2),
     ),
+    # Training is one process; its unit is a merge times the root of the different pre-tokens.
     "tokenizer": (
-        Rate("sampled bytes", 0.15e-6, 0.1, 0, "Tokenizer: 200 MB in 29 CPU-s", one_core=0.65),
+        Rate("sampled bytes", 0.06e-6, 0.1, 0, "Tokenizer: 200 MB counted in 12.8 CPU-s"),
+        Rate("merge work", 0.6e-6, 0, 0, "Tokenizer: training by pre-tokens", one_core=1.0),
     ),
     "shards": (Rate("text bytes", 0.155e-6, 0.57, 0.55, "the real build: 15.8 MB in 2.4 CPU-s"),),
 }
@@ -59,6 +61,7 @@ LINKS_A_SUBMISSION = 0.157
 DOCUMENTS_A_PAGE = 0.81
 TEXTS_A_DOCUMENT = 0.98  # the rest are copies; the whole of the web has more of them
 TEXT_BYTES_A_DOCUMENT = 7_600  # WebText: 40 GB in 8 million documents, so 5,000
+PRETOKENS_A_ROOT = 48  # different ones by the root of the bytes, from 125 MB to 1 GB (Tokenizer)
 TOKENS_A_BYTE = 0.27  # with 8,192 entries in the vocabulary; GPT-2's 50,257 take about 0.23
 
 # Memory of all processes together, in bytes.
@@ -66,7 +69,7 @@ BUILD_MEMORY = 331_000_000  # 100 parts of nothing (Engine)
 LINK_MEMORY = 63  # a link, on top: 644 MB at 5 million (Exchange, files)
 WORKER_MEMORY = 515_000_000  # at most: the largest process of the real build
 DOCUMENT_MEMORY = 770  # a document in the walk, if each shares a bucket (pipeline/corpus/near.py)
-SAMPLED_BYTE_MEMORY = 3  # at most: 902 MB for 200 MB of text (Tokenizer); less where there are more
+PRETOKEN_MEMORY = 330  # of training, a different pre-token: 697 MB for 1.5 million (Tokenizer)
 TOKEN_MEMORY = 6  # a token of one shard
 TRAINER_MEMORY = 266_000_000  # python and torch, before any weight (torch 2.13 on a CPU)
 

@@ -10,6 +10,7 @@ from train.evaluate.scoring import Subject
 from train.given import is_hugging_face, opened
 from train.hardware import device_of
 from train.runs import TOKENIZER
+from train.settings import SampleSettings, checked_sampling
 from train.text import Text, text_for, tokenizer_at
 
 PROMPT = ("--prompt", "--prompt-file")
@@ -103,6 +104,19 @@ def first_ids(
             "and ends a text. With --no-eot a text begins by itself"
         )
     return beginning(given.text, prompt, given.eot_id)
+
+
+def opened_with_prompt(
+    settings: SampleSettings, note: Callable[[str], None]
+) -> tuple[Subject, str, list[int]]:
+    """A model, the prompt that it is given, and its ids; SettingsError for what is amiss."""
+    checked_sampling(settings)
+    given = open_with_text(settings, note)
+    prompt = given_text(settings.prompt, settings.prompt_file, PROMPT)
+    ids = first_ids(given, prompt, note, eot=not settings.no_eot)
+    if not settings.slide:
+        check_room(ids, given.model.config.n_ctx, "--prompt")
+    return given, prompt, ids
 
 
 def check_room(ids: list[int], n_ctx: int, what: str) -> None:

@@ -12,8 +12,8 @@ from train.errors import CheckpointError
 from train.evaluate.scoring import Subject
 from train.model import GPT, LayerCache
 from train.packed import for_sampling
-from train.prompt import PROMPT, check_room, first_ids, given_text, open_with_text
-from train.settings import SampleSettings, checked_sampling
+from train.prompt import opened_with_prompt
+from train.settings import SampleSettings
 from train.text import Text
 from train.windows import window_start
 
@@ -160,12 +160,7 @@ def sample(
     settings: SampleSettings, note: Callable[[str], None], show: Callable[[str], None]
 ) -> dict[str, Any]:
     """What `python -m train sample` prints; `show` gets the text as it comes, with its prompt."""
-    settings = checked_sampling(settings)
-    given = open_with_text(settings, note)
-    prompt = given_text(settings.prompt, settings.prompt_file, PROMPT)
-    start = first_ids(given, prompt, note, eot=not settings.no_eot)
-    if not settings.slide:
-        check_room(start, given.model.config.n_ctx, "--prompt")
+    given, prompt, start = opened_with_prompt(settings, note)
     settings = replace(settings, prompt=prompt)
     samples = []
     for first in range(settings.seed, settings.seed + settings.samples, ROWS_AT_ONCE):

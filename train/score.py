@@ -11,9 +11,9 @@ from train.errors import SettingsError
 from train.evaluate.scoring import Subject
 from train.log import perplexity
 from train.model import GPT
-from train.prompt import PROMPT, check_room, first_ids, given_text, open_with_text
+from train.prompt import check_room, first_ids, given_text, open_with_text, opened_with_prompt
 from train.sample import finite
-from train.settings import SampleSettings, ScoreSettings, checked_sampling
+from train.settings import SampleSettings, ScoreSettings
 from train.text import Text
 from train.windows import window_start
 
@@ -74,12 +74,7 @@ def score_text(settings: ScoreSettings, note: Callable[[str], None]) -> dict[str
 @torch.no_grad()
 def likeliest(settings: SampleSettings, note: Callable[[str], None]) -> dict[str, Any]:
     """What `python -m train sample --top` prints: the model's own shares, at temperature 1."""
-    settings = checked_sampling(settings)
-    given = open_with_text(settings, note)
-    prompt = given_text(settings.prompt, settings.prompt_file, PROMPT)
-    ids = first_ids(given, prompt, note, eot=not settings.no_eot)
-    if not settings.slide:
-        check_room(ids, given.model.config.n_ctx, "--prompt")
+    given, prompt, ids = opened_with_prompt(settings, note)
     return {
         "checkpoint": given.name,
         "prompt": prompt,

@@ -16,7 +16,8 @@ around them, so where bytes have become a token, they did so everywhere by the s
 Face has a rule for that case; it needs tokens that were there before, as special ones.)
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -29,6 +30,7 @@ BYTES = sorted(range(256), key=LETTER_OF_BYTE.__getitem__)  # by id, as in GPT-2
 FIRST_FLOOR = 4096  # the first floor is this part of the text: the commonest pair is a hundredth
 FLOORS = 16  # a floor is so many times the next
 GROUPS = 32
+FEW = 24  # places of a pair that are merged one by one sooner than all at once
 NONE = 0xFFFF  # no token begins or ends here; the last id of 16 bits is end-of-text's
 Places = npt.NDArray[np.int32]
 Numbers = npt.NDArray[np.int64]
@@ -81,6 +83,8 @@ class _Learner:
         self._heap: list[Entry] = []
         self._entries = 0
         self._lay_out(counts)
+        arrays = (self._first, self._last, self._lengths, self._words, self._word)
+        self._few = [each.data for each in arrays]  # of which single items are read faster
         text_bytes = counts.counts.astype(np.float64) @ np.diff(counts.ends, prepend=0)
         self._floor = max(self._min, int(text_bytes) // FIRST_FLOOR)
         self._look()
@@ -130,8 +134,54 @@ class _Learner:
     def merge(self, entry: Entry) -> tuple[int, int]:
         """Merge the entry's pair at its places."""
         left, right = _sides(entry[1])
+        if len(entry[3]) <= FEW:
+            self._merge_few(left, right, entry[3].tolist())
+        else:
+            self._merge_many(left, right, self._places(entry))
+        return left, right
+
+    def _merge_few(self, left: int, right: int, places: Sequence[int]) -> None:
+        """As `_merge_many`, place by place: what numpy's calls take is saved."""
+        first, last, lengths, weights, word = self._few
+        length, size = lengths[left], lengths[left] + lengths[right]
+        found: list[tuple[int, int, int, int]] = []  # place, the tokens around it, weight
+        for place in places:
+            if first[place] == left and first[place + length] == right:
+                if found and place < found[-1][0] + size:
+                    continue
+                around = last[place - 1], first[place + size]
+                found.append((place, *around, weights[word[place]]))
+        new = self._token(left, right)
+        born: dict[int, list[int]] = {}  # pair: its count, and its places
+        counts, bytes_max = self._counts, self._bytes_max or sys.maxsize
+        ends = {place + size for place, *_ in found}
+        begins = {place for place, *_ in found}
+        for place, before, after, weight in found:
+            first[place + length] = last[place + length - 1] = NONE
+            first[place] = last[place + size - 1] = new
+            pairs = []
+            if before != NONE and place not in ends:
+                if (key := before << 16 | left) in counts:
+                    counts[key] -= weight
+                if lengths[before] + size < bytes_max:
+                    pairs.append((before << 16 | new, place - lengths[before]))
+            if after != NONE:
+                if (key := right << 16 | after) in counts:
+                    counts[key] -= weight
+                after = new if place + size in begins else after
+                if lengths[after] + size < bytes_max:
+                    pairs.append((new << 16 | after, place))
+            for key, begin in pairs:
+                one = born.setdefault(key, [0])
+                one[0] += weight
+                one.append(begin)
+        for key, (count, *at) in born.items():
+            if count >= self._floor:
+                self._remember(key, count, np.array(at, np.int32))
+
+    def _merge_many(self, left: int, right: int, places: Places) -> None:
+        """Merge a pair at these places, all at once."""
         first, last, lengths = self._first, self._last, self._lengths
-        places = self._places(entry)
         seconds = places + lengths[left]
         behind = seconds + lengths[right]
         before, after = last[places - 1].astype(np.int64), first[behind].astype(np.int64)
@@ -158,7 +208,6 @@ class _Learner:
         pairs = (before << 16 | new, np.full(len(in_row), new << 16 | new), new << 16 | after)
         at = (places[alone_before] - lengths[before], places[in_row], places[alone_after])
         self._add(np.concatenate(pairs), np.concatenate(at))
-        return left, right
 
     def _token(self, left: int, right: int) -> int:
         """The id of the token that two make."""
@@ -208,9 +257,12 @@ class _Learner:
         for key, count, start, end in zip(
             *(each[frequent].tolist() for each in (keys[starts], sums, starts, ends)), strict=True
         ):
-            self._counts[key] = count
-            self._entries += 1
-            heappush(self._heap, (-count, key, self._entries, places[start:end].copy()))
+            self._remember(key, count, places[start:end].copy())
+
+    def _remember(self, key: int, count: int, places: Places) -> None:
+        self._counts[key] = count
+        self._entries += 1
+        heappush(self._heap, (-count, key, self._entries, places))
 
 
 def _sides(key: int) -> tuple[int, int]:

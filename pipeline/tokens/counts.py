@@ -34,6 +34,7 @@ class Counter:
     def __post_init__(self) -> None:
         self._tables: list[pa.Table] = []
         self._rows = 0
+        self._summed = 0  # rows of the first table
 
     def add_texts(self, texts: list[str]) -> None:
         """Count the pre-tokens of some texts."""
@@ -47,9 +48,9 @@ class Counter:
         """Add counts."""
         self._tables.append(table)
         self._rows += table.num_rows
-        if self._rows > ROWS_HELD:
+        if self._rows > max(ROWS_HELD, 2 * self._summed):  # so each row is added up a few times
             self._tables = [_summed(self._tables)]
-            self._rows = 2 * self._tables[0].num_rows  # grow by a half at least until the next time
+            self._rows = self._summed = self._tables[0].num_rows
 
     def table(self) -> pa.Table:
         """All counts, one row for each pre-token."""

@@ -166,7 +166,30 @@ def test_the_tokenizers_sample_is_what_the_settings_allow():
     rows = planning._rows(counts, whole)
     assert rows["sampled bytes"] == rows["text bytes"] / 2
     given = load(None, {"tokenizer.path": "tokenizer.json"})
-    assert planning._rows(counts, given)["sampled bytes"] == 0
+    rows = planning._rows(counts, given)
+    assert rows["sampled bytes"] == 0
+    assert planning._training(given, rows) is None
+
+
+@pytest.mark.parametrize(
+    ("sample", "pretokens", "cpu_s", "memory"),
+    [
+        (125_000_000, 539_307, 25.3, 402e6),
+        (500_000_000, 975_769, 27.0, 567e6),
+        (1_000_000_000, 1_487_621, 30.6, 697e6),
+    ],
+)
+def test_training_is_reckoned_within_a_third_of_what_was_measured(
+    sample, pretokens, cpu_s, memory
+):  # BENCHMARKS.md, Tokenizer
+    counts = {"submissions": 10**9, "captures": 10**8, "records": 10**8}
+    settings = load(None, {"tokenizer.sample_bytes_max": sample})
+    rows = planning._rows(counts, settings)
+    found = planning._training(settings, rows)
+    assert found["pretokens"] == pytest.approx(pretokens, rel=1 / 3)
+    assert found["merges"] / found["merges_per_s"] == pytest.approx(cpu_s, rel=1 / 3)
+    stage = planning._stage("tokenizer", rows, 1, settings)
+    assert stage.memory_bytes == pytest.approx(memory, rel=1 / 3)
 
 
 def test_webtext_itself_takes_what_others_report():

@@ -33,7 +33,7 @@ class Labelled:
     fold: int  # by site
     gold: str
     html: str
-    page: Page | None
+    page: Page
     counts: BlockWords
     described: Described
     labels: Reals  # the share of each block that stands in the text that a person chose

@@ -26,12 +26,13 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.documents.blocks.context import Reals, choose, look_again
+from pipeline.documents.blocks.context import Reals, look_again
 from pipeline.documents.blocks.features import AT
 from pipeline.documents.blocks.model import MODEL, Model, save_model
+from pipeline.documents.blocks.page_types import TYPES
 from pipeline.documents.blocks.segment import TAG_NUMBERS
-from pipeline.documents.blocks.words import once, words_of
-from pipeline.documents.combined import FAST, OWN, THOROUGH, TOLD
+from pipeline.documents.blocks.words import words_of
+from pipeline.documents.combined import FAST, OWN, THOROUGH, TOLD, goes_on, take
 from tools.benchmarks.extraction import FLOORS, labelled_pages
 from tools.training.block_pages import ALONE, Labelled, engine_texts, f1, labelled, split, stack
 from tools.training.page_types import type_forests, unseen_types
@@ -42,10 +43,9 @@ ALL = -1
 _WORK: Callable[[Any], Any]
 FIRST_TREES, SECOND_TREES, DEPTH = 160, 120, 6
 SITES, SOURCES = "folds of sites", "sources left out"
-# By folds of sites, where (0.2, 0.7) is 0.0002 better and (0.4, 0.55) 0.0003 to 0.0010 worse;
-# narrow ones were 0.002 better with whole sources left out, before the first look was told of
-# units, heads and readability.
-LIMITS = {"none": (0.2, 0.7), TOLD: (0.3, 0.6)}
+# Told of engines, (0.3, 0.6) is 0.0004 worse by folds of sites, and as good with whole sources left
+# out; by the blocks alone (0.4, 0.55) is 0.0046 worse with sources left out.
+LIMITS = {"none": (0.2, 0.7), TOLD: (0.2, 0.7)}
 _FIRST: dict[str, Any] = {
     **PARAMS,
     "objective": "cross_entropy",
@@ -224,15 +224,15 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
             fold_forests[fold][name] = flatten(one, DEPTH)
         foreign, _ = data.unseen(blocks.sources, learnt, _SECOND, SECOND_TREES)
         for how, scores in ((SITES, by_fold), (SOURCES, foreign)):
-            found[tier, how] = chosen(pages, scores, LIMITS[name])
+            found[tier, how] = chosen(pages, scores, types, LIMITS[name])
             say(told(f"second look, {name}; {how}", pages, [one.f1 for one in found[tier, how]]))
     for letter in TOLD:
         say(told(letter, pages, [f1(words_of(p.gold), words_of(p.texts[letter])) for p in pages]))
     for name, sure in (("combined-fast", FAST), ("combined", THOROUGH)):
         for how in (SITES, SOURCES):
             looks = zip(found[OWN, how], found[TOLD, how], strict=True)
-            f1s = [(one if one.expected >= sure else other).f1 for one, other in looks]
-            say(told(f"{name}; {how}", pages, f1s))
+            ends = [two if goes_on(one.expected, one.type, sure) else one for one, two in looks]
+            say(told(f"{name}; {how}", pages, [one.f1 for one in ends]))
     of_folds = {fold: Model(one, LIMITS) for fold, one in fold_forests.items()}
     best = [one.f1 for one in found[TOLD, SITES]]
     return Trained(Model(forests, LIMITS), of_folds, fmean(means(pages, best).values()))
@@ -240,21 +240,24 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a second look chose of a page: its page F1, and that which it expected."""
+    """What a second look chose of a page: its page F1, that which it expected, the page's type."""
 
     f1: float
     expected: float
+    type: str
 
 
-def chosen(pages: list[Labelled], scores: Reals, limits: tuple[float, float]) -> list[Chosen]:
+def chosen(
+    pages: list[Labelled], scores: Reals, types: list[Reals], limits: tuple[float, float]
+) -> list[Chosen]:
     """What the scores choose of each page."""
     found = []
-    for page, part in zip(pages, split(pages, scores), strict=True):
-        keep, expected = choose(part, page.counts.words, *limits)
-        is_written = np.zeros(len(keep), bool)
-        is_written[list(once(page.counts, np.flatnonzero(keep).tolist()))] = True
-        own = page.counts.hashes[np.repeat(is_written, page.counts.words)]
-        found.append(Chosen(f1(words_of(page.gold), own), expected))
+    for page, part, kinds in zip(pages, split(pages, scores), types, strict=True):
+        kind = TYPES[int(kinds.argmax())]
+        blocks, expected = take(page.page, page.counts, part, kind, limits)
+        keep = np.isin(np.arange(len(part)), blocks)
+        own = page.counts.hashes[np.repeat(keep, page.counts.words)]
+        found.append(Chosen(f1(words_of(page.gold), own), expected, kind))
     return found
 
 

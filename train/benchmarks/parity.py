@@ -17,6 +17,7 @@ give but for the order of the sum; `--products native` leaves torch its own way.
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -89,6 +90,8 @@ class Parity:
     step_difference: float  # mean over seeds and the last tenth of steps
     step_distance: float  # the same of absolute differences
     seeds_apart: float  # of fp32: highest less lowest held-out loss
+    seeds_deviation: float | None  # of fp32: the standard deviation of a run's held-out loss
+    val_error: float | None  # the standard error of the mean of `val_differences`
 
 
 def train(
@@ -152,15 +155,22 @@ def compare(runs: Sequence[Trained]) -> list[Parity]:
             for run, other in zip(mine, plain, strict=True)
             for ours, theirs in zip(run.step_losses, other.step_losses, strict=True)
         ]
+        gaps = tuple(a.val_loss - b for a, b in zip(mine, heldout, strict=True))
+        spread = deviation(gaps)
         rows.append(
             Parity(
-                dtype, seeds, statistics.mean(run.val_loss for run in mine),
-                tuple(a.val_loss - b for a, b in zip(mine, heldout, strict=True)),
+                dtype, seeds, statistics.mean(run.val_loss for run in mine), gaps,
                 statistics.mean(steps), statistics.mean(map(abs, steps)),
-                max(heldout) - min(heldout),
+                max(heldout) - min(heldout), deviation(heldout),
+                None if spread is None else spread / math.sqrt(len(gaps)),
             )
         )  # fmt: skip
     return rows
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Their standard deviation, as that of a sample; None of one value."""
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def table(rows: Sequence[Parity]) -> list[str]:
@@ -173,7 +183,12 @@ def table(rows: Sequence[Parity]) -> list[str]:
             f"{row.dtype:<18}{row.val_loss:>10.4f}{by_seed:>30}"
             f"{row.step_difference:>+11.5f}{row.step_distance:>13.5f}"
         )
-    return [*lines, f"held-out losses of fp32, seed by seed, lie {rows[0].seeds_apart:.4f} apart"]
+    last = f"held-out losses of fp32, seed by seed, lie {rows[0].seeds_apart:.4f} apart"
+    if rows[0].seeds_deviation is not None:
+        last += f", their standard deviation is {rows[0].seeds_deviation:.4f}"
+        last += "; a mean difference has a standard error of "
+        last += " and ".join(f"{row.val_error:.4f} ({row.dtype})" for row in rows[1:])
+    return [*lines, last]
 
 
 def _note(text: str) -> None:

@@ -15,6 +15,7 @@ from train.errors import DataError, SettingsError
 from train.evaluate.compare import paired
 from train.evaluate.language import Document, cut, score
 from train.evaluate.scoring import Subject
+from train.evaluate.table import aligned
 from train.evaluate.task import Metric, Outcome, bits, ratio
 from train.prompt import open_for_tasks
 from train.settings import EvaluateSettings
@@ -92,15 +93,14 @@ def _row(name: str, subject: Subject, outcomes: list[Outcome]) -> dict[str, Any]
 
 
 def _told(found: dict[str, Any]) -> str:
-    out = [
-        f"{'model':<24}{'parameters':>14}{'bits/byte':>11}{'error':>8}{'loss':>8}{'bytes/token':>13}"
-    ]
+    head = ("model", "checkpoint", "parameters", "bits/byte", "error", "loss", "bytes/token")
+    lines: list[tuple[str, ...]] = [head]
     for row in found["rows"]:
         error = "-" if row["standard_error"] is None else f"{row['standard_error']:.4f}"
-        out.append(
-            f"{row['model']:<32}{row['parameters']:>14,}{row['bits_per_byte']:>11.4f}{error:>8}"
-            f"{row['loss']:>8.4f}{row['bytes_per_token']:>13.2f}"
-        )
+        numbers = f"{row['bits_per_byte']:.4f}", error, f"{row['loss']:.4f}"
+        last = f"{row['bytes_per_token']:.2f}"
+        lines.append((row["model"], row["checkpoint"], f"{row['parameters']:,}", *numbers, last))
+    out = aligned(lines)
     error = found["standard_error"]
     around = "" if error is None else f", one standard error {error:.4f} in pairs"
     out.append(f"the first less the second: {found['difference']:+.4f} bits a byte{around}")

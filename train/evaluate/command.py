@@ -38,6 +38,8 @@ def run_suite(
     """The results of the chosen tasks, for a program and as a table."""
     if not settings.data:
         raise SettingsError(DATA_WANTED)
+    if settings.items and not Path(settings.items).parent.is_dir():
+        raise SettingsError(f"--items: there is no folder {Path(settings.items).parent}; make it")
     folder = Path(settings.data)
     tasks = suite.those_there(settings.suite, settings.stride, folder, note)
     subject = open_for_tasks(settings, note)
@@ -60,7 +62,7 @@ def show_mistakes(
     """What the model got wrong of one task."""
     if not settings.data:
         raise SettingsError(DATA_WANTED)
-    tasks = suite.chosen(settings.errors, settings.stride)
+    tasks = suite.chosen(settings.errors, settings.stride, "--errors")
     subject, outs, lines = open_for_tasks(settings, note), {}, []
     for task in tasks:
         ready = suite.prepared(subject, task, Path(settings.data), settings.limit)

@@ -51,7 +51,7 @@ class Result:
         return all(wanted.sha256 == found.sha256 for wanted, found in pairs)
 
 
-def chosen(names: str, stride: int = 0) -> list[Task]:
+def chosen(names: str, stride: int = 0, option: str = "--suite") -> list[Task]:
     """The tasks of a suite, or of names with commas between; SettingsError for any other name.
 
     Texts as a whole are scored in windows that overlap so that each scores `stride` tokens.
@@ -61,7 +61,7 @@ def chosen(names: str, stride: int = 0) -> list[Task]:
     for name in wanted:
         if name not in by_name:
             raise SettingsError(
-                f"--suite: no suite and no task is called {name!r}; suites: {', '.join(SUITES)}; "
+                f"{option}: no suite and no task is called {name!r}; suites: {', '.join(SUITES)}; "
                 f"tasks: {', '.join(by_name)}"
             )
     texts = {task.name for task in LANGUAGE}

@@ -19,8 +19,8 @@ AGAIN = [
         " words_near3 words_near8 links_near3 place copies page_link_share page_long page_forum"
         " page_product page_li page_mean page_long_words around:comment around:forum in_li in_p"
         " unit_many unit_share unit_links unit_index unit_at unit_long unit_people unit_dates"
-        " role_share role_mean role_links role_distinct role_stops says:am says:permalink"
-        " own:byline"
+        " role_share role_mean role_links role_distinct role_stops role_words says:am"
+        " says:permalink own:byline hidden in_button"
     ).split()
 ]
 _STEPS = (-3, -2, -1, 1, 2, 3)
@@ -50,7 +50,7 @@ def look_again(
         *_around(described, scores),
         *_alike(described, scores),
         *types,
-        *_engines(weight, scores, shares, sizes),
+        *_engines(weight, scores, shares, sizes, described.units.role),
     ]
     columns = np.empty((len(rows) + len(AGAIN), len(scores)), np.float32)
     for number, row in enumerate(rows):
@@ -105,7 +105,7 @@ def _alike(described: Described, scores: Reals) -> list[Reals | float]:
 
 
 def _engines(
-    weight: Reals, scores: Reals, shares: Sequence[Reals], sizes: Sequence[int]
+    weight: Reals, scores: Reals, shares: Sequence[Reals], sizes: Sequence[int], role: Numbers
 ) -> list[Reals | float]:
     blocks = len(scores)
     if not shares:
@@ -124,7 +124,7 @@ def _engines(
         taken = np.flatnonzero(share > 0.5)
         first, last = (taken[0], taken[-1]) if len(taken) else (blocks, -1)
         rows += [share, near(share), held / whole, float(size), held / max(size, 1)]
-        rows.append(_to_span(number, first, last))
+        rows += [_to_span(number, first, last), mean_by(role, share, weight)]
     sides = [*shares, scores]
     for place, one in enumerate(sides):
         for other in sides[place + 1 :]:

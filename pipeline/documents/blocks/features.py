@@ -32,7 +32,7 @@ Reals = NDArray[np.float64]
 
 _AROUND = (
     "article main nav aside footer header form table ul li blockquote pre figure figcaption p td"
-    " section ol dl"
+    " section ol dl button"
 ).split()
 _LEVELS = (1, 2, 3, 5)  # the block's element, its parent and so on
 _NEIGHBOURS = (-1, -2, 1, 2)
@@ -71,7 +71,7 @@ _HEADINGS = [TAG_NUMBERS[f"h{level}"] for level in range(1, 7)]
 BASE: list[str] = [
     *"words chars link_share commas dots digits capitals bold title_words separators".split(),
     *"last first breaks links word_chars heading tag depth place words_before copies".split(),
-    *"words_after".split(),
+    *"words_after hidden".split(),
     *(f"in_{tag}" for tag in _AROUND),
     *(
         f"up{level}_{what}"
@@ -85,10 +85,10 @@ BASE: list[str] = [
     *"alike_mean alike2 alike2_mean after_h1".split(),
     *"page_blocks page_words page_link_share page_long page_best page_articles page_mains".split(),
     *"page_elements page_comment page_forum page_product page_li page_mean page_long_words".split(),
-    *"page_best_depth page_tables".split(),
+    *"page_best_depth page_tables page_hidden".split(),
     *"unit_many unit_mean unit_share unit_links unit_top unit_index unit_words unit_at".split(),
     *"unit_blocks unit_up unit_long unit_people unit_dates role_share role_mean role_links".split(),
-    *"role_distinct role_stops role_top said page_said said_words page_front".split(),
+    *"role_distinct role_stops role_top role_words said page_said said_words page_front".split(),
     *"readable page_readable".split(),
 ]
 NAMES: list[str] = [
@@ -196,6 +196,7 @@ class _Description:
         put("words_before", before / self.page_words)
         put("words_after", self.page_words - before)
         put("copies", counts.copies)
+        put("hidden", counts.hidden_words / at_least)
 
     def put_around(self) -> None:
         """What it lies in: a bit for each kind of element, and totals of the nearest ones."""
@@ -303,6 +304,7 @@ class _Description:
         put("page_li", words[self.columns[AT["in_li"]] > 0].sum() / page_words)
         put("page_mean", page_words / self.blocks)
         put("page_long_words", words[is_long].sum() / page_words)
+        put("page_hidden", self.counts.hidden_words.sum() / page_words)
         put("page_best_depth", self.depth[self.best])
         put("page_tables", (self.tag == TAG_NUMBERS["table"]).sum())
 
@@ -357,6 +359,8 @@ class _Description:
         top = np.zeros(int(role.max()) + 1, np.int64)
         np.maximum.at(top, role, words)
         put("role_top", top[role])
+        of_role = np.bincount(role, words)[role]
+        put("role_words", np.where(is_some, of_role / np.maximum(in_group, 1), -1))
         return units
 
     def put_said(self, said: Said) -> tuple[Reals, int]:

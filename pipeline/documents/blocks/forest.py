@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS = 1024  # at a time: what they need stays in the cache
+_ROWS = 128  # at a time: what they need stays in the cache
 
 
 @dataclass(frozen=True)

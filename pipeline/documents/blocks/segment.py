@@ -4,7 +4,8 @@ One walk gives the elements in the order of the page, each with the end of what 
 blocks with the pieces of text that they are made of. A row of a table of data is one block; of any
 other table the blocks of the cells are. So is what stands between two `<br>`.
 
-What is hidden is left out, unless little else is there (`segment`).
+What an attribute hides is marked: panels of a product page are text, menus of a phone are not.
+What stands for a script that does not run is left out, unless little else is there (`segment`).
 """
 
 import re
@@ -16,7 +17,7 @@ from pipeline.documents.blocks.names import BAD, GOOD, MAYBE, UNLIKELY, Names
 from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
-LINK, BOLD = 1, 2
+LINK, BOLD, HIDDEN = 1, 2, 4
 CELL_MARK = "\ufdd1"  # stands between two cells of a row
 # A page that shows fewer words, and holds thrice as many that are hidden, is drawn by a script.
 FEW_WORDS = 100
@@ -24,7 +25,7 @@ _TAGS = (*sorted(BLOCK_TAGS), "html", "noscript", "template", "td", "th", "hr", 
 TAG_NUMBERS = {tag: number for number, tag in enumerate(dict.fromkeys(_TAGS))}
 OTHER = TAG_NUMBERS["other"]
 _UNSEEN = frozenset(
-    "head script style title select svg math object video audio canvas button map textarea iframe"
+    "head script style title select svg math object video audio canvas map textarea iframe"
     " datalist link meta base".split()
 )
 _HIDDEN_AT_FIRST = frozenset(("noscript", "template"))
@@ -87,10 +88,10 @@ def segment(tree: HtmlElement) -> Page:
 
 
 def _count_words(page: Page, enough: int) -> int:
-    """The words of a page, counted until they are enough."""
+    """The words that a page shows, counted until they are enough."""
     words = 0
-    for piece in page.pieces:
-        words += len(piece.split())
+    for piece, flags in zip(page.pieces, page.flags, strict=True):
+        words += 0 if flags & HIDDEN else len(piece.split())
         if words >= enough:
             break
     return words
@@ -212,7 +213,7 @@ class _Walk:
             elif name in _NAMED:
                 mask |= _NAMES[child.get(name)][0]
             elif name in _HIDING and self.is_hidden(name, child.get(name)):
-                return
+                flags |= HIDDEN
         number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around, signs, weight)
         rows = data_rows(child) if tag == "table" else None
         if rows is None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.names import WORD_GROUPS, bits_of
-from pipeline.documents.blocks.segment import BOLD, LINK, Page
+from pipeline.documents.blocks.segment import BOLD, HIDDEN, LINK, Page
 
 Numbers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -53,6 +53,7 @@ class BlockWords:
     words: Numbers
     link_words: Numbers
     bold_words: Numbers
+    hidden_words: Numbers
     chars: Numbers  # that are no space
     commas: Numbers
     dots: Numbers
@@ -113,6 +114,7 @@ def count(page: Page, title: str) -> BlockWords:
         words=words,
         link_words=of_words(flags & LINK > 0),
         bold_words=of_words(flags & BOLD > 0),
+        hidden_words=of_words(flags & HIDDEN > 0),
         chars=shown[1:] - shown[:-1],
         commas=of(_COMMA),
         dots=of(_DOT),
@@ -221,17 +223,19 @@ def _copies(
     return copies
 
 
-def once(counts: BlockWords, blocks: Iterable[int]) -> Iterator[int]:
-    """Some blocks without those that say again what a long one before them said.
+def once(page: Page, counts: BlockWords, blocks: Iterable[int]) -> Iterator[int]:
+    """Some blocks without those that say again what a long one elsewhere before them said.
 
-    Pages hold the same text for two widths of a screen, and posts are quoted whole.
+    Pages hold the same text for two widths of a screen, and posts are quoted whole. What is said
+    twice by elements of one class, in such of one class, is meant so.
     """
-    said = set()
+    said: dict[bytes, tuple[int, int]] = {}
     for block in blocks:
         own = counts.hashes[counts.offsets[block] : counts.offsets[block + 1]].tobytes()
-        if counts.words[block] < COPY_WORDS or own not in said:
+        element = page.elements[block]
+        place = page.kinds[element], page.kinds[page.parents[element]]
+        if said.setdefault(own, place) == place or counts.words[block] < COPY_WORDS:
             yield block
-        said.add(own)
 
 
 def member(words: Hashes, offsets: Sequence[int] | Numbers, other: Hashes) -> NDArray[np.float64]:

@@ -61,6 +61,13 @@ def test_a_text_that_stands_in_the_page_for_two_screens_is_written_once(sure):
 
 
 @BOTH
+def test_what_elements_of_one_class_say_again_is_meant_so(sure):
+    paragraphs = "".join(f"<p>{one}</p>" for one in (*SENTENCES, *SENTENCES[:2]))
+    lines = combine(page(f"<article>{paragraphs}</article>"), sure).text.split("\n")
+    assert lines == [*SENTENCES, *SENTENCES[:2]]
+
+
+@BOTH
 def test_a_thread_of_a_forum_is_its_posts(sure):
     posts = "".join(
         f'<div class="post" id="post{n}"><div class="author"><a href="/u{n}">user{n}</a></div>'

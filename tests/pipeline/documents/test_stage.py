@@ -73,7 +73,7 @@ DROPPED = {
     ),
     "pdf": (b"%PDF-1.4 ...", {}, "not_html"),
     "empty": (b"", {}, "page_empty"),
-    "short": (b"<html><body><p>Gone.</body></html>", {}, "too_short"),
+    "short": (b"<html><body><p>Gone.</body></html>", {}, "no_text"),
 }
 PAGES = {**KEPT, **{name: page[:2] for name, page in DROPPED.items()}}
 
@@ -188,7 +188,8 @@ def test_pages_in_every_encoding_become_documents(made):
 def test_a_document_carries_where_it_came_from(made):
     row = rows_of(made)["gzip"]
     assert (row["host"], row["karma_max"], row["warc"]) == ("example.com", 7, "made.warc.gz")
-    assert (row["language"], row["charset"], row["extractor"]) == ("en", "ascii", "trafilatura")
+    assert (row["language"], row["charset"]) == ("en", "ascii")
+    assert row["extractor"].startswith("blocks")
     assert row["text_chars"] == len(row["text"])
     assert row["offset"] > 0
 

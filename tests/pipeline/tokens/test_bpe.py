@@ -95,20 +95,35 @@ def texts(draw: st.DrawFn) -> list[str]:
     return draw(st.lists(st.lists(words, max_size=12).map(" ".join), max_size=8))
 
 
-@given(texts(), st.integers(256, 500), st.integers(0, 4), st.sampled_from([0, 0, 3, 4, 7]))
-def test_merges_are_hugging_faces(given, vocab_size, min_frequency, token_bytes):
-    learnt = learn(counts_of(counted(given)), vocab_size, min_frequency, token_bytes)
+@given(
+    texts(),
+    st.integers(256, 500),
+    st.integers(0, 4),
+    st.sampled_from([0, 0, 3, 4, 7]),
+    st.sampled_from([0, 2, bpe.FEW]),
+)
+def test_merges_are_hugging_faces(given, vocab_size, min_frequency, token_bytes, few):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "FEW", few)
+        learnt = learn(counts_of(counted(given)), vocab_size, min_frequency, token_bytes)
     assert spelt(learnt) == hugging_face(given, vocab_size, min_frequency, token_bytes)
 
 
-@given(texts(), st.integers(256, 400), st.integers(1, 3), st.sampled_from([1, 3, 30]))
-def test_merges_do_not_depend_on_the_floors(given, vocab_size, min_frequency, first):
+@given(
+    texts(),
+    st.integers(256, 400),
+    st.integers(1, 3),
+    st.sampled_from([1, 3, 30]),
+    st.sampled_from([0, 2, bpe.FEW]),
+)
+def test_merges_do_not_depend_on_the_floors(given, vocab_size, min_frequency, first, few):
     counts = counts_of(counted(given))
     wanted = learn(counts, vocab_size, min_frequency)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bpe, "FIRST_FLOOR", first)
         patch.setattr(bpe, "FLOORS", 2)
         patch.setattr(bpe, "GROUPS", 3)
+        patch.setattr(bpe, "FEW", few)
         assert learn(counts, vocab_size, min_frequency) == wanted
 
 

@@ -37,6 +37,17 @@ def test_tables_are_added_up_exactly_and_sorted(tables, held):
     assert found["pretoken"].to_pylist() == sorted(wanted)
 
 
+def test_counts_that_grow_are_added_up_ever_more_rarely(monkeypatch):
+    sizes, add_up = [], module._summed
+    monkeypatch.setattr(module, "ROWS_HELD", 8)
+    monkeypatch.setattr(module, "_summed", lambda tables: sizes.append(1) or add_up(tables))
+    counter = Counter()
+    for number in range(500):
+        counter.add(table({b"%d" % number: 1}))
+    assert len(sizes) < 12
+    assert counter.table().num_rows == 500
+
+
 @pytest.mark.parametrize(
     ("text", "bytes_max", "first"),
     [("abc", 0, ""), ("abc", 3, "abc"), ("abc", 2, "ab"), ("a中b", 3, "a"), ("\ud800x", 3, "�")],

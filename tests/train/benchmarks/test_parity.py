@@ -60,7 +60,18 @@ def test_precisions_are_compared_with_fp32_of_the_same_seed():
     assert (autocast.step_difference, autocast.step_distance) == (0, 0.25)
     assert masters.val_differences == (0, -0.25) and masters.val_loss == 3
     assert (masters.step_difference, masters.step_distance) == (-0.0625, 0.0625)
-    assert "+0.1250 +0.0000" in table([plain, autocast, masters])[2]
+    *_, line, _, last = table([plain, autocast, masters])
+    assert "+0.1250 +0.0000" in line
+    # Two seeds: each is half of their distance from the mean.
+    assert plain.seeds_deviation == pytest.approx(0.25 / 2**0.5)
+    assert (autocast.val_error, masters.val_error) == pytest.approx((0.0625, 0.125))
+    assert "deviation is 0.1768" in last and "0.0625 (bfloat16) and 0.1250" in last
+
+
+def test_one_seed_tells_nothing_of_noise():
+    rows = compare([run(dtype, 1, 3.0, 2.0) for dtype in DTYPES])
+    assert {row.val_error for row in rows} == {row.seeds_deviation for row in rows} == {None}
+    assert table(rows)[-1].endswith("lie 0.0000 apart")
 
 
 @pytest.mark.slow

@@ -137,6 +137,8 @@ def test_a_run_of_a_hugging_face_folder_gives_the_table_and_a_line_an_item(
         (["--suite", "lambda", "--data", "."], "no suite and no task is called 'lambda'"),
         (["--suite", "paper"], "--data is missing"),
         (["--suite", "lambada", "--data", "/nowhere"], "no lambada_test.jsonl there"),
+        (["--errors", "lambda", "--data", "."], "--errors: no suite and no task is called"),
+        (["--suite", "lambada", "--data", ".", "--items", "/nowhere/x"], "there is no folder /now"),
     ],
 )
 def test_what_is_missing_is_said(exported, capsys, words, told):

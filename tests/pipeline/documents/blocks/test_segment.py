@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.documents.blocks.segment import CELL_MARK, LINK, TAG_NUMBERS, segment
+from pipeline.documents.blocks.segment import CELL_MARK, HIDDEN, LINK, TAG_NUMBERS, segment
+from pipeline.documents.blocks.words import count
 from pipeline.documents.tree import parse
 
 WORDS = "The bridge across the river was opened on a Sunday, with flags and drums, in May. "
@@ -41,15 +42,33 @@ def test_a_block_ends_where_a_browser_ends_a_line(body, blocks):
 @pytest.mark.parametrize(
     "hidden",
     [
-        "<div hidden>no</div>",
-        '<div style="color:red; display : none">no</div>',
         '<span style="display:none">no</span>',
         "<noscript>no</noscript>",
         "<template><p>no</p></template>",
     ],
 )
-def test_what_is_hidden_is_left_out(hidden):
+def test_what_is_for_no_reader_is_left_out(hidden):
     assert texts(f"<p>{WORDS * 10}</p>{hidden}<p>after</p>")[1:] == ["after"]
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        "<div hidden><p>Fabric</p><table><tr><td>wool</td></tr></table></div>",
+        '<div style="color:red; display : none"><p>Fabric</p>wool</div>',
+    ],
+)
+def test_the_words_of_a_panel_that_waits_for_a_click_are_marked(panel):
+    page = page_of(f"<p>{WORDS * 10}</p>{panel}<p>after</p>")
+    assert [page.text(block) for block in range(1, 4)] == ["Fabric", "wool", "after"]
+    assert [flags & HIDDEN for flags in page.flags] == [0, HIDDEN, HIDDEN, 0]
+    counts = count(page, "")
+    assert counts.hidden_words.tolist() == [0, 1, 1, 0]
+
+
+def test_the_question_that_a_button_opens_is_a_block():
+    faq = "<h3><button>How long does it take?</button></h3><div>Two days.</div>"
+    assert texts(faq) == ["How long does it take?", "Two days."]
 
 
 @pytest.mark.parametrize(
@@ -65,9 +84,8 @@ def test_what_a_script_will_show_is_shown_where_little_else_is(posts):
 
 
 def test_a_hidden_menu_stays_hidden_where_the_page_is_short_itself():
-    assert texts("<p>A short page of few words.</p><div hidden>Menu of a page</div>") == [
-        "A short page of few words."
-    ]
+    page = page_of("<p>A short page of few words.</p><div hidden>Menu of a page</div>")
+    assert page.flags == [0, HIDDEN]
 
 
 def test_a_row_of_a_data_table_is_one_block():
