@@ -2,9 +2,10 @@
 
     python -m tools.benchmarks.datatrove FOLDER_OF_WARCS --python PYTHON [--extractor combined-fast]
 
-PYTHON is one of an environment in which `pip install datatrove[processing] spacy` was done. Ours is
-`webtext build --to corpus` with the profile clean, from made submissions, one for each URL of the
-WARC files: it reads the dump, indexes, joins and extracts in its time. Pages read are all HTML
+PYTHON is one of an environment in which `pip install datatrove[processing] spacy faust-cchardet
+python-magic` was done. Ours is `webtext build --to corpus` with the profile clean, from made
+submissions, one for each URL of the WARC files: it reads the dump, indexes, joins and extracts in
+its time, and starts Beam and its worker processes for every step. Pages read are all HTML
 responses, so that dropping early is no advantage. The languages that ours finds, in a build that
 is not measured and is not asked for one, are given to datatrove; ours finds them again in its time.
 CPU seconds are those of whole trees of processes, one after the other; peak memory is the sum of
