@@ -83,14 +83,14 @@ def told(sums: Counter[str]) -> list[str]:
     found = []
     if sums["lines_cut"]:
         found.append(
-            f"{sums['lines_cut']:,} lines with {sums['chars_cut']:,} characters were cut from "
-            f"{sums['documents_lines_cut']:,} documents: they stand around many pages of their host"
+            f"Lines cut that stand around many pages of their host: {sums['lines_cut']:,} "
+            f"(characters: {sums['chars_cut']:,}, documents: {sums['documents_lines_cut']:,})"
         )
     names = {"emails": "e-mail addresses", "ips": "IP addresses", "phones": "telephone numbers"}
     masked = [
-        f"{sums[f'{kind}_masked']:,} {name} in {sums[f'documents_{kind}_masked']:,} documents"
+        f"{name} {sums[f'{kind}_masked']:,} (documents: {sums[f'documents_{kind}_masked']:,})"
         for kind, name in names.items()
     ]
     if any(sums[name] for name in MASKS):
-        found.append(f"Masked are {', '.join(masked)}")
+        found.append(f"Masked: {', '.join(masked)}")
     return found

@@ -52,10 +52,10 @@ def test_lines_are_cut_first_and_what_is_left_is_masked(host_lines: HostLines) -
 def test_what_was_done_is_told_and_nothing_else(host_lines: HostLines) -> None:
     text = f"Log in\n{PROSE} Ask ann@mail.org, bob@mail.org."
     cut, masked = told(edit(rows(("a.example", text)), host_lines, pii=True).sums)
-    assert cut.startswith("1 lines with 7 characters were cut from 1 documents")
+    assert cut.endswith("of their host: 1 (characters: 7, documents: 1)")
     assert masked == (
-        "Masked are 2 e-mail addresses in 1 documents, 0 IP addresses in 0 documents, "
-        "0 telephone numbers in 0 documents"
+        "Masked: e-mail addresses 2 (documents: 1), IP addresses 0 (documents: 0), "
+        "telephone numbers 0 (documents: 0)"
     )
     assert told(edit(rows(("a.example", text)), None, pii=False).sums) == []
     assert told(Counter()) == []
