@@ -100,6 +100,8 @@ def combine(html: str, sure: float, model: Model | None = None) -> Combined:
         blocks, score = take(page, counts, scores, page_type, model.limits[tier or "none"])
         if not goes_on(score, page_type, sure):
             break
+    if not blocks:  # a few words, such as "Gone.", which say what became of the page
+        return Combined(opinion("T", html), "trafilatura", round(score, 3), page_type)
     spoke = "+".join(["blocks", *(_SPOKE[letter] for letter in tier)])
     return Combined(write(page, blocks), spoke, round(score, 3), page_type)
 

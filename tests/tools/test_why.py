@@ -27,6 +27,7 @@ OF_PAGES = {
 }  # fmt: skip
 OF_CORPUS = {
     "wikipedia_domain", "wikipedia_mirror", "wikipedia_mark", "same_url", "exact_copy", "near_copy",
+    "little_prose", "odd_words", "repetitive",
 }  # fmt: skip
 MAY_10_2012_S = 1_336_600_000
 SELF_POST = "https://www.reddit.com/r/news/comments/abc/a_text/"

@@ -107,6 +107,11 @@ def test_a_text_that_stands_in_json_alone_is_trafilatura_s():
     assert SENTENCES[0] in found.text
 
 
+@BOTH
+def test_a_page_of_two_words_has_them(sure):
+    assert combine("<p>Too short.", sure).text == "Too short."
+
+
 def test_what_the_page_is_is_told():
     posts = "".join(
         f'<article class="post" id="post{n}"><a class="author" href="/u{n}">user{n}</a>'

@@ -73,7 +73,7 @@ DROPPED = {
     ),
     "pdf": (b"%PDF-1.4 ...", {}, "not_html"),
     "empty": (b"", {}, "page_empty"),
-    "short": (b"<html><body><p>Gone.</body></html>", {}, "no_text"),
+    "short": (b"<html><body><p>Gone.</body></html>", {}, "too_short"),
 }
 PAGES = {**KEPT, **{name: page[:2] for name, page in DROPPED.items()}}
 
