@@ -26,7 +26,7 @@ from pipeline.documents.blocks.names import (
 from pipeline.documents.blocks.readable import readable
 from pipeline.documents.blocks.said import SAID_GROUPS, Said
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
-from pipeline.documents.blocks.units import Units, find_groups, find_units, mean_by
+from pipeline.documents.blocks.units import Units, find_groups, find_units, mean_by, numbered
 from pipeline.documents.blocks.words import BlockWords, member, words_of
 
 Reals = NDArray[np.float64]
@@ -151,6 +151,7 @@ class _Description:
         self.words, self.link_words = counts.words, counts.link_words
         self.free = self.words - self.link_words
         self.at_least = np.maximum(self.words, 1)
+        self.link_share = self.link_words / self.at_least
         self.page_words = max(int(self.words.sum()), 1)
         self.number = np.arange(self.blocks)
         self.signs = _SIGN_KINDS.take(counts.last, mode="clip")
@@ -171,7 +172,7 @@ class _Description:
         before = np.cumsum(self.words) - self.words
         put("words", self.words)
         put("chars", counts.chars)
-        put("link_share", self.link_words / at_least)
+        put("link_share", self.link_share)
         put("commas", counts.commas / at_least)
         put("dots", counts.dots / at_least)
         put("digits", counts.digits / np.maximum(counts.chars, 1))
@@ -245,9 +246,8 @@ class _Description:
         """The blocks beside it, and the nearest heading and long block."""
         put, number, blocks, element = self.put, self.number, self.blocks, self.element
         kind = self.kind[element]
-        own = np.empty((len(_BESIDE), blocks), np.float32)
-        link_share, nothing = self.link_words / self.at_least, np.zeros(blocks)
-        own[:] = self.words, link_share, self.heading > 0, nothing, self.stops
+        own = np.zeros((len(_BESIDE), blocks), np.float32)
+        own[0], own[1], own[2], own[4] = self.words, self.link_share, self.heading > 0, self.stops
         for step in _NEIGHBOURS:
             here = slice(max(-step, 0), blocks - max(step, 0))
             there = slice(max(step, 0), blocks - max(-step, 0))
@@ -256,9 +256,8 @@ class _Description:
             rows[:] = -1
             if abs(step) < blocks:
                 rows[:, here] = own[:, there]
-                rows[_SAME, here] = np.where(
-                    element[there] == element[here], 2, kind[there] == kind[here]
-                )
+                same_kind = (kind[there] == kind[here]).astype(np.float32)
+                rows[_SAME, here] = (element[there] == element[here]) + same_kind
         near3, links3 = _window(self.free, 3), _window(self.link_words, 3)
         put("words_near3", near3)
         put("words_near8", _window(self.free, 8))
@@ -276,8 +275,7 @@ class _Description:
         kind = self.kind[self.element]
         outer = self.kind[self.outer[self.element]]
         pairs = outer * (self.kind.max() + 1) + kind
-        _, paired = np.unique(pairs, return_inverse=True)
-        for name, which in (("alike", kind), ("alike2", paired)):
+        for name, which in (("alike", kind), ("alike2", numbered(pairs))):
             many, words = np.bincount(which), np.bincount(which, self.words)
             self.put(name, many[which])
             self.put(f"{name}_mean", words[which] / many[which])
@@ -288,22 +286,23 @@ class _Description:
         """The page as a whole, the same for each of its blocks."""
         put, words, page_words = self.put, self.words, self.page_words
         is_long = words >= LONG_WORDS
+        tags = np.bincount(self.tag, minlength=len(TAG_NUMBERS))
         put("page_blocks", self.blocks)
         put("page_words", page_words)
-        put("page_link_share", self.link_words.sum() / page_words)
-        put("page_long", is_long.sum())
+        put("page_link_share", self.link_sizes[0] / page_words)
+        put("page_long", np.count_nonzero(is_long))
         put("page_best", self.sizes[self.best] / page_words)
-        put("page_articles", (self.tag == TAG_NUMBERS["article"]).sum())
-        put("page_mains", (self.tag == TAG_NUMBERS["main"]).sum())
+        put("page_articles", tags[TAG_NUMBERS["article"]])
+        put("page_mains", tags[TAG_NUMBERS["main"]])
         put("page_elements", self.elements)
         for name, bit in (("comment", COMMENT), ("forum", FORUM), ("product", PRODUCT)):
-            put(f"page_{name}", words[(self.masks >> bit & 1) > 0].sum() / page_words)
-        put("page_li", words[self.columns[AT["in_li"]] > 0].sum() / page_words)
+            put(f"page_{name}", words @ (self.masks >> bit & 1) / page_words)
+        put("page_li", words @ (self.columns[AT["in_li"]] > 0) / page_words)
         put("page_mean", page_words / self.blocks)
-        put("page_long_words", words[is_long].sum() / page_words)
+        put("page_long_words", words @ is_long / page_words)
         put("page_hidden", self.counts.hidden_words.sum() / page_words)
         put("page_best_depth", self.depth[self.best])
-        put("page_tables", (self.tag == TAG_NUMBERS["table"]).sum())
+        put("page_tables", tags[TAG_NUMBERS["table"]])
 
     def put_units(self) -> Units:
         """The repeated structure that it is part of, and its role there."""
@@ -313,7 +312,6 @@ class _Description:
         unit, group, role = units.unit, units.group, units.role
         is_some = unit > 0
         many, in_group = groups.many[group], groups.words[group]
-        ones = np.ones(self.blocks)
         is_unit = np.zeros(self.elements, bool)
         is_unit[unit] = True
         members = np.flatnonzero(is_unit)
@@ -348,10 +346,10 @@ class _Description:
             put(name, np.where(is_some, share / np.maximum(many, 1), -1))
         of_role = np.bincount(role)[role]
         put("role_share", np.where(is_some, of_role / np.maximum(many, 1), -1))
-        put("role_mean", mean_by(role, words.astype(float), ones))
-        put("role_links", mean_by(role, self.link_words / self.at_least, ones))
-        put("role_distinct", mean_by(role, 1 / self.counts.copies, ones))
-        put("role_stops", mean_by(role, self.stops.astype(float), ones))
+        put("role_mean", mean_by(role, words))
+        put("role_links", mean_by(role, self.link_share))
+        put("role_distinct", mean_by(role, 1 / self.counts.copies))
+        put("role_stops", mean_by(role, self.stops))
         top = np.zeros(int(role.max()) + 1, np.int64)
         np.maximum.at(top, role, words)
         put("role_top", top[role])

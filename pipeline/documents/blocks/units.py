@@ -9,12 +9,14 @@ dates, the bodies.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.words import Numbers
 
+Reals = NDArray[np.float64]
 _MANY = 3
 
 
@@ -41,7 +43,7 @@ def find_groups(parent: Numbers, kind: Numbers, sizes: Numbers) -> Groups:
     """The groups of a page's elements; `sizes` are the words in each."""
     pairs = parent * (int(kind.max()) + 1) + kind
     pairs[0] = -1
-    of = _numbered(pairs)
+    of = numbered(pairs)
     many = np.bincount(of, sizes > 0).astype(np.int64)
     words = np.bincount(of, sizes).astype(np.int64)
     top = np.zeros(len(many), np.int64)
@@ -60,11 +62,11 @@ def find_units(groups: Groups, parents: list[int], kind: Numbers, element: Numbe
             best[number], unit[number] = best[around], unit[around]
     own = np.array(unit, np.int64)[element]
     group = np.where(own > 0, groups.of[own], groups.of[0])
-    role = _numbered(group * (int(kind.max()) + 1) + kind[element])
+    role = numbered(group * (int(kind.max()) + 1) + kind[element])
     return Units(own, group, role)
 
 
-def _numbered(values: Numbers) -> Numbers:
+def numbered(values: Numbers) -> Numbers:
     """The place of each value among all that there are, in their order."""
     order = values.argsort()
     ordered = values[order]
@@ -75,9 +77,10 @@ def _numbered(values: Numbers) -> Numbers:
     return numbers
 
 
-def mean_by(
-    which: Numbers, values: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """For each block the weighted mean of its class; weights are above 0."""
-    sums, weights = np.bincount(which, values * weight), np.bincount(which, weight)
+def mean_by(which: Numbers, values: NDArray[Any], weight: Reals | None = None) -> Reals:
+    """For each block the mean of its class, by weights that are above 0."""
+    if weight is None:
+        sums, weights = np.bincount(which, values), np.bincount(which)
+    else:
+        sums, weights = np.bincount(which, values * weight), np.bincount(which, weight)
     return np.asarray(sums[which] / weights[which])
