@@ -5,7 +5,8 @@ and of `body`. Groups were chosen by hand; what one is worth is for the trees to
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from typing import Any
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SMALL = re.compile(r"[a-z]+")
@@ -151,9 +152,35 @@ _SIGNS: dict[int, tuple[str, ...]] = {
 }
 
 
-@lru_cache(_REMEMBERED_MAX)
-def read_name(value: str) -> tuple[int, str, int]:
-    """A class, id, role or itemprop: its mask, itself without digits, and its signs.
+class _Remembered(dict[str, Any]):
+    """What was read of each name. It forgets all when it is full: lru_cache costs a third more."""
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self.read = read
+
+    def __missing__(self, name: str) -> Any:
+        if len(self) >= _REMEMBERED_MAX:
+            self.clear()
+        self[name] = found = self.read(name)
+        return found
+
+
+def _read_run(run: str) -> tuple[int, int]:
+    """The mask of a run of small letters, and the signs that stand somewhere in it."""
+    signs = 0
+    for sign, parts in _SIGNS.items():
+        for part in parts:
+            if part in run:
+                signs |= sign
+                break
+    return _bits_of_name(run, 0), signs
+
+
+_RUNS = _Remembered(_read_run)
+
+
+def _read_name(value: str) -> tuple[int, str, int]:
+    """Its mask, itself without digits, and its signs.
 
     Words end at what is no letter and where a capital follows a small one.
     """
@@ -162,12 +189,12 @@ def read_name(value: str) -> tuple[int, str, int]:
     mask = signs = 0
     if small == short:
         for run in _SMALL.findall(small):
-            own, said = _read_run(run)
+            own, said = _RUNS[run]
             mask |= own
             signs |= said
     else:
         for run in _SMALL.findall(small):
-            signs |= _read_run(run)[1]
+            signs |= _RUNS[run][1]
         for word in _WORD.findall(short):
             mask |= _bits_of_name(word.lower(), 0)
     has_hyphen = "-" in small
@@ -179,13 +206,5 @@ def read_name(value: str) -> tuple[int, str, int]:
     return mask, _DIGITS.sub("", short), signs
 
 
-@lru_cache(_REMEMBERED_MAX)
-def _read_run(run: str) -> tuple[int, int]:
-    """The mask of a run of small letters, and the signs that stand somewhere in it."""
-    signs = 0
-    for sign, parts in _SIGNS.items():
-        for part in parts:
-            if part in run:
-                signs |= sign
-                break
-    return _bits_of_name(run, 0), signs
+# By the value of a class, id, role or itemprop.
+NAMES = _Remembered(_read_name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lxml.html import HtmlElement
 
-from pipeline.documents.blocks.names import read_name
+from pipeline.documents.blocks.names import NAMES
 from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
@@ -165,7 +165,7 @@ class _Walk:
                 mask, inner = 0, flags
                 for name in child.keys():
                     if name in _NAMED:
-                        mask |= read_name(child.get(name))[0]
+                        mask |= NAMES[child.get(name)][0]
                     elif name == "href":
                         if tag == "a":
                             inner |= LINK
@@ -198,15 +198,15 @@ class _Walk:
         mask, kind, signs = 0, "", 0
         for name in child.keys():
             if name == "class":
-                mask_here, kind, said = read_name(child.get(name))
+                mask_here, kind, said = NAMES[child.get(name)]
                 mask |= mask_here
                 signs |= said
             elif name == "id":
-                mask_here, _, said = read_name(child.get(name))
+                mask_here, _, said = NAMES[child.get(name)]
                 mask |= mask_here
                 signs |= said << 4
             elif name in _NAMED:
-                mask |= read_name(child.get(name))[0]
+                mask |= NAMES[child.get(name)][0]
             elif name in _HIDING and self.is_hidden(name, child.get(name)):
                 flags |= HIDDEN
         number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around, signs)
