@@ -28,8 +28,9 @@ class Layout:
     """By element: what segment.Page says of it, and the range of its blocks; `element` by block."""
 
     def __init__(self, page: Page) -> None:
-        self.tag, self.parent, self.ends = _array(page.tags), _array(page.parents), _array(page.ends)
-        self.depth, self.kind, self.own = _array(page.depths), _array(page.kinds), _array(page.own)
+        self.tag, self.kind, self.own = _array(page.tags), _array(page.kinds), _array(page.own)
+        self.parent, self.depth = _array(page.parents), _array(page.depths)
+        self.ends = _array(page.ends)
         signs = _array(page.signs)
         self.weight, self.is_unlikely = _WEIGHTS[signs], _UNLIKELY[signs]
         self.outer = np.maximum(self.parent, 0)

@@ -162,8 +162,8 @@ class _Walk:
         while child is not None:
             tag = child.tag
             if tag in _INLINE:
-                mask, inner = 0, flags
-                for name in child.keys():
+                mask, inner, names = 0, flags, child.keys()
+                for name in names:
                     if name in _NAMED:
                         mask |= NAMES[child.get(name)][0]
                     elif name == "href":
@@ -196,7 +196,8 @@ class _Walk:
     def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
         """Read an element that begins and ends a line."""
         mask, kind, signs = 0, "", 0
-        for name in child.keys():
+        names = child.keys()
+        for name in names:
             if name == "class":
                 mask_here, kind, said = NAMES[child.get(name)]
                 mask |= mask_here

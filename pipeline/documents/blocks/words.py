@@ -324,8 +324,8 @@ def _join_short(
     first = np.where(at >= begins[left], at, nothing)
     size = ends[own] - begins[own]
     at = begins[right] + (_PLACES - size)
-    last = np.where((at < ends[right]) & (_PLACES < size + 3), at, nothing)
-    last = np.where(_PLACES < size, begins[own] + _PLACES, last)
+    last = np.where((at < ends[right]) & (size + 3 > _PLACES), at, nothing)
+    last = np.where(size > _PLACES, begins[own] + _PLACES, last)
     line = np.append(words, np.uint64(1))[np.concatenate([first, last])]  # 1 is no word
     is_hit = _isin(runs_of(line), known).any(axis=0).reshape(4, -1).any(axis=0)
     shares[short[is_hit]] = 1.0

@@ -46,7 +46,7 @@ def _lines(page: Page, blocks: Iterable[int]) -> Iterator[str]:
 
 
 class _Place(NamedTuple):
-    """The item of a list in which an element lies, -1 for none, and the lists around, inner first."""
+    """The item in which an element lies, -1 for none, and the lists around it, inner first."""
 
     item: int
     lists: tuple[int, ...]
