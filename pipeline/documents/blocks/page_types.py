@@ -18,7 +18,7 @@ _SMALLEST = 0.3  # words that a block without any counts as
 def page_row(columns: NDArray[np.float32], words: Numbers) -> NDArray[np.float32]:
     """The features of a page, [features, 1]: the mean of its blocks', by their words."""
     weight = words + _SMALLEST
-    means = columns @ weight / weight.sum()
+    means = (columns * weight).sum(axis=1) / weight.sum()
     return np.asarray(np.round(means, 3)[:, None], np.float32)
 
 
