@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SAMPLE_S = 0.1
+SAID_CHARS = 2_000  # of what a process that failed said last
 SAMPLING_SHARE = 0.01  # of a core, at most: a look at every page of a tree takes its time
 
 
@@ -32,16 +34,21 @@ class Usage:
 def measure(function: str, *args: Any, python: str = sys.executable) -> Usage:
     """`function` ("tools.benchmarks.engine:build") of JSON-able arguments, in a new process.
 
-    Raises CalledProcessError if it fails. CPU seconds are those of all processes that it waited
-    for, its imports included. `python` may be one of another environment.
+    Raises CalledProcessError, with what it said, if it fails. CPU seconds are those of all
+    processes that it waited for, its imports included. `python` may be one of another environment.
     """
     module, name = function.split(":")
     code = f"import json, sys, {module} as m; print(json.dumps(m.{name}(*json.loads(sys.argv[1]))))"
     command = [python, "-c", code, json.dumps(args)]
     started = time.monotonic()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
+    # A file takes results of any size; a pipe that nobody reads is full after 64 kB.
+    with (
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(
+            command, stdout=output, stderr=complaints, start_new_session=True
+        ) as process,
+    ):
         tree_bytes = process_bytes = 0
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -54,12 +61,15 @@ def measure(function: str, *args: Any, python: str = sys.executable) -> Usage:
             time.sleep(max(SAMPLE_S, (time.thread_time() - looked_s) / SAMPLING_SHARE))
         wall_s = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.stdout is not None
-        output = process.stdout.read()
+        output.seek(0)
+        complaints.seek(0)
+        result, said = output.read(), complaints.read().decode(errors="replace")
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, output)
+        error = subprocess.CalledProcessError(process.returncode, command, result, said)
+        error.add_note(said[-SAID_CHARS:])
+        raise error
     cpu_s = usage.ru_utime + usage.ru_stime
-    return Usage(wall_s, cpu_s, tree_bytes, process_bytes, json.loads(output))
+    return Usage(wall_s, cpu_s, tree_bytes, process_bytes, json.loads(result))
 
 
 def _sizes(session: int) -> Iterator[tuple[int, int]]:

@@ -68,6 +68,7 @@ def test_words_signs_and_sentences():
     assert words_of("Don't stop—now, 3.5") == ["Don't", "stop", "—", "now", ",", "3", ".", "5"]
     assert [word for word in ("a", "7", "…", "$", "é") if is_sign(word)] == ["…", "$"]
     assert sentences('He left. "Why?" she asked. 3 came, e.g. this one') == 3
+    assert sentences("A heading\nHe left. She came.\nIt ended") == 4
 
 
 @pytest.mark.parametrize(

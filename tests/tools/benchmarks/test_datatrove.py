@@ -1,0 +1,21 @@
+import json
+
+from pipeline.settings_file import load
+from tools.benchmarks.datatrove import keep_least, write_input
+from tools.benchmarks.measure import Usage
+
+
+def test_the_run_of_a_side_that_took_the_least_cpu_time_counts():
+    runs: dict[str, Usage] = {}
+    for cpu_s in (3.0, 2.0, 4.0):
+        keep_least(runs, "ours", Usage(1.0, cpu_s, 1, 1, None))
+    assert runs["ours"].cpu_s == 2.0
+
+
+def test_each_url_is_posted_once_in_the_made_dump(tmp_path):
+    settings = write_input(
+        tmp_path, tmp_path, ["http://a.org/1", "http://a.org/1", "http://b.org/"]
+    )
+    lines = (tmp_path / "RS_2012-09").read_text().splitlines()
+    assert [json.loads(line)["url"] for line in lines] == ["http://a.org/1", "http://b.org/"]
+    assert load(settings).profile == "clean"

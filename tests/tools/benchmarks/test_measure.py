@@ -1,0 +1,25 @@
+import subprocess
+
+import pytest
+
+from tools.benchmarks.measure import measure
+
+
+def much() -> str:
+    """More than a pipe holds."""
+    return "x" * (1 << 20)
+
+
+def refuse() -> None:
+    raise ValueError("no such thing")
+
+
+@pytest.mark.timeout(60)
+def test_a_result_larger_than_a_pipe_comes_back():
+    assert measure(f"{__name__}:much").result == much()
+
+
+def test_what_fails_says_why():
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        measure(f"{__name__}:refuse")
+    assert "no such thing" in raised.value.__notes__[0]
