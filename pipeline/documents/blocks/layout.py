@@ -18,9 +18,9 @@ Mask = NDArray[np.bool_]
 # By the signs of a class and of an id: readability's points for the two, and whether it thinks
 # the element unlikely to be text.
 _CLASS, _ID = np.arange(256) & 15, np.arange(256) >> 4
-_WEIGHTS = sum(
-    np.where(signs & GOOD > 0, 25, 0) - np.where(signs & BAD > 0, 25, 0) for signs in (_CLASS, _ID)
-)
+_WEIGHTS = np.zeros(256, np.int64)
+for _signs in (_CLASS, _ID):
+    _WEIGHTS += np.where(_signs & GOOD > 0, 25, 0) - np.where(_signs & BAD > 0, 25, 0)
 _UNLIKELY = (_CLASS | _ID) & (UNLIKELY | MAYBE) == UNLIKELY
 
 

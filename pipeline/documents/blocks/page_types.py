@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.documents.blocks.features import Described
 from pipeline.documents.blocks.forest import Forest
-from pipeline.documents.blocks.words import Numbers
+from pipeline.documents.blocks.layout import Numbers
 
 TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
 _SMALLEST = 0.3  # words that a block without any counts as
