@@ -98,7 +98,9 @@ def test_a_row_that_does_not_fit_its_table_is_a_drop(tmp_path: Path) -> None:
     assert verdicts[-1].reason == "line_not_object"
 
 
-@pytest.mark.parametrize("odd", [{"_meta": {"\ud83d": 1}}, {"banned_by": ["\ud83d"]}, {"\ud83d": 1}])
+@pytest.mark.parametrize(
+    "odd", [{"_meta": {"\ud83d": 1}}, {"banned_by": ["\ud83d"]}, {"\ud83d": 1}]
+)
 def test_half_a_surrogate_pair_deep_in_an_array_is_read_as_on_a_line(
     tmp_path: Path, odd: dict[str, Any]
 ) -> None:
