@@ -1,9 +1,11 @@
 """Runs a step's missing parts with Apache Beam: the only file that imports it.
 
 What crosses a Beam boundary are parts and Arrow batches, never single rows (a row through a
-shuffle costs 46 us and 535 B). `local` is Beam's own FnApiRunner in memory: its threads only hand
-parts on, the work happens in the worker pool. `dask` and any other engine run the same transforms
-in processes of their own, on any machine that sees the store; each has a pool as the driver has.
+shuffle costs 46 us and 535 B). `local` is Beam's own FnApiRunner in memory. It deals elements out
+to its threads beforehand, so there all parts are one element, and threads of ours take the next one
+when they are free (see BENCHMARKS.md, Engine); the work happens in the worker pool. `dask` and any
+other engine run the same transforms in processes of their own, on any machine that sees the store;
+each has a pool as the driver has.
 
 A part that fails says so in the store (failures.py), and the others are asked to stop.
 """
@@ -15,7 +17,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -42,26 +46,31 @@ REFUSED = {
     "PrismRunner": "it downloads its engine when it starts",
     "BundleBasedDirectRunner": "it holds every row in memory",
 }
-QUEUED_PER_WORKER = 4
-# Of the local runner: it takes 7 KB of memory a part, and begins none before it has seen all.
-PARTS_PER_JOB = 1_000
+QUEUED_PER_WORKER = 2  # parts: one at work, and one that waits for it to end
 _Cell = tuple[str, bytes, bool]  # input, cell, whether it has no rows of other buckets
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
 
 class DoParts(beam.PTransform):  # type: ignore[misc]
-    """A step: its missing parts, each done where a worker is free."""
+    """A step: its missing parts, each done where a worker is free.
 
-    def __init__(self, task: Task, parts: Sequence[AnyPart]) -> None:
+    `threads` do them, all in one process; with None the runner spreads them over its own.
+    """
+
+    def __init__(self, task: Task, parts: Sequence[AnyPart], threads: int | None) -> None:
         super().__init__()
-        self._task, self._parts = task, parts
+        self._task, self._parts, self._threads = task, parts, threads
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
+        do = beam.ParDo(_DoParts(self._task, self._threads or 1))
+        if self._threads:
+            return pipeline | "Missing parts" >> beam.Create([self._parts]) | "Do" >> do
+        alone = [[part] for part in self._parts]
         return (
             pipeline
-            | "Missing parts" >> beam.Create(self._parts)
+            | "Missing parts" >> beam.Create(alone)
             | "Spread" >> beam.Reshuffle()
-            | "Do" >> beam.ParDo(_DoPart(self._task))
+            | "Do" >> do
         )
 
 
@@ -87,12 +96,14 @@ class ShuffleParts(beam.PTransform):  # type: ignore[misc]
         )
 
 
-class _DoPart(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, task: Task) -> None:
-        self._task = task
+class _DoParts(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, task: Task, threads: int) -> None:
+        self._task, self._threads = task, threads
 
-    def process(self, part: Any) -> Iterator[str]:  # Beam's type checks know no generic class
-        yield from _guarded(self._task, part, None)
+    def process(self, parts: Any) -> Iterator[str]:  # Beam's type checks know no generic class
+        with ThreadPoolExecutor(self._threads, "part") as threads:
+            for done in threads.map(partial(_guarded, self._task, batches=None), parts):
+                yield from done
 
 
 class _SendBuckets(beam.DoFn):  # type: ignore[misc]
@@ -131,12 +142,13 @@ _in_driver = False  # whether this process is the driver, not a cluster's
 _pool_lock = threading.Lock()
 
 
-def _guarded(task: Task, part: AnyPart, batches: Batches | None) -> Iterator[str]:
+def _guarded(task: Task, part: AnyPart, batches: Batches | None) -> list[str]:
+    """The fingerprint of a part that was done; a failure is told to the driver by the store."""
     try:
         if not _in_driver:
             check_alike(task)
         if _is_stopping(task):
-            return
+            return []
         pool = _pool_here(task)
         if pool is not None and batches is None and task.runs_in_worker:
             pool.run(run_part, task, part)
@@ -144,8 +156,8 @@ def _guarded(task: Task, part: AnyPart, batches: Batches | None) -> Iterator[str
             run_part(task, part, batches=batches, pool=None if task.runs_in_worker else pool)
     except BaseException as error:  # noqa: BLE001 (raised again by the driver, with its type)
         task.fail(part, error, traceback.format_exc())
-    else:
-        yield part.fingerprint
+        return []
+    return [part.fingerprint]
 
 
 _stops: dict[str, tuple[float, bool]] = {}  # by run: when this process last looked, what it saw
@@ -184,7 +196,8 @@ class Runner:
         if engine.runner == "dask":
             self._options += dask_options(engine)
         if engine.runner == "local":
-            self._options.append("--direct_running_mode=in_memory")
+            self._options += ["--direct_running_mode=in_memory"]
+            self._options += [f"--direct_num_workers={engine.parts_in_flight}"]  # of a shuffle
             if any("multi_processing" in option for option in engine.runner_options):
                 raise SettingsError(
                     "engine.runner_options asks for multi_processing, which takes three times the "
@@ -213,35 +226,23 @@ class Runner:
         """Do these parts; those that fail have told the task, those that stop have done nothing."""
         if self._workers:
             self._workers.wait(task)
-        shuffle = bool(task.map_parts) and shuffles(self.engine)
-        a_job = len(parts) if shuffle or self.engine.runner != "local" else PARTS_PER_JOB
-        for first in range(0, len(parts), a_job):
-            if not task.stopping():
-                self._run_job(task, parts[first : first + a_job], shuffle)
-
-    def _run_job(self, task: Task, parts: list[AnyPart], shuffle: bool) -> None:
         pipeline = beam.Pipeline(
-            runner=_runner_class(self.engine.runner)(),
-            options=PipelineOptions(self._options + self._in_flight(task, parts, shuffle)),
+            runner=_runner_class(self.engine.runner)(), options=PipelineOptions(self._options)
         )
-        step = ShuffleParts(task, parts) if shuffle else DoParts(task, parts)
+        shuffle = bool(task.map_parts) and shuffles(self.engine)
+        step = ShuffleParts(task, parts) if shuffle else DoParts(task, parts, self._threads(task))
         pipeline | task.label >> step
         look = self._workers.look if self._workers else bool
         with job_at_work(task, pipeline, look) as job:
             job.wait_until_finish()
 
-    def _in_flight(self, task: Task, parts: list[AnyPart], shuffle: bool) -> list[str]:
-        """How many of Beam's threads hand out parts.
-
-        It deals them out beforehand, so parts for workers get enough threads that the pool's queue,
-        not the deal, decides which worker does the next one.
-        """
+    def _threads(self, task: Task) -> int | None:
+        """How many parts are under way in this process; None where that is the runner's affair."""
         if self.engine.runner != "local":
-            return []
-        threads = self.engine.parts_in_flight
-        if self._pool and task.runs_in_worker and not shuffle:
-            threads = max(threads, min(len(parts), QUEUED_PER_WORKER * self._pool.workers))
-        return [f"--direct_num_workers={threads}"]
+            return None
+        if self._pool and task.runs_in_worker:
+            return QUEUED_PER_WORKER * self._pool.workers
+        return self.engine.parts_in_flight
 
 
 _PINGS = [("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0)]  # Beam's

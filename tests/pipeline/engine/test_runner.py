@@ -84,6 +84,13 @@ def test_every_part_is_done_once_and_workers_share_them(toys):
     assert toys.done()["read"] == 12
 
 
+def test_a_part_at_work_holds_up_none_behind_it(toys):
+    # Beam's threads would have been dealt some parts each, and "b" behind "a".
+    toys.engine["workers"] = 2
+    toys.build(*"abcdefghijkl", do={"a": "meet b", "b": "meet a"})
+    assert toys.done()["read"] == 12
+
+
 def test_items_come_back_in_their_order(toys, request):
     toys.engine["workers"] = 1
     output = toys.build("a", items=True)
