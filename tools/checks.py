@@ -21,7 +21,8 @@ from tools import model
 from tools.flow import STAGES, reaches
 from tools.inputs import check_dumps, check_warcs, find_inputs, warc_files
 from tools.places import Place
-from tools.plan import free_bytes, needed_bytes, size_of
+from tools.plan import free_bytes, needed_bytes
+from tools.plan_inputs import size_of
 
 # No build takes so many times the bytes of its inputs, before the model: 3 to 5 times are usual.
 # With more space than that nothing is sampled.

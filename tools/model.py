@@ -28,7 +28,7 @@ from pipeline.engine.manifest import COSTLY_S, read_manifest
 from pipeline.engine.store import Store
 from pipeline.errors import SettingsError, StageError, Stopped
 from tools.fetch import fetch_published
-from tools.model_store import COMMIT, STAGE, RunStore
+from tools.model_store import COMMIT, ITEMS, OVERLAPS, STAGE, RunStore
 from tools.sealed import BLANK, KEY, seal
 from tools.stores import folder_of
 from tools.trainer_tokenizer import with_tokenizer_json
@@ -276,7 +276,7 @@ def _suite_words(data: Path, work: Path, options: Mapping[str, Any]) -> list[lis
         return []
     chosen = ["--suite", settings.eval_suite, "--data", settings.eval_suite_data]
     chosen += ["--limit", str(settings.eval_suite_limit), "--json"]
-    items, grams = str(work / "suite.jsonl"), str(work / "overlap.jsonl")
+    items, grams = str(work / ITEMS), str(work / OVERLAPS)
     return [
         ["evaluate", str(work), *chosen, "--items", items],
         ["overlap", "--held-out", str(data), *chosen, "--scores", items, "--out", grams],

@@ -30,6 +30,7 @@ from train.settings import STEPS
 STAGE, STEP = "model", "train"
 COMMIT = "webtext.json"  # what is known of a finished model besides its run
 RUN_FILES = ("run.json", "log.jsonl", "tokenizer.json")  # of a run, besides its checkpoints
+ITEMS, OVERLAPS = "suite.jsonl", "overlap.jsonl"  # of the tasks: a line an item
 COPY_BYTES = 8 << 20
 
 
@@ -157,8 +158,11 @@ class RunStore:
             inputs={"shards": shards_digest},
             files=files,
         )
-        text = json.dumps(commit, indent=1, ensure_ascii=False)
-        publish(self.store, manifest, old, {COMMIT: text.encode()})
+        told = {COMMIT: json.dumps(commit, indent=1, ensure_ascii=False).encode()}
+        for name in (ITEMS, OVERLAPS):
+            if (self.folder / name).exists():
+                told[name] = (self.folder / name).read_bytes()
+        publish(self.store, manifest, old, told)
         self._forget(self._found(of_all=True))
 
     def _forget(self, records: list[Record]) -> None:

@@ -1,40 +1,31 @@
 """What a build will take: rows, time, disk and memory of each stage, before anything is started.
 
-Rows are counted in samples of the inputs; rates are measured ones (rates.py), scaled by cores. It
-is a plan, not a promise: how many links a submission gives and how much text a page holds are those
-of other data, and pages are counted as if links and captures met: the smaller number of the two.
-What sources after the WARC files take is told by plan_sources.py.
+Rows are counted in samples of the inputs (plan_inputs.py), and some pages extracted
+(plan_pages.py); other rates are measured ones (rates.py), scaled by cores and by this machine's
+speed (speed.py). It is a plan, not a promise: pages are counted as if links and captures met, the
+smaller number of the two. What sources after the WARC files take is told by plan_sources.py.
 xz and bzip2 dumps take longer to unpack than the zstd that was measured; `plan_show` says so.
 """
 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.bucket_file import InputFile, bytes_of
-from pipeline.lines import Lines
-from pipeline.pages.warc import records
 from pipeline.settings import Settings
 from tools import rates
 from tools.flow import reaches
-from tools.inputs import find_inputs, warc_files
 from tools.model import check_settings
 from tools.places import Place
+from tools.plan_inputs import CaptureAt, measured_inputs
+from tools.plan_pages import measured_pages
+from tools.speed import slowness
 from train.cost import CONVENTION, cost, memory, sustained_flops
 from train.options import from_options
 from train.settings import TrainSettings, recipe_for
-
-SAMPLED_FILES = 12  # at most, evenly spread
-# Packed bytes that are read of each: some 10,000 submissions, 500 captures.
-DUMP_SAMPLE_BYTES, WARC_SAMPLE_BYTES = 2 << 20, 8 << 20
-# Unpacking takes 51 us a line of bzip2, 10 of xz, 1 of zstd: with zstd a line takes 26 in all.
-SLOW = (".bz2", ".xz")
-CAPTURES = ("response", "revisit", "resource")
 
 
 @dataclass(frozen=True)
@@ -62,13 +53,19 @@ def plan(
     bytes for a bucket. Raises SettingsError and InputError as a build would for its inputs and
     settings.
     """
-    inputs = _measured_inputs(settings, base, to)
+    captures: list[CaptureAt] = []
+    inputs = measured_inputs(settings, base, to, captures)
+    slow = slowness()
+    if reaches(to, "documents"):
+        costs = measured_pages(settings, captures)
+        inputs["page"] = asdict(costs) if costs else None
     cores = settings.engine.workers or os.cpu_count() or 1
     trainer = _trainer(settings, cores) if reaches(to, "model") else None
-    stages = _stages(inputs, cores, trainer, settings, to)
+    stages = _stages(inputs, cores, trainer, settings, to, slow)
     walls = [stage.wall_s for stage in stages.values()]
     sources = _sources(inputs, settings, out, to, ask_index=ask_index)
-    training = _training(settings, _rows(inputs, settings)) if reaches(to, "tokenizer") else None
+    rows = _rows(inputs, settings, slow)
+    training = _training(settings, rows, slow) if reaches(to, "tokenizer") else None
     return {
         "inputs": inputs,
         "sources": sources,
@@ -81,12 +78,13 @@ def plan(
         "memory_bytes": max(stage.memory_bytes for stage in stages.values()),
         "free_disk_bytes": free_bytes(out) if isinstance(out, Path) else None,
         "measured_on": rates.MEASURED_ON,
+        "slowness": round(slow, 2),
     }
 
 
 def needed_bytes(settings: Settings, base: Path, out: Place, to: str) -> int:
     """Bytes on disk when they are most, of a build that ends with the stage `to`."""
-    inputs = _measured_inputs(settings, base, to)
+    inputs = measured_inputs(settings, base, to)
     cores = settings.engine.workers or os.cpu_count() or 1
     trainer = _trainer(settings, cores) if reaches(to, "model") else None
     sources = _sources(inputs, settings, out, to)
@@ -102,97 +100,44 @@ def _sources(
         return None
     from tools import plan_sources  # a second of libraries, of no use for most plans
 
-    reckoned = rates.LINKS_A_SUBMISSION * inputs["submissions"]
-    links = plan_sources.links_of(out, settings, reckoned)
+    links = plan_sources.links_of(out, settings, inputs["links"])
     index = plan_sources.index_plan(out, settings) if ask_index else None
     plans = plan_sources.plan_sources(settings, links, inputs["captures"], index)
     return plan_sources.as_tables(links, plans)
 
 
 def _stages(
-    inputs: dict[str, Any], cores: int, trainer: dict[str, Any] | None, settings: Settings, to: str
+    inputs: dict[str, Any],
+    cores: int,
+    trainer: dict[str, Any] | None,
+    settings: Settings,
+    to: str,
+    slow: float = 1.0,
 ) -> dict[str, StagePlan]:
-    rows = _rows(inputs, settings)
+    rows = _rows(inputs, settings, slow)
     names = [name for name in rates.RATES if reaches(to, name)]
-    stages = {name: _stage(name, rows, cores, settings) for name in names}
+    stages = {name: _stage(name, rows, cores, settings, slow) for name in names}
     return {**stages, "model": _model(trainer)} if trainer else stages
 
 
-def _measured_inputs(settings: Settings, base: Path, to: str) -> dict[str, Any]:
-    """Counts and bytes of the dumps and, where the stage `pages` is made, of the WARC files."""
-    dumps = find_inputs(settings.input.dumps, base, "input.dumps")
-    warcs = warc_files(settings, base) if reaches(to, "pages") else []
-
-    def lines(path: InputFile) -> tuple[int, int, int]:
-        return _sampled_dump(path, accept_torn=settings.links.accept_torn)
-
-    def captures(path: InputFile) -> tuple[int, int, int]:
-        return _sampled_warc(path, accept_torn=settings.pages.accept_torn)
-
-    submissions, _ = _extrapolated(dumps, lines)
-    found, pages = _extrapolated(warcs, captures)
-    return {
-        "dump_bytes": size_of(dumps),
-        "slow_dump_bytes": size_of(path for path in dumps if path.suffix in SLOW),
-        "warc_bytes": size_of(warcs),
-        "submissions": submissions,
-        "records": found,
-        "captures": pages,
-    }
-
-
-def _extrapolated(
-    paths: Sequence[InputFile], sample: Callable[[InputFile], tuple[int, int, int]]
-) -> tuple[int, int]:
-    """Two counts for all files, from samples that give (packed bytes read, count, count)."""
-    step = -(-len(paths) // SAMPLED_FILES) or 1
-    samples = [sample(path) for path in paths[::step]]
-    read = sum(taken for taken, _, _ in samples)
-    share = size_of(paths) / read if read else 0.0
-    return (
-        round(share * sum(first for _, first, _ in samples)),
-        round(share * sum(second for _, _, second in samples)),
-    )
-
-
-def _sampled_dump(path: InputFile, *, accept_torn: bool) -> tuple[int, int, int]:
-    """Packed bytes and lines of a dump, or of a copy of its start, which is torn at its end."""
-    size = bytes_of(path)
-    if size <= DUMP_SAMPLE_BYTES:
-        return size, _lines(path, accept_torn=accept_torn), 0
-    with TemporaryDirectory() as folder:
-        start = Path(folder, path.name)
-        with path.open("rb") as file:
-            start.write_bytes(file.read(DUMP_SAMPLE_BYTES))
-        return DUMP_SAMPLE_BYTES, _lines(start, accept_torn=True), 0
-
-
-def _lines(path: InputFile, *, accept_torn: bool) -> int:
-    with Lines(path, accept_torn=accept_torn) as lines:
-        return sum(1 for _ in lines)
-
-
-def _sampled_warc(path: InputFile, *, accept_torn: bool) -> tuple[int, int, int]:
-    """Packed bytes, records and captures of a WARC file's start."""
-    count, captures = 0, 0
-    for record in records(path, accept_torn=accept_torn):
-        count += 1
-        captures += record.kind in CAPTURES
-        if (end := record.offset + record.length) >= WARC_SAMPLE_BYTES:
-            return end, count, captures
-    return bytes_of(path), count, captures
-
-
-def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
-    """How many rows of each unit there will be."""
-    links = rates.LINKS_A_SUBMISSION * inputs["submissions"]
-    captures, records = inputs["captures"], inputs["records"]
+def _rows(inputs: dict[str, Any], settings: Settings, slow: float = 1.0) -> dict[str, float]:
+    """How many rows of each unit there will be; seconds are those of the machine of the rates."""
+    links, captures, records = inputs["links"], inputs["captures"], inputs["records"]
+    capture_bytes = inputs["capture_bytes"]
     if set(settings.pages.sources) != {"warc"}:  # at most: the sources have all that is lacking
         lacking = max(0.0, links - captures)
         captures, records = captures + lacking, records + rates.RECORDS_A_LINK * lacking
+        capture_bytes += rates.PAGE_BYTES * lacking
     pages = min(links, captures)
-    documents = rates.DOCUMENTS_A_PAGE * pages
-    text_bytes = rates.TEXT_BYTES_A_DOCUMENT * rates.TEXTS_A_DOCUMENT * documents
+    if page := inputs.get("page"):
+        page_s = page["cpu_s"] / slow
+        documents, text = page["documents"] * pages, page["text_bytes"]
+    else:
+        page_bytes = capture_bytes / captures if captures else rates.PAGE_BYTES
+        page_s = rates.CPU_S_A_PAGE_BYTE * page_bytes
+        documents = rates.DOCUMENTS_A_PAGE * pages
+        text = rates.TEXT_BYTES_A_PAGE_BYTE * page_bytes
+    text_bytes = text * rates.TEXTS_A_DOCUMENT * documents
     sample = (1 - settings.shards.val_share) * text_bytes
     if settings.tokenizer.sample_bytes_max:
         sample = min(sample, settings.tokenizer.sample_bytes_max)
@@ -204,6 +149,7 @@ def _rows(inputs: dict[str, Any], settings: Settings) -> dict[str, float]:
         "records": records,
         "links": links,
         "pages": pages,
+        "page seconds": page_s * pages,
         "documents": documents,
         "text bytes": text_bytes,
         "sampled bytes": sample,
@@ -218,28 +164,34 @@ def merges_of(settings: Settings) -> int:
     return settings.tokenizer.vocab_size - 257
 
 
-def _training(settings: Settings, rows: dict[str, float]) -> dict[str, int] | None:
+def _training(
+    settings: Settings, rows: dict[str, float], slow: float = 1.0
+) -> dict[str, int] | None:
     """How fast merges are learnt, and from how many pre-tokens; None where a tokenizer is given."""
     if not rows["pre-tokens"]:
         return None
-    _, learning = rates.RATES["tokenizer"]
+    learning = next(rate for rate in rates.RATES["tokenizer"] if rate.unit == "merge work")
     return {
         "merges": merges_of(settings),
         "pretokens": round(rows["pre-tokens"]),
-        "merges_per_s": round(1 / (learning.cpu_s * rows["pre-tokens"] ** 0.5)),
+        "merges_per_s": round(1 / (slow * learning.cpu_s * rows["pre-tokens"] ** 0.5)),
     }
 
 
-def _stage(name: str, rows: dict[str, float], cores: int, settings: Settings) -> StagePlan:
+def _stage(
+    name: str, rows: dict[str, float], cores: int, settings: Settings, slow: float = 1.0
+) -> StagePlan:
+    """A stage on a machine that is `slow` times slower than that of the rates."""
     own = rates.RATES[name]
-    cpu_s = sum(rate.cpu_s * rows[rate.unit] for rate in own)
-    alone_s = sum(rate.one_core * rate.cpu_s * rows[rate.unit] for rate in own)
-    together_s = (cpu_s - alone_s) / (cores * rates.BUSY)
+    rows_s = slow * sum(rate.cpu_s * rows[rate.unit] for rate in own)
+    alone_s = slow * sum(rate.one_core * rate.cpu_s * rows[rate.unit] for rate in own)
+    together_s = (rows_s - alone_s) / (cores * rates.BUSY)
+    start_cpu_s, start_s = rates.START_S[name]
     return StagePlan(
         rows=round(rows[own[0].unit]),
         unit=own[0].unit,
-        cpu_s=round(cpu_s, 1),
-        wall_s=round(rates.START_S[name] + alone_s + together_s, 1),
+        cpu_s=round(slow * start_cpu_s + rows_s, 1),
+        wall_s=round(slow * start_s + alone_s + together_s, 1),
         disk_bytes=round(sum(rate.disk_bytes * rows[rate.unit] for rate in own)),
         scratch_bytes=round(sum(rate.scratch_bytes * rows[rate.unit] for rate in own)),
         memory_bytes=rates.BUILD_MEMORY + round(_memory(name, rows, cores, settings)),
@@ -288,7 +240,7 @@ def _trainer(settings: Settings, cores: int) -> dict[str, Any]:
 def _model(trainer: dict[str, Any]) -> StagePlan:
     """The stage `model`, with the evaluation and the samples after training."""
     hours = trainer["hours"]
-    wall_s = None if hours is None else round(rates.START_S["model"] + 3600 * hours, 1)
+    wall_s = None if hours is None else round(rates.MODEL_START_S + 3600 * hours, 1)
     checkpoint = 3 * trainer["memory"]["weights"]  # weights and AdamW's two moments
     return StagePlan(
         rows=trainer["steps"] * trainer["batch_tokens"],
@@ -330,8 +282,3 @@ def free_bytes(out: Path) -> int:
     """Bytes that are free on the disk where `out` is, or would be made."""
     there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
     return shutil.disk_usage(there).free
-
-
-def size_of(paths: Iterable[InputFile]) -> int:
-    """Bytes of these files together."""
-    return sum(map(bytes_of, paths))

@@ -47,8 +47,9 @@ def show(found: dict[str, Any]) -> None:
             "told here, which is measured with .zst"
         )
     console.print(
-        f"Rates measured on {found['measured_on']}; shares and sizes are those of the real build "
-        "there; pages are counted as if links and captures met. --json names each source.",
+        f"Rates measured on {found['measured_on']}; by a probe this machine takes "
+        f"{found['slowness']:.2f} times as long. Pages are counted as if links and captures met; "
+        "shares and sizes of texts are those of the real build. --json names each source.",
         style="dim",
     )
 

@@ -32,35 +32,47 @@ RATES: dict[str, tuple[Rate, ...]] = {
         ),
     ),
     "pages": (
-        Rate("records", 0.46e-3, 290, 0, "the real build: step index"),
+        Rate("records", 0.7e-3, 290, 0, "the real build: step index"),
         Rate("links", 16e-6, 220, 710, "Exchange: 4 us, four times; sizes of the real build"),
     ),
-    "documents": (Rate("pages", 45e-3, 2_240, 0, "Extraction: 22.4 pages a CPU-second"),),
+    # Extraction takes what it took for pages of the plan's own WARC files, where there are some.
+    "documents": (
+        Rate("pages", 0.3e-3, 0, 0, "the real build: place and gather"),
+        Rate("page seconds", 1.0, 0, 0, "pages of these WARC files, else of the real build"),
+        Rate("text bytes", 0.5e-6, 0.74, 0, "the real build: step documents, and its texts twice"),
+    ),
     # The walk takes 0.05 of the 0.26 ms of `dedup` for a text (the 8,000 of Near duplicates, nearly
     # half of them copies); of this stage in small builds it is a twentieth.
     "corpus": (
-        Rate("documents", 1.4e-3, 2_750, 10_300, "the real build, sketches included", one_core=0.2),
+        Rate("documents", 0.95e-3, 0, 0, "the real build, sketches included", one_core=0.2),
+        Rate("text bytes", 0, 0.38, 1.4, "the real build"),
     ),
     # Training is one process; its unit is a merge times the root of the different pre-tokens.
     "tokenizer": (
-        Rate("sampled bytes", 0.06e-6, 0.1, 0, "Tokenizer: 200 MB counted in 12.8 CPU-s"),
+        Rate("sampled bytes", 0.06e-6, 0, 0, "Tokenizer: 200 MB counted in 12.8 CPU-s"),
+        Rate("pre-tokens", 0, 17, 0, "the real build: counts and vocabulary"),
         Rate("merge work", 0.6e-6, 0, 0, "Tokenizer: training by pre-tokens", one_core=1.0),
     ),
-    "shards": (Rate("text bytes", 0.155e-6, 0.57, 0.55, "the real build: 15.8 MB in 2.4 CPU-s"),),
+    "shards": (Rate("text bytes", 0.07e-6, 0.57, 0.55, "the real build: 16.8 MB in 1.2 CPU-s"),),
 }
-# Seconds that a stage takes for no rows at all: the demo's stages, wall time less what its rows
-# took. Those of `links` hold the start of Beam and of the workers.
-START_S = {
-    "links": 4.0, "pages": 8.5, "documents": 1.5, "corpus": 3.5, "tokenizer": 0.5, "shards": 1.3,
-    "model": 23.0,  # torch three times, looks at the held-out loss, evaluation, samples
-}  # fmt: skip
+# CPU-seconds and seconds that a stage takes for no rows at all: those of the demo and the real
+# builds, less what their rows took. Those of `links` hold the start of Beam and of the workers.
+START_S: dict[str, tuple[float, float]] = {
+    "links": (0.8, 2.8),
+    "pages": (1.6, 6.5),
+    "documents": (0.5, 2.0),
+    "corpus": (0.7, 1.8),
+    "tokenizer": (0.1, 0.6),
+    "shards": (0.1, 0.6),
+}
+MODEL_START_S = 23.0  # torch three times, looks at the held-out loss, evaluation, samples
 BUSY = 0.95  # of the cores, while parts are at work (Engine)
 
-# Shares and sizes of the real build. Its karma >= 3; WebText had 0.10 links a submission.
-LINKS_A_SUBMISSION = 0.157
+# Shares and sizes of the real build, where no page of the plan's own can be read.
 DOCUMENTS_A_PAGE = 0.81
 TEXTS_A_DOCUMENT = 0.98  # the rest are copies; the whole of the web has more of them
-TEXT_BYTES_A_DOCUMENT = 7_600  # WebText: 40 GB in 8 million documents, so 5,000
+CPU_S_A_PAGE_BYTE = 2.8e-6  # of a page as it is stored, so compressed
+TEXT_BYTES_A_PAGE_BYTE = 0.69  # of those that give a document
 PRETOKENS_A_ROOT = 48  # different ones by the root of the bytes, from 125 MB to 1 GB (Tokenizer)
 TOKENS_A_BYTE = 0.27  # with 8,192 entries in the vocabulary; GPT-2's 50,257 take about 0.23
 

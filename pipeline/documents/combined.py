@@ -86,8 +86,8 @@ def combine(html: str, sure: float, model: Model | None = None) -> Combined:
             return Combined(text, "trafilatura", None, "")
     page, counts, described = read
     model = model or load_model()
-    first = model.forests["first"].predict(described.columns)
-    types = types_of(model.forests, described)
+    first = model.forests["first"].predict(described.columns)[0]
+    types = types_of(model.forests["types"], described)
     page_type = TYPES[int(types.argmax())]
     for tier in (OWN, TOLD):
         for letter in tier:
@@ -96,7 +96,7 @@ def combine(html: str, sure: float, model: Model | None = None) -> Combined:
         shares = [member(counts.hashes, counts.offsets, words[letter]) for letter in tier]
         sizes = [len(words[letter]) for letter in tier]
         columns = look_again(described, first, types, shares, sizes)
-        scores = model.forests[tier or "none"].predict(columns)
+        scores = model.forests[tier or "none"].predict(columns)[0]
         blocks, score = take(page, counts, scores, page_type, model.limits[tier or "none"])
         if not goes_on(score, page_type, sure):
             break

@@ -284,24 +284,23 @@ def _separate_pieces(tree: HtmlElement) -> None:
     One word may be the rest of another (a drop cap, Java<b>Script</b>); two links never are.
     """
     for piece in list(tree.iter(*_INLINE)):
-        text, tail = piece.text or "", piece.tail
-        is_link = piece.tag == "a"
-        if is_link or _begins_word(text):
-            previous = piece.getprevious()
-            around = piece.getparent() if previous is None else None
+        text, tail, is_link = piece.text or "", piece.tail, piece.tag == "a"
+        is_apart = _begins_word(text) and " " in text.strip()
+        previous = piece.getprevious() if is_apart or is_link else None
+        if previous is not None:
+            before = previous.tail
+            if not before and is_link and previous.tag == "a":
+                previous.tail = " "
+                continue
+            before = before or _last_text(previous)
+        elif is_apart:
+            around = piece.getparent()
             before = (around.text if around is not None else "") or ""
-            if previous is not None:
-                before = previous.tail
-                if not before:
-                    if is_link and previous.tag == "a":
-                        previous.tail = " "
-                        continue
-                    before = _last_text(previous)
-            if _is_glued(before, text) and " " in text.strip():
-                piece.text = text = " " + text
+        if is_apart and before[-1:].isalnum():
+            piece.text = text = " " + text
         if tail and _begins_word(tail):
             last = "" if len(piece) else text
-            if " " in last.strip() and _is_glued(last, tail):
+            if " " in last.strip() and last[-1:].isalnum():
                 piece.tail = " " + tail
 
 
@@ -313,8 +312,3 @@ def _begins_word(text: str) -> bool:
 def _last_text(element: HtmlElement) -> str:
     """The text that ends an element without elements inside, else ""."""
     return "" if len(element) else element.text or ""
-
-
-def _is_glued(left: str, right: str) -> bool:
-    """Whether a capitalised word stands right after a letter or digit."""
-    return left[-1:].isalnum() and _begins_word(right)

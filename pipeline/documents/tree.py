@@ -16,9 +16,9 @@ _PARSER = etree.HTMLParser(
     default_doctype=False,
 )
 _PARSER.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
-# Forbidden in XML 1.0: control characters, U+FFFE and U+FFFF (in UTF-8), surrogates.
+# Forbidden in XML 1.0: control characters, U+FFFE and U+FFFF, surrogates.
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\r"})
-_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
+_NONCHARACTERS = ("\ufffe", "\uffff")
 # libxml2 stops reading at `<html/>`, and at some document types.
 _DOCTYPE = re.compile(r"\s*<!doctype[^<>]*>", re.IGNORECASE)
 _EMPTY_HTML = re.compile(r"(<html\b[^<>]*)/>", re.IGNORECASE)
@@ -37,9 +37,10 @@ def parse(html: str) -> HtmlElement | None:
     html = _open_end(_close_title(html))
     head, rest = html[:_HEAD_CHARS], html[_HEAD_CHARS:]
     head = _EMPTY_HTML.sub(r"\1>", _DOCTYPE.sub("", head, count=1), count=1)
-    data = (head + rest).encode("utf-8", "ignore").translate(None, _CONTROLS)
+    html = head + rest
     for noncharacter in _NONCHARACTERS:
-        data = data.replace(noncharacter, b"")
+        html = html.replace(noncharacter, "")
+    data = html.encode("utf-8", "ignore").translate(None, _CONTROLS)
     try:
         tree = lxml_html.document_fromstring(data, parser=_PARSER)
     except etree.ParserError:  # it says that the document is empty

@@ -15,7 +15,7 @@ from pipeline.engine.manifest import read_manifest
 from tools.clean import clean
 from tools.cli import main
 from tools.demo import files
-from tools.model_store import STAGE, STEP, RunStore
+from tools.model_store import ITEMS, OVERLAPS, STAGE, STEP, RunStore
 from tools.places import Uri, within
 from tools.status import status, verify
 
@@ -78,6 +78,12 @@ def test_a_model_goes_on_elsewhere_and_is_that_of_a_run_in_one_piece(begun, tmp_
     assert store.entries(names.records(STAGE, STEP)) == unnamed_files(store) == []
     for machine in ("one", "other"):
         assert not [path for path in (begun.folder / machine).rglob("*") if path.is_file()]
+    manifest = read_manifest(store, STAGE)
+    assert manifest is not None
+    for name in (ITEMS, OVERLAPS):
+        text = store.read(manifest.files[name].name)
+        assert text is not None
+        assert "task" in json.loads(text.splitlines()[0])
     report = store.read("report.html")
     assert report is not None
     assert b"held-out loss" in report

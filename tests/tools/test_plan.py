@@ -6,15 +6,18 @@ import random
 from datetime import UTC, datetime
 from functools import partial
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
 from pipeline.engine.manifest import read_manifest
 from pipeline.engine.store import Disk
-from pipeline.errors import SettingsError
+from pipeline.errors import InputError, SettingsError
+from pipeline.settings import LinksSettings
 from pipeline.settings_file import load
 from tools import plan as planning
-from tools import rates
+from tools import plan_inputs, rates, speed
 from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.flow import ENGINE_STAGES
@@ -40,6 +43,12 @@ def inputs(tmp_path):
     path = tmp_path / "webtext.toml"
     path.write_text('[input]\ndumps = ["RS.jsonl.gz"]\nwarcs = ["web.warc.gz"]\n')
     return path
+
+
+def counts(submissions, captures):
+    """What inputs of such a size hold: a link of ten submissions, as WebText has."""
+    found = {"submissions": submissions, "links": submissions // 10, "captures": captures}
+    return {**found, "records": captures, "capture_bytes": captures * rates.PAGE_BYTES}
 
 
 def planned(path, **more):
@@ -75,7 +84,7 @@ def test_dumps_that_take_longer_to_unpack_are_told(inputs, capsys):
     words = ["plan", str(inputs), "--to", "links"]
     assert main(words) == 0
     assert "three times" not in capsys.readouterr().out
-    (inputs.parent / "RS.bz2").write_bytes(bz2.compress(b'{"id": "a"}\n'))
+    (inputs.parent / "RS.bz2").write_bytes(bz2.compress(b'{"id": "a", "score": 1}\n'))
     assert main([*words, "--input.dumps", "RS.bz2"]) == 0
     assert "are .bz2 or .xz: links may take three times as long" in capsys.readouterr().out
 
@@ -101,16 +110,96 @@ PACK = {
 
 @pytest.mark.parametrize("ending", PACK)
 def test_large_dumps_are_sampled_and_the_rest_is_reckoned(tmp_path, monkeypatch, ending):
-    monkeypatch.setattr(planning, "DUMP_SAMPLE_BYTES", 1 << 20)
+    monkeypatch.setattr(plan_inputs, "DUMP_SAMPLE_BYTES", 1 << 20)
     draw = random.Random(3)
-    lines = [f'{{"id": "{draw.randbytes(60).hex()}"}}\n' for _ in range(60_000)]
+    lines = [f'{{"score": 1, "id": "{draw.randbytes(60).hex()}"}}\n' for _ in range(60_000)]
     path = tmp_path / f"RS{ending}"
     path.write_bytes(PACK[ending]("".join(lines).encode()))
-    sample = planning._sampled_dump(path, accept_torn=False)
-    assert sample[0] < path.stat().st_size / 2
-    assert planning._extrapolated([path] * 3, lambda _: sample) == (
-        pytest.approx(180_000, rel=0.15), 0,
-    )  # fmt: skip
+    links = plan_inputs.LinkSample(LinksSettings())
+    sample = plan_inputs.sampled_dump(path, links, accept_torn=False)
+    assert sample.read_bytes < path.stat().st_size / 2
+    assert plan_inputs.extrapolated([path] * 3, lambda _: sample, 1) == [
+        pytest.approx(180_000, rel=0.15)
+    ]
+    assert 5_000 < links.judged <= plan_inputs.LINES_JUDGED
+
+
+def post(name, url, score, created_s=1_400_000_000):
+    fields = {"url": url, "score": score, "created_utc": created_s, "is_self": False}
+    return json.dumps({"id": name, "title": "t", "subreddit": "s", "over_18": False, **fields})
+
+
+@pytest.mark.parametrize(("rule", "share"), [("max", 3 / 6), ("sum", 4 / 6), ("first", 2 / 6)])
+def test_links_of_a_plan_are_those_that_the_rules_keep_of_the_first_submissions(
+    tmp_path, rule, share
+):
+    lines = [
+        post("a", "https://one.example/", 1, 1_400_000_000),
+        post("b", "https://one.example/#top", 5, 1_400_000_001),
+        post("c", "https://two.example/", 9),
+        post("d", "https://three.example/", 2, 1_400_000_000),
+        post("e", "https://three.example/", 2, 1_400_000_001),
+        post("f", "https://four.example/", 3),
+    ]
+    for name, some in (("RS_1.jsonl", lines[:4]), ("RS_2.jsonl", lines[4:])):
+        (tmp_path / name).write_text("\n".join(some) + "\n")
+    settings = load(None, {"input.dumps": ["RS_*.jsonl"], "links.karma_rule": rule})
+    found = plan_inputs.measured_inputs(settings, tmp_path, "links")
+    assert found["submissions"] == 6
+    assert found["links"] == round(6 * share)
+
+
+def test_dumps_of_other_forms_are_counted_by_their_rows(tmp_path):
+    rows = [json.loads(post(f"p{n}", f"https://a.example/{n}", n)) for n in range(10)]
+    (tmp_path / "RS_1.json").write_text(json.dumps(rows, indent=1))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "RS_2.parquet")
+    for name, links in (("RS_1.json", 7), ("RS_2.parquet", 7), ("RS_*", 7)):
+        settings = load(None, {"input.dumps": [name]})
+        found = plan_inputs.measured_inputs(settings, tmp_path, "links")
+        assert found["submissions"] == (20 if name == "RS_*" else 10)
+        assert found["links"] == links
+
+
+def test_a_slower_machine_takes_longer_and_the_plan_says_so(inputs, capsys, monkeypatch):
+    times = {}
+    for slow in (1.0, 3.0):
+        monkeypatch.setattr(planning, "slowness", lambda slow=slow: slow)
+        assert main(["plan", str(inputs), "--to", "shards"]) == 0
+        assert f"takes {slow:.2f} times as long" in " ".join(capsys.readouterr().out.split())
+        found = plan(load(inputs, SHAPE), inputs.parent, inputs.parent / "build", "shards")
+        times[slow] = found["stages"]
+    for name in ENGINE_STAGES:
+        assert times[3.0][name]["wall_s"] == pytest.approx(3 * times[1.0][name]["wall_s"], abs=0.2)
+    assert speed.slowness() > 0
+
+
+def test_pages_of_the_inputs_are_extracted_to_tell_what_they_take(finished):
+    settings = load(finished.input.settings_path)
+    found = plan(settings, finished.input.settings_path.parent, finished.folder)
+    page = found["inputs"]["page"]
+    assert page["pages"] > 30
+    assert 0.5 < page["documents"] < 1
+    rows = min(found["inputs"]["links"], found["inputs"]["captures"])
+    stage = found["stages"]["documents"]
+    assert stage["cpu_s"] > 0.5 * rows * page["cpu_s"]
+
+
+def test_pages_that_cannot_be_read_stop_the_plan_as_they_stop_a_build(inputs):
+    assert planned(inputs)["inputs"]["page"]["pages"] > 0
+    with (inputs.parent / "web.warc.gz").open("r+b") as file:
+        file.truncate(file.seek(0, 2) // 2)
+    with pytest.raises(InputError, match=r"web\.warc\.gz"):
+        planned(inputs)
+
+
+def test_larger_pages_take_longer():
+    settings, found = load(None, SHAPE), counts(10**6, 10**5)
+    small, large = (
+        planning._rows({**found, "capture_bytes": size * 10**5}, settings)
+        for size in (2_000, 40_000)
+    )
+    stages = [planning._stage("documents", rows, 2, settings) for rows in (small, large)]
+    assert stages[0].cpu_s < stages[1].cpu_s
 
 
 def test_more_files_than_are_sampled_count_by_their_bytes(tmp_path):
@@ -121,22 +210,21 @@ def test_more_files_than_are_sampled_count_by_their_bytes(tmp_path):
 
     def sample(path):
         seen.append(path)
-        return 25, 3, 2
+        return plan_inputs.Sample(25, (3, 2))
 
-    assert planning._extrapolated(paths, sample) == (100 * 6, 100 * 4)
-    assert 1 < len(seen) <= planning.SAMPLED_FILES
+    assert plan_inputs.extrapolated(paths, sample, 2) == [100 * 6, 100 * 4]
+    assert 1 < len(seen) <= plan_inputs.SAMPLED_FILES
     assert seen[0] == paths[0]
 
 
 def test_more_cores_take_less_time_but_for_what_one_process_does():
     settings = load(None, SHAPE)
-    counts = {"submissions": 10**7, "captures": 10**6, "records": 10**6}
-    rows = planning._rows(counts, settings)
+    rows = planning._rows(counts(10**7, 10**6), settings)
     for name in ENGINE_STAGES:
         few, many = (planning._stage(name, rows, cores, settings) for cores in (1, 8))
         assert few.cpu_s == many.cpu_s
         alone_s = sum(r.one_core * r.cpu_s * rows[r.unit] for r in rates.RATES[name])
-        fixed_s = rates.START_S[name] + alone_s
+        fixed_s = rates.START_S[name][1] + alone_s
         assert few.wall_s - fixed_s == pytest.approx(8 * (many.wall_s - fixed_s), abs=1)
     assert {name for name, own in rates.RATES.items() if any(rate.one_core for rate in own)} == {
         "corpus", "tokenizer",
@@ -145,28 +233,26 @@ def test_more_cores_take_less_time_but_for_what_one_process_does():
 
 def test_the_walk_of_the_corpus_takes_as_long_on_many_cores():
     settings = load(None, SHAPE)
-    counts = {"submissions": 10**7, "captures": 10**6, "records": 10**6}
-    rows = planning._rows(counts, settings)
+    rows = planning._rows(counts(10**7, 10**6), settings)
     many = planning._stage("corpus", rows, 1_000, settings)
-    assert many.wall_s == pytest.approx(rates.START_S["corpus"] + many.cpu_s / 5, rel=0.01)
+    assert many.wall_s == pytest.approx(rates.START_S["corpus"][1] + many.cpu_s / 5, rel=0.01)
 
 
 def test_pages_are_the_links_or_the_captures_whichever_are_fewer():
     settings = load(None, SHAPE)
     for submissions, captures in ((1000, 50), (1000, 5000)):
-        counts = {"submissions": submissions, "captures": captures, "records": captures}
-        pages = planning._rows(counts, settings)["pages"]
-        assert pages == min(captures, rates.LINKS_A_SUBMISSION * submissions)
+        found = counts(submissions, captures)
+        assert planning._rows(found, settings)["pages"] == min(captures, found["links"])
 
 
 def test_the_tokenizers_sample_is_what_the_settings_allow():
-    counts = {"submissions": 10**9, "captures": 10**8, "records": 10**8}
-    assert planning._rows(counts, load(None, SHAPE))["sampled bytes"] == 1 << 30
+    many = counts(10**9, 10**8)
+    assert planning._rows(many, load(None, SHAPE))["sampled bytes"] == 1 << 30
     whole = load(None, {"tokenizer.sample_bytes_max": 0, "shards.val_share": 0.5})
-    rows = planning._rows(counts, whole)
+    rows = planning._rows(many, whole)
     assert rows["sampled bytes"] == rows["text bytes"] / 2
     given = load(None, {"tokenizer.path": "tokenizer.json"})
-    rows = planning._rows(counts, given)
+    rows = planning._rows(many, given)
     assert rows["sampled bytes"] == 0
     assert planning._training(given, rows) is None
 
@@ -182,9 +268,8 @@ def test_the_tokenizers_sample_is_what_the_settings_allow():
 def test_training_is_reckoned_within_a_third_of_what_was_measured(
     sample, pretokens, cpu_s, memory
 ):  # BENCHMARKS.md, Tokenizer
-    counts = {"submissions": 10**9, "captures": 10**8, "records": 10**8}
     settings = load(None, {"tokenizer.sample_bytes_max": sample})
-    rows = planning._rows(counts, settings)
+    rows = planning._rows(counts(10**9, 10**8), settings)
     found = planning._training(settings, rows)
     assert found["pretokens"] == pytest.approx(pretokens, rel=1 / 3)
     assert found["merges"] / found["merges_per_s"] == pytest.approx(cpu_s, rel=1 / 3)
@@ -195,11 +280,11 @@ def test_training_is_reckoned_within_a_third_of_what_was_measured(
 def test_webtext_itself_takes_what_others_report():
     # 430 M submissions, 45 M captures: 8 M documents took 40 GB, and about 375 core-hours at 30 ms
     # a page (OpenAI's and our own estimates); a plan is of that order.
-    counts = {"submissions": 430_648_127, "captures": 45_000_000, "records": 45_000_000}
+    rows = planning._rows(counts(430_648_127, 45_000_000), load(None, {}))
     settings = load(None, {})
-    stage = planning._stage("documents", planning._rows(counts, settings), 2, settings)
+    stage = planning._stage("documents", rows, 2, settings)
     assert 250 < stage.cpu_s / 3600 < 750
-    links = planning._stage("links", planning._rows(counts, settings), 2, settings)
+    links = planning._stage("links", rows, 2, settings)
     assert 2 < links.cpu_s / 3600 < 6
 
 
@@ -226,7 +311,7 @@ def test_the_model_is_planned_for_the_device_that_is_here(
     if flops_per_s is None:
         assert (model["wall_s"], found["wall_s"]) == (None, None)
     else:
-        wanted = rates.START_S["model"] + cost(recipe, flops_per_s).hours * 3600
+        wanted = rates.MODEL_START_S + cost(recipe, flops_per_s).hours * 3600
         assert model["wall_s"] == pytest.approx(wanted, rel=0.01)
         walls = [stage["wall_s"] for stage in found["stages"].values()]
         assert found["wall_s"] == pytest.approx(sum(walls))

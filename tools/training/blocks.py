@@ -205,10 +205,9 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
     by_source, _ = data.unseen(blocks.sources, rows, _FIRST, FIRST_TREES)
     forests = {"first": flatten(of_folds.pop(ALL), DEPTH)}
     fold_forests = {fold: {"first": flatten(one, DEPTH)} for fold, one in of_folds.items()}
-    of_types, types_of_folds = type_forests(pages, sorted(fold_forests))
-    forests |= of_types
+    forests["types"], types_of_folds = type_forests(pages, sorted(fold_forests))
     for fold, one in types_of_folds.items():
-        fold_forests[fold] |= one
+        fold_forests[fold]["types"] = one
     types = unseen_types(pages, types_of_folds)
     say("first look")
     learnt_first = np.where(blocks.is_alone, by_site, by_source)

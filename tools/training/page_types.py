@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.forest import Forest
-from pipeline.documents.blocks.page_types import TYPES, name_of, page_row, types_of
+from pipeline.documents.blocks.page_types import TYPES, page_row, types_of
 from tools.training.block_pages import Labelled
-from tools.training.trees import PARAMS, flatten
+from tools.training.trees import PARAMS, flatten, join
 
 TREES, DEPTH = 60, 3
 _PARAMS: dict[str, Any] = {
@@ -25,10 +25,8 @@ _PARAMS: dict[str, Any] = {
 }
 
 
-def type_forests(
-    pages: list[Labelled], folds: list[int]
-) -> tuple[dict[str, Forest], dict[int, dict[str, Forest]]]:
-    """Forests of all pages, and for each fold those that saw none of its pages."""
+def type_forests(pages: list[Labelled], folds: list[int]) -> tuple[Forest, dict[int, Forest]]:
+    """The trees of all pages, and for each fold those that saw none of its pages."""
     rows = np.concatenate(
         [page_row(page.described.columns, page.described.words) for page in pages], axis=1
     ).T
@@ -40,22 +38,14 @@ def type_forests(
     )
 
 
-def _fit(
-    rows: NDArray[np.float32], kinds: NDArray[np.str_], which: NDArray[np.bool_]
-) -> dict[str, Forest]:
-    return {
-        name_of(kind): flatten(
-            lightgbm.train(
-                _PARAMS, lightgbm.Dataset(rows[which], kinds[which] == kind, params=_PARAMS), TREES
-            ),
-            DEPTH,
-        )
-        for kind in TYPES
-    }
+def _fit(rows: NDArray[np.float32], kinds: NDArray[np.str_], which: NDArray[np.bool_]) -> Forest:
+    def of(kind: str) -> Forest:
+        data = lightgbm.Dataset(rows[which], kinds[which] == kind, params=_PARAMS)
+        return flatten(lightgbm.train(_PARAMS, data, TREES), DEPTH)
+
+    return join([of(kind) for kind in TYPES])
 
 
-def unseen_types(
-    pages: list[Labelled], folds: dict[int, dict[str, Forest]]
-) -> list[NDArray[np.float64]]:
-    """The types of each page by forests that saw no page of its site."""
+def unseen_types(pages: list[Labelled], folds: dict[int, Forest]) -> list[NDArray[np.float64]]:
+    """The types of each page by trees that saw no page of its site."""
     return [types_of(folds[page.fold], page.described) for page in pages]

@@ -1,8 +1,10 @@
 """LightGBM's trees as the flat arrays of pipeline/documents/blocks/forest.py."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.documents.blocks.forest import Forest
 
@@ -46,6 +48,24 @@ def flatten(booster: Any, depth: int) -> Forest:
         np.concatenate([level.ravel() for level in features]),
         np.concatenate([level.ravel() for level in thresholds]),
         leaves.ravel(),
+    )
+
+
+def join(forests: Sequence[Forest]) -> Forest:
+    """The trees of several forests of one size, those of the first before those of the next."""
+    trees, depth = forests[0].trees, forests[0].depth
+
+    def levels(of: Callable[[Forest], NDArray[Any]]) -> NDArray[Any]:
+        limits = [trees * ((1 << level) - 1) for level in range(1, depth)]
+        parts = [np.split(of(forest), limits) for forest in forests]
+        return np.concatenate([part[level] for level in range(depth) for part in parts])
+
+    return Forest(
+        trees * len(forests),
+        depth,
+        levels(lambda forest: forest.features),
+        levels(lambda forest: forest.thresholds),
+        np.concatenate([forest.leaves for forest in forests]),
     )
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.features import AT, Described
+from pipeline.documents.blocks.layout import Numbers
 from pipeline.documents.blocks.units import mean_by
-from pipeline.documents.blocks.words import Numbers
 
 Reals = NDArray[np.float64]
 
@@ -94,13 +94,11 @@ def _around(described: Described, scores: Reals) -> list[Reals | float]:
 
 def _alike(described: Described, scores: Reals) -> list[Reals | float]:
     """What the first look says of its role, its unit and the group of that (units.py)."""
-    weight: Reals = np.asarray(described.words + 0.5, np.float64)
     units = described.units
-    which = units.role
-    is_taken = (scores > 0.5).astype(float)
+    weight: Reals = np.asarray(described.words + 0.5, np.float64)
     return [
-        *(mean_by(one, scores, weight) for one in (which, units.unit, units.group)),
-        mean_by(which, is_taken, np.ones(len(scores))),
+        *(mean_by(one, scores, weight) for one in (units.role, units.unit, units.group)),
+        mean_by(units.role, scores > 0.5),
     ]
 
 

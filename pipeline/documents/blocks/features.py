@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.layout import Layout, Numbers
 from pipeline.documents.blocks.names import (
     COMMENT,
     DATE,
@@ -25,8 +26,8 @@ from pipeline.documents.blocks.names import (
 from pipeline.documents.blocks.readable import readable
 from pipeline.documents.blocks.said import SAID_GROUPS, Said
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
-from pipeline.documents.blocks.units import Units, find_groups, find_units, mean_by
-from pipeline.documents.blocks.words import BlockWords, Numbers, member, words_of
+from pipeline.documents.blocks.units import Units, find_groups, find_units, mean_by, numbered
+from pipeline.documents.blocks.words import BlockWords, member, words_of
 
 Reals = NDArray[np.float64]
 
@@ -66,7 +67,11 @@ def _letter_kinds() -> NDArray[np.int8]:
 
 
 _SIGN_KINDS, _LETTER_KINDS = _sign_kinds(), _letter_kinds()
-_HEADINGS = [TAG_NUMBERS[f"h{level}"] for level in range(1, 7)]
+_HEADING_LEVELS = np.zeros(len(TAG_NUMBERS), np.int64)
+_HEADING_LEVELS[[TAG_NUMBERS[f"h{level}"] for level in range(1, 7)]] = range(1, 7)
+_AROUND_BITS = [0] * len(TAG_NUMBERS)
+for _bit, _name in enumerate(_AROUND):
+    _AROUND_BITS[TAG_NUMBERS[_name]] = 1 << _bit
 
 BASE: list[str] = [
     *"words chars link_share commas dots digits capitals bold title_words separators".split(),
@@ -135,36 +140,27 @@ class _Description:
     """What the groups of features share: arrays by element, and by block."""
 
     def __init__(self, page: Page, counts: BlockWords) -> None:
-        self.page, self.counts = page, counts
-        self.element = np.asarray(page.elements, np.int64)
-        self.tag, self.parent = np.asarray(page.tags, np.int64), np.asarray(page.parents, np.int64)
-        self.ends, self.depth = np.asarray(page.ends, np.int64), np.asarray(page.depths, np.int64)
-        self.kind = np.asarray(page.kinds, np.int64)
-        self.own = np.asarray(page.own, np.int64)
-        self.masks = np.asarray(page.inherited, np.int64)[self.element]
-        self.blocks, self.elements = len(self.element), len(self.tag)
-        self.outer = np.maximum(self.parent, 0)
+        self.page, self.counts, layout = page, counts, Layout(page)
+        self.layout, self.total = layout, layout.total
+        self.element, self.tag, self.parent = layout.element, layout.tag, layout.parent
+        self.outer, self.depth, self.kind = layout.outer, layout.depth, layout.kind
+        self.own, self.inner = layout.own, np.array(page.inner, np.int64)
+        self.masks = np.array([page.inherited[element] for element in page.elements], np.int64)
+        self.blocks, self.elements = layout.blocks, layout.elements
         self.columns = np.zeros((len(NAMES), self.blocks), np.float32)
         self.words, self.link_words = counts.words, counts.link_words
         self.free = self.words - self.link_words
         self.at_least = np.maximum(self.words, 1)
+        self.link_share = self.link_words / self.at_least
         self.page_words = max(int(self.words.sum()), 1)
         self.number = np.arange(self.blocks)
         self.signs = _SIGN_KINDS.take(counts.last, mode="clip")
         self.stops = self.signs == _STOP
-        level = np.zeros(len(TAG_NUMBERS), np.int64)
-        level[_HEADINGS] = range(1, 7)
-        self.heading = level[self.tag[self.element]]
-        self.sizes = self.total(self.words)
-        self.link_sizes = self.total(self.link_words)
-        self.held = self.total(np.ones(self.blocks, np.int64))
+        self.tags = self.tag[self.element]
+        self.heading = _HEADING_LEVELS[self.tags]
+        self.sizes, self.link_sizes = self.total(np.stack([self.words, self.link_words]))
+        self.held = layout.end_block - layout.begin_block
         self.best = 0
-
-    def total(self, values: Numbers) -> Numbers:
-        """The sum over the blocks inside of each element."""
-        sums = np.cumsum(np.bincount(self.element, values, self.elements))
-        sums = np.concatenate([[0], sums])
-        return np.asarray(sums[self.ends] - sums[:-1], np.int64)
 
     def put(self, name: str, values: Any) -> None:
         """Set one feature of all blocks."""
@@ -176,7 +172,7 @@ class _Description:
         before = np.cumsum(self.words) - self.words
         put("words", self.words)
         put("chars", counts.chars)
-        put("link_share", self.link_words / at_least)
+        put("link_share", self.link_share)
         put("commas", counts.commas / at_least)
         put("dots", counts.dots / at_least)
         put("digits", counts.digits / np.maximum(counts.chars, 1))
@@ -190,7 +186,7 @@ class _Description:
         put("links", self.page.links)
         put("word_chars", counts.chars / at_least)
         put("heading", self.heading)
-        put("tag", self.tag[self.element])
+        put("tag", self.tags)
         put("depth", self.depth[self.element])
         put("place", self.number / self.blocks)
         put("words_before", before / self.page_words)
@@ -200,24 +196,26 @@ class _Description:
 
     def put_around(self) -> None:
         """What it lies in: a bit for each kind of element, and totals of the nearest ones."""
-        bits = np.zeros(len(TAG_NUMBERS), np.int64)
-        for bit, name in enumerate(_AROUND):
-            bits[TAG_NUMBERS[name]] |= 1 << bit
-        around = _inherit(bits[self.tag].tolist(), self.page.parents)[self.element]
+        around = np.array(_around(self.page), np.int64)
         row = AT[f"in_{_AROUND[0]}"]
         self.columns[row : row + len(_AROUND)] = around >> np.arange(len(_AROUND))[:, None] & 1
         of_paragraphs = self.parent[1:][self.tag[1:] == TAG_NUMBERS["p"]]
         paragraphs = np.bincount(of_paragraphs, minlength=self.elements)
+        sizes, held = self.sizes, self.held
+        of_element = np.empty((6, self.elements))
+        of_element[:] = (
+            sizes,
+            self.link_sizes / np.maximum(sizes, 1),
+            held,
+            sizes / self.page_words,
+            sizes / np.maximum(held, 1),
+            paragraphs,
+        )
         at = self.element
         for step in range(1, max(_LEVELS) + 1):
             if step in _LEVELS:
-                sizes, held = self.sizes[at], self.held[at]
-                self.put(f"up{step}_words", sizes)
-                self.put(f"up{step}_link_share", self.link_sizes[at] / np.maximum(sizes, 1))
-                self.put(f"up{step}_blocks", held)
-                self.put(f"up{step}_share", sizes / self.page_words)
-                self.put(f"up{step}_mean", sizes / np.maximum(held, 1))
-                self.put(f"up{step}_paragraphs", paragraphs[at])
+                row = AT[f"up{step}_words"]
+                self.columns[row : row + len(of_element)] = of_element[:, at]
             at = self.outer[at]
 
     def put_best(self) -> None:
@@ -225,14 +223,14 @@ class _Description:
         put, element, number = self.put, self.element, self.number
         scores = _scores(element, self.parent, self.words, self.free, self.elements)
         best = self.best = int(np.argmax(scores))
-        in_best = (element >= best) & (element < self.ends[best])
+        first, end = self.layout.begin_block[best], self.layout.end_block[best]
+        in_best = (number >= first) & (number < end)
         path = _path(best, self.page.parents)
-        on_path = np.zeros(self.blocks, np.int64)
-        for one in path:
-            on_path += (element >= one) & (element < self.ends[one])
+        layout = self.layout
+        edges = np.bincount(layout.begin_block[path], minlength=self.blocks + 1)
+        edges -= np.bincount(layout.end_block[path], minlength=self.blocks + 1)
+        on_path = edges.cumsum()[:-1]
         top = max(float(scores[best]), 1.0)
-        inside = np.flatnonzero(in_best)
-        first, last = (inside[0], inside[-1]) if len(inside) else (self.blocks, -1)
         put("in_best", in_best)
         put("best_up", self.depth[element] - (on_path - 1))
         put("best_depth", len(path) - on_path)
@@ -241,16 +239,15 @@ class _Description:
         put("parent_score", scores[self.outer[element]] / top)
         put("best_link_share", self.link_sizes[best] / max(self.sizes[best], 1))
         put("best_mean", self.sizes[best] / max(self.held[best], 1))
-        put("after_best", np.where(number > last, 1, np.where(number < first, -1, 0)))
+        put("after_best", np.where(number >= end, 1, np.where(number < first, -1, 0)))
         put("best_blocks", self.held[best])
 
     def put_neighbours(self) -> None:
         """The blocks beside it, and the nearest heading and long block."""
         put, number, blocks, element = self.put, self.number, self.blocks, self.element
         kind = self.kind[element]
-        own = np.empty((len(_BESIDE), blocks), np.float32)
-        link_share, nothing = self.link_words / self.at_least, np.zeros(blocks)
-        own[:] = self.words, link_share, self.heading > 0, nothing, self.stops
+        own = np.zeros((len(_BESIDE), blocks), np.float32)
+        own[0], own[1], own[2], own[4] = self.words, self.link_share, self.heading > 0, self.stops
         for step in _NEIGHBOURS:
             here = slice(max(-step, 0), blocks - max(step, 0))
             there = slice(max(step, 0), blocks - max(-step, 0))
@@ -259,9 +256,8 @@ class _Description:
             rows[:] = -1
             if abs(step) < blocks:
                 rows[:, here] = own[:, there]
-                rows[_SAME, here] = np.where(
-                    element[there] == element[here], 2, kind[there] == kind[here]
-                )
+                same_kind = (kind[there] == kind[here]).astype(np.float32)
+                rows[_SAME, here] = (element[there] == element[here]) + same_kind
         near3, links3 = _window(self.free, 3), _window(self.link_words, 3)
         put("words_near3", near3)
         put("words_near8", _window(self.free, 8))
@@ -279,8 +275,7 @@ class _Description:
         kind = self.kind[self.element]
         outer = self.kind[self.outer[self.element]]
         pairs = outer * (self.kind.max() + 1) + kind
-        _, paired = np.unique(pairs, return_inverse=True)
-        for name, which in (("alike", kind), ("alike2", paired)):
+        for name, which in (("alike", kind), ("alike2", numbered(pairs))):
             many, words = np.bincount(which), np.bincount(which, self.words)
             self.put(name, many[which])
             self.put(f"{name}_mean", words[which] / many[which])
@@ -291,41 +286,40 @@ class _Description:
         """The page as a whole, the same for each of its blocks."""
         put, words, page_words = self.put, self.words, self.page_words
         is_long = words >= LONG_WORDS
+        tags = np.bincount(self.tag, minlength=len(TAG_NUMBERS))
         put("page_blocks", self.blocks)
         put("page_words", page_words)
-        put("page_link_share", self.link_words.sum() / page_words)
-        put("page_long", is_long.sum())
+        put("page_link_share", self.link_sizes[0] / page_words)
+        put("page_long", np.count_nonzero(is_long))
         put("page_best", self.sizes[self.best] / page_words)
-        put("page_articles", (self.tag == TAG_NUMBERS["article"]).sum())
-        put("page_mains", (self.tag == TAG_NUMBERS["main"]).sum())
+        put("page_articles", tags[TAG_NUMBERS["article"]])
+        put("page_mains", tags[TAG_NUMBERS["main"]])
         put("page_elements", self.elements)
         for name, bit in (("comment", COMMENT), ("forum", FORUM), ("product", PRODUCT)):
-            put(f"page_{name}", words[(self.masks >> bit & 1) > 0].sum() / page_words)
-        put("page_li", words[self.columns[AT["in_li"]] > 0].sum() / page_words)
+            put(f"page_{name}", words @ (self.masks >> bit & 1) / page_words)
+        put("page_li", words @ (self.columns[AT["in_li"]] > 0) / page_words)
         put("page_mean", page_words / self.blocks)
-        put("page_long_words", words[is_long].sum() / page_words)
+        put("page_long_words", words @ is_long / page_words)
         put("page_hidden", self.counts.hidden_words.sum() / page_words)
         put("page_best_depth", self.depth[self.best])
-        put("page_tables", (self.tag == TAG_NUMBERS["table"]).sum())
+        put("page_tables", tags[TAG_NUMBERS["table"]])
 
     def put_units(self) -> Units:
         """The repeated structure that it is part of, and its role there."""
         put, words = self.put, self.words
         groups = find_groups(self.parent, self.kind, self.sizes)
-        units = find_units(groups, self.parent, self.depth, self.kind, self.element)
+        units = find_units(groups, self.page.parents, self.kind, self.element)
         unit, group, role = units.unit, units.group, units.role
         is_some = unit > 0
         many, in_group = groups.many[group], groups.words[group]
-        ones = np.ones(self.blocks)
-        is_first = np.zeros(self.elements, bool)
-        is_first[unit] = True
-        members = np.flatnonzero(is_first)
+        is_unit = np.zeros(self.elements, bool)
+        is_unit[unit] = True
+        members = np.flatnonzero(is_unit)
+        of_members = groups.of[members]
+        order = np.argsort(of_members, kind="stable")
+        ordered = of_members[order]
         rank = np.zeros(self.elements, np.int64)
-        order = np.argsort(groups.of[members], kind="stable")
-        sorted_groups = groups.of[members][order]
-        rank[members[order]] = np.arange(len(members)) - np.searchsorted(
-            sorted_groups, sorted_groups
-        )
+        rank[members[order]] = np.arange(len(members)) - ordered.searchsorted(ordered)
         put("unit_many", np.where(is_some, many, 0))
         put("unit_mean", np.where(is_some, in_group / np.maximum(many, 1), 0))
         put("unit_share", np.where(is_some, in_group / self.page_words, 0))
@@ -340,7 +334,7 @@ class _Description:
         put("unit_at", np.where(is_some, (self.number - first[unit]) / held, -1))
         put("unit_blocks", np.where(is_some, held, 0))
         put("unit_up", np.where(is_some, self.depth[self.element] - self.depth[unit], -1))
-        own = self.own[self.element] | np.asarray(self.page.inner, np.int64)
+        own = self.own[self.element] | self.inner
         says = self.counts.groups
         for name, is_one in (
             ("unit_long", self.free >= LONG_WORDS),
@@ -348,14 +342,14 @@ class _Description:
             ("unit_dates", (own >> DATE | says >> DATE_WORDS) & 1),
         ):
             has = np.bincount(unit, is_one, self.elements) > 0
-            share = np.bincount(groups.of[members], has[members], len(groups.many))[group]
+            share = np.bincount(of_members, has[members], len(groups.many))[group]
             put(name, np.where(is_some, share / np.maximum(many, 1), -1))
         of_role = np.bincount(role)[role]
         put("role_share", np.where(is_some, of_role / np.maximum(many, 1), -1))
-        put("role_mean", mean_by(role, words.astype(float), ones))
-        put("role_links", mean_by(role, self.link_words / self.at_least, ones))
-        put("role_distinct", mean_by(role, 1 / self.counts.copies, ones))
-        put("role_stops", mean_by(role, self.stops.astype(float), ones))
+        put("role_mean", mean_by(role, words))
+        put("role_links", mean_by(role, self.link_share))
+        put("role_distinct", mean_by(role, 1 / self.counts.copies))
+        put("role_stops", mean_by(role, self.stops))
         top = np.zeros(int(role.max()) + 1, np.int64)
         np.maximum.at(top, role, words)
         put("role_top", top[role])
@@ -375,7 +369,7 @@ class _Description:
 
     def put_readable(self) -> tuple[Reals, int]:
         """Whether readability's rules take it, and how much of the page they take."""
-        shares = readable(self.page, self.counts).astype(float)
+        shares = readable(self.layout, self.counts).astype(float)
         taken = int((shares * self.words).sum())
         self.put("readable", shares)
         self.put("page_readable", taken / self.page_words)
@@ -385,7 +379,7 @@ class _Description:
         """The groups of names and of words, a feature each."""
         element = self.element
         own = self.own[element] | self.own[self.outer[element]]
-        own |= np.asarray(self.page.inner, np.int64)
+        own |= self.inner
         row = len(BASE)
         for values, count in (
             (own, len(NAME_GROUPS)),
@@ -398,11 +392,13 @@ class _Description:
             row += count
 
 
-def _inherit(bits: list[int], parents: list[int]) -> Numbers:
-    """Each element's bits with those of all around it; a parent stands before its children."""
+def _around(page: Page) -> list[int]:
+    """For each block a bit for each kind of element around it."""
+    bits = [_AROUND_BITS[tag] for tag in page.tags]
+    parents = page.parents  # each stands before its children
     for number in range(1, len(bits)):
         bits[number] |= bits[parents[number]]
-    return np.asarray(bits, np.int64)
+    return [bits[element] for element in page.elements]
 
 
 def _path(element: int, parents: list[int]) -> list[int]:

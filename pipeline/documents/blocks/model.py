@@ -15,7 +15,7 @@ MODEL = Path(__file__).with_name("model.npz")
 
 @dataclass(frozen=True)
 class Model:
-    """Forests by name, "first" and the engines that a second look is told of ("none" for no one).
+    """Forests by name: "types", "first", and the engines that a second look is told of, or "none".
 
     `limits` are those of `choose` for each second look.
     """

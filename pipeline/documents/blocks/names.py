@@ -5,6 +5,8 @@ and of `body`. Groups were chosen by hand; what one is worth is for the trees to
 """
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SMALL = re.compile(r"[a-z]+")
@@ -127,51 +129,82 @@ def bits_of(groups: tuple[str, ...]) -> dict[str, int]:
     return bits
 
 
-_NAME_BITS = bits_of(NAME_GROUPS)
-# What readability reads in a class or an id (readability-lxml 0.9), anywhere in it.
-_GOOD = re.compile(
-    r"article|body|content|entry|hentry|main|page|pagination|post|text|blog|story", re.IGNORECASE
-)
-_BAD = re.compile(
-    r"combx|comment|com-|contact|foot|masthead|media|meta|outbrain|promo|related|scroll|shoutbox"
-    r"|sidebar|sponsor|shopping|tags|tool|widget",
-    re.IGNORECASE,
-)
-_UNLIKELY = re.compile(
-    r"combx|comment|community|disqus|extra|foot|header|menu|remark|rss|shoutbox|sidebar|sponsor"
-    r"|ad-break|agegate|pagination|pager|popup|tweet|twitter",
-    re.IGNORECASE,
-)
-_MAYBE = re.compile(r"and|article|body|column|content|main|shadow", re.IGNORECASE)
+_bits_of_name = bits_of(NAME_GROUPS).get
 GOOD, BAD, UNLIKELY, MAYBE = 1, 2, 4, 8
+# What readability reads in a class or an id (readability-lxml 0.9), anywhere in it; it reads com-
+# and ad-break too.
+_SIGNS: dict[int, tuple[str, ...]] = {
+    sign: tuple(parts.split())
+    for sign, parts in (
+        (GOOD, "article body content entry main page pagination post text blog story"),
+        (
+            BAD,
+            "combx comment contact foot masthead media meta outbrain promo related scroll shoutbox"
+            " sidebar sponsor shopping tags tool widget",
+        ),
+        (
+            UNLIKELY,
+            "combx comment community disqus extra foot header menu remark rss shoutbox sidebar"
+            " sponsor agegate pagination pager popup tweet twitter",
+        ),
+        (MAYBE, "and article body column content main shadow"),
+    )
+}
 
 
-class Names(dict[str, tuple[int, str, int]]):
-    """By the value of a class, id, role or itemprop: its mask, itself without digits, its signs."""
+class _Remembered(dict[str, Any]):
+    """What was read of each name. It forgets all when it is full: lru_cache costs a third more."""
 
-    def __missing__(self, value: str) -> tuple[int, str, int]:
-        """Read a value; words end at what is no letter and where a capital follows a small one."""
-        mask = 0
-        short = value[:_NAME_CHARS_MAX]
-        for word in _words(short):
-            mask |= _NAME_BITS.get(word, 0)
-        signs = 0
-        for sign, pattern in ((GOOD, _GOOD), (BAD, _BAD), (UNLIKELY, _UNLIKELY), (MAYBE, _MAYBE)):
-            if pattern.search(short):
-                signs |= sign
-        found = mask, _DIGITS.sub("", short), signs
-        if len(self) < _REMEMBERED_MAX:
-            self[value] = found
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        self.read = read
+
+    def __missing__(self, name: str) -> Any:
+        if len(self) >= _REMEMBERED_MAX:
+            self.clear()
+        self[name] = found = self.read(name)
         return found
 
 
-def _words(name: str) -> list[str]:
-    """The words of a name, and those that it has without its hyphens and capitals."""
-    small = name.lower()
-    if small == name:  # as most are; without a hyphen both are the same
-        words: list[str] = _SMALL.findall(name)
+def _read_run(run: str) -> tuple[int, int]:
+    """The mask of a run of small letters, and the signs that stand somewhere in it."""
+    signs = 0
+    for sign, parts in _SIGNS.items():
+        for part in parts:
+            if part in run:
+                signs |= sign
+                break
+    return _bits_of_name(run, 0), signs
+
+
+_RUNS = _Remembered(_read_run)
+
+
+def _read_name(value: str) -> tuple[int, str, int]:
+    """Its mask, itself without digits, and its signs.
+
+    Words end at what is no letter and where a capital follows a small one.
+    """
+    short = value[:_NAME_CHARS_MAX]
+    small = short.lower()
+    mask = signs = 0
+    if small == short:
+        for run in _SMALL.findall(small):
+            own, said = _RUNS[run]
+            mask |= own
+            signs |= said
     else:
-        words = [word.lower() for word in _WORD.findall(name)]
-    if small != name or "-" in name:
-        words += _SMALL.findall(small.replace("-", ""))
-    return words
+        for run in _SMALL.findall(small):
+            signs |= _RUNS[run][1]
+        for word in _WORD.findall(short):
+            mask |= _bits_of_name(word.lower(), 0)
+    has_hyphen = "-" in small
+    if has_hyphen:
+        signs |= BAD * ("com-" in small) | UNLIKELY * ("ad-break" in small)
+    if has_hyphen or small != short:  # as one word, too
+        for run in _SMALL.findall(small.replace("-", "")):
+            mask |= _bits_of_name(run, 0)
+    return mask, _DIGITS.sub("", short), signs
+
+
+# By the value of a class, id, role or itemprop.
+NAMES = _Remembered(_read_name)

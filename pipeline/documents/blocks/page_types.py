@@ -1,17 +1,15 @@
 """What kind of page it is: an article, a thread, a product. Asked once a page, of all its blocks.
 
-A forest a type says how far the page is one, by what its blocks are like on average. The labels are
-those of WCXB (M. Foley, 2025).
+Trees of its own say how far it is each of them, by what its blocks are like on average. The labels
+are those of WCXB (M. Foley, 2025).
 """
-
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.features import Described
 from pipeline.documents.blocks.forest import Forest
-from pipeline.documents.blocks.words import Numbers
+from pipeline.documents.blocks.layout import Numbers
 
 TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
 _SMALLEST = 0.3  # words that a block without any counts as
@@ -24,13 +22,8 @@ def page_row(columns: NDArray[np.float32], words: Numbers) -> NDArray[np.float32
     return np.asarray(np.round(means, 3)[:, None], np.float32)
 
 
-def types_of(forests: Mapping[str, Forest], described: Described) -> NDArray[np.float64]:
+def types_of(forest: Forest, described: Described) -> NDArray[np.float64]:
     """How far a page is one of each of TYPES; the parts add up to 1."""
     row = page_row(described.columns, described.words)
-    found = np.array([forests[name_of(kind)].predict(row)[0] for kind in TYPES]) + 0.001
+    found = forest.predict(row, len(TYPES))[:, 0] + 0.001
     return np.asarray(np.round(found / found.sum(), 3))
-
-
-def name_of(kind: str) -> str:
-    """What the forest of a type is called in the model."""
-    return f"type_{kind}"

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from lxml.etree import XPath
 from lxml.html import HtmlElement
 
 # What types, programs and addresses speak of, a bit each.
@@ -41,6 +42,8 @@ _TITLES = frozenset(("description", "og:description", "twitter:description", "og
 _KINDS = frozenset(("og:type", "generator"))
 _WORD = re.compile(r"[a-z]+")
 _TAG = re.compile(r"<[^<>]*+>")
+_TYPES = XPath("//@itemtype", smart_strings=False)
+_TYPES_MAX = 200
 _LEVELS_MAX = 12
 _CHARS_MAX = 400_000  # of what is said, and of one script that says it
 
@@ -60,27 +63,34 @@ def read_said(tree: HtmlElement) -> Said:
     texts: list[str] = []
     kinds = place = 0
     address = ""
-    for meta in tree.iter("meta"):
-        name = (meta.get("property") or meta.get("name") or "").lower()
-        content = meta.get("content") or ""
-        if name in _TITLES:
-            texts.append(content)
-        elif name in _KINDS:
-            kinds |= _mask(content)
-        elif name == "og:url":
-            address = content
-    for link in tree.iter("link"):
-        if link.get("rel") == "canonical":
-            address = link.get("href") or address
-    for kind in tree.xpath("//@itemtype")[:200]:
+    canonical = ""
+    data = []
+    for element in tree.iter("meta", "link", "script"):
+        tag = element.tag
+        if tag == "meta":
+            name = (element.get("property") or element.get("name") or "").lower()
+            if name in _TITLES:
+                texts.append(element.get("content") or "")
+            elif name in _KINDS:
+                kinds |= _mask(element.get("content") or "")
+            elif name == "og:url":
+                address = element.get("content") or ""
+        elif tag == "link":
+            if element.get("rel") == "canonical":
+                canonical = element.get("href") or canonical
+        elif "ld+json" in (element.get("type") or ""):
+            data.append(element.text or "")
+    address = canonical or address
+    for kind in _TYPES(tree)[:_TYPES_MAX]:
         kinds |= _mask(kind.rpartition("/")[2])
-    for script in tree.iter("script"):
-        if "ld+json" in (script.get("type") or ""):
-            kinds |= _read_data(script.text or "", texts)
+    for script in data:
+        kinds |= _read_data(script, texts)
     path = address.partition("://")[2].partition("/")[2]
     for word in _WORD.findall(path[:500].lower()):
         place |= _BITS.get(word, 0)
-    text = _TAG.sub(" ", html.unescape("\n".join(texts)[:_CHARS_MAX]))
+    text = "\n".join(texts)[:_CHARS_MAX]
+    text = html.unescape(text) if "&" in text else text
+    text = _TAG.sub(" ", text) if "<" in text else text
     return Said(text, kinds, place, bool(address) and not path)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lxml.html import HtmlElement
 
-from pipeline.documents.blocks.names import BAD, GOOD, MAYBE, UNLIKELY, Names
+from pipeline.documents.blocks.names import NAMES
 from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
@@ -37,8 +37,6 @@ _INLINE = frozenset(
 _NAMED = frozenset(("class", "id", "role", "itemprop"))
 _HIDING = frozenset(("hidden", "style"))
 _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
-_NAMES = Names()
-_WEIGHTS = {0: 0, GOOD: 25, BAD: -25, GOOD | BAD: 0}
 _CELL_BLOCKS = frozenset("p ul ol dl table div blockquote pre h1 h2 h3 h4 h5 h6".split())
 
 
@@ -57,8 +55,9 @@ class Page:
     own: list[int] = field(default_factory=lambda: [0])
     inherited: list[int] = field(default_factory=lambda: [0])
     kinds: list[int] = field(default_factory=lambda: [0])  # elements of one tag and class
-    weights: list[int] = field(default_factory=lambda: [0])  # of class and id (readable.py)
-    unlikely: list[bool] = field(default_factory=lambda: [False])
+    signs: list[int] = field(default_factory=lambda: [0])  # of its class, and of its id times 16
+    begin_blocks: list[int] = field(default_factory=lambda: [0])  # the first block inside
+    end_blocks: list[int] = field(default_factory=lambda: [0])  # and the first after all of them
 
     elements: list[int] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)  # `<br>` before the block
@@ -111,13 +110,12 @@ class _Walk:
         self.close(0)
         self.page.starts.append(len(self.page.pieces))
         self.page.ends[0] = len(self.page.tags)
+        self.page.end_blocks[0] = len(self.page.elements)
 
     def add(self, text: str, flags: int) -> None:
-        """Add a piece of text to the block at hand, or begin one."""
+        """Add a piece of text to the block at hand, or begin one: by none that is white space."""
         page = self.page
         if not self.is_open:
-            if text.isspace():
-                return
             self.is_open = True
             page.starts.append(len(page.pieces))
         page.pieces.append(text)
@@ -135,32 +133,53 @@ class _Walk:
             self.breaks = 0
         self.inner = self.links = 0
 
-    def open(self, tag: int, kind: str, mask: int, around: int, signs: int, weight: int) -> int:
+    def open(self, tag: int, kind: str, mask: int, around: int, signs: int) -> int:
         """Add an element, and give back its number."""
         page = self.page
-        number = len(page.tags)
+        number, blocks = len(page.tags), len(page.elements)
         page.tags.append(tag)
         page.parents.append(around)
         page.depths.append(page.depths[around] + 1)
         page.own.append(mask)
         page.inherited.append(mask | page.inherited[around])
         page.kinds.append(self.known_kinds.setdefault((tag, kind), len(self.known_kinds)))
-        page.weights.append(weight)
-        page.unlikely.append(signs & (UNLIKELY | MAYBE) == UNLIKELY)
+        page.signs.append(signs)
         page.ends.append(number + 1)
+        page.begin_blocks.append(blocks)
+        page.end_blocks.append(blocks + 1)  # of a row; others are known when they end
         return number
 
     def visit(self, element: HtmlElement, number: int, flags: int) -> None:
-        """Read what is inside of an element; `number` is the block element around it."""
+        """Read what is inside of an element; `number` is the block element around it.
+
+        In one piece with all kinds of children: calls are half of what a walk costs.
+        """
         text = element.text
-        if text:
+        if text and (self.is_open or not text.isspace()):
             self.add(text, flags)
         # To go from child to child takes a third of the time of an iterator over them.
         child = element[0] if len(element) else None
         while child is not None:
             tag = child.tag
             if tag in _INLINE:
-                self.visit_inline(child, tag, number, flags)
+                mask, inner, names = 0, flags, child.keys()
+                for name in names:
+                    if name in _NAMED:
+                        mask |= NAMES[child.get(name)][0]
+                    elif name == "href":
+                        if tag == "a":
+                            inner |= LINK
+                            self.links += 1
+                    elif name in _HIDING and self.is_hidden(name, child.get(name)):
+                        break
+                else:
+                    if tag == "b" or tag == "strong":
+                        inner |= BOLD
+                    if len(child):
+                        self.visit(child, number, inner)
+                    elif (text := child.text) and (self.is_open or not text.isspace()):
+                        self.add(text, inner)
+                    self.inner |= mask
             elif tag == "br":
                 if self.is_open:
                     self.close(number)
@@ -170,60 +189,39 @@ class _Walk:
                     self.close(number)
                 self.visit_block(child, tag, number, flags)
             text = child.tail
-            if text:
+            if text and (self.is_open or not text.isspace()):
                 self.add(text, flags)
             child = child.getnext()
 
-    def visit_inline(self, child: HtmlElement, tag: str, number: int, flags: int) -> None:
-        """Read an element that is part of a line."""
-        mask = 0
-        names = child.keys()
-        for name in names:
-            if name in _NAMED:
-                mask |= _NAMES[child.get(name)][0]
-            elif name == "href":
-                if tag == "a":
-                    flags |= LINK
-                    self.links += 1
-            elif name in _HIDING and self.is_hidden(name, child.get(name)):
-                return
-        if tag in ("b", "strong"):
-            flags |= BOLD
-        if len(child):
-            self.visit(child, number, flags)
-        elif text := child.text:
-            self.add(text, flags)
-        self.inner |= mask
-
     def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
         """Read an element that begins and ends a line."""
-        mask, kind, signs, weight = 0, "", 0, 0
+        mask, kind, signs = 0, "", 0
         names = child.keys()
         for name in names:
             if name == "class":
-                own, kind, said = _NAMES[child.get(name)]
-                mask |= own
+                mask_here, kind, said = NAMES[child.get(name)]
+                mask |= mask_here
                 signs |= said
-                weight += _WEIGHTS[said & (GOOD | BAD)]
             elif name == "id":
-                own, _, said = _NAMES[child.get(name)]
-                mask |= own
-                signs |= said
-                weight += _WEIGHTS[said & (GOOD | BAD)]
+                mask_here, _, said = NAMES[child.get(name)]
+                mask |= mask_here
+                signs |= said << 4
             elif name in _NAMED:
-                mask |= _NAMES[child.get(name)][0]
+                mask |= NAMES[child.get(name)][0]
             elif name in _HIDING and self.is_hidden(name, child.get(name)):
                 flags |= HIDDEN
-        number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around, signs, weight)
+        number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around, signs)
         rows = data_rows(child) if tag == "table" else None
         if rows is None:
-            self.visit(child, number, flags)
-            if self.is_open:
-                self.close(number)
+            if len(child) or child.text:
+                self.visit(child, number, flags)
+                if self.is_open:
+                    self.close(number)
         else:
             for cells in rows:
                 self.visit_row(cells, number, flags)
         self.page.ends[number] = len(self.page.tags)
+        self.page.end_blocks[number] = len(self.page.elements)
 
     def is_hidden(self, name: str, value: str) -> bool:
         """Whether an attribute hides its element, in this walk."""
@@ -239,9 +237,10 @@ class _Walk:
             pieces += _cell_pieces(cell)
         if all(text.isspace() or text == CELL_MARK for _, text in pieces):
             return
-        number = self.open(TAG_NUMBERS["tr"], "data", 0, table, 0, 0)
+        number = self.open(TAG_NUMBERS["tr"], "data", 0, table, 0)
         for is_link, text in pieces:
-            self.add(text, flags | LINK if is_link else flags)
+            if self.is_open or not text.isspace():
+                self.add(text, flags | LINK if is_link else flags)
         self.close(number)
 
 

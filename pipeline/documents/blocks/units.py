@@ -9,13 +9,14 @@ dates, the bodies.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.documents.blocks.words import Numbers
+from pipeline.documents.blocks.layout import Numbers
 
+Reals = NDArray[np.float64]
 _MANY = 3
 
 
@@ -42,7 +43,7 @@ def find_groups(parent: Numbers, kind: Numbers, sizes: Numbers) -> Groups:
     """The groups of a page's elements; `sizes` are the words in each."""
     pairs = parent * (int(kind.max()) + 1) + kind
     pairs[0] = -1
-    _, of = np.unique(pairs, return_inverse=True)
+    of = numbered(pairs)
     many = np.bincount(of, sizes > 0).astype(np.int64)
     words = np.bincount(of, sizes).astype(np.int64)
     top = np.zeros(len(many), np.int64)
@@ -50,31 +51,36 @@ def find_groups(parent: Numbers, kind: Numbers, sizes: Numbers) -> Groups:
     return Groups(of, many, words, top)
 
 
-def find_units(
-    groups: Groups, parent: Numbers, depth: Numbers, kind: Numbers, element: Numbers
-) -> Units:
-    """The unit, group and role of each block; `element` is the block's."""
+def find_units(groups: Groups, parents: list[int], kind: Numbers, element: Numbers) -> Units:
+    """The unit, group and role of each block; `element` is the block's, `kind` an element's."""
     worth = np.where(groups.many >= _MANY, groups.words - groups.top, 0)[groups.of]
-    unit = np.where(worth > 0, np.arange(len(parent)), 0)
-    best = worth.copy()
-    # From the top down, a level at a time: what is around is known by then.
-    order = np.argsort(depth, kind="stable")
-    ends = np.searchsorted(depth[order], np.arange(1, int(depth.max()) + 2))
-    for begin, end in pairwise(ends):
-        here = order[begin:end]
-        outer = parent[here]
-        is_less = best[here] <= best[outer]
-        unit[here] = np.where(is_less, unit[outer], unit[here])
-        best[here] = np.where(is_less, best[outer], best[here])
-    own = unit[element]
+    unit = np.where(worth > 0, np.arange(len(parents)), 0).tolist()
+    best = worth.tolist()
+    for number in range(1, len(parents)):  # what is around is known by then
+        around = parents[number]
+        if best[number] <= best[around]:
+            best[number], unit[number] = best[around], unit[around]
+    own = np.array(unit, np.int64)[element]
     group = np.where(own > 0, groups.of[own], groups.of[0])
-    _, role = np.unique(group * (int(kind.max()) + 1) + kind[element], return_inverse=True)
+    role = numbered(group * (int(kind.max()) + 1) + kind[element])
     return Units(own, group, role)
 
 
-def mean_by(
-    which: Numbers, values: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """For each block the weighted mean of its class; weights are above 0."""
-    sums, weights = np.bincount(which, values * weight), np.bincount(which, weight)
+def numbered(values: Numbers) -> Numbers:
+    """The place of each value among all that there are, in their order."""
+    order = values.argsort()
+    ordered = values[order]
+    numbers = np.empty_like(values)
+    places = np.zeros_like(values)
+    (ordered[1:] != ordered[:-1]).cumsum(out=places[1:])
+    numbers[order] = places
+    return numbers
+
+
+def mean_by(which: Numbers, values: NDArray[Any], weight: Reals | None = None) -> Reals:
+    """For each block the mean of its class, by weights that are above 0."""
+    if weight is None:
+        sums, weights = np.bincount(which, values), np.bincount(which)
+    else:
+        sums, weights = np.bincount(which, values * weight), np.bincount(which, weight)
     return np.asarray(sums[which] / weights[which])

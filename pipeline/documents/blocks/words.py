@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.layout import Numbers
 from pipeline.documents.blocks.names import WORD_GROUPS, bits_of
 from pipeline.documents.blocks.segment import BOLD, HIDDEN, LINK, Page
 
-Numbers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 _WORD, _UPPER, _DIGIT, _COMMA, _DOT, _SEPARATOR, _SPACE = (1 << bit for bit in range(7))
@@ -24,6 +24,7 @@ _CODES = 1 << 16  # the planes above hold emoji, and rare letters that count as 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_WORDS = 30  # of a block, in which its groups of words are looked for
 COPY_WORDS = 12  # a block of so many that stands in a page twice is a copy, not a refrain
+_PLACES = np.arange(6)[:, None]
 _POWERS = np.cumprod(np.full(64, 0xD1342543DE82EF95, np.uint64))
 
 
@@ -260,7 +261,7 @@ def member(words: Hashes, offsets: Sequence[int] | Numbers, other: Hashes) -> ND
             covered[k:] |= is_found[:-k]
         shares = np.bincount(in_block[covered], minlength=blocks) / np.maximum(sizes, 1)
         _spare_copies(shares, words, offsets, sizes, known)
-    _join_short(shares, words, offsets, sizes, known)
+    _join_short(shares, words, offsets, other, known)
     return shares
 
 
@@ -297,49 +298,34 @@ def _spare_copies(
 
 
 def _join_short(
-    shares: NDArray[np.float64], words: Hashes, offsets: Numbers, sizes: Numbers, known: Hashes
+    shares: NDArray[np.float64], words: Hashes, offsets: Numbers, other: Hashes, known: Hashes
 ) -> None:
-    blocks = len(shares)
-    is_in = shares > 0.5
-    number = np.arange(blocks)
-    before = np.concatenate([[-1], np.maximum.accumulate(np.where(is_in, number, -1))[:-1]])
-    after = np.concatenate(
-        [np.minimum.accumulate(np.where(is_in, number, blocks)[::-1])[::-1][1:], [blocks]]
-    )
-    padded = np.concatenate([words, np.arange(1, 4, dtype=np.uint64)])  # no word has such a number
-    for size in (1, 2, 3):
-        short = np.flatnonzero(sizes == size)
-        if len(short) == 0:
-            continue
-        own = np.tile(words[offsets[short][:, None] + np.arange(size)], (4, 1))
-        left = np.concatenate([before[short], before[short], short - 1, short - 1])
-        right = np.concatenate([after[short], short + 1, after[short], short + 1])
-        lines = np.concatenate(
-            [
-                _ends(padded, offsets, sizes, left, last=True),
-                own,
-                _ends(padded, offsets, sizes, right, last=False),
-            ],
-            axis=1,
-        )
-        runs = runs_of(lines.T)
-        hit = _isin(runs.ravel(), known).reshape(len(runs), 4, len(short)).any(axis=(0, 1))
-        shares[short[hit]] = 1.0
+    """Count blocks of one to three words whole where a run of four joins them to their sides.
 
-
-def _ends(
-    padded: Hashes, offsets: Numbers, sizes: Numbers, blocks: Numbers, *, last: bool
-) -> Hashes:
-    """The last, or first, three words of some blocks; where there are none no word stands."""
-    is_there = (blocks >= 0) & (blocks < len(sizes))
-    known = np.where(is_there, blocks, 0)
-    begin, size = offsets[known], np.where(is_there, sizes[known], 0)
-    place = np.arange(3)
-    if last:
-        back = 3 - place
-        at = np.where(
-            back <= size[:, None], (begin + size)[:, None] - back, len(padded) - 3 + place
-        )
-    else:
-        at = np.where(place < size[:, None], begin[:, None] + place, len(padded) - 3 + place)
-    return padded[at]
+    A side is the block beside it, or the nearest that is in the other text.
+    """
+    blocks, nothing = len(shares), len(words)
+    begins, ends = np.append(offsets[:-1], 0), np.append(offsets[1:], 0)  # -1 and blocks are empty
+    short = np.flatnonzero((begins < ends) & (ends < begins + 4))
+    own = words[np.minimum(begins[short] + _PLACES[:3], ends[short] - 1)]
+    short = short[_isin(own, np.sort(other)).any(axis=0)]
+    if len(short) == 0:
+        return
+    number, is_in = np.arange(blocks), shares > 0.5
+    before = np.maximum.accumulate(np.where(is_in, number, -1))[short - 1]
+    before[short == 0] = -1
+    after = np.minimum.accumulate(np.where(is_in, number, blocks)[::-1])[::-1]
+    after = np.append(after, blocks)[short + 1]
+    left = np.concatenate([before, before, short - 1, short - 1])
+    right = np.concatenate([after, short + 1, after, short + 1])
+    own = np.tile(short, 4)
+    # Three words of the left, its own, three of the right; nothing where they have none.
+    at = ends[left] + (_PLACES[:3] - 3)
+    first = np.where(at >= begins[left], at, nothing)
+    size = ends[own] - begins[own]
+    at = begins[right] + (_PLACES - size)
+    last = np.where((at < ends[right]) & (size + 3 > _PLACES), at, nothing)
+    last = np.where(size > _PLACES, begins[own] + _PLACES, last)
+    line = np.append(words, np.uint64(1))[np.concatenate([first, last])]  # 1 is no word
+    is_hit = _isin(runs_of(line), known).any(axis=0).reshape(4, -1).any(axis=0)
+    shares[short[is_hit]] = 1.0

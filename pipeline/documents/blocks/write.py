@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipeline.documents.blocks.segment import CELL_MARK, TAG_NUMBERS, Page
 from pipeline.documents.render import NESTED_INDENT
@@ -20,7 +20,8 @@ def write(page: Page, blocks: Iterable[int]) -> str:
 
 
 def _lines(page: Page, blocks: Iterable[int]) -> Iterator[str]:
-    chosen = [(block, _item(page, page.elements[block])) for block in blocks]
+    known = {-1: _Place(-1, ())}
+    chosen = [(block, _place(page, page.elements[block], known)) for block in blocks]
     marked = _marked([place for _, place in chosen])
     rows: list[list[str]] = []
     table = item = -1
@@ -36,7 +37,7 @@ def _lines(page: Page, blocks: Iterable[int]) -> Iterator[str]:
         elif page.tags[element] == _PRE:
             yield from text.strip("\n").rstrip().split("\n")
         elif line := " ".join(text.split()):
-            if place.item >= 0 and place.item != item and place.lists[0] in marked:
+            if place.item >= 0 and place.item != item and place.list in marked:
                 depth = sum(one in marked for one in place.lists)
                 line = f"{NESTED_INDENT * (depth - 1)}- {line}"
             item = place.item
@@ -44,29 +45,35 @@ def _lines(page: Page, blocks: Iterable[int]) -> Iterator[str]:
     yield from _table(rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The item of a list in which an element lies, -1 for none, and the lists around, inner first.
-
-    An item that stands in no list is one itself.
-    """
+class _Place(NamedTuple):
+    """The item in which an element lies, -1 for none, and the lists around it, inner first."""
 
     item: int
-    lists: list[int]
+    lists: tuple[int, ...]
+
+    @property
+    def list(self) -> int:
+        """The list of the item; one that stands in none is one itself."""
+        return self.lists[0] if self.lists else self.item
 
 
-def _item(page: Page, element: int) -> _Place:
-    item, lists = -1, []
-    while element >= 0:
-        tag = page.tags[element]
-        if tag in _ITEMS and item < 0:
-            item = element
-        elif tag in _LISTS:
-            lists.append(element)
-        elif tag in _CELLS:
-            break
+def _place(page: Page, element: int, known: dict[int, _Place]) -> _Place:
+    """Where an element lies; of elements that are `known` it is not asked again."""
+    path = []
+    while element not in known:
+        path.append(element)
         element = page.parents[element]
-    return _Place(item, lists or [item])
+    place = known[element]
+    for element in reversed(path):
+        tag = page.tags[element]
+        if tag in _ITEMS:
+            place = _Place(element, place.lists)
+        elif tag in _LISTS:
+            place = _Place(place.item, (element, *place.lists))
+        elif tag in _CELLS:
+            place = known[-1]
+        known[element] = place
+    return place
 
 
 def _marked(places: Iterable[_Place]) -> set[int]:
@@ -75,8 +82,8 @@ def _marked(places: Iterable[_Place]) -> set[int]:
     items: dict[int, set[int]] = {}
     for place in places:
         if place.item >= 0:
-            blocks[place.lists[0]] += 1
-            items.setdefault(place.lists[0], set()).add(place.item)
+            blocks[place.list] += 1
+            items.setdefault(place.list, set()).add(place.item)
     return {one for one, many in blocks.items() if many <= _ITEM_BLOCKS * len(items[one])}
 
 

@@ -48,7 +48,7 @@ def test_the_same_pages_give_the_same_trees_and_those_find_the_text(folder, monk
     assert (folder / "one.npz").read_bytes() == (folder / "two.npz").read_bytes()
     assert trained.page_f1 > 0.9
     read = load_model(folder / "one.npz")
-    scores = read.forests["first"].predict(pages[0].described.columns)
+    scores = read.forests["first"].predict(pages[0].described.columns)[0]
     assert scores[pages[0].labels > 0.5].min() > scores[pages[0].labels < 0.5].max()
 
 

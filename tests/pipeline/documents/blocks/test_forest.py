@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.documents.blocks.forest import Forest
 from pipeline.documents.blocks.model import MODEL, Model, load_model, save_model
+from tools.training.trees import join
 
 DEPTH = 2
 
@@ -37,7 +38,14 @@ def walked(forest, column):
 def test_all_blocks_go_down_as_each_would_alone(forest):
     columns = np.random.default_rng(1).normal(size=(3, 2500)).astype(np.float32)
     expected = [1 / (1 + np.exp(-walked(forest, column))) for column in columns.T]
-    assert forest.predict(columns) == pytest.approx(np.round(expected, 4), abs=1e-9)
+    assert forest.predict(columns)[0] == pytest.approx(np.round(expected, 4), abs=1e-9)
+
+
+def test_joined_forests_give_an_output_each(forest):
+    other = Forest(5, DEPTH, forest.features[::-1], forest.thresholds, -forest.leaves)
+    columns = np.random.default_rng(1).normal(size=(3, 300)).astype(np.float32)
+    found = join([forest, other]).predict(columns, 2)
+    assert (found == np.concatenate([forest.predict(columns), other.predict(columns)])).all()
 
 
 def test_a_model_is_read_as_it_was_written_and_its_bytes_are_the_same(forest, tmp_path):
@@ -65,5 +73,5 @@ def test_flat_trees_are_those_of_lightgbm():
     data = lightgbm.Dataset(rows, labels)
     options = {"objective": "cross_entropy", "max_depth": 4, "verbose": -1, "num_threads": 1}
     booster = lightgbm.train(options, data, 30)
-    flat = flatten(booster, 4).predict(np.ascontiguousarray(rows.T))
+    flat = flatten(booster, 4).predict(np.ascontiguousarray(rows.T))[0]
     assert flat == pytest.approx(booster.predict(rows, num_threads=1), abs=6e-5)

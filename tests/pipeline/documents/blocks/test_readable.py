@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.documents.blocks.layout import Layout
 from pipeline.documents.blocks.readable import readable
 from pipeline.documents.blocks.segment import segment
 from pipeline.documents.blocks.words import count
@@ -17,7 +18,7 @@ TEXT = f"<p>{PROSE}</p>" * 4
 
 def kept(body):
     page = segment(parse(f"<html><body>{body}</body></html>"))
-    taken = np.flatnonzero(readable(page, count(page, ""))).tolist()
+    taken = np.flatnonzero(readable(Layout(page), count(page, ""))).tolist()
     return [" ".join(page.text(block).split()) for block in taken]
 
 

@@ -18,13 +18,13 @@ POSTS = "".join(
 def units_of(body):
     page = segment(parse(f"<html><body>{body}</body></html>"))
     counts = count(page, "")
-    element, parent, depth, kind = (
-        np.asarray(values, np.int64)
-        for values in (page.elements, page.parents, page.depths, page.kinds)
+    element, parent, kind = (
+        np.asarray(values, np.int64) for values in (page.elements, page.parents, page.kinds)
     )
     own = np.bincount(element, counts.words, len(parent))
     sizes = np.array([own[n : page.ends[n]].sum() for n in range(len(parent))], np.int64)
-    return page, find_units(find_groups(parent, kind, sizes), parent, depth, kind, element)
+    groups = find_groups(parent, kind, sizes)
+    return page, find_units(groups, page.parents, kind, element)
 
 
 def test_the_units_of_a_thread_are_its_posts_and_not_their_paragraphs():

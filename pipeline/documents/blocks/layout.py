@@ -1,0 +1,55 @@
+"""A page's elements and blocks as arrays, and sums over what elements hold.
+
+The blocks inside of an element follow one another, and so do the elements: both are ranges.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.documents.blocks.names import BAD, GOOD, MAYBE, UNLIKELY
+from pipeline.documents.blocks.segment import Page
+
+Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+# By the signs of a class and of an id: readability's points for the two, and whether it thinks
+# the element unlikely to be text.
+_CLASS, _ID = np.arange(256) & 15, np.arange(256) >> 4
+_WEIGHTS = np.zeros(256, np.int64)
+for _signs in (_CLASS, _ID):
+    _WEIGHTS += np.where(_signs & GOOD > 0, 25, 0) - np.where(_signs & BAD > 0, 25, 0)
+_UNLIKELY = (_CLASS | _ID) & (UNLIKELY | MAYBE) == UNLIKELY
+
+
+class Layout:
+    """By element: what segment.Page says of it, and the range of its blocks; `element` by block."""
+
+    def __init__(self, page: Page) -> None:
+        self.tag, self.kind, self.own = _array(page.tags), _array(page.kinds), _array(page.own)
+        self.parent, self.depth = _array(page.parents), _array(page.depths)
+        self.ends = _array(page.ends)
+        signs = _array(page.signs)
+        self.weight, self.is_unlikely = _WEIGHTS[signs], _UNLIKELY[signs]
+        self.outer = np.maximum(self.parent, 0)
+        self.element = _array(page.elements)
+        self.elements, self.blocks = len(self.tag), len(self.element)
+        self.begin_block, self.end_block = _array(page.begin_blocks), _array(page.end_blocks)
+
+    def total(self, values: NDArray[Any]) -> Numbers:
+        """The sum over the blocks inside of each element; `values` are [..., blocks]."""
+        sums = np.zeros((*values.shape[:-1], self.blocks + 1), np.int64)
+        values.cumsum(axis=-1, out=sums[..., 1:])
+        return np.asarray(sums[..., self.end_block] - sums[..., self.begin_block])
+
+    def inside(self, elements: Any) -> Mask:
+        """These elements and all that they hold."""
+        edges = np.bincount(elements, minlength=self.elements + 1)
+        edges -= np.bincount(self.ends[elements], minlength=self.elements + 1)
+        return np.asarray(edges.cumsum()[:-1] > 0)
+
+
+def _array(values: list[int]) -> Numbers:
+    return np.array(values, np.int64)
