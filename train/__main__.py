@@ -169,7 +169,7 @@ def _refuse_unheard(settings: EvaluateSettings, given: Iterable[str]) -> None:
             ]
             mend = f"it goes with {' or '.join(where)}" if where else "leave it out"
             what = f"with {flag(asked)}" if asked else "for a held-out loss"
-            raise SettingsError(f"{flag(name)} says nothing {what}; {mend}")
+            raise SettingsError(f"{flag(name)} does nothing {what}; {mend}")
 
 
 def _evaluate_tasks(settings: EvaluateSettings, as_json: bool) -> int:
