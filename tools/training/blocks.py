@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 
 from pipeline.documents.blocks.context import Reals, look_again
 from pipeline.documents.blocks.features import AT
+from pipeline.documents.blocks.forest import Forest
 from pipeline.documents.blocks.model import MODEL, Model, save_model
 from pipeline.documents.blocks.page_types import TYPES
 from pipeline.documents.blocks.segment import TAG_NUMBERS
 from pipeline.documents.blocks.words import words_of
-from pipeline.documents.combined import FAST, OWN, THOROUGH, TOLD, goes_on, take
+from pipeline.documents.combined import AGAIN, FAST, OWN, THOROUGH, TOLD, goes_on, take
 from tools.benchmarks.extraction import FLOORS, labelled_pages
 from tools.training.block_pages import ALONE, Labelled, engine_texts, f1, labelled, split, stack
 from tools.training.page_types import type_forests, unseen_types
@@ -45,7 +46,7 @@ FIRST_TREES, SECOND_TREES, DEPTH = 160, 120, 6
 SITES, SOURCES = "folds of sites", "sources left out"
 # Told of engines, (0.3, 0.6) is 0.0004 worse by folds of sites, and as good with whole sources left
 # out; by the blocks alone (0.4, 0.55) is 0.0046 worse with sources left out.
-LIMITS = {"none": (0.2, 0.7), TOLD: (0.2, 0.7)}
+LIMITS = {"first": (0.25, 0.55), "none": (0.2, 0.7), TOLD: (0.2, 0.7)}
 _FIRST: dict[str, Any] = {
     **PARAMS,
     "objective": "cross_entropy",
@@ -198,20 +199,27 @@ class Trained:
 def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
     """Train both looks at the blocks of all pages, and tell how good they are."""
     blocks = Blocks(pages)
+    forests: dict[str, Forest] = {}
+    forests["types"], types_of_folds = type_forests(pages, sorted({page.fold for page in pages}))
+    types = unseen_types(pages, types_of_folds)
+    for page, kinds in zip(pages, types, strict=True):
+        page.described.put_types(kinds)
     rows = np.ascontiguousarray(stack(pages, lambda page: page.described.columns).T)
     data = blocks.dataset(rows, with_copies=True)
     say(f"{len(data.numbers)} of {len(rows)} blocks")
     by_site, of_folds = data.unseen(blocks.folds, rows, _FIRST, FIRST_TREES)
     by_source, _ = data.unseen(blocks.sources, rows, _FIRST, FIRST_TREES)
-    forests = {"first": flatten(of_folds.pop(ALL), DEPTH)}
-    fold_forests = {fold: {"first": flatten(one, DEPTH)} for fold, one in of_folds.items()}
-    forests["types"], types_of_folds = type_forests(pages, sorted(fold_forests))
-    for fold, one in types_of_folds.items():
-        fold_forests[fold]["types"] = one
-    types = unseen_types(pages, types_of_folds)
+    forests["first"] = flatten(of_folds.pop(ALL), DEPTH)
+    fold_forests = {
+        fold: {"types": types_of_folds[fold], "first": flatten(one, DEPTH)}
+        for fold, one in of_folds.items()
+    }
     say("first look")
     learnt_first = np.where(blocks.is_alone, by_site, by_source)
     found: dict[tuple[str, str], list[Chosen]] = {}
+    for how, scores in ((SITES, by_site), (SOURCES, by_source)):
+        found["first", how] = chosen(pages, scores, types, LIMITS["first"])
+        say(told(f"first look; {how}", pages, [one.f1 for one in found["first", how]]))
     for tier in (OWN, TOLD):
         name = tier or "none"
         asked = second_rows(pages, by_site, types, tier)
@@ -223,14 +231,14 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
             fold_forests[fold][name] = flatten(one, DEPTH)
         foreign, _ = data.unseen(blocks.sources, learnt, _SECOND, SECOND_TREES)
         for how, scores in ((SITES, by_fold), (SOURCES, foreign)):
-            found[tier, how] = chosen(pages, scores, types, LIMITS[name])
-            say(told(f"second look, {name}; {how}", pages, [one.f1 for one in found[tier, how]]))
+            found[name, how] = chosen(pages, scores, types, LIMITS[name])
+            say(told(f"second look, {name}; {how}", pages, [one.f1 for one in found[name, how]]))
     for letter in TOLD:
         say(told(letter, pages, [f1(words_of(p.gold), words_of(p.texts[letter])) for p in pages]))
     for name, sure in (("combined-fast", FAST), ("combined", THOROUGH)):
         for how in (SITES, SOURCES):
-            looks = zip(found[OWN, how], found[TOLD, how], strict=True)
-            ends = [two if goes_on(one.expected, one.type, sure) else one for one, two in looks]
+            looks = zip(*(found[look, how] for look in ("first", "none", TOLD)), strict=True)
+            ends = [last_look(first, own, all_told, sure) for first, own, all_told in looks]
             say(told(f"{name}; {how}", pages, [one.f1 for one in ends]))
     of_folds = {fold: Model(one, LIMITS) for fold, one in fold_forests.items()}
     best = [one.f1 for one in found[TOLD, SITES]]
@@ -239,11 +247,18 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a second look chose of a page: its page F1, that which it expected, the page's type."""
+    """What a look chose of a page: its page F1, that which it expected, the page's type."""
 
     f1: float
     expected: float
     type: str
+
+
+def last_look(first: Chosen, own: Chosen, all_told: Chosen, sure: float) -> Chosen:
+    """The look that decides, as in combined.combine."""
+    if not goes_on(first.expected, first.type, max(AGAIN, sure)):
+        return first
+    return all_told if goes_on(own.expected, own.type, sure) else own
 
 
 def chosen(

@@ -24,6 +24,7 @@ _CODES = 1 << 16  # the planes above hold emoji, and rare letters that count as 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_WORDS = 30  # of a block, in which its groups of words are looked for
 COPY_WORDS = 12  # a block of so many that stands in a page twice is a copy, not a refrain
+THREAD_COPY_WORDS = 5  # and in a thread: signatures, the title over each post
 _PLACES = np.arange(6)[:, None]
 _POWERS = np.cumprod(np.full(64, 0xD1342543DE82EF95, np.uint64))
 
@@ -224,18 +225,23 @@ def _copies(
     return copies
 
 
-def once(page: Page, counts: BlockWords, blocks: Iterable[int]) -> Iterator[int]:
+def once(
+    page: Page, counts: BlockWords, blocks: Iterable[int], *, is_thread: bool
+) -> Iterator[int]:
     """Some blocks without those that say again what a long one elsewhere before them said.
 
     Pages hold the same text for two widths of a screen, and posts are quoted whole. What is said
-    twice by elements of one class, in such of one class, is meant so.
+    twice by elements of one class, in such of one class, is meant so, but not in a thread.
     """
+    least = THREAD_COPY_WORDS if is_thread else COPY_WORDS
     said: dict[bytes, tuple[int, int]] = {}
     for block in blocks:
         own = counts.hashes[counts.offsets[block] : counts.offsets[block + 1]].tobytes()
         element = page.elements[block]
         place = page.kinds[element], page.kinds[page.parents[element]]
-        if said.setdefault(own, place) == place or counts.words[block] < COPY_WORDS:
+        is_new = own not in said
+        is_meant = said.setdefault(own, place) == place and not is_thread
+        if is_new or is_meant or counts.words[block] < least:
             yield block
 
 

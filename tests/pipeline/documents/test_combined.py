@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from pipeline.documents import combined
+from pipeline.documents.blocks import context
 from pipeline.documents.budgets import check_budgets
-from pipeline.documents.combined import ENGINES, FAST, THOROUGH, combine, opinion
+from pipeline.documents.combined import AGAIN, ENGINES, FAST, THOROUGH, combine, opinion
 from pipeline.documents.extractors import EXTRACTORS
 from pipeline.settings import DocumentsSettings
 
@@ -122,6 +124,19 @@ def test_what_the_page_is_is_told():
     thread = page(f'<div class="thread">{posts}</div>').replace("<title>", said)
     assert combine(article(), THOROUGH).page_type == "article"
     assert combine(thread, THOROUGH).page_type == "forum"
+
+
+def test_a_page_that_the_first_look_is_sure_of_is_not_looked_at_again(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        combined, "look_again", lambda *args: asked.append(1) or context.look_again(*args)
+    )
+    found = combine(article(), FAST)
+    assert found.score >= AGAIN
+    assert asked == []
+    monkeypatch.setattr(combined, "AGAIN", 1.01)
+    assert combine(article(), FAST).spoke == "blocks"
+    assert asked == [1]
 
 
 def test_engines_are_asked_where_the_blocks_are_not_sure():
