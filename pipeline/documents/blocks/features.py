@@ -7,6 +7,7 @@ parent, names around, groups of words, what the page says of itself), and the pa
 told by all the others (page_types.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -408,7 +409,7 @@ def _around(page: Page) -> list[int]:
     return [bits[element] for element in page.elements]
 
 
-def _path(element: int, parents: list[int]) -> list[int]:
+def _path(element: int, parents: Sequence[int]) -> list[int]:
     path = [element]
     while (element := parents[element]) >= 0:
         path.append(element)
