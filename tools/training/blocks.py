@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from pipeline.documents.blocks.context import Reals, look_again
 from pipeline.documents.blocks.features import AT
-from pipeline.documents.blocks.forest import Forest
 from pipeline.documents.blocks.model import MODEL, Model, save_model
 from pipeline.documents.blocks.page_types import TYPES
 from pipeline.documents.blocks.segment import TAG_NUMBERS
@@ -199,25 +198,21 @@ class Trained:
 def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
     """Train both looks at the blocks of all pages, and tell how good they are."""
     blocks = Blocks(pages)
-    forests: dict[str, Forest] = {}
-    forests["types"], types_of_folds = type_forests(pages, sorted({page.fold for page in pages}))
-    types = unseen_types(pages, types_of_folds)
-    for page, kinds in zip(pages, types, strict=True):
-        page.described.put_types(kinds)
     rows = np.ascontiguousarray(stack(pages, lambda page: page.described.columns).T)
     data = blocks.dataset(rows, with_copies=True)
     say(f"{len(data.numbers)} of {len(rows)} blocks")
     by_site, of_folds = data.unseen(blocks.folds, rows, _FIRST, FIRST_TREES)
     by_source, _ = data.unseen(blocks.sources, rows, _FIRST, FIRST_TREES)
-    forests["first"] = flatten(of_folds.pop(ALL), DEPTH)
-    fold_forests = {
-        fold: {"types": types_of_folds[fold], "first": flatten(one, DEPTH)}
-        for fold, one in of_folds.items()
-    }
+    forests = {"first": flatten(of_folds.pop(ALL), DEPTH)}
+    fold_forests = {fold: {"first": flatten(one, DEPTH)} for fold, one in of_folds.items()}
+    forests["types"], types_of_folds = type_forests(pages, sorted(fold_forests))
+    for fold, one in types_of_folds.items():
+        fold_forests[fold]["types"] = one
+    types = unseen_types(pages, types_of_folds)
     say("first look")
     learnt_first = np.where(blocks.is_alone, by_site, by_source)
     found: dict[tuple[str, str], list[Chosen]] = {}
-    for how, scores in ((SITES, by_site), (SOURCES, by_source)):
+    for how, scores in ((SITES, by_site), (SOURCES, learnt_first)):
         found["first", how] = chosen(pages, scores, types, LIMITS["first"])
         say(told(f"first look; {how}", pages, [one.f1 for one in found["first", how]]))
     for tier in (OWN, TOLD):

@@ -48,6 +48,4 @@ def _fit(rows: NDArray[np.float32], kinds: NDArray[np.str_], which: NDArray[np.b
 
 def unseen_types(pages: list[Labelled], folds: dict[int, Forest]) -> list[NDArray[np.float64]]:
     """The types of each page by trees that saw no page of its site."""
-    return [
-        types_of(folds[page.fold], page.described.columns, page.described.words) for page in pages
-    ]
+    return [types_of(folds[page.fold], page.described) for page in pages]

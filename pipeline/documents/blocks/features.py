@@ -3,8 +3,7 @@
 Counts stand as they are: trees ask only which of two is larger, and logarithms differ from machine
 to machine. `BASE` names the features of the block, its elements, its neighbours, the repeated
 structure it is part of (units.py), and the page; sets of bits follow (names of the element and its
-parent, names around, groups of words, what the page says of itself), and the page's type, which is
-told by all the others (page_types.py).
+parent, names around, groups of words, what the page says of itself).
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,6 @@ from pipeline.documents.blocks.names import (
     PRODUCT,
     WORD_GROUPS,
 )
-from pipeline.documents.blocks.page_types import TYPES
 from pipeline.documents.blocks.readable import readable
 from pipeline.documents.blocks.said import SAID_GROUPS, Said
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
@@ -106,7 +104,6 @@ NAMES: list[str] = [
     *(f"says:{group.split()[0]}" for group in WORD_GROUPS),
     *(f"kind:{group.split()[0]}" for group in SAID_GROUPS),
     *(f"address:{group.split()[0]}" for group in SAID_GROUPS),
-    *(f"type:{kind}" for kind in TYPES),
 ]
 AT: dict[str, int] = {name: number for number, name in enumerate(NAMES)}
 
@@ -122,10 +119,6 @@ class Described:
     units: Units
     # Shares of each block, and words in all: what the page says of itself, what readable.py takes.
     opinions: tuple[tuple[Reals, int], tuple[Reals, int]]
-
-    def put_types(self, types: Reals) -> None:
-        """Set how far the page is one of each of TYPES."""
-        self.columns[-len(TYPES) :] = types[:, None]
 
 
 def describe(page: Page, counts: BlockWords, said: Said) -> Described:

@@ -7,6 +7,7 @@ are those of WCXB (M. Foley, 2025).
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.features import Described
 from pipeline.documents.blocks.forest import Forest
 from pipeline.documents.blocks.layout import Numbers
 
@@ -15,16 +16,14 @@ _SMALLEST = 0.3  # words that a block without any counts as
 
 
 def page_row(columns: NDArray[np.float32], words: Numbers) -> NDArray[np.float32]:
-    """The features of a page, [features, 1]: the mean of its blocks', by their words.
-
-    Without the last ones, which say the types.
-    """
+    """The features of a page, [features, 1]: the mean of its blocks', by their words."""
     weight = words + _SMALLEST
-    means = (columns[: -len(TYPES)] * weight).sum(axis=1) / weight.sum()
+    means = (columns * weight).sum(axis=1) / weight.sum()
     return np.asarray(np.round(means, 3)[:, None], np.float32)
 
 
-def types_of(forest: Forest, columns: NDArray[np.float32], words: Numbers) -> NDArray[np.float64]:
+def types_of(forest: Forest, described: Described) -> NDArray[np.float64]:
     """How far a page is one of each of TYPES; the parts add up to 1."""
-    found = forest.predict(page_row(columns, words), len(TYPES))[:, 0] + 0.001
+    row = page_row(described.columns, described.words)
+    found = forest.predict(row, len(TYPES))[:, 0] + 0.001
     return np.asarray(np.round(found / found.sum(), 3))

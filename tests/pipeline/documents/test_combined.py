@@ -47,7 +47,9 @@ def test_an_article_is_its_heading_and_paragraphs(sure):
 @BOTH
 def test_code_and_rows_and_exponents_are_written_as_in_every_text_of_ours(sure):
     code = "<pre>def f(x):\n    return x</pre>"
-    rows = "<tr><th>River</th><th>Length</th></tr><tr><td>Nile</td><td>6650 km</td></tr>"
+    rivers = {"Nile": 6650, "Amazon": 6400, "Yangtze": 6300}
+    cells = "".join(f"<tr><td>{river}</td><td>{km} km</td></tr>" for river, km in rivers.items())
+    rows = f"<tr><th>River</th><th>Length</th></tr>{cells}"
     more = f"<p>{SENTENCES[0]} Some 10<sup>6</sup> came.</p>{code}<table>{rows}</table>"
     lines = combine(article(more, f"<p>{SENTENCES[1]}</p>"), sure).text.split("\n")
     assert f"{SENTENCES[0]} Some 10^6 came." in lines
