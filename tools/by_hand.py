@@ -177,7 +177,14 @@ def _row(name: str, page: FilePage, outcome: Given | Drop | Fault) -> dict[str, 
         "url": page.url,
         "host": host_of(page.url),
         **(asdict(document) if document else dict.fromkeys(f.name for f in fields(Document))),
+        "quality": document and _measured(document.text),
     }
+
+
+def _measured(text: str) -> dict[str, float]:
+    from pipeline.documents.quality import measure
+
+    return measure(text)
 
 
 def _told(name: str, outcome: Outcome) -> int:

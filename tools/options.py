@@ -49,7 +49,8 @@ SETTINGS_OF = {
         "engine.worker_items",
     ),
     "dedup": (
-        *("profile", "corpus.near_order", "corpus.near_measure", "corpus.near_threshold"),
+        *("profile", "corpus.quality"),
+        *("corpus.near_order", "corpus.near_measure", "corpus.near_threshold"),
         *("documents.text_chars_max", "texts"),
     ),
     "tokenizer count": (

@@ -72,8 +72,9 @@ GROUPS = (
         "row",
         Reason.OTHER_CHARSET,
         "The commands `dedup`, `tokenizer train` and `shards` have these.\n"
-        "They have `line_invalid`, `line_not_object`, `charset_unknown` and (`dedup` alone) "
-        "`too_long` too.\n"
+        "They have `line_invalid`, `line_not_object` and `charset_unknown` too, and `dedup` has "
+        "`too_long` and those of its limits on quality: `little_prose`, `repetitive`, `odd_words`."
+        "\n"
         "In a build the stage corpus has `empty_text`.",
     ),
 )

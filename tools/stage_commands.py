@@ -144,6 +144,10 @@ def dedup(
 
     Example: webtext dedup crawl/ "more/*.parquet" --out decisions.parquet --kept kept.parquet
 
+    Of --profile clean it takes the limits on quality, which are for English (--quality ""
+    sets none), and how texts are compared. What is kept stays as it came: nothing is cut
+    or masked.
+
     Parameters
     ----------
     inputs
@@ -154,9 +158,9 @@ def dedup(
         reason. The keeper is a kept row; containment is the share of the copy's 5-word shingles
         that it has, coverage what it and the others, kept rows too, have together.
         The reason is exact_copy (the keeper's text but for case and white space), near_copy (so is
-        what equals a near copy), or why a row is dropped by itself: it has no text, or one above
-        --text-chars-max. --near-threshold 1 drops nothing but exact copies and texts with the same
-        shingles.
+        what equals a near copy), or why a row is dropped by itself: it has no text, one above
+        --text-chars-max, or one that breaks a limit of --quality. --near-threshold 1 drops nothing
+        but exact copies and texts with the same shingles.
     kept
         A file to write with the rows that are kept, all their fields as they came: JSON lines or
         .parquet by its ending. datasets reads it too: load_dataset("parquet",

@@ -20,8 +20,10 @@ from pipeline.corpus.decide import LIKENESS, decide
 from pipeline.corpus.exact import ENTRY, drop_copies, text_hash
 from pipeline.corpus.kept import KeptRows, write_kept
 from pipeline.corpus.loss import Loss
+from pipeline.corpus.quality import Limit, judge_quality, limits_of
 from pipeline.corpus.results import Decision, write_decisions, write_signatures
 from pipeline.corpus.sketches import SketchWriter
+from pipeline.documents.quality import measure
 from pipeline.errors import InputError
 from pipeline.inputs import input_names
 from pipeline.reasons import Drop, Reason
@@ -78,9 +80,9 @@ def dedup(
 
     A decision is {"id", "keep", "keeper", "jaccard", "containment", "coverage", "others",
     "reason"}; all but the first two are null for a kept text, all but the reason for a row that is
-    dropped by itself: it has no text, or one of more than `text_chars_max`, the limit of a page's
-    text. The coverage is that by the keeper and the others; null where texts are compared one by
-    one.
+    dropped by itself: it has no text, one of more than `text_chars_max`, the limit of a page's
+    text, or one that breaks a limit of `rules.quality` (its numbers take 1 ms a text). The coverage
+    is that by the keeper and the others; null where texts are compared one by one.
 
     The best of several copies is kept: most karma, then longest, then smallest id; or the longest
     first; one that repeats itself last. A text without a word is a copy only of one that is the
@@ -89,13 +91,14 @@ def dedup(
     does, for an id that stands twice, and as `write_kept` does.
     """
     odd, rows = Odd(), _Rows()
+    judge = partial(_judged, limits_of(rules.quality), text_chars_max)
     with scratch_in(out.decisions.absolute().parent) as folder:
         sketches = folder / "sketches.arrow"
         entries = []
         with SketchWriter(sketches) as writer:
             for path in _in_order(sources, rows):
                 found = read_texts(path, rows.files[-1].name, texts, odd)
-                for batch in _batches(found, rows, text_chars_max):
+                for batch in _batches(map(judge, found), rows):
                     entries.append(_entries(path, batch, writer))
                     heartbeat(f"{len(rows.ids):,} texts read")
         _refuse_twins(rows)
@@ -195,15 +198,24 @@ def _in_order(sources: Sequence[Path], rows: _Rows) -> Iterator[Path]:
             yield path
 
 
-def _batches(found: Iterator[Found], rows: _Rows, chars_max: int) -> Iterator[list[Found]]:
+def _judged(limits: list[Limit], chars_max: int, found: Found) -> Found:
+    """The row, or why its text is dropped by itself."""
+    row = found.row
+    if not isinstance(row, Row):
+        return found
+    if len(row.text) > chars_max:
+        detail = f"{len(row.text):,} characters; documents.text_chars_max is {chars_max:,}"
+        return found._replace(row=Drop(Reason.TOO_LONG, detail))
+    bad = judge_quality(measure(row.text), limits) if limits else None
+    return found._replace(row=bad) if bad else found
+
+
+def _batches(found: Iterator[Found], rows: _Rows) -> Iterator[list[Found]]:
     """The rows that hold a text, some at a time; all are booked in `rows`."""
     batch: list[Found] = []
     chars, file = 0, rows.files[-1]
     for each in found:
         row = each.row
-        if isinstance(row, Row) and len(row.text) > chars_max:
-            detail = f"{len(row.text):,} characters; documents.text_chars_max is {chars_max:,}"
-            row = Drop(Reason.TOO_LONG, detail)
         if isinstance(row, Drop):
             about = row.detail or row.reason.sentence
             file.first = file.first or f"{each.place}, {about}"

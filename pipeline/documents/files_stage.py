@@ -17,16 +17,19 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipeline.bucket_file import InputFile
-from pipeline.documents.extract import ReadAndExtract
+from pipeline.documents.extract import Document, PageAt, ReadAndExtract
 from pipeline.documents.files import json_pages, warc_pages
 from pipeline.documents.kinds import FilePage, html_pages, kind_of
+from pipeline.documents.quality import measure
 from pipeline.documents.stage import PAGES_PER_PART, Result, versions, write_results
 from pipeline.engine.digest import digest_of, file_digest
+from pipeline.engine.limits import Fault
 from pipeline.engine.stage import Part, PartWriter, Stage, Step
-from pipeline.errors import printable
+from pipeline.errors import InputError, printable
 from pipeline.lines import Lines
 from pipeline.pages.copies import near_copy
 from pipeline.pages.frames import Range, ranges
+from pipeline.pages.warc import Response
 from pipeline.reasons import Drop
 from pipeline.records import DOCUMENT
 from pipeline.settings import DocumentsSettings, PagesSettings
@@ -36,6 +39,7 @@ COLUMNS = (
     *("id", "url", "host", "title", "date", "language", "language_score"),
     *("language2", "language2_share", "charset"),
     *("mojibake_repaired", "mojibake_left", "text", "extractor", "extractor_score", "page_type"),
+    "quality",
 )
 SCHEMA = pa.schema([DOCUMENT.field(name) for name in COLUMNS])
 # Each part of a packed file reads what lies before it too: so many take 32 times the unpacking,
@@ -78,7 +82,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=7,
+        version=8,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={
             **versions(documents.extractor),
@@ -144,6 +148,25 @@ def _line_cuts(path: InputFile, heartbeat: Callable[[], None]) -> list[tuple[int
 
 
 @dataclass(frozen=True)
+class _Measured:
+    """A page's document, and what is counted in its text."""
+
+    document: Document
+    quality: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _ExtractAndMeasure:
+    """What a worker process runs."""
+
+    rules: DocumentsSettings
+
+    def __call__(self, page: PageAt | Response) -> _Measured | Drop | InputError:
+        found = ReadAndExtract(self.rules)(page)
+        return _Measured(found, measure(found.text)) if isinstance(found, Document) else found
+
+
+@dataclass(frozen=True)
 class _ExtractFiles:
     """The pages of a part to documents and drops, in their order."""
 
@@ -155,7 +178,7 @@ class _ExtractFiles:
             # The pool takes pages some way ahead of those whose results are written.
             ahead, behind = tee(self._pages(source))
             pages = (page.found for page in ahead if not isinstance(page.found, Drop))
-            results = out.pool.map(ReadAndExtract(self.rules), pages)
+            results = out.pool.map(_ExtractAndMeasure(self.rules), pages)
             write_results(_joined(behind, results, out), out, UNIT)
 
     def _pages(self, source: Source) -> Iterator[FilePage]:
@@ -179,9 +202,15 @@ def _at_hand(source: Source, scratch: Path) -> Iterator[Source]:
 
 
 def _joined(
-    pages: Iterable[FilePage], results: Iterator[Result], out: PartWriter
+    pages: Iterable[FilePage],
+    results: Iterator[_Measured | Drop | Fault | InputError],
+    out: PartWriter,
 ) -> Iterator[tuple[Mapping[str, Any], Result]]:
     for page in pages:
         out.heartbeat(page.id)
+        known = {"id": page.id, "url": page.url, "final_url": page.url}
         result = page.found if isinstance(page.found, Drop) else next(results)
-        yield {"id": page.id, "url": page.url, "final_url": page.url}, result
+        if isinstance(result, _Measured):
+            yield {**known, "quality": result.quality}, result.document
+        else:
+            yield known, result

@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 from pipeline.documents.files_stage import COLUMNS
+from pipeline.documents.quality import measure
 from pipeline.errors import InputError
 from tools.demo.captures import Capture, write_warc
 from tools.demo.stories import article
@@ -158,6 +159,7 @@ def test_a_text_that_a_build_would_drop_is_given_and_json_tells_why(tmp_path):
         "55 characters",
     )
     assert (fine["kept"], fine["reason"], fine["detail"]) == (True, None, None)
+    assert fine["quality"] == measure(fine["text"])
     assert (fine["title"], fine["language"], fine["id"]) == ("one", "en", "fine")
 
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.documents.files_stage import _ExtractFiles
+from pipeline.documents.quality import measure
 from pipeline.engine.parts import read_record
 from pipeline.engine.store import Disk
 from tools.cli import main
@@ -142,6 +144,14 @@ def test_rows_and_drops_come_in_the_order_of_the_input(folder):
     assert [row["title"] for row in rows] == [*titles, *(f"line {n}" for n in range(4))]
     places = [drop["url"].removeprefix("http://a.example/lost/") or drop["id"] for drop in drops]
     assert places == ["a.warc.gz", "b.warc.gz", "c.warc.gz", "pages.jsonl:3"]
+
+
+def test_a_document_has_the_numbers_that_a_build_judges_it_by(folder):
+    assert main(["extract", "1.html", "a.warc.gz", "--out", "o.parquet"]) == 0
+    rows = pq.read_table("o.parquet").to_pylist()
+    assert len(rows) == 4
+    for row in rows:
+        assert row["quality"] == pytest.approx(measure(row["text"]))
 
 
 def test_a_large_warc_file_is_done_in_ranges_with_the_same_result(folder, done):

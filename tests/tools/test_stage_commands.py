@@ -481,6 +481,21 @@ def test_dedup_tells_what_is_wrong_with_a_file(tmp_path, capsys, content, said):
     assert not (tmp_path / "d.jsonl").exists()
 
 
+def test_dedup_takes_the_limits_on_quality_of_the_profile_clean(tmp_path, capsys):
+    texts = tmp_path / "texts.jsonl"
+    prose = "The council decided to mend the bridge in May, and all of them were glad of it."
+    rows = [{"id": "menu", "text": "Home Products Support Downloads Careers Contact"}]
+    rows += [{"id": name, "text": f"{prose} {name * 9} was there."} for name in "ab"]
+    texts.write_text("\n".join(map(json.dumps, rows)))
+    command = ["dedup", str(texts), "--out", str(tmp_path / "d.jsonl")]
+    assert main(command) == 0
+    assert "0 dropped" in capsys.readouterr().out
+    assert main([*command, "--profile", "clean"]) == 0
+    assert "1 dropped (1 little_prose)" in capsys.readouterr().out
+    assert main([*command, "--profile", "clean", "--quality", ""]) == 0
+    assert "0 dropped" in capsys.readouterr().out
+
+
 def test_dedup_obeys_the_cap_of_a_page_and_says_what_was_odd(tmp_path, capsys):
     source = tmp_path / "texts.txt"
     source.write_text("".join(json.dumps({"text": "word " * n}) + "\n" for n in (1, 2, 3, 30)))

@@ -41,7 +41,8 @@ OURS = {
     "webtext, length, containment 0.86": CorpusSettings(
         near_order="length", near_measure="containment", near_threshold=0.86
     ),
-    "webtext, clean": CorpusSettings(**PROFILES["clean"]["corpus"]),
+    # Without its limits on quality: what is compared are the rules for copies.
+    "webtext, clean": CorpusSettings(**{**PROFILES["clean"]["corpus"], "quality": ()}),
 }
 COLUMNS = ("removed", "lost", "wrong", "missed", "recall", "both_kept", "unjustified")
 Decide = Callable[[Path], None]  # where to write the decisions

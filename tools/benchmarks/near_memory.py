@@ -52,7 +52,8 @@ def anonymous_bytes() -> int:
 
 def one(source: Path, profile: str) -> None:
     """Decide in this process; print what it took as JSON."""
-    rules = CorpusSettings(**PROFILES[profile].get("corpus", {}))
+    # Made texts are no prose, and would all be dropped.
+    rules = CorpusSettings(**{**PROFILES[profile].get("corpus", {}), "quality": ()})
     with TemporaryDirectory(dir=source.parent) as folder:
         warm = Path(folder) / "warm.jsonl"
         warm.write_text('{"id": "a", "text": "the first text makes the tables"}\n')

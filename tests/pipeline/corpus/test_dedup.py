@@ -452,3 +452,23 @@ def test_the_labelled_set_loses_no_text_unjustly(
     command += ["--documents", str(documents), "--decisions", str(out), "--t", str(threshold)]
     scored = subprocess.run([*command, "--require", wanted], capture_output=True, text=True)
     assert scored.returncode == 0, scored.stdout + scored.stderr
+
+
+def test_a_text_that_breaks_a_limit_on_quality_is_dropped_by_itself(tmp_path: Path) -> None:
+    source, out, kept = (tmp_path / name for name in ("texts.jsonl", "out.jsonl", "kept.jsonl"))
+    menu = "\n".join(["Home", "Products", "Support", "Downloads", "Careers", "Contact"] * 3)
+    prose = f"{SENTENCE} It is said that all of them have been with the council for years."
+    rows = [{"id": "menu", "text": menu, "karma": 9}, {"id": "copy of it", "text": menu}]
+    rows += [{"id": name, "text": prose} for name in ("a", "b")]
+    rows += [{"id": "c", "text": f"The weather of that week. {SENTENCE} To be read by the river."}]
+    source.write_bytes(lines_of(rows))
+    rules = CorpusSettings(quality=("function_words >= 0.12",))
+    decided = dedup([source], Results(out, kept), rules, lambda _: None)
+    assert decided.counts == Counts(texts=5, kept=2, exact_copies=1, near_copies=0, dropped=2)
+    assert decided.drops == {"little_prose": 2}
+    assert decided.said == [
+        "texts.jsonl: the first row that is dropped: line 1, function_words 0, at least 0.12"
+    ]
+    decisions = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["reason"] for line in decisions[:3]] == ["little_prose", "little_prose", None]
+    assert [json.loads(line)["id"] for line in kept.read_text().splitlines()] == ["a", "c"]
