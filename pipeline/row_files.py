@@ -26,17 +26,22 @@ def is_parquet(path: Path) -> bool:
 
 
 def check_name(option: str, path: Path, endings: Sequence[str] = (*LINES, TABLE)) -> None:
-    """Refuse a file to write whose name does not say its form, or whose place is no file's.
+    """Refuse a file to write whose name does not say its form, or whose place is no file's."""
+    check_place(option, path)
+    if not path.name.lower().endswith(tuple(endings)):
+        *others, last = endings
+        use = f"{', '.join(others)} or {last}" if others else last
+        raise SettingsError(f"{option} {printable(path)}: its name must end in {use}")
+
+
+def check_place(option: str, path: Path) -> None:
+    """Refuse a file to write where something else stands.
 
     A device or a pipe (/dev/null, /dev/stdout) would be replaced by the file, so it is refused.
     """
     if path.exists() and not path.is_file():
         what = "a folder" if path.is_dir() else "no regular file"
         raise SettingsError(f"{option} {printable(path)} is {what}; name a file")
-    if not path.name.lower().endswith(tuple(endings)):
-        *others, last = endings
-        use = f"{', '.join(others)} or {last}" if others else last
-        raise SettingsError(f"{option} {printable(path)}: its name must end in {use}")
 
 
 @contextmanager

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from pipeline.bucket_file import InputFile, for_arrow, unchanged
 from pipeline.errors import InputError
-from pipeline.formats import MEND_LINES
 from pipeline.lines import LINE_BYTES_MAX, Lines
 from pipeline.loose_json import DECODER, line_value
 from pipeline.reasons import Drop, Reason
@@ -76,17 +75,14 @@ def _row(row: Any, kind: type[Row], odd: Counter[str] | None) -> Row | Drop:
     """A row of what Python's JSON reader gives, whose strings may hold half a surrogate pair."""
     if not isinstance(row, dict):
         return Drop(Reason.LINE_NOT_OBJECT, f"it is a {type(row).__name__}")
-    clean = {
-        name: without_surrogates(value) if isinstance(value, str) else value
-        for name, value in row.items()
-    }
+    clean = {name: row[name] for name in kind.__struct_encode_fields__ if name in row}
+    texts = {name: value for name, value in clean.items() if isinstance(value, str)}
+    joined = {name: without_surrogates(text) for name, text in texts.items()}
     if odd is not None and any(
-        "\ufffd" in value and value != row[name]
-        for name, value in clean.items()
-        if isinstance(value, str) and name in kind.__struct_encode_fields__
+        "\ufffd" in joined[name] and joined[name] != text for name, text in texts.items()
     ):
         odd[HALF_PAIRS] += 1
-    return _converted(clean, kind)
+    return _converted(clean | joined, kind)
 
 
 def _converted(row: dict[str, Any], kind: type[Row]) -> Row | Drop:
@@ -153,7 +149,8 @@ def _elements(path: InputFile, texts: Iterator[str]) -> Iterator[Any]:
         text += more
     if text[at + 1 :].strip() or any(map(str.strip, texts)):
         problem = "more follows the array's end"
-        raise InputError(path, f"element {number}", problem, MEND_LINES + ".")
+        mend = "`jq -c '.[]' FILE > NEW.jsonl` writes one object a line."
+        raise InputError(path, f"element {number}", problem, mend)
 
 
 def _after_gap(text: str, at: int) -> int:

@@ -20,7 +20,7 @@ from rich.filesize import decimal
 from pipeline.bucket_file import RANGE_BYTES, BucketFile, InputFile, unchanged
 from pipeline.errors import InputError, SettingsError, printable
 from pipeline.inputs import STDIN, text_files
-from pipeline.row_files import LINES, TABLE, TableWriter, check_name
+from pipeline.row_files import TableWriter, check_place
 from pipeline.scratch import scratch_in
 from pipeline.settings import OTHER_FIELDS, TextsSettings
 from tools.places import Place
@@ -67,7 +67,7 @@ class GivenTexts:
         SettingsError for a result that is an input.
         """
         found, left_out = text_files(self.words, but=[out, *results.values()])
-        _check_results(results, found)
+        check_results(results, found)
         if left_out:
             names = ", ".join(printable(path) for path in left_out[:LEFT_OUT_TOLD])
             others = len(left_out) - LEFT_OUT_TOLD
@@ -84,13 +84,16 @@ class GivenTexts:
             yield files
 
 
-def _check_results(results: Mapping[str, Path], inputs: Sequence[InputFile]) -> None:
-    """Refuse a file to write, by its option, that is an input, or that another option names too."""
+def check_results(results: Mapping[str, Path], inputs: Sequence[InputFile]) -> None:
+    """Refuse a file to write, by its option, that is an input, or that another option names too.
+
+    The folders that they want are made.
+    """
     taken: dict[InputFile, str] = {path.resolve(): "an input" for path in inputs}
     for option, path in results.items():
         if what := taken.get(path.resolve()):
             raise SettingsError(f"{option} {printable(path)} is {what} too; give it another name")
-        check_name(option, path, (TABLE,) if option == "--signatures" else (*LINES, TABLE))
+        check_place(option, path)
         taken[path.resolve()] = option
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
 

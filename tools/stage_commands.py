@@ -181,12 +181,15 @@ def dedup(
     from pipeline.corpus.asking import scheme_for
     from pipeline.corpus.dedup import Results
     from pipeline.corpus.dedup import dedup as decide
+    from pipeline.row_files import LINES, TABLE, check_name
     from tools.given import GivenTexts
     from tools.progress import Progress
 
     settings = settings_from(None)
     named = {"--out": out, "--kept": kept, "--signatures": signatures}
     results = {option: path for option, path in named.items() if path}
+    for option, path in results.items():
+        check_name(option, path, (TABLE,) if option == "--signatures" else (*LINES, TABLE))
     given = GivenTexts(inputs, dataset, split)
     with (
         given.files(out, settings.texts, whole=bool(kept), results=results) as files,

@@ -1,7 +1,6 @@
 """Text to token ids and back, of files of any size."""
 
 import codecs
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pipeline.errors import InputError, printable
 from pipeline.formats import format_of
 from pipeline.inputs import STDIN
 from pipeline.lines import Lines
+from pipeline.row_files import put_in_place
 from pipeline.settings import TextsSettings
 from pipeline.texts import Odd, Row, read_texts, told
 from pipeline.tokens.encode import Encoder
@@ -32,7 +32,7 @@ def encode_files(
     """Write the ids of each file on a line, or with `pieces` a token a line."""
     encoder = Encoder(load(tokenizer))
     tokens = encoder.tokenizer.tokens
-    with given(files or [STDIN]) as paths, _written(out) as target:
+    with given(files or [STDIN], out) as paths, _written(out) as target:
         for path, name in paths.items():
             between = b""
             for piece in pieces_of(path, name):
@@ -49,7 +49,7 @@ def encode_files(
 def decode_files(tokenizer: Path, files: Sequence[Place], out: Path | None) -> None:
     """Write the text of the ids of all files; InputError for what is no id of the tokenizer."""
     tokens = load(tokenizer).tokens
-    with given(files or [STDIN]) as paths:
+    with given(files or [STDIN], out) as paths:
         found = b"".join(
             tokens[i] for path, name in paths.items() for i in _ids(path, name, len(tokens))
         )
@@ -89,14 +89,16 @@ def count_tokens(
 
 
 @contextmanager
-def given(files: Sequence[Place]) -> Iterator[dict[Path, str]]:
+def given(files: Sequence[Place], out: Path | None = None) -> Iterator[dict[Path, str]]:
     """The files that these name, and their names for people.
 
-    stdin and what lies in a bucket are files here, for so long.
+    stdin and what lies in a bucket are files here, for so long. SettingsError for an `out` that is
+    one of them.
     """
+    results = {"--out": out} if out else {}
     with (
         TemporaryDirectory(prefix="webtext-") as scratch,
-        GivenTexts(files).files(Path(scratch, "none"), TextsSettings()) as paths,
+        GivenTexts(files).files(Path(scratch, "none"), TextsSettings(), results=results) as paths,
     ):
         yield {p: p.name if Path(scratch) in p.parents else printable(p) for p in paths}
 
@@ -153,10 +155,5 @@ def _written(out: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    aside = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            yield file
-        aside.replace(out)
-    finally:
-        aside.unlink(missing_ok=True)
+    with put_in_place(out) as aside, aside.open("wb") as file:
+        yield file

@@ -19,6 +19,7 @@ from pipeline.bucket_file import InputFile
 from pipeline.engine.files import remove_tree, rename_durably
 from pipeline.errors import SettingsError
 from pipeline.links.group import KEPT
+from pipeline.row_files import check_place
 from tools.places import Place
 
 RUN_ROWS = 1 << 20  # about 100 MB
@@ -28,8 +29,7 @@ BATCH_ROWS = 1 << 14
 def check_target(target: Path, inputs: Sequence[InputFile], out: Place) -> None:
     """Raise SettingsError, before any work, for a place where the list cannot stand."""
     place = target.resolve()
-    if target.is_dir():
-        raise SettingsError(f"--urls {target} is a folder; name a file")
+    check_place("--urls", target)
     if place in {path.resolve() for path in inputs}:
         raise SettingsError(f"--urls {target} is one of the dumps; name another file")
     if isinstance(out, Path) and place.is_relative_to((out / "links").resolve()):

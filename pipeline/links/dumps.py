@@ -80,7 +80,10 @@ def rows_as_lines(path: InputFile, form: Form, lines: Lines) -> Iterator[bytes]:
 
 def _encoded(rows: Rows[Any]) -> Iterator[bytes]:
     for _, row in rows:
-        yield b"[]" if isinstance(row, Drop) else msgspec.json.encode(row, enc_hook=str)
+        try:
+            yield b"[]" if isinstance(row, Drop) else msgspec.json.encode(row, enc_hook=str)
+        except UnicodeEncodeError:  # half a surrogate pair deep in `_meta`, as an escape
+            yield json.dumps(msgspec.to_builtins(row)).encode()
 
 
 def _table_lines(path: InputFile, lines: Lines) -> Iterator[bytes]:

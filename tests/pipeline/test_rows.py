@@ -254,7 +254,7 @@ def test_an_element_that_is_no_row_is_a_drop_and_the_others_stay(tmp_path: Path)
         (json.dumps(ARRAY).encode()[:-1], "element 9: .* no end"),
         (json.dumps(ARRAY).encode()[:-40], "element 9: .* no end"),
         (b'[{"id": 1}, {"id": 2} oops, {"id": 3}]', "element 3: this element is no JSON"),
-        (b'[{"id": 1}] [{"id": 2}]', "element 1: more follows the array's end"),
+        (b'[{"id": 1}] [{"id": 2}]', r"element 1: more follows .* `jq -c '\.\[\]'"),
         (b'[{"id": 1}, {"text": "\xe9"}]', "after element 0: it is not UTF-8"),
         (b"[" * 100_000, "element 1: this element is no JSON"),
     ],
@@ -272,6 +272,12 @@ def test_half_a_surrogate_pair_in_what_is_read_is_counted(tmp_path: Path) -> Non
     numbered = enumerate((json.dumps(row).encode() for row in rows), 1)
     assert [row for _, row in json_rows(numbered, Row, odd)] == [Row(1, "a\ufffd"), Row(2, "b")]
     assert odd == {HALF_PAIRS: 1}
+
+
+def test_half_a_surrogate_pair_in_a_name_that_is_not_read_is_no_fault(tmp_path: Path) -> None:
+    row = b'{"id": 1, "text": "a", "\\ud800": 2}'
+    assert [found for _, found in json_rows([(1, row)], Row)] == [Row(1, "a")]
+    assert of_array(tmp_path / "t.json", b"[" + row + b"]") == [("element 1", Row(1, "a"))]
 
 
 def test_a_lone_surrogate_is_u_fffd_and_a_pair_is_its_character() -> None:

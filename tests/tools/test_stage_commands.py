@@ -145,8 +145,10 @@ def test_links_writes_a_plain_list_of_the_kept_urls_for_other_crawlers(dump, tmp
 
 def test_a_list_that_cannot_stand_where_it_should_is_refused_before_work(dump, tmp_path, capsys):
     out = tmp_path / "links"
+    os.mkfifo(tmp_path / "pipe")
     for target, problem in [
         (tmp_path, "is a folder"),
+        (tmp_path / "pipe", "is no regular file"),
         (dump, "is one of the dumps"),
         (out / "links" / "urls.txt", "lies in a folder that is replaced"),
     ]:

@@ -1,4 +1,5 @@
 import json
+import os
 import random
 
 import pytest
@@ -40,6 +41,21 @@ def test_decoding_what_was_encoded_gives_the_file_to_its_last_byte(bpe, run, tmp
             str(tmp_path / "a.txt")
         ]["tokens"]
     )
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [("a.txt", "is an input too"), ("folder", "is a folder"), ("pipe", "is no regular file")],
+)
+def test_nothing_that_is_read_is_written_over(bpe, run, tmp_path, command, out, told):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.txt").write_text("12 13")
+    _, err = run(command, bpe, tmp_path / "a.txt", "--out", tmp_path / out, code=2)
+    assert f"--out {tmp_path / out} {told}; " in err
+    assert (tmp_path / "a.txt").read_text() == "12 13" and (tmp_path / "pipe").is_fifo()
+    run(command, bpe, tmp_path / "a.txt", "--out", tmp_path / "new" / "folder" / "b")
 
 
 def test_a_long_file_is_encoded_as_the_whole_of_it(bpe, run, tmp_path):

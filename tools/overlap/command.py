@@ -10,10 +10,13 @@ import numpy as np
 from rich.table import Table
 
 from pipeline.errors import InputError
+from pipeline.lines import Lines
 from pipeline.row_files import put_in_place
 from tools.overlap.grams import Kept, in_batches, mark_all
 from tools.overlap.items import Item
 from tools.status import console_for_tables
+
+ITEMS_WANTED = "Give what `webtext evaluate --items` wrote."
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,14 @@ def write_items(out: Path, overlaps: Sequence[ItemOverlap]) -> None:
 def read_scores(path: Path) -> list[dict[str, Any]]:
     """The lines of `webtext evaluate --items`; InputError for other ones."""
     found = []
-    with path.open(encoding="utf-8") as lines:
+    with Lines(path) as lines:
         for number, line in enumerate(lines, 1):
             try:
                 one = json.loads(line)
                 found.append({**one, "task": str(one["task"]), "id": str(one["id"])})
-            except (ValueError, LookupError, TypeError) as error:
-                mend = "Give what `webtext evaluate --items` wrote."
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
                 told = f"no outcome of an item ({error!r})"
-                raise InputError(path, f"line {number:,}", told, mend) from None
+                raise InputError(path, f"line {number:,}", told, ITEMS_WANTED) from None
     return found
 
 
@@ -122,7 +124,11 @@ def cleaned(
         own = [one for one in known if one["task"] == task.name]
         clean = [one for one in own if not hits(one)]
         for metric in task.metrics:
-            whole, rest = metric.estimate(own), metric.estimate(clean) if clean else None
+            try:
+                whole, rest = metric.estimate(own), metric.estimate(clean) if clean else None
+            except (LookupError, TypeError, ValueError) as error:
+                told = f"{metric.name} cannot be told of these outcomes ({error!r})"
+                raise InputError("--scores", task.name, told, ITEMS_WANTED) from None
             rows.append(
                 {
                     "task": task.name, "metric": metric.name, "kind": metric.kind,

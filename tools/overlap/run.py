@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
 from pipeline.texts import Odd, told
-from tools.given import GivenTexts
+from tools.given import GivenTexts, check_results
 from tools.overlap.command import (
     ItemOverlap,
     by_set,
@@ -37,6 +37,8 @@ def run(
         raise SettingsError(
             "name the test sets: --data FOLDER with the files of the tasks, or --held-out SHARDS"
         )
+    results = {"--out": out}
+    check_results(results, [scores] if scores else [])
     read = read_scores(scores) if scores else []
     items = task_items(suite, data, limit) if data else []
     if held_out:
@@ -45,7 +47,7 @@ def run(
     else:
         odd = Odd()
         rules = replace(settings.texts, ids="place")  # nobody asks for those of a corpus here
-        with GivenTexts(inputs, dataset, split).files(out, rules) as files:
+        with GivenTexts(inputs, dataset, split).files(out, rules, results=results) as files:
             overlaps, met = _find(items, texts_in(files, rules, odd))
         for sentence in told(odd):
             print(sentence, file=sys.stderr)

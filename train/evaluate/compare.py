@@ -79,8 +79,15 @@ def compare(first: Path, second: Path) -> tuple[dict[str, Any], str]:
     for task in TASKS:
         mine = [key for key in shared if key[0] == task.name]
         for metric in task.metrics if mine else ():
-            if metric.keys:
+            if not metric.keys:
+                continue
+            try:
                 rows.append(paired(task.name, metric, [a[k] for k in mine], [b[k] for k in mine]))
+            except (LookupError, TypeError, ValueError) as error:
+                raise DataError(
+                    f"{first}, {second}: {metric.name} of {task.name} cannot be told of these "
+                    f"outcomes ({error!r}); --suite TASKS --items FILE writes whole ones"
+                ) from None
     unpaired = len(a) + len(b) - 2 * len(shared)
     found = {"a": str(first), "b": str(second), "rows": [asdict(row) for row in rows]}
     return found | {"unpaired": unpaired}, _told(rows, unpaired)

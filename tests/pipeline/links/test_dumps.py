@@ -98,6 +98,17 @@ def test_a_row_that_does_not_fit_its_table_is_a_drop(tmp_path: Path) -> None:
     assert verdicts[-1].reason == "line_not_object"
 
 
+@pytest.mark.parametrize(
+    "odd", [{"_meta": {"\ud83d": 1}}, {"banned_by": ["\ud83d"]}, {"\ud83d": 1}]
+)
+def test_half_a_surrogate_pair_deep_in_an_array_is_read_as_on_a_line(
+    tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    row = json.dumps(ROWS[6] | odd).encode()
+    verdicts = judged(put(tmp_path, "RS.json", b"[" + row + b"]"))
+    assert verdicts == judged(put(tmp_path, "plain", row))
+
+
 @pytest.mark.parametrize("name", ["RS_2014-05", "RS_2014-05.zst", "RS.parquet", "RS.json"])
 def test_an_empty_file_is_a_dump_of_no_lines(tmp_path: Path, name: str) -> None:
     assert judged(put(tmp_path, name, b"")) == []

@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -69,6 +70,41 @@ def test_scores_are_told_without_the_items_that_overlap(data, capsys):
     assert accuracy["value"] == pytest.approx(1 / 3) and accuracy["clean_value"] == 1
     _, out, _ = overlap(capsys, *words)
     assert "without overlap" in out and "66.67" in out
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [
+        (b'{"task": "lambada", "id": "1"}\n', "lambada: "),
+        (b'{"task": "lambada", "id": "1"}\n\xff\n', "line 2: "),
+        (b"[" * 100_000, "line 1: "),
+    ],
+)
+def test_scores_that_evaluate_did_not_write_are_named(data, capsys, scores, told):
+    (data / "items").write_bytes(scores)
+    words = [data / "corpus.jsonl", "--data", data / "eval", "--suite", "lambada"]
+    code, out, err = overlap(capsys, *words, "--scores", data / "items", "--out", data / "o.jsonl")
+    assert (code, out) == (2, "")
+    assert told in err and "Give what `webtext evaluate --items` wrote" in err
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [("corpus.jsonl", "is an input too"), ("eval", "is a folder"), ("pipe", "is no regular file")],
+)
+def test_overlap_writes_over_nothing_that_it_reads(data, capsys, out, told):
+    os.mkfifo(data / "pipe")
+    before = (data / "corpus.jsonl").read_bytes()
+    words = [data / "corpus.jsonl", "--data", data / "eval", "--suite", "lambada"]
+    code, _, err = overlap(capsys, *words, "--out", data / out)
+    assert code == 2 and f"--out {data / out} {told}" in err
+    assert (data / "corpus.jsonl").read_bytes() == before and (data / "pipe").is_fifo()
+
+
+def test_the_folder_of_the_result_is_made(data, capsys):
+    words = [data / "corpus.jsonl", "--data", data / "eval", "--suite", "lambada"]
+    assert overlap(capsys, *words, "--out", data / "new" / "o.jsonl")[0] == 0
+    assert (data / "new" / "o.jsonl").exists()
 
 
 def test_items_that_were_not_looked_for_are_in_neither_score():

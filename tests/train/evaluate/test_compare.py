@@ -93,3 +93,13 @@ def test_another_file_is_no_file_of_items(tmp_path, capsys):
         (tmp_path / "b").write_text(content)
         assert main(["evaluate", a, "--compare", str(tmp_path / "b")]) == 2
         assert "no file of items" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [{"correct": "yes"}, {"correct": None}])
+def test_outcomes_without_their_numbers_are_named_with_both_files(tmp_path, capsys, change):
+    a = write(tmp_path / "a", [1, 2])
+    rows = [json.loads(line) | change for line in (tmp_path / "a").read_text().splitlines()]
+    (tmp_path / "b").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["evaluate", a, "--compare", str(tmp_path / "b")]) == 2
+    told = capsys.readouterr().err
+    assert a in told and str(tmp_path / "b") in told and "--items FILE writes whole ones" in told
