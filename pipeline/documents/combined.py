@@ -3,10 +3,11 @@
 The page is parsed once, cut into blocks (blocks/segment.py), and each is described
 (blocks/features.py): by itself, by the repeated structure it is part of (blocks/units.py), by what
 the page says of itself (blocks/said.py), and by whether readability's rules would take it
-(blocks/readable.py). Trees score it by itself, then once more among its neighbours, with the
-page's type (blocks/page_types.py, blocks/context.py). Where that is not sure, trafilatura and
-resiliparse are asked, and trees that know their texts decide. What is chosen is written by our own
-rules (blocks/write.py).
+(blocks/readable.py). Trees score each block, others tell what type of page it is
+(blocks/page_types.py). Where these scores are not sure, blocks are scored once more, by the type
+and by the first scores around them (blocks/context.py). Where that is not sure either, trafilatura
+and resiliparse are asked, and trees that know their texts decide. What is chosen is written by our
+own rules (blocks/write.py).
 
 The trees lie in `blocks/model.npz`, which `python -m tools.training.blocks` makes.
 """
@@ -38,8 +39,11 @@ _SPOKE = {"T": "trafilatura", "S": "resiliparse"}
 
 
 OWN, TOLD = "", "TS"  # the second looks: by the blocks themselves, and told of both engines
-# The page F1 below which engines are asked: of 36 % of 1,425 labelled pages. Below 0.97 it is 64 %,
-# and page F1 is 0.0007 higher, 0.0016 where whole sources were left out.
+# The page F1 below which a page is looked at again: 53 % of 1,425 labelled ones. Below 0.93 it is
+# 43 %, and page F1 is 0.0004 lower.
+AGAIN = 0.95
+# And that below which engines are asked then: 36 %. Below 0.97 page F1 was 0.0007 higher, 0.0016
+# where whole sources were left out; it asked twice as often.
 FAST = 0.0
 THOROUGH = 0.93
 # Panels that wait for a click are text here; elsewhere they are menus, and other articles.
@@ -89,8 +93,13 @@ def combine(html: str, sure: float, model: Model | None = None) -> Combined:
     first = model.forests["first"].predict(described.columns)[0]
     types = types_of(model.forests["types"], described)
     page_type = TYPES[int(types.argmax())]
-    for tier in (OWN, TOLD):
+    blocks, score = take(page, counts, first, page_type, model.limits["first"])
+    spoke = ["blocks"]
+    for tier, enough in ((OWN, max(AGAIN, sure)), (TOLD, sure)):
+        if not goes_on(score, page_type, enough):
+            break
         for letter in tier:
+            spoke.append(_SPOKE[letter])
             if letter not in words:
                 words[letter] = words_of(opinion(letter, html))
         shares = [member(counts.hashes, counts.offsets, words[letter]) for letter in tier]
@@ -98,26 +107,24 @@ def combine(html: str, sure: float, model: Model | None = None) -> Combined:
         columns = look_again(described, first, types, shares, sizes)
         scores = model.forests[tier or "none"].predict(columns)[0]
         blocks, score = take(page, counts, scores, page_type, model.limits[tier or "none"])
-        if not goes_on(score, page_type, sure):
-            break
     if not blocks:  # a few words, such as "Gone.", which say what became of the page
         return Combined(opinion("T", html), "trafilatura", round(score, 3), page_type)
-    spoke = "+".join(["blocks", *(_SPOKE[letter] for letter in tier)])
-    return Combined(write(page, blocks), spoke, round(score, 3), page_type)
+    return Combined(write(page, blocks), "+".join(spoke), round(score, 3), page_type)
 
 
 def take(
     page: Page, counts: BlockWords, scores: Reals, page_type: str, limits: tuple[float, float]
 ) -> tuple[list[int], float]:
-    """The blocks that are the text, by a second look's scores, and the page F1 to be expected."""
+    """The blocks that are the text, by the scores of a look, and the page F1 to be expected."""
     keep, score = choose(scores, counts.words, *limits)
     if page_type not in _WITH_PANELS:
         keep &= 2 * counts.hidden_words <= counts.words
-    return list(once(page, counts, np.flatnonzero(keep).tolist())), score
+    blocks = np.flatnonzero(keep).tolist()
+    return list(once(page, counts, blocks, is_thread=page_type == "forum")), score
 
 
 def goes_on(score: float, page_type: str, sure: float) -> bool:
-    """Whether engines are asked; not of a thread: they leave out posts, and mislead."""
+    """Whether there is another look; not at a thread: engines leave out posts, and mislead."""
     return score < sure and page_type != "forum"
 
 

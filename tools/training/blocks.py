@@ -32,7 +32,7 @@ from pipeline.documents.blocks.model import MODEL, Model, save_model
 from pipeline.documents.blocks.page_types import TYPES
 from pipeline.documents.blocks.segment import TAG_NUMBERS
 from pipeline.documents.blocks.words import words_of
-from pipeline.documents.combined import FAST, OWN, THOROUGH, TOLD, goes_on, take
+from pipeline.documents.combined import AGAIN, FAST, OWN, THOROUGH, TOLD, goes_on, take
 from tools.benchmarks.extraction import FLOORS, labelled_pages
 from tools.training.block_pages import ALONE, Labelled, engine_texts, f1, labelled, split, stack
 from tools.training.page_types import type_forests, unseen_types
@@ -45,7 +45,7 @@ FIRST_TREES, SECOND_TREES, DEPTH = 160, 120, 6
 SITES, SOURCES = "folds of sites", "sources left out"
 # Told of engines, (0.3, 0.6) is 0.0004 worse by folds of sites, and as good with whole sources left
 # out; by the blocks alone (0.4, 0.55) is 0.0046 worse with sources left out.
-LIMITS = {"none": (0.2, 0.7), TOLD: (0.2, 0.7)}
+LIMITS = {"first": (0.25, 0.55), "none": (0.2, 0.7), TOLD: (0.2, 0.7)}
 _FIRST: dict[str, Any] = {
     **PARAMS,
     "objective": "cross_entropy",
@@ -212,6 +212,9 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
     say("first look")
     learnt_first = np.where(blocks.is_alone, by_site, by_source)
     found: dict[tuple[str, str], list[Chosen]] = {}
+    for how, scores in ((SITES, by_site), (SOURCES, learnt_first)):
+        found["first", how] = chosen(pages, scores, types, LIMITS["first"])
+        say(told(f"first look; {how}", pages, [one.f1 for one in found["first", how]]))
     for tier in (OWN, TOLD):
         name = tier or "none"
         asked = second_rows(pages, by_site, types, tier)
@@ -223,14 +226,14 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
             fold_forests[fold][name] = flatten(one, DEPTH)
         foreign, _ = data.unseen(blocks.sources, learnt, _SECOND, SECOND_TREES)
         for how, scores in ((SITES, by_fold), (SOURCES, foreign)):
-            found[tier, how] = chosen(pages, scores, types, LIMITS[name])
-            say(told(f"second look, {name}; {how}", pages, [one.f1 for one in found[tier, how]]))
+            found[name, how] = chosen(pages, scores, types, LIMITS[name])
+            say(told(f"second look, {name}; {how}", pages, [one.f1 for one in found[name, how]]))
     for letter in TOLD:
         say(told(letter, pages, [f1(words_of(p.gold), words_of(p.texts[letter])) for p in pages]))
     for name, sure in (("combined-fast", FAST), ("combined", THOROUGH)):
         for how in (SITES, SOURCES):
-            looks = zip(found[OWN, how], found[TOLD, how], strict=True)
-            ends = [two if goes_on(one.expected, one.type, sure) else one for one, two in looks]
+            looks = zip(*(found[look, how] for look in ("first", "none", TOLD)), strict=True)
+            ends = [last_look(first, own, all_told, sure) for first, own, all_told in looks]
             say(told(f"{name}; {how}", pages, [one.f1 for one in ends]))
     of_folds = {fold: Model(one, LIMITS) for fold, one in fold_forests.items()}
     best = [one.f1 for one in found[TOLD, SITES]]
@@ -239,11 +242,18 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a second look chose of a page: its page F1, that which it expected, the page's type."""
+    """What a look chose of a page: its page F1, that which it expected, the page's type."""
 
     f1: float
     expected: float
     type: str
+
+
+def last_look(first: Chosen, own: Chosen, all_told: Chosen, sure: float) -> Chosen:
+    """The look that decides, as in combined.combine."""
+    if not goes_on(first.expected, first.type, max(AGAIN, sure)):
+        return first
+    return all_told if goes_on(own.expected, own.type, sure) else own
 
 
 def chosen(

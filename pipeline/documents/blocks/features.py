@@ -6,6 +6,7 @@ structure it is part of (units.py), and the page; sets of bits follow (names of 
 parent, names around, groups of words, what the page says of itself).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -401,7 +402,7 @@ def _around(page: Page) -> list[int]:
     return [bits[element] for element in page.elements]
 
 
-def _path(element: int, parents: list[int]) -> list[int]:
+def _path(element: int, parents: Sequence[int]) -> list[int]:
     path = [element]
     while (element := parents[element]) >= 0:
         path.append(element)

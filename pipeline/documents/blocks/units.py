@@ -8,6 +8,7 @@ of the same tag and class in units of the same group play the same *role*: the n
 dates, the bodies.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ def find_groups(parent: Numbers, kind: Numbers, sizes: Numbers) -> Groups:
     return Groups(of, many, words, top)
 
 
-def find_units(groups: Groups, parents: list[int], kind: Numbers, element: Numbers) -> Units:
+def find_units(groups: Groups, parents: Sequence[int], kind: Numbers, element: Numbers) -> Units:
     """The unit, group and role of each block; `element` is the block's, `kind` an element's."""
     worth = np.where(groups.many >= _MANY, groups.words - groups.top, 0)[groups.of]
     unit = np.where(worth > 0, np.arange(len(parents)), 0).tolist()

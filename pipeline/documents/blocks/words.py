@@ -19,11 +19,14 @@ from pipeline.documents.blocks.segment import BOLD, HIDDEN, LINK, Page
 Hashes = NDArray[np.uint64]
 
 _WORD, _UPPER, _DIGIT, _COMMA, _DOT, _SEPARATOR, _SPACE = (1 << bit for bit in range(7))
+_RARE = np.array([[_COMMA], [_DOT], [_DIGIT], [_SEPARATOR]], np.uint8)
+_FLAGS = np.array([[LINK], [BOLD], [HIDDEN]], np.uint8)
 _TO_SMALL = 4  # shifts _UPPER to the difference of "a" and "A"
 _CODES = 1 << 16  # the planes above hold emoji, and rare letters that count as none
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_WORDS = 30  # of a block, in which its groups of words are looked for
 COPY_WORDS = 12  # a block of so many that stands in a page twice is a copy, not a refrain
+THREAD_COPY_WORDS = 5  # and in a thread: signatures, the title over each post
 _PLACES = np.arange(6)[:, None]
 _POWERS = np.cumprod(np.full(64, 0xD1342543DE82EF95, np.uint64))
 
@@ -88,9 +91,7 @@ def count(page: Page, title: str) -> BlockWords:
     rare = np.flatnonzero(classes & (_COMMA | _DOT | _DIGIT | _SEPARATOR) > 0)
     rare_classes, rare_offsets = classes[rare], rare.searchsorted(limits)
 
-    def of(bit: int) -> Numbers:
-        return _within(rare_classes & bit > 0, rare_offsets)
-
+    commas, dots, digits, separators = _within(_RARE & rare_classes > 0, rare_offsets)
     is_start = _starts(classes, limits[:-1])
     first = np.flatnonzero(is_start)
     hashes = _hash(codes, classes, is_start)
@@ -98,36 +99,36 @@ def count(page: Page, title: str) -> BlockWords:
     words = offsets[1:] - offsets[:-1]
     in_block = np.repeat(np.arange(blocks), words)
 
-    def of_words(is_one: NDArray[np.bool_]) -> Numbers:
-        return _within(is_one, offsets)
-
     seen = np.flatnonzero(classes & _SPACE == 0)
     shown = seen.searchsorted(limits)
     first_code = np.zeros(blocks, np.int64)
     some = words > 0
     first_code[some] = codes[first[offsets[:-1][some]]]
-    flags, capitals = flags[first], classes[first] & _UPPER
+    are = np.zeros((5, len(hashes)), bool)
+    are[:3] = _FLAGS & flags[first] > 0
+    are[3] = classes[first] & _UPPER > 0
     title_hashes = words_of(title)
     title_hashes.sort()
+    if len(title_hashes):
+        are[4] = _isin(hashes, title_hashes)
+    link_words, bold_words, hidden_words, capitals, title_words = _within(are, offsets)
     return BlockWords(
         hashes=hashes,
         offsets=offsets,
         words=words,
-        link_words=of_words(flags & LINK > 0),
-        bold_words=of_words(flags & BOLD > 0),
-        hidden_words=of_words(flags & HIDDEN > 0),
+        link_words=link_words,
+        bold_words=bold_words,
+        hidden_words=hidden_words,
         chars=shown[1:] - shown[:-1],
-        commas=of(_COMMA),
-        dots=of(_DOT),
-        digits=of(_DIGIT),
-        capitals=of_words(capitals > 0),
-        separators=of(_SEPARATOR),
+        commas=commas,
+        dots=dots,
+        digits=digits,
+        capitals=capitals,
+        separators=separators,
         last=codes[seen[shown[1:] - 1]].astype(np.int64),
         first=first_code,
         groups=_groups(hashes, offsets, in_block, some),
-        title_words=of_words(_isin(hashes, title_hashes))
-        if len(title_hashes)
-        else np.zeros(blocks, np.int64),
+        title_words=title_words,
         copies=_copies(hashes, offsets, in_block, some),
     )
 
@@ -139,10 +140,11 @@ def _sums(values: NDArray[Any]) -> Numbers:
     return sums
 
 
-def _within(is_one: NDArray[np.bool_], offsets: Numbers) -> Numbers:
-    """How many are one between each offset and the next."""
-    sums = _sums(is_one)[offsets]
-    return np.asarray(sums[1:] - sums[:-1])
+def _within(are: NDArray[np.bool_], offsets: Numbers) -> Numbers:
+    """How many are one between each offset and the next, of each row."""
+    sums = np.zeros((len(are), are.shape[1] + 1), np.int64)
+    are.cumsum(axis=1, out=sums[:, 1:])
+    return np.asarray(np.diff(sums[:, offsets]))
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
@@ -224,18 +226,23 @@ def _copies(
     return copies
 
 
-def once(page: Page, counts: BlockWords, blocks: Iterable[int]) -> Iterator[int]:
+def once(
+    page: Page, counts: BlockWords, blocks: Iterable[int], *, is_thread: bool
+) -> Iterator[int]:
     """Some blocks without those that say again what a long one elsewhere before them said.
 
     Pages hold the same text for two widths of a screen, and posts are quoted whole. What is said
-    twice by elements of one class, in such of one class, is meant so.
+    twice by elements of one class, in such of one class, is meant so, but not in a thread.
     """
+    least = THREAD_COPY_WORDS if is_thread else COPY_WORDS
     said: dict[bytes, tuple[int, int]] = {}
     for block in blocks:
         own = counts.hashes[counts.offsets[block] : counts.offsets[block + 1]].tobytes()
         element = page.elements[block]
         place = page.kinds[element], page.kinds[page.parents[element]]
-        if said.setdefault(own, place) == place or counts.words[block] < COPY_WORDS:
+        is_new = own not in said
+        is_meant = said.setdefault(own, place) == place and not is_thread
+        if is_new or is_meant or counts.words[block] < least:
             yield block
 
 

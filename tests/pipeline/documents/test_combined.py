@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from pipeline.documents import combined
+from pipeline.documents.blocks import context
 from pipeline.documents.budgets import check_budgets
-from pipeline.documents.combined import ENGINES, FAST, THOROUGH, combine, opinion
+from pipeline.documents.combined import AGAIN, ENGINES, FAST, THOROUGH, combine, opinion
 from pipeline.documents.extractors import EXTRACTORS
 from pipeline.settings import DocumentsSettings
 
@@ -45,7 +47,9 @@ def test_an_article_is_its_heading_and_paragraphs(sure):
 @BOTH
 def test_code_and_rows_and_exponents_are_written_as_in_every_text_of_ours(sure):
     code = "<pre>def f(x):\n    return x</pre>"
-    rows = "<tr><th>River</th><th>Length</th></tr><tr><td>Nile</td><td>6650 km</td></tr>"
+    rivers = {"Nile": 6650, "Amazon": 6400, "Yangtze": 6300}
+    cells = "".join(f"<tr><td>{river}</td><td>{km} km</td></tr>" for river, km in rivers.items())
+    rows = f"<tr><th>River</th><th>Length</th></tr>{cells}"
     more = f"<p>{SENTENCES[0]} Some 10<sup>6</sup> came.</p>{code}<table>{rows}</table>"
     lines = combine(article(more, f"<p>{SENTENCES[1]}</p>"), sure).text.split("\n")
     assert f"{SENTENCES[0]} Some 10^6 came." in lines
@@ -122,6 +126,19 @@ def test_what_the_page_is_is_told():
     thread = page(f'<div class="thread">{posts}</div>').replace("<title>", said)
     assert combine(article(), THOROUGH).page_type == "article"
     assert combine(thread, THOROUGH).page_type == "forum"
+
+
+def test_a_page_that_the_first_look_is_sure_of_is_not_looked_at_again(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        combined, "look_again", lambda *args: asked.append(1) or context.look_again(*args)
+    )
+    found = combine(article(), FAST)
+    assert found.score >= AGAIN
+    assert asked == []
+    monkeypatch.setattr(combined, "AGAIN", 1.01)
+    assert combine(article(), FAST).spoke == "blocks"
+    assert asked == [1]
 
 
 def test_engines_are_asked_where_the_blocks_are_not_sure():

@@ -11,6 +11,7 @@ lightgbm = pytest.importorskip("lightgbm")
 from pipeline.documents.blocks.features import AT, NAMES  # noqa: E402
 from pipeline.documents.blocks.model import load_model, save_model  # noqa: E402
 from pipeline.documents.blocks.words import words_of  # noqa: E402
+from pipeline.documents.combined import FAST, THOROUGH  # noqa: E402
 from tools.benchmarks.extraction import labelled_pages  # noqa: E402
 from tools.training import blocks  # noqa: E402
 from tools.training.block_pages import engine_texts, f1, labelled  # noqa: E402
@@ -50,6 +51,22 @@ def test_the_same_pages_give_the_same_trees_and_those_find_the_text(folder, monk
     read = load_model(folder / "one.npz")
     scores = read.forests["first"].predict(pages[0].described.columns)[0]
     assert scores[pages[0].labels > 0.5].min() > scores[pages[0].labels < 0.5].max()
+
+
+@pytest.mark.parametrize(
+    ("first", "own", "kind", "sure", "end"),
+    [
+        (0.99, 0.5, "article", THOROUGH, 1),
+        (0.5, 0.99, "article", THOROUGH, 2),
+        (0.5, 0.5, "article", THOROUGH, 3),
+        (0.5, 0.5, "article", FAST, 2),
+        (0.5, 0.5, "forum", THOROUGH, 1),
+        (0.95, 0.95, "article", 0.97, 3),
+    ],
+)
+def test_figures_are_those_of_the_look_that_decides(first, own, kind, sure, end):
+    looks = [blocks.Chosen(1, first, kind), blocks.Chosen(2, own, kind), blocks.Chosen(3, 0, kind)]
+    assert blocks.last_look(*looks, sure).f1 == end
 
 
 def test_all_pages_of_a_site_are_in_one_fold():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.documents.blocks.segment import segment
-from pipeline.documents.blocks.words import count, member, words_of
+from pipeline.documents.blocks.words import count, member, once, words_of
 from pipeline.documents.tree import parse
 
 TEXTS = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs",)), max_size=60)
@@ -80,3 +80,16 @@ def test_the_words_of_two_blocks_are_apart():
     counts = count(segment(parse("<body><p>one</p><p>two</p></body>")), "")
     assert counts.words.tolist() == [1, 1]
     assert counts.hashes.tolist() == words_of("one two").tolist()
+
+
+SIGNATURE = "<p class=sig>Bridges are my whole life.</p>"
+POSTS = "".join(f"<div class=post><p>Post {n}.</p><p>I agree.</p>{SIGNATURE}</div>" for n in "abc")
+
+
+@pytest.mark.parametrize(("is_thread", "times"), [(True, 1), (False, 3)])
+def test_a_line_that_each_post_of_a_thread_has_again_stands_once(is_thread, times):
+    page = segment(parse(f"<html><body>{POSTS}</body></html>"))
+    blocks = once(page, count(page, ""), range(len(page.elements)), is_thread=is_thread)
+    lines = [page.text(block) for block in blocks]
+    assert lines.count("Bridges are my whole life.") == times
+    assert lines.count("I agree.") == 3
