@@ -37,6 +37,7 @@ OTHER_FIELDS = ("id", "url", "host", "karma")  # what else is read of a row
 # owners may ask, by the names in pages.respect (pages/owners/preferences.py).
 SOURCES = ("warc", "commoncrawl", "wayback", "live")
 PREFERENCES = ("robots", "ai_agents", "noai", "noimageai", "tdm", "content_signal", "content_usage")
+NUMBER_MAX = 2**63  # a column of whole numbers holds no larger one
 POWER_OF_TWO = Valid("a power of two", lambda n: n > 0 and n & (n - 1) == 0)
 
 
@@ -630,6 +631,8 @@ def refusals(settings: Settings) -> list[tuple[str, Any, str]]:
             valid, value = f.metadata["valid"], getattr(part, f.name)
             if valid and not valid.holds(value):
                 found.append((f"{section}.{f.name}", value, valid.wanted))
+            elif isinstance(value, int | float) and not value < NUMBER_MAX:
+                found.append((f"{section}.{f.name}", value, "below 2^63"))
     for code in settings.documents.languages:
         if code not in LANGUAGES:
             near = nearest_language(code)

@@ -157,10 +157,13 @@ def _read(path: Path) -> str:
     if path.is_dir():
         raise SettingsError(f"{path} is a folder; name a settings file: `webtext init` writes one")
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark first
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such settings file; `webtext init` writes one") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path} line {line}: it is not UTF-8; save it in UTF-8") from None
+    except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
 
 

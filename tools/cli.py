@@ -4,6 +4,7 @@ Commands live in commands.py, demo_command.py, stage_commands.py and tokenizer_c
 import what they need when called; options.py gives them their settings.
 """
 
+import errno
 import inspect
 import io
 import os
@@ -69,6 +70,7 @@ ACCESS_MEND = (
     " Check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials), "
     "and what they may do"
 )
+FULL_MEND = "; free some space on that disk and run the same command again"
 # What a signal leaves of a command, and how to go on. Of the others: nothing was changed.
 GOES_ON = "what is done is kept; the same command goes on"
 LEFT = {
@@ -178,7 +180,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
         return error.exit_code
     except OSError as error:  # a full disk, a folder that may not be written
         refused = ACCESS_MEND if "ACCESS_DENIED" in str(error) else ""  # by an object store
-        print(f"webtext: {error}{refused}", file=sys.stderr)
+        full = FULL_MEND if error.errno == errno.ENOSPC else ""
+        print(f"webtext: {error}{refused}{full}", file=sys.stderr)
         return 1
     except Exception as error:
         # An interrupt within the import of a library may come out as an error of the library's.

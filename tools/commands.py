@@ -30,13 +30,14 @@ def init(path: Path = Path(SETTINGS_FILE), /) -> None:
     path
         The file to write; one that is there already is not overwritten.
     """
+    from pipeline.engine.files import write_durably
     from tools.reference import settings_file
 
     if path.exists():
         raise SettingsError(f"{path} is there already; remove it first")
     if not path.parent.is_dir():
         raise SettingsError(f"{path.parent}: there is no such folder. Make it first.")
-    path.write_text(settings_file(), encoding="utf-8")
+    write_durably(path, settings_file())
     print(path)
     told = f"Name your dumps and WARC files there, under [input]; then: webtext plan {path}"
     print(told, file=sys.stderr)

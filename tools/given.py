@@ -5,7 +5,7 @@ What is no file becomes one in a folder of scratch: texts are read more than onc
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +20,7 @@ from rich.filesize import decimal
 from pipeline.bucket_file import RANGE_BYTES, BucketFile, InputFile, unchanged
 from pipeline.errors import InputError, SettingsError, printable
 from pipeline.inputs import STDIN, text_files
-from pipeline.row_files import TableWriter, check_place
+from pipeline.row_files import LINES, TABLE, TableWriter, check_name, check_place
 from pipeline.scratch import scratch_in
 from pipeline.settings import OTHER_FIELDS, TextsSettings
 from tools.places import Place
@@ -57,17 +57,18 @@ class GivenTexts:
         *,
         whole: bool = False,
         results: Mapping[str, Path] = MappingProxyType({}),
+        check: Callable[[str, Path], None] = check_place,
     ) -> Iterator[list[Path]]:
         """The files to read, in the order of the words, the data set last.
 
         stdin, pipes, what lies in a bucket and the data set are files beside `out` as long as the
         context holds: with `whole` all columns of the data set, else those that are read. stderr
         tells what of a folder is left out: all below `out` is, and so are the files to write, which
-        `results` names by their options. Raises InputError for what is not there or cannot be read,
-        SettingsError for a result that is an input.
+        `results` names by their options, and `check` looks at. Raises InputError for what is not
+        there or cannot be read, SettingsError for a result that is an input.
         """
         found, left_out = text_files(self.words, but=[out, *results.values()])
-        check_results(results, found)
+        check_results(results, found, check)
         if left_out:
             names = ", ".join(printable(path) for path in left_out[:LEFT_OUT_TOLD])
             others = len(left_out) - LEFT_OUT_TOLD
@@ -84,7 +85,16 @@ class GivenTexts:
             yield files
 
 
-def check_results(results: Mapping[str, Path], inputs: Sequence[InputFile]) -> None:
+def check_rows(option: str, path: Path) -> None:
+    """Refuse a file of rows whose name does not say its form; signatures are a table."""
+    check_name(option, path, (TABLE,) if option == "--signatures" else (*LINES, TABLE))
+
+
+def check_results(
+    results: Mapping[str, Path],
+    inputs: Sequence[InputFile],
+    check: Callable[[str, Path], None] = check_place,
+) -> None:
     """Refuse a file to write, by its option, that is an input, or that another option names too.
 
     The folders that they want are made.
@@ -93,7 +103,7 @@ def check_results(results: Mapping[str, Path], inputs: Sequence[InputFile]) -> N
     for option, path in results.items():
         if what := taken.get(path.resolve()):
             raise SettingsError(f"{option} {printable(path)} is {what} too; give it another name")
-        check_place(option, path)
+        check(option, path)
         taken[path.resolve()] = option
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
 

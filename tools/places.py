@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.errors import SettingsError
+from pipeline.errors import SettingsError, printable
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):/+", re.IGNORECASE)
 
@@ -44,6 +44,12 @@ def above(place: Place) -> tuple[Place, str]:
     scheme, _, rest = path.rstrip("/").partition("://")
     parent, _, name = rest.rpartition("/")
     return (Uri(f"{scheme}://{parent}{mark}{query}"), name) if parent else (place, "")
+
+
+def require_folder(out: Path) -> None:
+    """Refuse a file where a folder is to be written."""
+    if out.exists() and not out.is_dir():
+        raise SettingsError(f"--out {printable(out)} is a file; give a folder")
 
 
 def require_here(path: Path, option: str = "") -> None:

@@ -181,18 +181,17 @@ def dedup(
     from pipeline.corpus.asking import scheme_for
     from pipeline.corpus.dedup import Results
     from pipeline.corpus.dedup import dedup as decide
-    from pipeline.row_files import LINES, TABLE, check_name
-    from tools.given import GivenTexts
+    from tools.given import GivenTexts, check_rows
     from tools.progress import Progress
 
     settings = settings_from(None)
     named = {"--out": out, "--kept": kept, "--signatures": signatures}
     results = {option: path for option, path in named.items() if path}
-    for option, path in results.items():
-        check_name(option, path, (TABLE,) if option == "--signatures" else (*LINES, TABLE))
     given = GivenTexts(inputs, dataset, split)
     with (
-        given.files(out, settings.texts, whole=bool(kept), results=results) as files,
+        given.files(
+            out, settings.texts, whole=bool(kept), results=results, check=check_rows
+        ) as files,
         Progress() as progress,
     ):
         counts, loss, drops, said, gates = decide(
@@ -420,7 +419,9 @@ def tokens_export(shards: Path, /, *, out: Path) -> None:
         split without texts gets no file.
     """
     from pipeline.tokens.shards import export_nanogpt
+    from tools.places import require_folder
 
+    require_folder(out)
     for split, count in export_nanogpt(shards, out).items():
         told = f"{count:,} tokens" if count else f"not written, the shards have no {split} tokens"
         print(f"{out / split}.bin: {told}")

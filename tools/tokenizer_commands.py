@@ -160,7 +160,9 @@ def tokenizer_export(
     """
     from pipeline.tokens.export import FORMS, export
     from pipeline.tokens.tokenizer_files import load
+    from tools.places import require_folder
 
+    require_folder(out)
     made = load(tokenizer)
     out.mkdir(parents=True, exist_ok=True)
     for name in export(made, out, form or list(FORMS)):

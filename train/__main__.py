@@ -18,14 +18,14 @@ import math
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from train.errors import Diverged, SettingsError, TrainError
-from train.options import parse, refuse_senseless
+from train.options import flag, parse, refuse_senseless
 from train.packages import require_packages
 from train.settings import (
     STEPS,
@@ -37,6 +37,15 @@ from train.settings import (
 )
 from train.stop import ending_at_once
 
+# What `evaluate` can be asked for, the first that is given; the options that each reads. "" is the
+# held-out loss.
+HEARD = {
+    "compare": "",
+    "beside": "data split limit tokenizer best",
+    "errors": "data limit stride tokenizer best",
+    "suite": "data limit stride items tokenizer best",
+    "": "data split tokens tokenizer best",
+}
 NO_MEMORY = "out of memory|can't allocate memory"  # as torch says it, of a GPU and of a CPU
 
 
@@ -130,10 +139,11 @@ def _train(argv: list[str], prog: str) -> int:
 
 
 def _evaluate(argv: list[str], prog: str) -> int:
-    settings, _, as_json = parse(EvaluateSettings, argv, prog)
+    settings, given, as_json = parse(EvaluateSettings, argv, prog)
     refuse_senseless(settings)
-    asked = (settings.suite, settings.errors, settings.compare, settings.beside)
-    if settings.list or any(asked):
+    if not settings.list:
+        _refuse_unheard(settings, given)
+    if settings.list or any(getattr(settings, name) for name in HEARD if name):
         return _evaluate_tasks(settings, as_json)
     _require_run(settings.run)
     from train.evaluate.held_out import evaluate
@@ -146,6 +156,20 @@ def _evaluate(argv: list[str], prog: str) -> int:
     if not math.isfinite(found["loss"]):
         raise Diverged(f"{settings.run}: the loss is {found['loss']}; the run diverged")
     return 0
+
+
+def _refuse_unheard(settings: EvaluateSettings, given: Iterable[str]) -> None:
+    """SettingsError for an option that what is asked for does not read."""
+    asked = next(name for name in HEARD if not name or getattr(settings, name))
+    heard = {"run", "device", asked, *HEARD[asked].split()}
+    for name in given:
+        if name not in heard and getattr(settings, name):
+            where = [
+                flag(other) for other, names in HEARD.items() if other and name in names.split()
+            ]
+            mend = f"it goes with {' or '.join(where)}" if where else "leave it out"
+            what = f"with {flag(asked)}" if asked else "for a held-out loss"
+            raise SettingsError(f"{flag(name)} does nothing {what}; {mend}")
 
 
 def _evaluate_tasks(settings: EvaluateSettings, as_json: bool) -> int:

@@ -161,6 +161,9 @@ def test_a_value_of_the_wrong_type_names_key_value_line_and_type(toml, line, wan
         ("links.url_chars_max", "0", "1 or more"),
         ("documents.text_chars_min", "-5", "0 or more"),
         ("shards.shard_tokens_max", "0", "1 or more"),
+        ("links.karma_min", "9223372036854775808", "below 2^63"),
+        ("shards.seed", str(10**30), "below 2^63"),
+        ("fetch.delay_s", "inf", "below 2^63"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_told_what_would(option, value, wish):
@@ -209,8 +212,13 @@ def test_a_file_that_is_no_toml_names_the_place(toml):
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
     assert "no such settings file" in refusal(tmp_path / "none.toml")
     assert "is a folder; name a settings file" in refusal(tmp_path)
-    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
-    assert "cannot be read" in refusal(tmp_path / "bytes.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"[input]\ndumps = ['\xff']")
+    assert "bytes.toml line 2: it is not UTF-8; save it in" in refusal(tmp_path / "bytes.toml")
+
+
+def test_a_byte_order_mark_before_the_settings_is_none_of_them(tmp_path):
+    (tmp_path / "w.toml").write_bytes(b"\xef\xbb\xbf[links]\r\nkarma_min = 4\r\n")
+    assert load(tmp_path / "w.toml").links.karma_min == 4
 
 
 def test_the_trainers_table_is_handed_on_as_it_is(toml):

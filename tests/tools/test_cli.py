@@ -185,6 +185,31 @@ def test_init_writes_a_file_that_gives_the_defaults_and_overwrites_none(tmp_path
     assert path.read_text() == before
 
 
+def test_init_on_a_full_disk_leaves_no_half_a_file(tmp_path):
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); "
+        "from tools.cli import main; sys.exit(main(['init', sys.argv[1]]))"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / "webtext.toml")]
+    assert subprocess.run(words, cwd=REPO, check=False).returncode == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_with_the_mend():
+    words = [sys.executable, "-m", "tools.cli", "--version"]
+    with Path("/dev/full").open("wb") as full:
+        told = subprocess.run(words, cwd=REPO, check=False, stdout=full, stderr=subprocess.PIPE)
+    assert told.returncode == 1
+    assert told.stderr.endswith(b"; free some space on that disk and run the same command again\n")
+
+
+@pytest.mark.parametrize("words", [["tokens", "export"], ["tokenizer", "export"]])
+def test_a_folder_to_write_that_is_a_file_is_refused(tmp_path, capsys, words):
+    (tmp_path / "file").write_text("mine")
+    assert main([*words, str(tmp_path / "none"), "--out", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == f"webtext: --out {tmp_path}/file is a file; give a folder\n"
+
+
 def test_init_tells_the_trainers_settings_and_their_values_without_torch(tmp_path):
     path = tmp_path / "webtext.toml"
     program = (

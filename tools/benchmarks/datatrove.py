@@ -19,12 +19,13 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
+from pipeline.corpus.exact import url_key
 from pipeline.settings import DocumentsSettings
 from pipeline.settings_file import load
 from tools.benchmarks.measure import Usage, measure, show
@@ -87,6 +88,12 @@ def keep_least(runs: dict[str, Usage], side: str, run: Usage) -> None:
         runs[side] = run
 
 
+def only_in(some: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The URLs whose pages only `some` have; ours are canonical, datatrove's as captured."""
+    keys = set(map(url_key, others))
+    return sorted(url for url in some if url_key(url) not in keys)
+
+
 def main() -> None:
     """Print pages a CPU-second, memory, and what each side keeps."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -122,11 +129,14 @@ def main() -> None:
     columns = ["side", "pages read", "CPU-seconds", "pages a CPU-second", "times datatrove's"]
     show([*columns, "peak memory", "largest process", "kept", "characters kept"], rows)
     if options.kept:
-        theirs_kept = set(runs.pop(THEIR_NAME).result["urls"])
-        alone = {}
-        for side, run in runs.items():
-            ours = set(run.result["urls"])
-            alone[side] = {"ours": sorted(ours - theirs_kept), "theirs": sorted(theirs_kept - ours)}
+        theirs_kept = runs.pop(THEIR_NAME).result["urls"]
+        alone = {
+            side: {
+                "ours": only_in(run.result["urls"], theirs_kept),
+                "theirs": only_in(theirs_kept, run.result["urls"]),
+            }
+            for side, run in runs.items()
+        }
         options.kept.write_text(json.dumps(alone, indent=1))
 
 

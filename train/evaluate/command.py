@@ -40,6 +40,8 @@ def run_suite(
         raise SettingsError(DATA_WANTED)
     if settings.items and not Path(settings.items).parent.is_dir():
         raise SettingsError(f"--items: there is no folder {Path(settings.items).parent}; make it")
+    if settings.items and Path(settings.items).is_dir():
+        raise SettingsError(f"--items {settings.items} is a folder; name a file")
     folder = Path(settings.data)
     tasks = suite.those_there(settings.suite, settings.stride, folder, note)
     subject = open_for_tasks(settings, note)

@@ -139,6 +139,12 @@ def test_a_run_of_a_hugging_face_folder_gives_the_table_and_a_line_an_item(
         (["--suite", "lambada", "--data", "/nowhere"], "no lambada_test.jsonl there"),
         (["--errors", "lambda", "--data", "."], "--errors: no suite and no task is called"),
         (["--suite", "lambada", "--data", ".", "--items", "/nowhere/x"], "there is no folder /now"),
+        (["--suite", "lambada", "--data", ".", "--items", "/"], "--items / is a folder"),
+        (["--items", "x"], "--items does nothing for a held-out loss; it goes with --suite"),
+        (["--limit", "2"], "it goes with --beside or --errors or --suite"),
+        (["--errors", "lambada", "--data", ".", "--items", "x"], "nothing with --errors"),
+        (["--suite", "lambada", "--errors", "lambada"], "--suite does nothing with --errors"),
+        (["--suite", "lambada", "--data", ".", "--tokens", "9"], "nothing with --suite; leave it"),
     ],
 )
 def test_what_is_missing_is_said(exported, capsys, words, told):
