@@ -11,9 +11,9 @@ Tuned on data/extraction: page F1 0.9071 and line F1 0.8163, against 0.9059 and 
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from lxml.html import HtmlElement
-from trafilatura.xpaths import BODY_XPATH
 
 from pipeline.documents.lists import is_linked, text_of, unlist_text
 
@@ -46,7 +46,11 @@ def names_of(paths: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(names), re.MULTILINE)
 
 
-_NAMES = names_of(known.path for known in BODY_XPATH)
+@cache
+def _known_names() -> re.Pattern[str]:
+    from trafilatura.xpaths import BODY_XPATH  # a fifth of a second, which other extractors save
+
+    return names_of(known.path for known in BODY_XPATH)
 
 
 def open_container(tree: HtmlElement) -> None:
@@ -67,7 +71,7 @@ def _is_known(tree: HtmlElement) -> bool:
     if next(tree.iter("article", "main"), None) is not None:
         return True
     values = (div.get(name) for div in tree.iter("div", "section") for name in _NAMING)
-    return _NAMES.search("\n".join(filter(None, values))) is not None
+    return _known_names().search("\n".join(filter(None, values))) is not None
 
 
 def _find_container(tree: HtmlElement) -> tuple[list[HtmlElement], HtmlElement | None]:

@@ -17,8 +17,9 @@ _JSON_START = re.compile(
 )
 # Before JSON that no other site's script is meant to read.
 _JSON_GUARD = re.compile(r"(?:\)\]\}'?,?|while\s*\(1\);?|for\s*\(;;\);?)\s*+(?=[\[{])")
-_SCRIPT = re.compile(
-    r"""
+# Strings, since to compile them takes a fifth of the time of a page by hand, and nearly every page
+# begins with markup; `re` remembers those that are asked.
+_SCRIPT = r"""(?x)
     ["']use\ strict["']
     | (?:var|let|const)\s+[\w$]{1,99}\s*+(?:=[^=]|[,;])
     | (?:async\s+)?function\s*+[\w$]{0,99}\s*+\([\w$\s,]{0,999}\)\s*+\{
@@ -36,31 +37,26 @@ _SCRIPT = re.compile(
     | class\s+[\w$]{1,99}(?:\s+extends\s+[\w$.]{1,99})?\s*+\{
     | throw\s+new\s+[\w$.]{1,99}\s*+\(
     | typeof\s+[\w$.]{1,99}\s*+[!=]==?\s*+["']
-    """,
-    re.VERBOSE,
-)
+    """
 # Statements that prose may begin with too: sure only where the text also ends as a script does.
-_STATEMENT = re.compile(
-    r"""
+_STATEMENT = r"""(?x)
     [\w$]{1,99}\s*+=\s*+(?:\[|(?:"[^"\n]*+"|'[^'\n]*+')\s*+[;,+]|\{\s*+["'\w$}]|function\b|new\s|\(\s*+function\b)
     | new\s+[\w$.]{1,99}\s*+\(
     | [\w$]{1,99}(?:\.[\w$]{1,99}){0,9}\s*+\(\s*+["'\[]
     | [\w$.]{1,99}\s*+&&\s*+[\w$.]{1,99}\s*+\(
     | (?:if|for|while|switch)\s*+\([^<>\n]{1,200}\)\s*+\{
     | \(?[\w$]{1,99}\s*+=>\s*+[{(]
-    """,
-    re.VERBOSE,
-)
+    """
 _STATEMENT_ENDS = (";", "}", ")", "]", "*/")
 _END_CHARS = 1000
-_STYLE = re.compile(
+_STYLE = (
     r"@(?:charset\s*+[\"']|(?:import|namespace)\s+(?:url\(|[\"'])"
     r"|(?:font-face|page)\s*+\{|(?:media|supports|layer|container|(?:-[a-z]+-)?keyframes)\s[^{<]{1,200}\{)"
     r"|(?:[a-zA-Z.#*:\[][^{}<;]{0,500}\{\s*+\}\s*+){0,9}"
     r"[a-zA-Z.#*:\[][^{}<;]{0,500}\{\s*+[*_]?(?:[a-z-]{2,40}|[A-Z-]{2,40})\s*+:"
     r"\s*+(?:[^;{}<\"']|\"[^\"\n]*+\"|'[^'\n]*+'){1,500}[;}]"
 )
-_SOURCE = re.compile(
+_SOURCE = (
     r"#!\s*+/(?:usr|bin|opt)/|#\s*+include\s*+[<\"]|diff --git |\\documentclass\b"
     r"|BEGIN:VC|-----BEGIN "
 )
@@ -95,9 +91,9 @@ def other_kind(html: str) -> str:
         return "JSON"
     code = _after_comments(start)
     for kind, pattern in (("JavaScript", _SCRIPT), ("CSS", _STYLE), ("source code", _SOURCE)):
-        if pattern.match(code) and not _HEAD.search(code):
+        if re.match(pattern, code) and not _HEAD.search(code):
             return kind
-    if _STATEMENT.match(code) and _ends_as_script(code) and not _HEAD.search(code):
+    if re.match(_STATEMENT, code) and _ends_as_script(code) and not _HEAD.search(code):
         return "JavaScript"
     return ""
 

@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import s3
 
+from tools import plan as planning
 from tools.cli import main
 from tools.demo import files
 from tools.demo.files import DemoFiles
@@ -140,12 +141,23 @@ def test_inputs_that_are_not_there_or_not_ours_are_named(server, inputs, tmp_pat
     assert not out.exists()
 
 
-def test_a_plan_of_inputs_in_a_bucket_is_that_of_files(server, inputs, capsys):
+def test_a_plan_of_inputs_in_a_bucket_is_that_of_files(server, inputs, capsys, monkeypatch):
+    monkeypatch.setattr(planning, "slowness", lambda: 1.0)
+    extract = planning.measured_pages
+    costs = []
+
+    def measured_pages(settings, captures):
+        costs.append(extract(settings, captures))
+        return replace(costs[-1], cpu_s=0.03)
+
+    monkeypatch.setattr(planning, "measured_pages", measured_pages)
+
     def planned(*words: str) -> str:
         assert main(["plan", str(inputs.files.settings_path), "--to", "shards", *words]) == 0
         return capsys.readouterr().out.partition("in all")[0]
 
     assert planned(*inputs.words(server)) == planned()
+    assert replace(costs[0], cpu_s=0) == replace(costs[1], cpu_s=0)
 
 
 def test_links_of_dumps_in_a_bucket_are_those_of_files(server, inputs, tmp_path):

@@ -70,9 +70,10 @@ def test_no_traceback_of_ours_at_any_moment_of_the_first_second(tmp_path):
         time.sleep(number * 0.06)
         webtext.send_signal(signal.SIGINT)
         _, told = webtext.communicate(timeout=60)
-        # The interpreter's own start, some 20 ms, is before our first line.
+        # The interpreter's own start, some 20 ms, is before our first line; it ends with 1.
         assert str(REPO) not in told.replace(str(REPO / ".venv"), ""), told
-        codes.add(webtext.returncode)
+        if "init_import_site" not in told:
+            codes.add(webtext.returncode)
     assert codes <= {130, 2, -signal.SIGINT}
 
 

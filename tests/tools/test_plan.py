@@ -22,11 +22,19 @@ from tools.cli import main
 from tools.demo.captures import Capture, write_warc
 from tools.flow import ENGINE_STAGES
 from tools.plan import plan
+from tools.plan_pages import measured_pages
 from tools.status import status
 from train.config import PRESETS
 from train.cost import cost
 
 SHAPE = {"train.preset": "demo", "train.device": "cpu", "engine.workers": 4}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_measured(monkeypatch):
+    """This machine is that of the rates, and its pages are as those of the real build."""
+    monkeypatch.setattr(planning, "measured_pages", lambda settings, captures: None)
+    monkeypatch.setattr(planning, "slowness", lambda: 1.0)
 
 
 @pytest.fixture
@@ -173,7 +181,8 @@ def test_a_slower_machine_takes_longer_and_the_plan_says_so(inputs, capsys, monk
     assert speed.slowness() > 0
 
 
-def test_pages_of_the_inputs_are_extracted_to_tell_what_they_take(finished):
+def test_pages_of_the_inputs_are_extracted_to_tell_what_they_take(finished, monkeypatch):
+    monkeypatch.setattr(planning, "measured_pages", measured_pages)
     settings = load(finished.input.settings_path)
     found = plan(settings, finished.input.settings_path.parent, finished.folder)
     page = found["inputs"]["page"]
@@ -184,7 +193,8 @@ def test_pages_of_the_inputs_are_extracted_to_tell_what_they_take(finished):
     assert stage["cpu_s"] > 0.5 * rows * page["cpu_s"]
 
 
-def test_pages_that_cannot_be_read_stop_the_plan_as_they_stop_a_build(inputs):
+def test_pages_that_cannot_be_read_stop_the_plan_as_they_stop_a_build(inputs, monkeypatch):
+    monkeypatch.setattr(planning, "measured_pages", measured_pages)
     assert planned(inputs)["inputs"]["page"]["pages"] > 0
     with (inputs.parent / "web.warc.gz").open("r+b") as file:
         file.truncate(file.seek(0, 2) // 2)

@@ -3,7 +3,6 @@
 The blocks inside of an element follow one another, and so do the elements: both are ranges.
 """
 
-from array import array
 from typing import Any
 
 import numpy as np
@@ -52,5 +51,5 @@ class Layout:
         return np.asarray(edges.cumsum()[:-1] > 0)
 
 
-def _array(values: "array[int]") -> Numbers:
+def _array(values: list[int]) -> Numbers:
     return np.array(values, np.int64)

@@ -9,9 +9,7 @@ What stands for a script that does not run is left out, unless little else is th
 """
 
 import re
-from array import array
 from dataclasses import dataclass, field
-from functools import partial
 
 from lxml.html import HtmlElement
 
@@ -42,34 +40,30 @@ _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _CELL_BLOCKS = frozenset("p ul ol dl table div blockquote pre h1 h2 h3 h4 h5 h6".split())
 
 
-_NO_NUMBERS = partial(array, "q")
-_ZERO = partial(array, "q", [0])  # of the root
-
-
 @dataclass(slots=True)
 class Page:
-    """Elements (arrays of one length, in the order of the page) and blocks (likewise).
+    """Elements (lists of one length, in the order of the page) and blocks (likewise).
 
     `end` of an element is the number of the first element after all that it holds. `starts` of a
     block is its first piece, with one more at the end; pieces are texts as they stand in the page.
     """
 
-    tags: "array[int]" = field(default_factory=partial(array, "q", [TAG_NUMBERS["html"]]))
-    parents: "array[int]" = field(default_factory=partial(array, "q", [-1]))
-    ends: "array[int]" = field(default_factory=_ZERO)
-    depths: "array[int]" = field(default_factory=_ZERO)
-    own: "array[int]" = field(default_factory=_ZERO)
-    inherited: "array[int]" = field(default_factory=_ZERO)
-    kinds: "array[int]" = field(default_factory=_ZERO)  # elements of one tag and class
-    signs: "array[int]" = field(default_factory=_ZERO)  # of its class, and of its id times 16
-    begin_blocks: "array[int]" = field(default_factory=_ZERO)  # the first block inside
-    end_blocks: "array[int]" = field(default_factory=_ZERO)  # and the first after all of them
+    tags: list[int] = field(default_factory=lambda: [TAG_NUMBERS["html"]])
+    parents: list[int] = field(default_factory=lambda: [-1])
+    ends: list[int] = field(default_factory=lambda: [0])
+    depths: list[int] = field(default_factory=lambda: [0])
+    own: list[int] = field(default_factory=lambda: [0])
+    inherited: list[int] = field(default_factory=lambda: [0])
+    kinds: list[int] = field(default_factory=lambda: [0])  # elements of one tag and class
+    signs: list[int] = field(default_factory=lambda: [0])  # of its class, and of its id times 16
+    begin_blocks: list[int] = field(default_factory=lambda: [0])  # the first block inside
+    end_blocks: list[int] = field(default_factory=lambda: [0])  # and the first after all of them
 
-    elements: "array[int]" = field(default_factory=_NO_NUMBERS)
-    breaks: "array[int]" = field(default_factory=_NO_NUMBERS)  # `<br>` before the block
-    links: "array[int]" = field(default_factory=_NO_NUMBERS)
-    inner: "array[int]" = field(default_factory=_NO_NUMBERS)  # masks of inline elements in it
-    starts: "array[int]" = field(default_factory=_NO_NUMBERS)
+    elements: list[int] = field(default_factory=list)
+    breaks: list[int] = field(default_factory=list)  # `<br>` before the block
+    links: list[int] = field(default_factory=list)
+    inner: list[int] = field(default_factory=list)  # masks of inline elements in it
+    starts: list[int] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
 

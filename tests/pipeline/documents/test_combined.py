@@ -1,6 +1,8 @@
 """Whole pages through the extractor `combined`: what is kept, and who spoke for it."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -218,3 +220,16 @@ def test_an_engine_that_fails_has_no_opinion(monkeypatch):
     monkeypatch.setitem(ENGINES, "S", fail)
     assert opinion("S", article()) == ""
     assert all(one in combine(article(), 1.01).text for one in SENTENCES)
+
+
+def test_a_page_that_asks_no_engine_loads_none():
+    """They take half of the time of a page by hand."""
+    asked = (
+        "import sys; from pipeline.documents.extractors import EXTRACTORS;"
+        "found = EXTRACTORS['combined'](sys.stdin.read());"
+        "print(found.extractor, *{'trafilatura', 'resiliparse'} & {*sys.modules})"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", asked], input=article(), capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "blocks\n"
