@@ -52,6 +52,11 @@ def option(default: Any, text: str, *, valid: Valid | None = None, paper: str = 
     return field(default=default, metadata=about)
 
 
+def is_name(name: str) -> bool:
+    """Whether a field can be called so: bytes that are not UTF-8 come as lone surrogates."""
+    return bool(name) and not any("\ud800" <= char <= "\udfff" for char in name)
+
+
 @dataclass(frozen=True)
 class InputSettings:
     """Where a build reads from: files or glob patterns, relative to the settings file, or URIs."""
@@ -448,13 +453,13 @@ class TextsSettings:
         "The field (of JSON) or column (of Parquet) that holds the text",
         valid=Valid(
             "a field's name, not that of the id, url, host or karma",
-            lambda name: bool(name) and name not in OTHER_FIELDS,
+            lambda name: is_name(name) and name not in OTHER_FIELDS,
         ),
     )
     id_field: str = option(
         "id",
         "The field or column that holds the id",
-        valid=Valid("a field's name", bool),
+        valid=Valid("a field's name", is_name),
     )
 
 

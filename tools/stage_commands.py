@@ -79,7 +79,9 @@ def fetch(
         Print the counts as JSON.
     """
     from tools.crawl import fetch_links
+    from tools.places import require_folder
 
+    require_folder(out)
     settings = settings_from(None)
     gates = fetch_links(links, out, settings, shard=shard, scratch=scratch, as_json=as_json)
     return exit_code(gates)

@@ -164,6 +164,8 @@ def test_a_value_of_the_wrong_type_names_key_value_line_and_type(toml, line, wan
         ("links.karma_min", "9223372036854775808", "below 2^63"),
         ("shards.seed", str(10**30), "below 2^63"),
         ("fetch.delay_s", "inf", "below 2^63"),
+        ("texts.text_field", "\udcff", "a field's name"),
+        ("texts.id_field", "\udcff", "a field's name"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_told_what_would(option, value, wish):

@@ -203,7 +203,7 @@ def test_a_full_disk_is_told_with_the_mend():
     assert told.stderr.endswith(b"; free some space on that disk and run the same command again\n")
 
 
-@pytest.mark.parametrize("words", [["tokens", "export"], ["tokenizer", "export"]])
+@pytest.mark.parametrize("words", [["tokens", "export"], ["tokenizer", "export"], ["fetch"]])
 def test_a_folder_to_write_that_is_a_file_is_refused(tmp_path, capsys, words):
     (tmp_path / "file").write_text("mine")
     assert main([*words, str(tmp_path / "none"), "--out", str(tmp_path / "file")]) == 2
