@@ -131,8 +131,9 @@ def with_whole_tables(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     if not rows:
         return scores
     tables = np.array([page.parents[page.elements[block]] for block in rows], np.int64)
+    weight: Reals = np.asarray(counts.words[rows] + 0.5, np.float64)
     scores = scores.copy()
-    scores[rows] = mean_by(tables, scores[rows], counts.words[rows] + 0.5)
+    scores[rows] = mean_by(tables, scores[rows], weight)
     return scores
 
 
