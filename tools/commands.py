@@ -219,7 +219,7 @@ def look(
     as_json
         Print each row as a line of JSON, with its values in full.
     """
-    from tools.look import first, tables, titled
+    from tools.look import first, plain, tables, titled
     from tools.show_rows import show_rows
 
     if rows is not None and rows < 0:
@@ -230,7 +230,7 @@ def look(
         if as_json:
             for row in chosen:
                 told = {"table": table.name, **row} if len(found) > 1 else row
-                print(json.dumps(told, ensure_ascii=False, default=str))
+                print(json.dumps(plain(told), ensure_ascii=False, default=str))
         else:
             shown = list(chosen)
             show_rows(titled(table, len(shown)), shown)

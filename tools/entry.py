@@ -16,6 +16,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
 
 def main() -> int:
     """Run the command line; the exit code."""
+    _open_streams()
     # A job in the background of a script ignores Ctrl-C, and goes on doing so.
     heard = [signum for signum in CODES if signal.getsignal(signum) != signal.SIG_IGN]
     before = {signum: signal.signal(signum, _leave) for signum in heard}
@@ -33,6 +34,17 @@ def main() -> int:
         # All is said and done. What comes now would end in a traceback of the interpreter's own.
         if signal.SIGINT in before:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _open_streams() -> None:
+    """Make /dev/null of a closed stdin, stdout or stderr, whose number the next file would get."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _leave(signum: int, frame: object) -> None:

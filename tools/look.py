@@ -6,6 +6,8 @@ Parquet file, the first documents of a token file.
 """
 
 import json
+import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -231,6 +233,8 @@ def _lines(path: Path) -> Iterator[Row]:
             except (ValueError, RecursionError):
                 row = None
             yield row if isinstance(row, dict) else {"line": text}
+    if lines.torn:
+        yield {"fault": lines.torn}
 
 
 def _of_json(path: Path) -> Iterator[Row]:
@@ -290,7 +294,16 @@ def _records(path: Path) -> Iterator[Row]:
 
 def first(table: Table, rows: int) -> Iterator[Row]:
     """The first rows of a table; 0 takes all."""
-    return islice(table.rows, rows or None)
+    return islice(table.rows, min(rows, sys.maxsize) or None)
+
+
+def plain(value: Any) -> Any:
+    """The value with null for each number that JSON has not: NaN and the infinities."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def titled(table: Table, shown: int) -> str:

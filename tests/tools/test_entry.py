@@ -34,6 +34,20 @@ def test_the_console_script_is_this_entry():
     assert project["scripts"] == {"webtext": "tools.entry:main"}
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_empty_ones_and_no_file_gets_their_number(tmp_path, closed):
+    (tmp_path / "t.jsonl").write_text('{"text": "The ferry left at nine."}\n')
+    words = f'"$@" {"- " if "<" in closed else ""}{closed}'
+    command = [sys.executable, "-P", "-c", PROGRAM, "dedup", "t.jsonl", "--out", "d.jsonl"]
+    told = subprocess.run(
+        ["sh", "-c", words, "sh", *command],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(REPO)}, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (told.returncode, told.stderr.count("Traceback")) == (0, 0)
+    assert (tmp_path / "d.jsonl").read_text().count('"keep":true') == 1
+
+
 # Short sleeps: a signal that comes just before a long one would be answered after it.
 AT_WORK = "import time\nprint('at it', flush=True)\nfor _ in range(600):\n    time.sleep(0.1)"
 

@@ -57,6 +57,26 @@ def test_json_has_whole_values_and_people_see_them_cut(looked, documents):
     assert len(looked(documents, "--json", "--rows", "0")) == 3
 
 
+def test_a_number_that_json_has_not_is_null(looked, tmp_path):
+    numbers = [1.5, float("nan"), float("inf")]
+    pq.write_table(pa.table({"n": numbers, "list": [numbers] * 3}), tmp_path / "t.parquet")
+    assert looked(tmp_path / "t.parquet", "--json", "--rows", str(10**20)) == [
+        {"n": 1.5, "list": [1.5, None, None]},
+        {"n": None, "list": [1.5, None, None]},
+        {"n": None, "list": [1.5, None, None]},
+    ]
+    (tmp_path / "t.jsonl").write_text('{"n": {"m": NaN}}\n')
+    assert looked(tmp_path / "t.jsonl", "--json") == [{"n": {"m": None}}]
+
+
+@pytest.mark.parametrize("cut", [20, -4])
+def test_where_a_packed_file_is_torn_is_told_behind_its_lines(looked, tmp_path, cut):
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1}\n' * 2, mtime=0)[:cut])
+    *whole, last = looked(tmp_path / "t.jsonl.gz", "--json")
+    assert whole in ([], [{"id": 1}, {"id": 1}])
+    assert "torn: the file ends within" in last["fault"]
+
+
 def test_what_a_terminal_would_obey_is_written_out(looked, tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text(json.dumps({"text": "a\x1b[31mred\u202e \ud800[bold]b[/bold]"}) + "\n")

@@ -37,6 +37,8 @@ def run(
         raise SettingsError(
             "name the test sets: --data FOLDER with the files of the tasks, or --held-out SHARDS"
         )
+    if limit < 0:
+        raise SettingsError(f"--limit is {limit}; it must be 0 or more; 0: all")
     results = {"--out": out}
     check_results(results, [scores] if scores else [])
     read = read_scores(scores) if scores else []

@@ -177,6 +177,7 @@ def test_held_out_texts_are_looked_for_in_their_own_train_split(tmp_path, capsys
         (["--held-out", "{eval}", "--out", "{out}"], "no shards are there"),
         (["{corpus}", "--data", "{eval}", "--suite", "none", "--out", "{out}"], "no suite and no"),
         (["{corpus}", "--data", "{none}", "--out", "{out}"], "no file of a task there"),
+        (["{corpus}", "--data", "{eval}", "--limit=-1", "--out", "{out}"], "--limit is -1; it"),
         (["{corpus}", "--data", "{eval}", "--scores", "{corpus}", "--out", "{out}"], "line 1"),
     ],
 )
