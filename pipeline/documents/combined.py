@@ -23,7 +23,8 @@ from pipeline.documents.blocks.features import Described, describe
 from pipeline.documents.blocks.model import Model, load_model
 from pipeline.documents.blocks.page_types import TYPES, types_of
 from pipeline.documents.blocks.said import read_said
-from pipeline.documents.blocks.segment import FEW_WORDS, Page, segment
+from pipeline.documents.blocks.segment import FEW_WORDS, TAG_NUMBERS, Page, segment
+from pipeline.documents.blocks.units import mean_by
 from pipeline.documents.blocks.words import BlockWords, Hashes, count, member, once, words_of
 from pipeline.documents.blocks.write import write
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
@@ -46,6 +47,7 @@ AGAIN = 0.95
 # where whole sources were left out; it asked twice as often.
 FAST = 0.0
 THOROUGH = 0.93
+_ROW = TAG_NUMBERS["tr"]
 # Panels that wait for a click are text here; elsewhere they are menus, and other articles.
 _WITH_PANELS = ("product", "service")
 
@@ -116,11 +118,23 @@ def take(
     page: Page, counts: BlockWords, scores: Reals, page_type: str, limits: tuple[float, float]
 ) -> tuple[list[int], float]:
     """The blocks that are the text, by the scores of a look, and the page F1 to be expected."""
-    keep, score = choose(scores, counts.words, *limits)
+    keep, score = choose(with_whole_tables(page, counts, scores), counts.words, *limits)
     if page_type not in _WITH_PANELS:
         keep &= 2 * counts.hidden_words <= counts.words
     blocks = np.flatnonzero(keep).tolist()
     return list(once(page, counts, blocks, is_thread=page_type == "forum")), score
+
+
+def with_whole_tables(page: Page, counts: BlockWords, scores: Reals) -> Reals:
+    """The scores, where rows of one table have their mean: they stand or fall together."""
+    rows = [block for block, element in enumerate(page.elements) if page.tags[element] == _ROW]
+    if not rows:
+        return scores
+    tables = np.array([page.parents[page.elements[block]] for block in rows], np.int64)
+    weight: Reals = np.asarray(counts.words[rows] + 0.5, np.float64)
+    scores = scores.copy()
+    scores[rows] = mean_by(tables, scores[rows], weight)
+    return scores
 
 
 def goes_on(score: float, page_type: str, sure: float) -> bool:

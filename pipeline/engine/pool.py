@@ -280,8 +280,21 @@ def _start_worker(preload: tuple[str, ...]) -> None:
     """Set up a worker: the parent decides on Ctrl-C, and none outlives its parent."""
     leave_signals_to_parent()
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    sys.meta_path.insert(0, _NoPandas())
     for module in preload:
         importlib.import_module(module)
+
+
+class _NoPandas:
+    """Lets `import pandas` fail in a worker: pyarrow tries it at its first array, if it is there.
+
+    No row needs it, and it takes 0.2 CPU-seconds and 42 MB.
+    """
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Nothing for all other modules."""
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is of no use to a worker", name=name)
 
 
 def _die_with_parent() -> None:

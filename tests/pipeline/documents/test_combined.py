@@ -59,6 +59,14 @@ def test_code_and_rows_and_exponents_are_written_as_in_every_text_of_ours(sure):
     assert "| Nile | 6650 km |" in lines
 
 
+@pytest.mark.parametrize("rows", [2, 3, 4, 6])
+def test_the_rows_of_a_table_stand_or_fall_together(rows):
+    cells = "".join(f"<tr><td>River {n}</td><td>{n * 950} km</td></tr>" for n in range(1, rows))
+    table = f"<table><tr><th>River</th><th>Length</th></tr>{cells}</table>"
+    text = combine(article(table, f"<p>{SENTENCES[1]}</p>"), FAST).text
+    assert text.count("| ") in (0, 2 * rows)
+
+
 @BOTH
 def test_a_text_that_stands_in_the_page_for_two_screens_is_written_once(sure):
     paragraphs = "".join(f"<p>{one}</p>" for one in SENTENCES)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,11 +20,25 @@ from pipeline.reasons import Reason
 LIMITS = Limits(cpu_s=1, wall_s=2, memory_bytes=200 << 20)
 
 
+def loaded_by_an_array() -> bool:
+    """Whether pandas is loaded once pyarrow made an array."""
+    import pyarrow as pa
+
+    pa.array([1, 2])
+    return "pandas" in sys.modules
+
+
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     found = Pool(2, LIMITS)
     yield found
     found.close()
+
+
+def test_workers_do_without_pandas_which_arrow_would_load():
+    pytest.importorskip("pandas")
+    with Pool(1, LIMITS) as pool:
+        assert pool.run(loaded_by_an_array) is False
 
 
 def test_hostile_items_become_named_faults_in_their_place_and_no_other_item_is_lost(pool):
