@@ -1,8 +1,8 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.documents.walls import CHARS_MAX, find_wall
+from pipeline.documents.walls import _KEYWORDS, _SAYINGS, CHARS_MAX, _folded, find_wall
 from pipeline.reasons import Reason
 
 MENU = "Home | Products | About us | News | Contact | Jobs | Press | Help"
@@ -25,6 +25,7 @@ WALLS = [
     (Reason.WALL_NOT_FOUND, "", "We can't find the page that you asked for."),
     (Reason.WALL_NOT_FOUND, "", "We’re sorry, we couldn’t find that page. Check the address."),
     (Reason.WALL_NOT_FOUND, "", "This video is unavailable."),
+    (Reason.WALL_NOT_FOUND, "", "BU VİDEO UNAVAİLABLE."),
     (Reason.WALL_MOVED, "", "This page has moved. You will be redirected in 15 seconds."),
     (Reason.WALL_MOVED, "Object moved", "Object moved to here."),
     (Reason.WALL_LOGIN, "Members Only", "You are not logged in. Please log in using your ID."),
@@ -77,3 +78,14 @@ def test_menus_hide_no_wall_and_prose_beside_it_makes_it_a_page(reason, title, t
 def test_any_text_is_judged_and_a_long_one_is_never_a_wall(text):
     find_wall(text, text)
     assert find_wall(text + " not found 404 error" * (CHARS_MAX // 10), text) is None
+
+
+@pytest.mark.parametrize("reason", _SAYINGS)
+def test_every_saying_has_a_keyword_of_its_kind(reason):
+    @settings(max_examples=300)
+    @given(st.from_regex(_SAYINGS[reason]))
+    def check(text):
+        said = _SAYINGS[reason].search(text).group()
+        assert any(word in _folded(said) for word in _KEYWORDS[reason]), said
+
+    check()
