@@ -26,7 +26,7 @@ def main() -> int:
     try:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-        return cli.main()
+        code = cli.main()
     except KeyboardInterrupt:  # a second one, while the first was told
         os.write(2, STOPPED)
         return 130
@@ -34,6 +34,26 @@ def main() -> int:
         # All is said and done. What comes now would end in a traceback of the interpreter's own.
         if signal.SIGINT in before:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return _end(code)
+
+
+def _end(code: int) -> int:
+    """Leave as the interpreter does, but for taking itself apart.
+
+    A thread of Arrow's that lets go of a Python object meanwhile aborts the process after all is
+    done (apache/arrow #34314; two of some sixty `webtext fetch` on a busy machine).
+    """
+    import atexit
+    import threading
+
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):  # it is closed, which the interpreter tells
+        return code
+    os._exit(code)
 
 
 def _open_streams() -> None:

@@ -47,6 +47,8 @@ REFUSED = {
     "BundleBasedDirectRunner": "it holds every row in memory",
 }
 QUEUED_PER_WORKER = 2  # parts: one at work, and one that waits for it to end
+# Of the local runner: Beam copies an element some times before it is begun.
+PARTS_PER_JOB = 1_000
 _Cell = tuple[str, bytes, bool]  # input, cell, whether it has no rows of other buckets
 logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
@@ -226,10 +228,16 @@ class Runner:
         """Do these parts; those that fail have told the task, those that stop have done nothing."""
         if self._workers:
             self._workers.wait(task)
+        shuffle = bool(task.map_parts) and shuffles(self.engine)
+        a_job = len(parts) if shuffle or self.engine.runner != "local" else PARTS_PER_JOB
+        for first in range(0, len(parts), a_job):
+            if not task.stopping():
+                self._run_job(task, parts[first : first + a_job], shuffle)
+
+    def _run_job(self, task: Task, parts: list[AnyPart], shuffle: bool) -> None:
         pipeline = beam.Pipeline(
             runner=_runner_class(self.engine.runner)(), options=PipelineOptions(self._options)
         )
-        shuffle = bool(task.map_parts) and shuffles(self.engine)
         step = ShuffleParts(task, parts) if shuffle else DoParts(task, parts, self._threads(task))
         pipeline | task.label >> step
         look = self._workers.look if self._workers else bool

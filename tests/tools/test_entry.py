@@ -107,6 +107,19 @@ def test_an_interrupt_that_python_would_lose_in_a_callback_ends_the_process():
     assert "Traceback" not in done.stderr
 
 
+def test_what_would_abort_the_interpreter_as_it_ends_ends_no_command():
+    program = (
+        "import atexit, os, sys; from tools import cli, entry\n"
+        "class Late:\n    def __del__(self): os.abort()\n"
+        "late = Late(); cli.main = lambda: 3; atexit.register(print, 'at exit')\n"
+        "sys.exit(entry.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, "at exit\n")
+
+
 @pytest.mark.parametrize("name", NAMES)
 @BOTH
 def test_each_command_says_what_a_signal_leaves_and_how_to_go_on(
