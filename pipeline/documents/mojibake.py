@@ -29,7 +29,7 @@ _FOLLOWING = "".join(
 _SUSPECT = re.compile(
     f"[Â-ôĂĹĐŁŘŮā][{re.escape(_FOLLOWING)}]|вЂ|Р[°µѕё]|С‚|вќ|β€|‚Ä|√[©®°±∂†´≤≥º]|Γä|Γò|ÔÇ|├"
 )
-_ASCII = bytes(range(0x80))
+_SPACES_FOR_ASCII = b" " * 0x80 + bytes(range(0x80, 0x100))
 _SEGMENT = re.compile(r"[^<>\n]+")  # text between tags, a tag with its attributes
 _SURE = re.compile(f"[à-ï][{re.escape(_FOLLOWING)}]{{2}}")
 # Capital letters before a sign that is meant (MAÇÃ®), a letter before its quotation mark (“ÂU Â”).
@@ -58,7 +58,7 @@ class Repaired:
 
 def repair(text: str) -> Repaired:
     """Put back what was encoded twice, where that is sure; no line or tag weighs on another."""
-    if text.isascii() or not _SUSPECT.search(_without_ascii(text)) or not _SUSPECT.search(text):
+    if text.isascii() or not _SUSPECT.search(_without_ascii(text)):
         return Repaired(text)
     counts: Counter[str] = Counter()
     fix, is_bad = _ftfy()
@@ -99,12 +99,9 @@ def _ftfy() -> tuple[Callable[[str], str], Callable[[str], bool]]:
 
 
 def _without_ascii(text: str) -> str:
-    """All other characters, moved together: 0.1 ms a page where a search in all takes 0.5 ms."""
-    return (
-        text.encode("utf-8", "surrogatepass")
-        .translate(None, _ASCII)
-        .decode("utf-8", "surrogatepass")
-    )
+    """The runs of all other characters, a space between: 0.1 ms a page, a search in all 1 ms."""
+    runs = text.encode("utf-8", "surrogatepass").translate(_SPACES_FOR_ASCII).split()
+    return b" ".join(runs).decode("utf-8", "surrogatepass")
 
 
 def _is_sure(before: str, after: str) -> bool:

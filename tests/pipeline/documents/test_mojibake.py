@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents.mojibake import Repaired, repair
+from pipeline.documents.mojibake import _SUSPECT, Repaired, _without_ascii, repair
 
 SENTENCES = {
     "en": "It’s “quoted” — 20 °C, £5 and 3 m²…",
@@ -138,3 +138,8 @@ def test_nothing_raises_and_no_control_character_comes_of_it(text):
 def test_a_page_full_of_it_costs_no_more_than_its_bound(piece):
     found = repair(piece * (8_000_000 // len(piece)))
     assert found.left > 0
+
+
+@given(st.text(alphabet="Ââ€™éРµ├ a<\n\x00\x80\ud800", max_size=12))
+def test_what_is_suspect_is_so_without_ascii_and_signs_that_stand_apart_are_not(text):
+    assert bool(_SUSPECT.search(_without_ascii(text))) == bool(_SUSPECT.search(text))
