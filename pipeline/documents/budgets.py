@@ -27,7 +27,7 @@ from pipeline.settings import DocumentsSettings
 _TAG = re.compile(r"<(/?[a-zA-Z][^\s/>]*+)([^>=]*+(?:=\s*+(?:\"[^\"]*+\"|'[^']*+')?+[^>=]*+)*+)")
 _ATTRIBUTE = re.compile(r"[^\s/=]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'][^\s]*+)?+)?+")
 # What a parser does not read as tags.
-_RAW = re.compile(r"<(?:(!--)|((?i:script|style|textarea|title))\b)")
+_RAW = re.compile(r"<(?:(!--)|((?ai:script|style|textarea|title))\b)")
 _RAW_END = {
     "!--": re.compile("-->"),
     "script": re.compile("</script", re.IGNORECASE),

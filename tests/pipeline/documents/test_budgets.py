@@ -91,6 +91,7 @@ HARMLESS = {
     "tags in a comment": "<!--" + "<div>" * 5_000 + "-->" + TEXT,
     "a long value": f"<div style='{'a b=c ' * 5_000}'>{TEXT}</div>",
     "an apostrophe in a tag": "<p class=it's><b>one</b></p>" * 900 + "<i data-x=it's>" + TEXT,
+    "names with letters that re.IGNORECASE takes for others": "<ſtyle><scrıpt><TİTLE>" + TEXT,
     "no tags": "words " * 1_000,
     "nothing": "",
     "one run of text": "<p>" + "lorem ipsum, " * 150_000,
