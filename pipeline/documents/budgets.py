@@ -14,7 +14,7 @@ of tables, 110 in a row.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import compress, product
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from pipeline.settings import DocumentsSettings
 _TAG = re.compile(r"<(/?[a-zA-Z][^\s/>]*+)([^>=]*+(?:=\s*+(?:\"[^\"]*+\"|'[^']*+')?+[^>=]*+)*+)")
 _ATTRIBUTE = re.compile(r"[^\s/=]++(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'][^\s]*+)?+)?+")
 # What a parser does not read as tags.
-_RAW = re.compile(r"<(?:(!--)|((?ai:script|style|textarea|title))\b)")
+_RAW = re.compile(r"<(?=[!sStT])(?:(!--)|((?ai:script|style|textarea|title))\b)")
 _RAW_END = {
     "!--": re.compile("-->"),
     "script": re.compile("</script", re.IGNORECASE),
@@ -84,18 +84,19 @@ def check_budgets(html: str, rules: DocumentsSettings) -> Drop | None:
     if (signs := html.count("<")) > rules.tags_max:
         return Drop(Reason.TOO_MANY_TAGS, f'{signs} "<"')
     markup = without_raw_text(html)
-    tags = _TAG.findall(markup)
-    names, attributes = zip(*tags, strict=True) if tags else ((), ())
-    # <path/> holds nothing; many pages have no such tag, and the search is quick.
-    nesting = [name for name, text in tags if text[-1:] != "/"] if "/>" in html else names
+    pieces = _TAG.split(markup)  # text, and after each a tag's name and attributes
+    between, names, attributes = pieces[::3], pieces[1::3], pieces[2::3]
+    nesting = names
+    if "/>" in html:  # <path/> holds nothing
+        tags = zip(names, attributes, strict=True)
+        nesting = [name for name, text in tags if not text or text[-1] != "/"]
     if (depth := count_depth(nesting)) > rules.depth_max:
         return Drop(Reason.TOO_DEEP, f"{depth} levels")
-    lengths = [*map(len, attributes)]
-    if drop := _check_attributes(attributes, lengths, rules):
+    if drop := _check_attributes(attributes, rules):
         return drop
     if drop := _check_tables(names, attributes, rules):
         return drop
-    chars = len(markup) - sum(map(len, names)) - sum(lengths)
+    chars = sum(map(len, between)) + len(names)
     if chars > rules.page_chars_max:
         return Drop(Reason.TOO_LONG, f"{chars} characters between tags")
     return None
@@ -134,12 +135,12 @@ def without_raw_text(html: str) -> str:
     return "".join(pieces) + html[at:]
 
 
-def _check_attributes(
-    texts: Sequence[str], lengths: Sequence[int], rules: DocumentsSettings
-) -> Drop | None:
-    # An attribute takes two characters, so nearly all pages need no counting.
-    if max(lengths, default=0) >= 2 * rules.tag_attributes_max:
-        most = max(len(_ATTRIBUTE.findall(text)) for text in texts)
+def _check_attributes(texts: Sequence[str], rules: DocumentsSettings) -> Drop | None:
+    # An attribute takes two characters, so nearly all tags and pages need no counting.
+    lengths = [*map(len, texts)]
+    many = 2 * rules.tag_attributes_max
+    if max(lengths, default=0) >= many:
+        most = max(len(_ATTRIBUTE.findall(text)) for text in texts if len(text) >= many)
         if most > rules.tag_attributes_max:
             return Drop(Reason.TOO_MANY_ATTRIBUTES, f"{most} on one tag")
     chars = sum(lengths)
@@ -179,15 +180,14 @@ def count_cells(names: Sequence[str], attributes: Sequence[str]) -> tuple[int, i
     In trafilatura each cell of a row costs as much time as the row has cells before it.
     """
     tables, open_tables = [_Table()], [0]
-    for name, text in zip(names, attributes, strict=True):
-        kind = _TABLE_TAGS.get(name)
-        if kind is None:
-            continue
+    kinds = [*map(_TABLE_TAGS.get, names)]
+    for kind, text in compress(zip(kinds, attributes, strict=True), kinds):
         table = tables[open_tables[-1]]
         if kind in ("td", "th"):
-            found = _SPAN.findall(text) if text else ()
-            spans = {which.lower(): int(size) for which, size in found}
-            wide, high = (max(1, min(spans.get(which, 1), _SPAN_MAX)) for which in ("col", "row"))
+            wide, high = 1, 1
+            if text and (found := _SPAN.findall(text)):
+                spans = {which.lower(): max(1, min(int(size), _SPAN_MAX)) for which, size in found}
+                wide, high = spans.get("col", 1), spans.get("row", 1)
             table.row += wide
             table.cells += wide * high
             table.hanging += wide if high > 1 else 0
