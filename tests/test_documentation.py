@@ -150,7 +150,9 @@ def test_the_page_about_the_papers_scale_reckons_with_the_rates_of_the_plan():
     shown = dict(re.findall(r"^\| (\w+) \| .+? \| ([\d.]+) \| .+ \| .+ \|$", text, re.MULTILINE))
     rows = {"submissions": 430_648_127, "records": 10e6, "links": 45e6, "pages": 10e6}
     rows |= {"documents": 8.2e6, "text bytes": 40e9, "sampled bytes": 1 << 30}
-    rows["merge work"] = 50_000 * (rates.PRETOKENS_A_ROOT * (1 << 15)) ** 0.5  # of 1 GiB
+    rows["pre-tokens"] = rates.PRETOKENS_A_ROOT * (1 << 15)  # of 1 GiB
+    rows["merge work"] = 50_000 * rows["pre-tokens"] ** 0.5
+    rows["page seconds"] = rows["pages"] * rates.CPU_S_A_PAGE_BYTE * 11_800
     hours = {
         stage: sum(rate.cpu_s * rows[rate.unit] for rate in found) / 3600
         for stage, found in rates.RATES.items()

@@ -2,9 +2,10 @@
 
 Rows are counted in samples of the inputs (plan_inputs.py), and some pages extracted
 (plan_pages.py); other rates are measured ones (rates.py), scaled by cores and by this machine's
-speed (speed.py). It is a plan, not a promise: pages are counted as if links and captures met, the
-smaller number of the two. What sources after the WARC files take is told by plan_sources.py.
-xz and bzip2 dumps take longer to unpack than the zstd that was measured; `plan_show` says so.
+speed (speed.py). It is a plan, not a promise: where samples do not tell how many links have a
+capture, pages are the smaller number of the two. What sources after the WARC files take is told by
+plan_sources.py. xz and bzip2 dumps take longer to unpack than the zstd that was measured;
+`plan_show` says so.
 """
 
 import os
@@ -20,7 +21,7 @@ from tools import rates
 from tools.flow import reaches
 from tools.model import check_settings
 from tools.places import Place
-from tools.plan_inputs import CaptureAt, measured_inputs
+from tools.plan_inputs import measured_inputs
 from tools.plan_pages import measured_pages
 from tools.speed import slowness
 from train.cost import CONVENTION, cost, memory, sustained_flops
@@ -53,8 +54,7 @@ def plan(
     bytes for a bucket. Raises SettingsError and InputError as a build would for its inputs and
     settings.
     """
-    captures: list[CaptureAt] = []
-    inputs = measured_inputs(settings, base, to, captures)
+    inputs, captures = measured_inputs(settings, base, to)
     slow = slowness()
     if reaches(to, "documents"):
         costs = measured_pages(settings, captures)
@@ -84,7 +84,7 @@ def plan(
 
 def needed_bytes(settings: Settings, base: Path, out: Place, to: str) -> int:
     """Bytes on disk when they are most, of a build that ends with the stage `to`."""
-    inputs = measured_inputs(settings, base, to)
+    inputs, _ = measured_inputs(settings, base, to)
     cores = settings.engine.workers or os.cpu_count() or 1
     trainer = _trainer(settings, cores) if reaches(to, "model") else None
     sources = _sources(inputs, settings, out, to)
@@ -129,6 +129,8 @@ def _rows(inputs: dict[str, Any], settings: Settings, slow: float = 1.0) -> dict
         captures, records = captures + lacking, records + rates.RECORDS_A_LINK * lacking
         capture_bytes += rates.PAGE_BYTES * lacking
     pages = min(links, captures)
+    if set(settings.pages.sources) == {"warc"} and inputs.get("linked") is not None:
+        pages = inputs["linked"]
     if page := inputs.get("page"):
         page_s = page["cpu_s"] / slow
         documents, text = page["documents"] * pages, page["text_bytes"]

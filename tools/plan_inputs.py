@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pipeline.bucket_file import InputFile, bytes_of
 from pipeline.lines import Lines
+from pipeline.links.canonical import Canonical, canonical, link_id
 from pipeline.links.dumps import Form, form_of, rows_as_lines
 from pipeline.links.select import Post, ReadRules, Selector
 from pipeline.pages.warc import records
@@ -23,6 +24,7 @@ SAMPLED_FILES = 12  # at most, evenly spread
 # Packed bytes that are read of each: some 10,000 submissions, 500 captures.
 DUMP_SAMPLE_BYTES, WARC_SAMPLE_BYTES = 2 << 20, 8 << 20
 LINES_JUDGED = 10_000  # of a dump
+LINKED_MIN = 30  # sampled pages with a link among those that were judged; fewer tell no share
 # Unpacking takes 51 us a line of bzip2, 10 of xz, 1 of zstd: with zstd a line takes 26 in all.
 SLOW = (".bz2", ".xz")
 KARMA: dict[str, Callable[[list[Post]], int]] = {
@@ -42,11 +44,12 @@ class Sample(NamedTuple):
 
 
 class CaptureAt(NamedTuple):
-    """Where a capture lies."""
+    """Where a capture lies, and the id that a link to it would have."""
 
     warc: InputFile
     offset: int
     length: int
+    link: str
 
 
 class LinkSample:
@@ -64,39 +67,50 @@ class LinkSample:
         if isinstance(post := self._judge(line), Post):
             self._posts.setdefault(post.target.id, []).append(post)
 
-    def share(self) -> float:
-        """Links that a submission gives."""
-        links = sum(self._karma(posts) >= self._karma_min for posts in self._posts.values())
-        return links / self.judged if self.judged else 0.0
+    def links(self) -> set[str]:
+        """The ids of those that are kept."""
+        posts = self._posts.items()
+        return {link for link, some in posts if self._karma(some) >= self._karma_min}
 
 
 def measured_inputs(
-    settings: Settings, base: Path, to: str, pages: list[CaptureAt] | None = None
-) -> dict[str, Any]:
+    settings: Settings, base: Path, to: str
+) -> tuple[dict[str, Any], list[CaptureAt]]:
     """Counts and bytes of the dumps and, where the stage `pages` is made, of the WARC files.
 
-    Where the sampled pages lie is added to `pages`.
+    Besides the sampled pages: the linked ones, where these can be told.
     """
     dumps = find_inputs(settings.input.dumps, base, "input.dumps")
     warcs = warc_files(settings, base) if reaches(to, "pages") else []
-    links = LinkSample(settings.links)
+    sample = LinkSample(settings.links)
     torn, torn_warc = settings.links.accept_torn, settings.pages.accept_torn
     (submissions,) = extrapolated(
-        dumps, lambda path: sampled_dump(path, links, accept_torn=torn), 1
+        dumps, lambda path: sampled_dump(path, sample, accept_torn=torn), 1
     )
-    found, captures, capture_bytes = extrapolated(
-        warcs, lambda path: sampled_warc(path, pages, accept_torn=torn_warc), 3
+    pages: list[CaptureAt] = []
+    all_records, captures, capture_bytes, all_pages = extrapolated(
+        warcs, lambda path: sampled_warc(path, pages, accept_torn=torn_warc), 4
     )
-    return {
+    kept = sample.links()
+    judged = sample.judged / submissions if submissions else 0.0
+    links = round(len(kept) / judged) if judged else 0
+    linked = [page for page in pages if page.link in kept]
+    met = None
+    if len(linked) >= LINKED_MIN or judged == 1.0:
+        found = len({page.link for page in linked})
+        met = min(links, round(found * all_pages / (len(pages) or 1) / judged))
+    inputs = {
         "dump_bytes": size_of(dumps),
         "slow_dump_bytes": size_of(path for path in dumps if path.suffix in SLOW),
         "warc_bytes": size_of(warcs),
         "submissions": submissions,
-        "links": round(links.share() * submissions),
-        "records": found,
+        "links": links,
+        "records": all_records,
         "captures": captures,
         "capture_bytes": capture_bytes,
+        "linked": met,
     }
+    return inputs, linked if len(linked) >= LINKED_MIN else pages
 
 
 def extrapolated(
@@ -132,22 +146,26 @@ def _rows(path: InputFile, form: Form, links: LinkSample, *, accept_torn: bool) 
     return number
 
 
-def sampled_warc(
-    path: InputFile, pages: list[CaptureAt] | None = None, *, accept_torn: bool
-) -> Sample:
-    """A WARC file by its first records; where its pages lie is added to `pages`."""
+def sampled_warc(path: InputFile, pages: list[CaptureAt], *, accept_torn: bool) -> Sample:
+    """A WARC file by its first records; its pages are added to `pages`."""
     count = captures = capture_bytes = end = 0
+    before = len(pages)
+
+    def told(read_bytes: int) -> Sample:
+        return Sample(read_bytes, (count, captures, capture_bytes, len(pages) - before))
+
     for record in records(path, accept_torn=accept_torn):
         count += 1
         end = record.offset + record.length
         if record.kind in CAPTURES:
             captures += 1
             capture_bytes += record.length
-            if pages is not None and PAGE.match(record.block):
-                pages.append(CaptureAt(path, record.offset, record.length))
+            page = canonical(record.headers.get("warc-target-uri", "").strip("<> "))
+            if PAGE.match(record.block) and isinstance(page, Canonical):
+                pages.append(CaptureAt(path, record.offset, record.length, link_id(page.key)))
         if end >= WARC_SAMPLE_BYTES:
-            return Sample(end, (count, captures, capture_bytes))
-    return Sample(bytes_of(path), (count, captures, capture_bytes))
+            return told(end)
+    return told(bytes_of(path))
 
 
 def size_of(paths: Iterable[InputFile]) -> int:

@@ -13,6 +13,8 @@ def show(found: dict[str, Any]) -> None:
     """Print the plan for a person."""
     console, inputs = console_for_tables(), found["inputs"]
     warcs = f"{decimal(inputs['warc_bytes'])} of WARC files: about {inputs['captures']:,} captures"
+    if inputs["linked"] is not None:
+        warcs += f", {inputs['linked']:,} of them of links"
     console.print(
         f"{decimal(inputs['dump_bytes'])} of dumps: about {inputs['submissions']:,} submissions"
         + (f"; {warcs}" if "pages" in found["stages"] else "")
@@ -48,10 +50,15 @@ def show(found: dict[str, Any]) -> None:
         )
     console.print(
         f"Rates measured on {found['measured_on']}; by a probe this machine takes "
-        f"{found['slowness']:.2f} times as long. Pages are counted as if links and captures met; "
-        "shares and sizes of texts are those of the real build. --json names each source.",
+        f"{found['slowness']:.2f} times as long. {_assumed(inputs)}--json names each source.",
         style="dim",
     )
+
+
+def _assumed(inputs: dict[str, Any]) -> str:
+    if inputs["linked"] is None:
+        return "Pages are counted as if links and captures met. "
+    return ""
 
 
 def _sources_table(sources: dict[str, Any]) -> Table:

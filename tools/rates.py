@@ -49,19 +49,19 @@ RATES: dict[str, tuple[Rate, ...]] = {
     ),
     # Training is one process; its unit is a merge times the root of the different pre-tokens.
     "tokenizer": (
-        Rate("sampled bytes", 0.06e-6, 0, 0, "Tokenizer: 200 MB counted in 12.8 CPU-s"),
+        Rate("sampled bytes", 0.035e-6, 0, 0, "Tokenizer: 500 MB counted in 17 CPU-s"),
         Rate("pre-tokens", 0, 17, 0, "the real build: counts and vocabulary"),
-        Rate("merge work", 0.6e-6, 0, 0, "Tokenizer: training by pre-tokens", one_core=1.0),
+        Rate("merge work", 0.3e-6, 0, 0, "Tokenizer: training by pre-tokens", one_core=1.0),
     ),
-    "shards": (Rate("text bytes", 0.07e-6, 0.57, 0.55, "the real build: 16.8 MB in 1.2 CPU-s"),),
+    "shards": (Rate("text bytes", 0.09e-6, 0.57, 0.55, "the real build: 16.8 MB in 1.2 CPU-s"),),
 }
 # CPU-seconds and seconds that a stage takes for no rows at all: those of the demo and the real
 # builds, less what their rows took. Those of `links` hold the start of Beam and of the workers.
 START_S: dict[str, tuple[float, float]] = {
-    "links": (0.8, 2.8),
-    "pages": (1.6, 6.5),
+    "links": (0.7, 2.0),
+    "pages": (1.6, 3.6),
     "documents": (0.5, 2.0),
-    "corpus": (0.7, 1.8),
+    "corpus": (0.7, 1.4),
     "tokenizer": (0.1, 0.6),
     "shards": (0.1, 0.6),
 }
@@ -79,7 +79,7 @@ TOKENS_A_BYTE = 0.27  # with 8,192 entries in the vocabulary; GPT-2's 50,257 tak
 # Memory of all processes together, in bytes.
 BUILD_MEMORY = 331_000_000  # 100 parts of nothing (Engine)
 LINK_MEMORY = 63  # a link, on top: 644 MB at 5 million (Exchange, files)
-WORKER_MEMORY = 515_000_000  # at most: the largest process of the real build
+WORKER_MEMORY = 440_000_000  # so that a build of two workers takes what the real one took
 DOCUMENT_MEMORY = 770  # a document in the walk, if each shares a bucket (pipeline/corpus/near.py)
 PRETOKEN_MEMORY = 330  # of training, a different pre-token: 697 MB for 1.5 million (Tokenizer)
 TOKEN_MEMORY = 6  # a token of one shard

@@ -12,7 +12,7 @@ from collections import Counter
 
 from lxml import html
 
-PROBE_S = 0.05  # CPU-seconds of one round on the machine of rates.MEASURED_ON, idle
+PROBE_S = 0.045  # CPU-seconds of one round on the machine of rates.MEASURED_ON, idle
 ROUNDS = 5
 WORD = re.compile(r"\w+")
 

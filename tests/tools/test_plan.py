@@ -56,7 +56,8 @@ def inputs(tmp_path):
 def counts(submissions, captures):
     """What inputs of such a size hold: a link of ten submissions, as WebText has."""
     found = {"submissions": submissions, "links": submissions // 10, "captures": captures}
-    return {**found, "records": captures, "capture_bytes": captures * rates.PAGE_BYTES}
+    sizes = {"records": captures, "capture_bytes": captures * rates.PAGE_BYTES}
+    return {**found, **sizes, "linked": None}
 
 
 def planned(path, **more):
@@ -152,9 +153,33 @@ def test_links_of_a_plan_are_those_that_the_rules_keep_of_the_first_submissions(
     for name, some in (("RS_1.jsonl", lines[:4]), ("RS_2.jsonl", lines[4:])):
         (tmp_path / name).write_text("\n".join(some) + "\n")
     settings = load(None, {"input.dumps": ["RS_*.jsonl"], "links.karma_rule": rule})
-    found = plan_inputs.measured_inputs(settings, tmp_path, "links")
+    found, _ = plan_inputs.measured_inputs(settings, tmp_path, "links")
     assert found["submissions"] == 6
     assert found["links"] == round(6 * share)
+
+
+def test_links_that_have_a_capture_are_told_where_samples_tell_them(tmp_path, monkeypatch):
+    moment = datetime(2015, 3, 1, tzinfo=UTC)
+    urls = [f"https://a.example/{n}" for n in range(80)]
+    pages = [Capture(url, moment, b"<p>A page.") for url in urls[:40]]
+    write_warc(tmp_path / "web.warc.gz", pages, stored=False)
+    lines = [post(f"p{n}", url, 9) for n, url in enumerate(urls[20:])]
+    (tmp_path / "RS.jsonl").write_text("\n".join(lines) + "\n")
+    files = {"input.dumps": ["RS.jsonl"], "input.warcs": ["web.warc.gz"]}
+    settings = load(None, {**SHAPE, **files})
+
+    def linked():
+        found, pages = plan_inputs.measured_inputs(settings, tmp_path, "pages")
+        return found["linked"], planning._rows(found, settings)["pages"], len(pages)
+
+    assert linked() == (20, 20, 40)
+    monkeypatch.setattr(plan_inputs, "LINES_JUDGED", 15)  # a quarter: of the 40 pages none is told
+    assert linked() == (None, 40, 40)
+    monkeypatch.setattr(plan_inputs, "LINKED_MIN", 15)  # the first 15 lines have 15 of the pages
+    assert linked() == (60, 60, 15)
+    fetched = load(None, {**SHAPE, **files, "pages.sources": ["warc", "live"]})
+    found, _ = plan_inputs.measured_inputs(fetched, tmp_path, "pages")
+    assert planning._rows(found, fetched)["pages"] == 60
 
 
 def test_dumps_of_other_forms_are_counted_by_their_rows(tmp_path):
@@ -163,7 +188,7 @@ def test_dumps_of_other_forms_are_counted_by_their_rows(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "RS_2.parquet")
     for name, links in (("RS_1.json", 7), ("RS_2.parquet", 7), ("RS_*", 7)):
         settings = load(None, {"input.dumps": [name]})
-        found = plan_inputs.measured_inputs(settings, tmp_path, "links")
+        found, _ = plan_inputs.measured_inputs(settings, tmp_path, "links")
         assert found["submissions"] == (20 if name == "RS_*" else 10)
         assert found["links"] == links
 
@@ -188,9 +213,8 @@ def test_pages_of_the_inputs_are_extracted_to_tell_what_they_take(finished, monk
     page = found["inputs"]["page"]
     assert page["pages"] > 30
     assert 0.5 < page["documents"] < 1
-    rows = min(found["inputs"]["links"], found["inputs"]["captures"])
     stage = found["stages"]["documents"]
-    assert stage["cpu_s"] > 0.5 * rows * page["cpu_s"]
+    assert stage["cpu_s"] > 0.5 * found["inputs"]["linked"] * page["cpu_s"]
 
 
 def test_pages_that_cannot_be_read_stop_the_plan_as_they_stop_a_build(inputs, monkeypatch):
@@ -270,9 +294,9 @@ def test_the_tokenizers_sample_is_what_the_settings_allow():
 @pytest.mark.parametrize(
     ("sample", "pretokens", "cpu_s", "memory"),
     [
-        (125_000_000, 539_307, 25.3, 402e6),
-        (500_000_000, 975_769, 27.0, 567e6),
-        (1_000_000_000, 1_487_621, 30.6, 697e6),
+        (125_000_000, 539_512, 10.8, 400e6),
+        (500_000_000, 976_015, 14.9, 527e6),
+        (2_000_000_000, 2_352_270, 31.5, 1_046e6),
     ],
 )
 def test_training_is_reckoned_within_a_third_of_what_was_measured(
