@@ -37,6 +37,8 @@ _BEFORE_LINE_END = re.compile(
     "(?<![ \t])[ \t]++(?=\n)"
 )  # from the run's start: linear in its length
 _BLANK_LINES = re.compile("\n{3,}")
+# ASCII that is never cleaned by itself.
+_PLAIN = bytes([*b"\t\n", *range(0x20, 0x7F)])
 
 
 def clean_text(text: str) -> str:
@@ -45,7 +47,9 @@ def clean_text(text: str) -> str:
     Indentation and runs of spaces within a line are kept: extractors leave them in code alone.
     At most one blank line stays between two lines.
     """
-    characters = "".join(set(text))  # most texts hold nothing to clean, and this is quick to see
+    # Most texts hold nothing to clean, and this is quick to see.
+    others = text.encode("utf-8", "surrogatepass").translate(None, _PLAIN)
+    characters = "".join(set(others.decode("utf-8", "surrogatepass")))
     if _INVISIBLE.search(characters):
         text = _INVISIBLE.sub("", text)
     if _LEFT_TO_RIGHT.search(characters) and not _TURNED.search(characters):
