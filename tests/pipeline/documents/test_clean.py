@@ -89,3 +89,11 @@ def test_time_is_linear_in_the_text(piece):
     started_s = time.process_time()
     clean_text(f"a{piece * 1_000_000}b")
     assert time.process_time() - started_s < 5
+
+
+def test_a_control_character_is_cleaned_though_nothing_else_is_to_be():
+    invisible = {*range(0x09), *range(0x0E, 0x20), 0x7F}
+    breaks = {0x0B, 0x0C, 0x0D}
+    for code in range(0x80):
+        between = "" if code in invisible else "\n" if code in breaks else chr(code)
+        assert clean_text(f"a{chr(code)}b") == f"a{between}b"
