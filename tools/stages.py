@@ -68,7 +68,8 @@ def make_counts(given: GivenTexts, out: Path, settings: Settings) -> list[str]:
 
 
 def make_tokenizer_of(counts: Sequence[Path], out: Path, settings: Settings) -> list[str]:
-    """OUT/tokenizer from folders of counts; quality gates that failed."""
+    """OUT/tokenizer from folders of counts, each counted once; quality gates that failed."""
+    counts = list({folder.resolve(): folder for folder in counts}.values())
     given = [given_counts(folder, read_published(Disk(folder), "counts")) for folder in counts]
     with Build(out, settings.engine) as build:
         digest = build.files.digest

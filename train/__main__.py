@@ -46,6 +46,7 @@ HEARD = {
     "suite": "data limit stride items tokenizer best",
     "": "data split tokens tokenizer best",
 }
+OF_A_DRAW = ("tokens", "samples", "temperature", "top_k", "top_p", "seed", "stop")
 NO_MEMORY = "out of memory|can't allocate memory"  # as torch says it, of a GPU and of a CPU
 
 
@@ -205,9 +206,11 @@ def _print_score(found: dict[str, Any]) -> None:
 
 
 def _sample(argv: list[str], prog: str) -> int:
-    settings, _, as_json = parse(SampleSettings, argv, prog)
+    settings, given, as_json = parse(SampleSettings, argv, prog)
     _require_run(settings.run)
     if settings.top:
+        if drawn := next((name for name in given if name in OF_A_DRAW), ""):
+            raise SettingsError(f"{flag(drawn)} does nothing with --top; leave it out")
         return _likeliest(settings, as_json=as_json)
     from train.sample import sample
 

@@ -6,6 +6,7 @@ several schemas, or of JSON, become Parquet, they are read once more for the col
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -85,7 +86,18 @@ def _as_lines(file: KeptRows, rules: TextsSettings) -> Iterator[bytes]:
 
 
 def _encoded(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, ensure_ascii=False).encode()
+    return json.dumps(_finite(row), ensure_ascii=False).encode()
+
+
+def _finite(value: Any) -> Any:
+    """A JSON value, with null for NaN and the infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return value
 
 
 def _objects(file: KeptRows, form: Format, rules: TextsSettings) -> Iterator[dict[str, Any]]:

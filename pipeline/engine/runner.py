@@ -64,7 +64,7 @@ class DoParts(beam.PTransform):  # type: ignore[misc]
         self._task, self._parts, self._threads = task, parts, threads
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:  # noqa: D102
-        do = beam.ParDo(_DoParts(self._task, self._threads or 1))
+        do = beam.ParDo(_DoParts(self._task, self._threads))
         if self._threads:
             return pipeline | "Missing parts" >> beam.Create([self._parts]) | "Do" >> do
         alone = [[part] for part in self._parts]
@@ -99,12 +99,16 @@ class ShuffleParts(beam.PTransform):  # type: ignore[misc]
 
 
 class _DoParts(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, task: Task, threads: int) -> None:
-        self._task, self._threads = task, threads
+    def __init__(self, task: Task, threads: int | None) -> None:
+        self._do, self._threads = partial(_guarded, task, batches=None), threads
 
     def process(self, parts: Any) -> Iterator[str]:  # Beam's type checks know no generic class
+        if not self._threads:  # a thread of the runner's own, by which Dask knows its worker
+            for part in parts:
+                yield from self._do(part)
+            return
         with ThreadPoolExecutor(self._threads, "part") as threads:
-            for done in threads.map(partial(_guarded, self._task, batches=None), parts):
+            for done in threads.map(self._do, parts):
                 yield from done
 
 

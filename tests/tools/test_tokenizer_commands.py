@@ -186,3 +186,18 @@ def test_export_writes_all_forms_or_those_that_are_named(bpe, run, tmp_path):
     assert names == ["tokenizer.bin", "webtext.tiktoken"]
     _, told = run("export", tmp_path / "two" / "nowhere", "--out", tmp_path / "x", code=2)
     assert "no such file" in told and not (tmp_path / "x").exists()
+
+
+def test_counts_that_are_named_twice_count_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    texts = "".join(json.dumps({"text": f"the cat and the hat {n}"}) + "\n" for n in range(50))
+    (tmp_path / "t.jsonl").write_text(texts)
+    assert main(["tokenizer", "count", "t.jsonl", "--out", "a", "--workers", "1"]) == 0
+    merges = []
+    for out, counts in (("once", ["a"]), ("twice", ["a", str(tmp_path / "a")])):
+        named = [word for folder in counts for word in ("--counts", folder)]
+        words = [*named, "--out", out, "--vocab-size", "260", "--min-frequency", "60"]
+        assert main(["tokenizer", "train", *words, "--workers", "1"]) == 0
+        found = json.loads((tmp_path / out / "tokenizer" / "tokenizer.json").read_text())
+        merges.append(found["model"]["merges"])
+    assert merges[0] == merges[1] != []

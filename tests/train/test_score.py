@@ -184,6 +184,10 @@ def test_texts_come_from_files_and_stdin(folder, tmp_path, capsys, monkeypatch):
         (["score", "--text-file", "{latin}"], "is not UTF-8 at byte 1"),
         (["sample", "--no-eot"], "--no-eot leaves nothing to begin with: give a text"),
         (["sample", "--prompt", "a", "--prompt-file", "x"], "are both given; leave one out"),
+        (
+            ["sample", "--top", "3", "--tokens", "5"],
+            "--tokens does nothing with --top; leave it out",
+        ),
         (["sample", "--top", "-1"], "--top is -1; it must be 0 or more"),
     ],
 )
