@@ -356,7 +356,7 @@ def test_a_hostile_web_takes_little_memory(tmp_path):
         )
     links = write(tmp_path / "urls", [f"http://{host}/" for host in sites])
     code = (  # ru_maxrss would be that of the process from which this one was forked
-        "import re, sys; from pathlib import Path; from tools.entry import main; main(); "
+        "import re, sys; from pathlib import Path; from tools.cli import main; main(); "
         "told = Path('/proc/self/status').read_text(); "
         "print(re.search(r'VmHWM:\\s+(\\d+)', told)[1], file=sys.stderr)"
     )

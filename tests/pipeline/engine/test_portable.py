@@ -162,9 +162,18 @@ def worker_pool(tmp_path) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    deadline = time.monotonic() + 60
+    while not _listens(port) and time.monotonic() < deadline:
+        assert process.poll() is None, "the worker pool ended"
+        time.sleep(0.1)
     yield f"localhost:{port}"
     process.terminate()
     process.wait(20)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_an_external_worker_gives_the_rows_of_the_local_runner(on_own, worker_pool, local_digest):
