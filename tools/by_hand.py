@@ -182,9 +182,14 @@ def _row(name: str, page: FilePage, outcome: Given | Drop | Fault) -> dict[str, 
 
 
 def _measured(text: str) -> dict[str, float]:
-    from pipeline.documents.quality import measure
+    """The numbers of a text, as precise as the column that holds them."""
+    import pyarrow as pa
 
-    return measure(text)
+    from pipeline.documents.quality import measure
+    from pipeline.records import QUALITY
+
+    numbers: dict[str, float] = pa.scalar(measure(text), QUALITY).as_py()
+    return numbers
 
 
 def _told(name: str, outcome: Outcome) -> int:
