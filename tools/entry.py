@@ -40,8 +40,8 @@ def main() -> int:
 def _end(code: int) -> int:
     """Leave as the interpreter does, but for taking itself apart.
 
-    A thread of Arrow's that lets go of a Python object meanwhile aborts the process after all is
-    done (apache/arrow #34314; two of some sixty `webtext fetch` on a busy machine).
+    A native thread that is still there may abort the process then, after all is done. Two runs of
+    `webtext fetch` on a busy machine ended so; apache/arrow #34314 tells of the same words.
     """
     import atexit
     import threading

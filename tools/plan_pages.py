@@ -4,6 +4,7 @@ Pages differ tenfold in their CPU time, by the size and the kind of what people 
 that was measured elsewhere tells it.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ class PageCosts:
 
 def measured_pages(settings: Settings, captures: Sequence[CaptureAt]) -> PageCosts | None:
     """Extract some of these, evenly spread; None where there are too few to tell."""
-    workers = min(settings.engine.workers or WORKERS_MAX, WORKERS_MAX)
+    workers = min(settings.engine.workers or os.cpu_count() or 1, WORKERS_MAX)
     warm_up = WARM_UP * workers
     if len(captures) <= warm_up:
         return None

@@ -14,7 +14,7 @@ def show(found: dict[str, Any]) -> None:
     console, inputs = console_for_tables(), found["inputs"]
     warcs = f"{decimal(inputs['warc_bytes'])} of WARC files: about {inputs['captures']:,} captures"
     if inputs["linked"] is not None:
-        warcs += f", {inputs['linked']:,} of them of links"
+        warcs += f", {inputs['linked']:,} of them linked"
     console.print(
         f"{decimal(inputs['dump_bytes'])} of dumps: about {inputs['submissions']:,} submissions"
         + (f"; {warcs}" if "pages" in found["stages"] else "")

@@ -73,7 +73,7 @@ DOCUMENTS_A_PAGE = 0.81
 TEXTS_A_DOCUMENT = 0.98  # the rest are copies; the whole of the web has more of them
 CPU_S_A_PAGE_BYTE = 2.8e-6  # of a page as it is stored, so compressed
 TEXT_BYTES_A_PAGE_BYTE = 0.69  # of those that give a document
-PRETOKENS_A_ROOT = 48  # different ones by the root of the bytes, from 125 MB to 1 GB (Tokenizer)
+PRETOKENS_A_ROOT = 48  # different ones by the root of the bytes, from 125 MB to 2 GB (Tokenizer)
 TOKENS_A_BYTE = 0.27  # with 8,192 entries in the vocabulary; GPT-2's 50,257 take about 0.23
 
 # Memory of all processes together, in bytes.
@@ -81,7 +81,7 @@ BUILD_MEMORY = 331_000_000  # 100 parts of nothing (Engine)
 LINK_MEMORY = 63  # a link, on top: 644 MB at 5 million (Exchange, files)
 WORKER_MEMORY = 440_000_000  # so that a build of two workers takes what the real one took
 DOCUMENT_MEMORY = 770  # a document in the walk, if each shares a bucket (pipeline/corpus/near.py)
-PRETOKEN_MEMORY = 330  # of training, a different pre-token: 697 MB for 1.5 million (Tokenizer)
+PRETOKEN_MEMORY = 330  # of training, a different pre-token: 1,046 MB for 2.4 million (Tokenizer)
 TOKEN_MEMORY = 6  # a token of one shard
 TRAINER_MEMORY = 266_000_000  # python and torch, before any weight (torch 2.13 on a CPU)
 

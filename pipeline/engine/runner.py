@@ -202,8 +202,8 @@ class Runner:
         if engine.runner == "dask":
             self._options += dask_options(engine)
         if engine.runner == "local":
-            self._options += ["--direct_running_mode=in_memory"]
-            self._options += [f"--direct_num_workers={engine.parts_in_flight}"]  # of a shuffle
+            shuffling = f"--direct_num_workers={engine.parts_in_flight}"
+            self._options += ["--direct_running_mode=in_memory", shuffling]
             if any("multi_processing" in option for option in engine.runner_options):
                 raise SettingsError(
                     "engine.runner_options asks for multi_processing, which takes three times the "
