@@ -6,8 +6,6 @@ What elements of one class say again in such of one class is meant so, but not i
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from pipeline.documents.blocks.layout import Numbers
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
 from pipeline.documents.blocks.words import BlockWords
@@ -28,7 +26,7 @@ def once(
     `units` has the unit of each block (units.py).
     """
     first_of, meant = _first_of(page, counts, blocks)
-    words = counts.words
+    words = counts.words.tolist()
     if is_thread:
         copied = {
             block
@@ -43,11 +41,12 @@ def once(
         if first_of[block] == first_of[before]
         and block not in meant
         and words[block] >= _TWIN_WORDS
-        and page.tags[page.elements[block]] not in _AS_THEY_STAND
     )
     for run in _runs(blocks, first_of):
         if sum(words[block] for block in run) >= COPY_WORDS and not meant.issuperset(run):
             copied.update(block for block in run if len(run) > 1 or block not in meant)
+    # Rows are repeated in tables that differ elsewhere.
+    copied = {block for block in copied if page.tags[page.elements[block]] not in _AS_THEY_STAND}
     return [block for block in blocks if block not in copied]
 
 
@@ -57,18 +56,19 @@ def _clones(counts: BlockWords, blocks: Sequence[int], units: Numbers) -> set[in
     A unit of one block is none: paragraphs are repeated as they are meant.
     """
     members: dict[int, list[int]] = {}
+    numbers = units.tolist()
     for block in blocks:
-        if units[block]:
-            members.setdefault(int(units[block]), []).append(block)
-    said: set[bytes] = set()
+        if unit := numbers[block]:
+            members.setdefault(unit, []).append(block)
+    whole, words = counts.whole.tolist(), counts.words.tolist()
+    said: set[tuple[int, ...]] = set()
     clones: set[int] = set()
     for some in members.values():
-        own = [counts.hashes[counts.offsets[block] : counts.offsets[block + 1]] for block in some]
-        text = np.concatenate(own)
-        if len(some) > 1 and len(text) >= COPY_WORDS:
-            if text.tobytes() in said:
+        if len(some) > 1 and sum(words[block] for block in some) >= COPY_WORDS:
+            text = tuple(whole[block] for block in some)
+            if text in said:
                 clones.update(some)
-            said.add(text.tobytes())
+            said.add(text)
     return clones
 
 
@@ -76,12 +76,12 @@ def _first_of(
     page: Page, counts: BlockWords, blocks: Sequence[int]
 ) -> tuple[dict[int, int], set[int]]:
     """For each block the first that says the same, and those whose repetition is meant."""
-    said: dict[bytes, int] = {}
+    said: dict[int, int] = {}
     first_of: dict[int, int] = {}
     meant: set[int] = set()
+    whole = counts.whole.tolist()
     for block in blocks:
-        own = counts.hashes[counts.offsets[block] : counts.offsets[block + 1]].tobytes()
-        first_of[block] = said.setdefault(own, block)
+        first_of[block] = said.setdefault(whole[block], block)
         if _place(page, first_of[block]) == _place(page, block):
             meant.add(block)
     return first_of, meant

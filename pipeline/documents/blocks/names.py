@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SMALL = re.compile(r"[a-z]+")
 _DIGITS = re.compile(r"[0-9]+")
 _NAME_CHARS_MAX = 500
@@ -137,10 +137,10 @@ GOOD, BAD, UNLIKELY, MAYBE = 1, 2, 4, 8
 CONSENT, READ_ALOUD = 16, 32
 # The dialogs of the programs that ask for consent, by their ids and classes.
 _CONSENT = re.compile(
-    r"(?<![\w-])(?:onetrust-(?:consent|banner|pc)-sdk|didomi-(?:host|popup|notice)(?![\w-])"
+    r"onetrust-(?:consent|banner|pc)-sdk|didomi-(?:host|popup|notice)(?![\w-])"
     r"|cybotcookiebotdialog|qc-cmp2?-(?:container|ui)|usercentrics-root|sp_message_container"
     r"|truste-consent|cky-consent|iubenda-cs|fc-consent-root|osano-cm|cmplz-cookiebanner"
-    r"|moove_gdpr_cookie)"
+    r"|moove_gdpr_cookie"
 )
 _READ_ALOUD = re.compile(
     r"(?<![\w])(?:sr-only|screen-?reader(?!s)|visually-?hidden|a11y-hidden|hidden-accessible)"
@@ -193,15 +193,14 @@ def _read_run(run: str) -> tuple[int, int]:
 _RUNS = _Remembered(_read_run)
 
 
-def _read_name(value: str) -> tuple[int, str, int]:
-    """Its mask, itself without digits, and its signs.
+def _read_word(word: str) -> tuple[int, str, int]:
+    """The mask of a word between spaces, itself without digits, and its signs.
 
-    Words end at what is no letter and where a capital follows a small one.
+    Its parts end at what is no letter and where a capital follows a small one.
     """
-    short = value[:_NAME_CHARS_MAX]
-    small = short.lower()
+    small = word.lower()
     mask = signs = 0
-    if small == short:
+    if small == word:
         for run in _SMALL.findall(small):
             own, said = _RUNS[run]
             mask |= own
@@ -209,19 +208,37 @@ def _read_name(value: str) -> tuple[int, str, int]:
     else:
         for run in _SMALL.findall(small):
             signs |= _RUNS[run][1]
-        for word in _WORD.findall(short):
-            mask |= _bits_of_name(word.lower(), 0)
+        for part in _PART.findall(word):
+            mask |= _bits_of_name(part.lower(), 0)
     has_hyphen = "-" in small
     if has_hyphen:
         signs |= BAD * ("com-" in small) | UNLIKELY * ("ad-break" in small)
-    if _CONSENT.search(small):
-        signs |= CONSENT
-    if "hidden" in small or "reader" in small or "sr-" in small:
-        signs |= READ_ALOUD * (_READ_ALOUD.search(small) is not None)
-    if has_hyphen or small != short:  # as one word, too
+    if has_hyphen or small != word:  # as one word, too
         for run in _SMALL.findall(small.replace("-", "")):
             mask |= _bits_of_name(run, 0)
-    return mask, _DIGITS.sub("", short), signs
+    if _CONSENT.match(small):
+        signs |= CONSENT
+    if _READ_ALOUD.search(small):
+        signs |= READ_ALOUD
+    return mask, _DIGITS.sub("", word), signs
+
+
+_WORDS = _Remembered(_read_word)
+
+
+def _read_name(value: str) -> tuple[int, str, int]:
+    """The mask of all its words, they themselves without digits, and their signs."""
+    words = value[:_NAME_CHARS_MAX].split()
+    if len(words) == 1:
+        return _WORDS[words[0]]  # type: ignore[no-any-return]
+    mask = signs = 0
+    kinds = []
+    for word in words:
+        own, kind, said = _WORDS[word]
+        mask |= own
+        signs |= said
+        kinds.append(kind)
+    return mask, " ".join(kinds), signs
 
 
 # By the value of a class, id, role or itemprop.

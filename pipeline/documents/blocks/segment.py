@@ -40,7 +40,7 @@ _INLINE = frozenset(
 _NAMED = frozenset(("class", "id", "role", "itemprop"))
 _HIDING = frozenset(("hidden", "style"))
 _DIALOGS = frozenset(("dialog", "alertdialog"))
-_HEADINGS = frozenset(TAG_NUMBERS[tag] for tag in ("h1", "h2", "h3", "h4", "h5", "h6", "dt"))
+_HEADINGS = frozenset(TAG_NUMBERS[tag] for tag in ("h1", "h2", "h3", "h4", "h5", "h6"))
 _HEADING_BREAKS_MAX = 3  # more, and it is a text of old in large letters
 _WIDTH = re.compile(
     r"small|medium|large|mobile|desktop|tablet|phone|hidden|visible|\b(?:xs|sm|md|lg)\b"
@@ -131,17 +131,17 @@ class _Walk:
         Posts of one list are of one kind though each has its number and its tags for classes.
         """
         many = Counter(self.page.kinds)
-        words = {kind: kind.split() for _, kind in self.known_kinds}
-        standing: Counter[str] = Counter()
-        for (_, kind), number in self.known_kinds.items():
-            for word in set(words[kind]):
-                standing[word] += many[number]
-        numbers: dict[tuple[int, str], int] = {}
-        shared = []
-        for tag, kind in self.known_kinds:
-            others = {word for word in words[kind] if standing[word] >= _SHARED_MIN}
-            name = " ".join(sorted(others)) or kind
-            shared.append(numbers.setdefault((tag, name), len(numbers)))
+        words = [frozenset(kind.split()) for _, kind in self.known_kinds]
+        standing: dict[str, int] = {}
+        for number, of_kind in enumerate(words):
+            for word in of_kind:
+                standing[word] = standing.get(word, 0) + many[number]
+        alone = {word for word, times in standing.items() if times < _SHARED_MIN}
+        numbers: dict[tuple[int, frozenset[str]], int] = {}
+        shared = [
+            numbers.setdefault((tag, of_kind - alone or of_kind), len(numbers))
+            for (tag, _), of_kind in zip(self.known_kinds, words, strict=True)
+        ]
         return [shared[kind] for kind in self.page.kinds]
 
     def add(self, text: str, flags: int) -> None:
@@ -220,8 +220,6 @@ class _Walk:
                         ):
                             inner |= LINK
                             self.links += 1
-                            if len(child) and child[0].tag not in _INLINE:
-                                inner |= CARD
                     elif name in _HIDING and self.is_hidden(name, child.get(name)):
                         break
                 else:
@@ -253,6 +251,8 @@ class _Walk:
     def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
         """Read an element that begins and ends a line."""
         mask, kind, signs = 0, "", 0
+        if flags & LINK:
+            flags |= CARD
         names = child.keys()
         for name in names:
             if name == "class":

@@ -67,6 +67,17 @@ def test_a_heading_of_which_nothing_is_kept_goes():
     assert scored(body, scores, "service") == [*lines[:2], "Alsoread", "Pictures"]
 
 
+@pytest.mark.parametrize(("score", "is_kept"), [(0.3, True), (0.1, False)])
+def test_a_heading_stays_with_what_stands_under_it_and_so_does_the_title(score, is_kept):
+    wood, iron = f"<h2>Of wood</h2><p>{SECOND}</p>", "<h2>Of iron</h2><p>no</p>"
+    parts = f"<h1>Our bridges</h1><p>{FIRST}</p>{wood}{iron}"
+    scores = [score, 0.2, score, 0.9, score, 0.1]
+    text = "".join(SECOND.split())
+    found = scored(f'<div class="main">{parts}</div>', scores, "service")
+    assert found == (["Ourbridges", "Ofwood", text] if is_kept else [text])
+    assert scored(f'<div class="main">{parts}</div>', scores, "article") == [text]
+
+
 def test_of_a_thread_all_looks_count():
     looks = [np.array([0.8, 0.2]), np.array([0.2, 0.4])]
     assert settled(looks, "forum").tolist() == pytest.approx([0.5, 0.3])
