@@ -6,8 +6,8 @@ the page says of itself (blocks/said.py), and by whether readability's rules wou
 (blocks/readable.py). Trees score each block, others tell what type of page it is
 (blocks/page_types.py). Where these scores are not sure, blocks are scored once more, by the type
 and by the first scores around them (blocks/context.py). Where that is not sure either, trafilatura
-and resiliparse are asked, and trees that know their texts decide. What is chosen is written by our
-own rules (blocks/write.py).
+and resiliparse are asked, and trees that know their texts decide. Blocks are chosen by their scores
+and by rules (blocks/choice.py, blocks/copies.py), and written by our own (blocks/write.py).
 
 The trees lie in `blocks/model.npz`, which `python -m tools.training.blocks` makes.
 """
@@ -15,17 +15,16 @@ The trees lie in `blocks/model.npz`, which `python -m tools.training.blocks` mak
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from lxml.etree import LxmlError
 
-from pipeline.documents.blocks.context import Reals, choose, look_again
+from pipeline.documents.blocks.choice import settled, take
+from pipeline.documents.blocks.context import look_again
 from pipeline.documents.blocks.features import Described, describe
 from pipeline.documents.blocks.model import Model, load_model
-from pipeline.documents.blocks.page_types import TYPES, types_of
+from pipeline.documents.blocks.page_types import type_named, types_of
 from pipeline.documents.blocks.said import read_said
-from pipeline.documents.blocks.segment import FEW_WORDS, TAG_NUMBERS, Page, segment
-from pipeline.documents.blocks.units import mean_by
-from pipeline.documents.blocks.words import BlockWords, Hashes, count, member, once, words_of
+from pipeline.documents.blocks.segment import FEW_WORDS, Page, segment
+from pipeline.documents.blocks.words import BlockWords, Hashes, count, member, words_of
 from pipeline.documents.blocks.write import write
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
 from pipeline.documents.markup import write_words
@@ -38,7 +37,6 @@ ENGINES: dict[str, Callable[[str], str]] = {
 }
 _SPOKE = {"T": "trafilatura", "S": "resiliparse"}
 
-
 OWN, TOLD = "", "TS"  # the second looks: by the blocks themselves, and told of both engines
 # The page F1 below which a page is looked at again: 48 % of 1,425 labelled ones. Below 0.93 are
 # fewer, and page F1 is 0.0004 lower.
@@ -47,9 +45,6 @@ AGAIN = 0.95
 # where whole sources were left out; it asked twice as often.
 FAST = 0.0
 THOROUGH = 0.93
-_ROW = TAG_NUMBERS["tr"]
-# Panels that wait for a click are text here; elsewhere they are menus, and other articles.
-_WITH_PANELS = ("product", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,52 +89,29 @@ def combine(html: str, sure: float, model: Model | None = None) -> Combined:
     model = model or load_model()
     first = model.forests["first"].predict(described.columns)[0]
     types = types_of(model.forests["types"], described)
-    page_type = TYPES[int(types.argmax())]
-    blocks, score = take(page, counts, first, page_type, model.limits["first"])
-    spoke = ["blocks"]
+    page_type = type_named(types)
+    blocks, score = take(page, counts, described, first, page_type, model.limits["first"])
+    spoke, looks = ["blocks"], [first]
     for tier, enough in ((OWN, max(AGAIN, sure)), (TOLD, sure)):
-        if not goes_on(score, page_type, enough):
+        if score >= enough:
             break
         for letter in tier:
             spoke.append(_SPOKE[letter])
             if letter not in words:
                 words[letter] = words_of(opinion(letter, html))
-        shares = [member(counts.hashes, counts.offsets, words[letter]) for letter in tier]
+        shares = [
+            member(counts.hashes, counts.offsets, words[letter], counts.is_behind)
+            for letter in tier
+        ]
         sizes = [len(words[letter]) for letter in tier]
         columns = look_again(described, first, types, shares, sizes)
-        scores = model.forests[tier or "none"].predict(columns)[0]
-        blocks, score = take(page, counts, scores, page_type, model.limits[tier or "none"])
+        looks.append(model.forests[tier or "none"].predict(columns)[0])
+        scores = settled(looks, page_type)
+        limits = model.limits[tier or "none"]
+        blocks, score = take(page, counts, described, scores, page_type, limits)
     if not blocks:  # a few words, such as "Gone.", which say what became of the page
         return Combined(opinion("T", html), "trafilatura", round(score, 3), page_type)
     return Combined(write(page, blocks), "+".join(spoke), round(score, 3), page_type)
-
-
-def take(
-    page: Page, counts: BlockWords, scores: Reals, page_type: str, limits: tuple[float, float]
-) -> tuple[list[int], float]:
-    """The blocks that are the text, by the scores of a look, and the page F1 to be expected."""
-    keep, score = choose(with_whole_tables(page, counts, scores), counts.words, *limits)
-    if page_type not in _WITH_PANELS:
-        keep &= 2 * counts.hidden_words <= counts.words
-    blocks = np.flatnonzero(keep).tolist()
-    return list(once(page, counts, blocks, is_thread=page_type == "forum")), score
-
-
-def with_whole_tables(page: Page, counts: BlockWords, scores: Reals) -> Reals:
-    """The scores, where rows of one table have their mean: they stand or fall together."""
-    rows = [block for block, element in enumerate(page.elements) if page.tags[element] == _ROW]
-    if not rows:
-        return scores
-    tables = np.array([page.parents[page.elements[block]] for block in rows], np.int64)
-    weight: Reals = np.asarray(counts.words[rows] + 0.5, np.float64)
-    scores = scores.copy()
-    scores[rows] = mean_by(tables, scores[rows], weight)
-    return scores
-
-
-def goes_on(score: float, page_type: str, sure: float) -> bool:
-    """Whether there is another look; not at a thread: engines leave out posts, and mislead."""
-    return score < sure and page_type != "forum"
 
 
 def opinion(letter: str, html: str) -> str:

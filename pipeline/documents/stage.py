@@ -104,7 +104,7 @@ def documents_stage(
     )
     texts = Step(
         name="texts",
-        version=4,
+        version=5,
         settings=rules,
         versions=versions(rules.extractor),
         inputs=(gather,),

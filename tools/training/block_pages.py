@@ -72,9 +72,11 @@ def labelled(rows: Iterator[dict[str, Any]], texts: list[dict[str, str]]) -> lis
                 page=page,
                 counts=counts,
                 described=described,
-                labels=member(counts.hashes, counts.offsets, words_of(row["text"])),
+                labels=member(
+                    counts.hashes, counts.offsets, words_of(row["text"]), counts.is_behind
+                ),
                 shares={
-                    letter: member(counts.hashes, counts.offsets, words)
+                    letter: member(counts.hashes, counts.offsets, words, counts.is_behind)
                     for letter, words in own.items()
                 },
                 sizes={letter: len(words) for letter, words in own.items()},

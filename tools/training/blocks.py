@@ -26,13 +26,14 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.choice import settled, take
 from pipeline.documents.blocks.context import Reals, look_again
 from pipeline.documents.blocks.features import AT
 from pipeline.documents.blocks.model import MODEL, Model, save_model
-from pipeline.documents.blocks.page_types import TYPES
+from pipeline.documents.blocks.page_types import type_named
 from pipeline.documents.blocks.segment import TAG_NUMBERS
 from pipeline.documents.blocks.words import words_of
-from pipeline.documents.combined import AGAIN, FAST, OWN, THOROUGH, TOLD, goes_on, take
+from pipeline.documents.combined import AGAIN, FAST, OWN, THOROUGH, TOLD
 from tools.benchmarks.extraction import FLOORS, labelled_pages
 from tools.training.block_pages import ALONE, Labelled, engine_texts, f1, labelled, split, stack
 from tools.training.page_types import type_forests, unseen_types
@@ -41,7 +42,7 @@ from tools.training.trees import PARAMS, flatten
 WORKERS = os.cpu_count() or 1
 ALL = -1
 _WORK: Callable[[Any], Any]
-FIRST_TREES, SECOND_TREES, DEPTH = 160, 120, 6
+FIRST_TREES, SECOND_TREES, DEPTH = 320, 240, 6
 SITES, SOURCES = "folds of sites", "sources left out"
 # Told of engines, (0.3, 0.6) is 0.0004 worse by folds of sites, and as good with whole sources left
 # out; by the blocks alone (0.4, 0.55) is 0.0046 worse with sources left out.
@@ -49,7 +50,7 @@ LIMITS = {"first": (0.25, 0.55), "none": (0.2, 0.7), TOLD: (0.2, 0.7)}
 _FIRST: dict[str, Any] = {
     **PARAMS,
     "objective": "cross_entropy",
-    "learning_rate": 0.08,
+    "learning_rate": 0.05,
     "num_leaves": 31,
     "max_depth": DEPTH,
     "min_data_in_leaf": 40,
@@ -57,7 +58,7 @@ _FIRST: dict[str, Any] = {
     "bagging_fraction": 0.7,
     "lambda_l2": 2.0,
 }
-_SECOND = {**_FIRST, "num_leaves": 15, "learning_rate": 0.07, "feature_fraction": 0.4}
+_SECOND = {**_FIRST, "num_leaves": 15, "learning_rate": 0.04, "feature_fraction": 0.4}
 _SET_WEIGHT = {"aeb": 1.5, "fundus": 1.5, "readability": 0.5}
 # Of blocks of under four words a third is trained on, and of a page some hundreds at most.
 _SMALL_WORDS, _SMALL_SHARE, _PAGE_BLOCKS_MAX = 4, 0.35, 200
@@ -212,8 +213,9 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
     say("first look")
     learnt_first = np.where(blocks.is_alone, by_site, by_source)
     found: dict[tuple[str, str], list[Chosen]] = {}
+    looks = {SITES: [by_site], SOURCES: [learnt_first]}
     for how, scores in ((SITES, by_site), (SOURCES, learnt_first)):
-        found["first", how] = chosen(pages, scores, types, LIMITS["first"])
+        found["first", how] = chosen(pages, [scores], types, LIMITS["first"])
         say(told(f"first look; {how}", pages, [one.f1 for one in found["first", how]]))
     for tier in (OWN, TOLD):
         name = tier or "none"
@@ -226,14 +228,15 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
             fold_forests[fold][name] = flatten(one, DEPTH)
         foreign, _ = data.unseen(blocks.sources, learnt, _SECOND, SECOND_TREES)
         for how, scores in ((SITES, by_fold), (SOURCES, foreign)):
-            found[name, how] = chosen(pages, scores, types, LIMITS[name])
+            looks[how].append(scores)
+            found[name, how] = chosen(pages, looks[how], types, LIMITS[name])
             say(told(f"second look, {name}; {how}", pages, [one.f1 for one in found[name, how]]))
     for letter in TOLD:
         say(told(letter, pages, [f1(words_of(p.gold), words_of(p.texts[letter])) for p in pages]))
     for name, sure in (("combined-fast", FAST), ("combined", THOROUGH)):
         for how in (SITES, SOURCES):
-            looks = zip(*(found[look, how] for look in ("first", "none", TOLD)), strict=True)
-            ends = [last_look(first, own, all_told, sure) for first, own, all_told in looks]
+            all_looks = zip(*(found[look, how] for look in ("first", "none", TOLD)), strict=True)
+            ends = [last_look(first, own, told_all, sure) for first, own, told_all in all_looks]
             say(told(f"{name}; {how}", pages, [one.f1 for one in ends]))
     of_folds = {fold: Model(one, LIMITS) for fold, one in fold_forests.items()}
     best = [one.f1 for one in found[TOLD, SITES]]
@@ -242,31 +245,32 @@ def train(pages: list[Labelled], say: Callable[[str], None]) -> Trained:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a look chose of a page: its page F1, that which it expected, the page's type."""
+    """What a look chose of a page: its page F1, and that which it expected."""
 
     f1: float
     expected: float
-    type: str
 
 
 def last_look(first: Chosen, own: Chosen, all_told: Chosen, sure: float) -> Chosen:
     """The look that decides, as in combined.combine."""
-    if not goes_on(first.expected, first.type, max(AGAIN, sure)):
+    if first.expected >= max(AGAIN, sure):
         return first
-    return all_told if goes_on(own.expected, own.type, sure) else own
+    return all_told if own.expected < sure else own
 
 
 def chosen(
-    pages: list[Labelled], scores: Reals, types: list[Reals], limits: tuple[float, float]
+    pages: list[Labelled], looks: list[Reals], types: list[Reals], limits: tuple[float, float]
 ) -> list[Chosen]:
-    """What the scores choose of each page."""
+    """What the scores of the looks so far choose of each page."""
     found = []
-    for page, part, kinds in zip(pages, split(pages, scores), types, strict=True):
-        kind = TYPES[int(kinds.argmax())]
-        blocks, expected = take(page.page, page.counts, part, kind, limits)
-        keep = np.isin(np.arange(len(part)), blocks)
+    of_pages = zip(*(split(pages, scores) for scores in looks), strict=True)
+    for page, parts, kinds in zip(pages, of_pages, types, strict=True):
+        kind = type_named(kinds)
+        scores = settled(parts, kind)
+        blocks, expected = take(page.page, page.counts, page.described, scores, kind, limits)
+        keep = np.isin(np.arange(len(scores)), blocks)
         own = page.counts.hashes[np.repeat(keep, page.counts.words)]
-        found.append(Chosen(f1(words_of(page.gold), own), expected, kind))
+        found.append(Chosen(f1(words_of(page.gold), own), expected))
     return found
 
 

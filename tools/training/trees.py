@@ -18,6 +18,7 @@ PARAMS: dict[str, Any] = {
     "num_threads": 1,
     "verbose": -1,
 }
+_LEAVES = 1 << 30  # steps of a leaf: so fine that float32 holds what differs, and sums are exact
 
 
 def flatten(booster: Any, depth: int) -> Forest:
@@ -35,7 +36,8 @@ def flatten(booster: Any, depth: int) -> Forest:
             node, level, place = waiting.pop()
             if "split_feature" not in node:
                 span = 1 << (depth - level)
-                leaves[number, place * span : (place + 1) * span] = node["leaf_value"]
+                leaf = round(node["leaf_value"] * _LEAVES) / _LEAVES
+                leaves[number, place * span : (place + 1) * span] = leaf
                 continue
             assert node["decision_type"] == "<=", node["decision_type"]
             features[level][number, place] = node["split_feature"]

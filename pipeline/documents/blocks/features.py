@@ -45,6 +45,7 @@ _SCORED_WORDS_MIN, _SCORED_WORDS_MAX, _SCORE_SHARE, _SCORE_LEVELS = 8, 100, 0.75
 _PATH_MAX = 64
 _CODES = 1 << 16
 _STOP, _CLOSE, _COLON, _LETTER = 3, 2, 1, -1
+_LI = TAG_NUMBERS["li"]
 
 
 def _sign_kinds() -> NDArray[np.int8]:
@@ -77,7 +78,7 @@ for _bit, _name in enumerate(_AROUND):
 BASE: list[str] = [
     *"words chars link_share commas dots digits capitals bold title_words separators".split(),
     *"last first breaks links word_chars heading tag depth place words_before copies".split(),
-    *"words_after hidden".split(),
+    *"words_after hidden italic card moneys led".split(),
     *(f"in_{tag}" for tag in _AROUND),
     *(
         f"up{level}_{what}"
@@ -93,9 +94,9 @@ BASE: list[str] = [
     *"page_elements page_comment page_forum page_product page_li page_mean page_long_words".split(),
     *"page_best_depth page_tables page_hidden".split(),
     *"unit_many unit_mean unit_share unit_links unit_top unit_index unit_words unit_at".split(),
-    *"unit_blocks unit_up unit_long unit_people unit_dates role_share role_mean role_links".split(),
-    *"role_distinct role_stops role_top role_words said page_said said_words page_front".split(),
-    *"readable page_readable".split(),
+    *"unit_blocks unit_up unit_long unit_people unit_dates unit_prices".split(),
+    *"role_share role_mean role_links role_distinct role_stops role_top role_words".split(),
+    *"said page_said said_words page_front readable page_readable".split(),
 ]
 NAMES: list[str] = [
     *BASE,
@@ -158,7 +159,12 @@ class _Description:
         self.signs = _SIGN_KINDS.take(counts.last, mode="clip")
         self.stops = self.signs == _STOP
         self.tags = self.tag[self.element]
-        self.heading = _HEADING_LEVELS[self.tags]
+        # Also of what lies in one: `<h3><button>`.
+        outer = self.outer[self.element]
+        levels = _HEADING_LEVELS[self.tag]
+        self.heading = np.where(
+            self.tags == _LI, 0, np.maximum(levels[self.element], levels[outer])
+        )
         self.sizes, self.link_sizes = self.total(np.stack([self.words, self.link_words]))
         self.held = layout.end_block - layout.begin_block
         self.best = 0
@@ -194,6 +200,13 @@ class _Description:
         put("words_after", self.page_words - before)
         put("copies", counts.copies)
         put("hidden", counts.hidden_words / at_least)
+        put("italic", counts.italic_words / at_least)
+        put("card", counts.card_words / at_least)
+        put("moneys", counts.moneys)
+        # Whether a colon stands before the element, or before that around it: a list is led up to.
+        ends = np.append(self.signs == _COLON, False)
+        before = self.layout.begin_block - 1
+        put("led", ends[before[self.element]] | ends[before[self.outer[self.element]]])
 
     def put_around(self) -> None:
         """What it lies in: a bit for each kind of element, and totals of the nearest ones."""
@@ -341,6 +354,7 @@ class _Description:
             ("unit_long", self.free >= LONG_WORDS),
             ("unit_people", own >> PEOPLE & 1),
             ("unit_dates", (own >> DATE | says >> DATE_WORDS) & 1),
+            ("unit_prices", self.counts.moneys > 0),
         ):
             has = np.bincount(unit, is_one, self.elements) > 0
             share = np.bincount(of_members, has[members], len(groups.many))[group]
@@ -361,7 +375,8 @@ class _Description:
     def put_said(self, said: Said) -> tuple[Reals, int]:
         """What of it the page says in its head, and how much that is."""
         words = words_of(said.text)
-        shares = member(self.counts.hashes, self.counts.offsets, words)
+        counts = self.counts
+        shares = member(counts.hashes, counts.offsets, words, counts.is_behind)
         self.put("said", shares)
         self.put("page_said", (shares * self.words).sum() / max(len(words), 1))
         self.put("said_words", len(words))

@@ -81,6 +81,9 @@ NAME_GROUPS: tuple[str, ...] = (
 )
 COMMENT, FORUM, PRODUCT = 0, 1, 2  # groups that a page as a whole is measured by
 PEOPLE, DATE = 12, 13  # and those that a unit of repeated structure is
+TOOL = NAME_GROUPS.index("tool tools toolbar actions action button buttons btn print")
+CALL = NAME_GROUPS.index("cta callout notice alert warning")
+SIGNATURE = NAME_GROUPS.index("signature sig")
 
 WORD_GROUPS: tuple[str, ...] = (
     "share tweet pin email print facebook twitter whatsapp linkedin instagram youtube pinterest",
@@ -131,6 +134,17 @@ def bits_of(groups: tuple[str, ...]) -> dict[str, int]:
 
 _bits_of_name = bits_of(NAME_GROUPS).get
 GOOD, BAD, UNLIKELY, MAYBE = 1, 2, 4, 8
+CONSENT, READ_ALOUD = 16, 32
+# The dialogs of the programs that ask for consent, by their ids and classes.
+_CONSENT = re.compile(
+    r"(?<![\w-])(?:onetrust-(?:consent|banner|pc)-sdk|didomi-(?:host|popup|notice)(?![\w-])"
+    r"|cybotcookiebotdialog|qc-cmp2?-(?:container|ui)|usercentrics-root|sp_message_container"
+    r"|truste-consent|cky-consent|iubenda-cs|fc-consent-root|osano-cm|cmplz-cookiebanner"
+    r"|moove_gdpr_cookie)"
+)
+_READ_ALOUD = re.compile(
+    r"(?<![\w])(?:sr-only|screen-?reader(?!s)|visually-?hidden|a11y-hidden|hidden-accessible)"
+)
 # What readability reads in a class or an id (readability-lxml 0.9), anywhere in it; it reads com-
 # and ad-break too.
 _SIGNS: dict[int, tuple[str, ...]] = {
@@ -200,6 +214,10 @@ def _read_name(value: str) -> tuple[int, str, int]:
     has_hyphen = "-" in small
     if has_hyphen:
         signs |= BAD * ("com-" in small) | UNLIKELY * ("ad-break" in small)
+    if _CONSENT.search(small):
+        signs |= CONSENT
+    if "hidden" in small or "reader" in small or "sr-" in small:
+        signs |= READ_ALOUD * (_READ_ALOUD.search(small) is not None)
     if has_hyphen or small != short:  # as one word, too
         for run in _SMALL.findall(small.replace("-", "")):
             mask |= _bits_of_name(run, 0)

@@ -12,6 +12,7 @@ from pipeline.documents.blocks.forest import Forest
 from pipeline.documents.blocks.layout import Numbers
 
 TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
+THREAD_MIN = 0.25  # a page that is so far a thread is read as one: engines leave out posts
 _SMALLEST = 0.3  # words that a block without any counts as
 
 
@@ -27,3 +28,10 @@ def types_of(forest: Forest, described: Described) -> NDArray[np.float64]:
     row = page_row(described.columns, described.words)
     found = forest.predict(row, len(TYPES))[:, 0] + 0.001
     return np.asarray(np.round(found / found.sum(), 3))
+
+
+def type_named(types: NDArray[np.float64]) -> str:
+    """The type that a page is read as."""
+    if types[TYPES.index("forum")] >= THREAD_MIN:
+        return "forum"
+    return TYPES[int(types.argmax())]

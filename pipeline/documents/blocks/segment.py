@@ -9,15 +9,18 @@ What stands for a script that does not run is left out, unless little else is th
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 
 from lxml.html import HtmlElement
 
-from pipeline.documents.blocks.names import NAMES
+from pipeline.documents.blocks.names import CONSENT, NAMES, READ_ALOUD
 from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
-LINK, BOLD, HIDDEN = 1, 2, 4
+# ALOUD is for screen readers alone; a CARD is a link around blocks.
+LINK, BOLD, HIDDEN, ALOUD, ITALIC, CARD = 1, 2, 4, 8, 16, 32
 CELL_MARK = "\ufdd1"  # stands between two cells of a row
 # A page that shows fewer words, and holds thrice as many that are hidden, is drawn by a script.
 FEW_WORDS = 100
@@ -36,6 +39,14 @@ _INLINE = frozenset(
 )
 _NAMED = frozenset(("class", "id", "role", "itemprop"))
 _HIDING = frozenset(("hidden", "style"))
+_DIALOGS = frozenset(("dialog", "alertdialog"))
+_HEADINGS = frozenset(TAG_NUMBERS[tag] for tag in ("h1", "h2", "h3", "h4", "h5", "h6", "dt"))
+_HEADING_BREAKS_MAX = 3  # more, and it is a text of old in large letters
+_WIDTH = re.compile(
+    r"small|medium|large|mobile|desktop|tablet|phone|hidden|visible|\b(?:xs|sm|md|lg)\b"
+)
+_OF_SENTENCES = frozenset(("p", "li", "span"))  # in which a button may be a word
+_SHARED_MIN = 3
 _HEADED_LONG_SHARE_MAX = 0.1  # of the cells of a table that names its columns or rows
 _COLSPAN_MAX = 50
 _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
@@ -56,7 +67,7 @@ class Page:
     depths: list[int] = field(default_factory=lambda: [0])
     own: list[int] = field(default_factory=lambda: [0])
     inherited: list[int] = field(default_factory=lambda: [0])
-    kinds: list[int] = field(default_factory=lambda: [0])  # elements of one tag and class
+    kinds: list[int] = field(default_factory=lambda: [0])  # of one tag and class: `share_kinds`
     signs: list[int] = field(default_factory=lambda: [0])  # of its class, and of its id times 16
     begin_blocks: list[int] = field(default_factory=lambda: [0])  # the first block inside
     end_blocks: list[int] = field(default_factory=lambda: [0])  # and the first after all of them
@@ -106,13 +117,34 @@ class _Walk:
         self.unseen = _UNSEEN if with_hidden else _UNSEEN | _HIDDEN_AT_FIRST
         self.with_hidden = with_hidden
         self.is_open = False
-        self.known_kinds: dict[tuple[int, str], int] = {}
+        self.is_aloud = False  # whether some of the block at hand is for screen readers alone
+        self.known_kinds: dict[tuple[int, str], int] = {(TAG_NUMBERS["html"], ""): 0}
         self.breaks = self.inner = self.links = 0  # of the block at hand
         self.visit(tree, 0, 0)
         self.close(0)
         self.page.starts.append(len(self.page.pieces))
         self.page.ends[0] = len(self.page.tags)
         self.page.end_blocks[0] = len(self.page.elements)
+        self.page.kinds = self.share_kinds()
+
+    def share_kinds(self) -> list[int]:
+        """The kind of each element: its tag, and those words of its class that others have too.
+
+        Posts of one list are of one kind though each has its number and its tags for classes.
+        """
+        many = Counter(self.page.kinds)
+        words = {kind: kind.split() for _, kind in self.known_kinds}
+        standing: Counter[str] = Counter()
+        for (_, kind), number in self.known_kinds.items():
+            for word in set(words[kind]):
+                standing[word] += many[number]
+        numbers: dict[tuple[int, str], int] = {}
+        shared = []
+        for tag, kind in self.known_kinds:
+            others = {word for word in words[kind] if standing[word] >= _SHARED_MIN}
+            name = " ".join(sorted(others)) or kind
+            shared.append(numbers.setdefault((tag, name), len(numbers)))
+        return [shared[kind] for kind in self.page.kinds]
 
     def add(self, text: str, flags: int) -> None:
         """Add a piece of text to the block at hand, or begin one: by none that is white space."""
@@ -127,6 +159,8 @@ class _Walk:
         """End the block at hand: it belongs to the element that is open now."""
         if self.is_open:
             page = self.page
+            if self.is_aloud:
+                self.leave_out_aloud()
             page.elements.append(element)
             page.breaks.append(self.breaks)
             page.links.append(self.links)
@@ -134,6 +168,16 @@ class _Walk:
             self.is_open = False
             self.breaks = 0
         self.inner = self.links = 0
+
+    def leave_out_aloud(self) -> None:
+        """Leave out what is for screen readers alone ("Original price:"), beside other words."""
+        page, first = self.page, self.page.starts[-1]
+        pieces = list(zip(page.pieces[first:], page.flags[first:], strict=True))
+        seen = [(text, flags) for text, flags in pieces if not flags & ALOUD]
+        if any(not text.isspace() for text, _ in seen):
+            page.pieces[first:] = [text for text, _ in seen]
+            page.flags[first:] = [flags for _, flags in seen]
+        self.is_aloud = False
 
     def open(self, tag: int, kind: str, mask: int, around: int, signs: int) -> int:
         """Add an element, and give back its number."""
@@ -163,25 +207,38 @@ class _Walk:
         child = element[0] if len(element) else None
         while child is not None:
             tag = child.tag
-            if tag in _INLINE:
+            if tag in _INLINE or (tag == "button" and _is_in_sentence(element, child)):
                 mask, inner, names = 0, flags, child.keys()
                 for name in names:
                     if name in _NAMED:
-                        mask |= NAMES[child.get(name)][0]
+                        found = NAMES[child.get(name)]
+                        mask |= found[0]
+                        if found[2] & READ_ALOUD:
+                            inner |= ALOUD
+                            self.is_aloud = True
                     elif name == "href":
-                        if tag == "a":
+                        if tag == "a" and not (
+                            self.page.tags[number] in _HEADINGS and child.get("href")[:1] == "#"
+                        ):
                             inner |= LINK
                             self.links += 1
+                            if len(child) and child[0].tag not in _INLINE:
+                                inner |= CARD
                     elif name in _HIDING and self.is_hidden(name, child.get(name)):
                         break
                 else:
                     if tag == "b" or tag == "strong":
                         inner |= BOLD
+                    elif tag == "em" or tag == "i":
+                        inner |= ITALIC
                     if len(child):
                         self.visit(child, number, inner)
                     elif (text := child.text) and (self.is_open or not text.isspace()):
                         self.add(text, inner)
                     self.inner |= mask
+            elif tag == "br" and self.is_space(element, child, number):
+                if self.is_open:
+                    self.add(" ", flags)
             elif tag == "br":
                 if self.is_open:
                     self.close(number)
@@ -202,16 +259,28 @@ class _Walk:
         for name in names:
             if name == "class":
                 mask_here, kind, said = NAMES[child.get(name)]
+                if said & CONSENT and tag != "body":
+                    return
                 mask |= mask_here
-                signs |= said
+                signs |= said & 15
             elif name == "id":
                 mask_here, _, said = NAMES[child.get(name)]
+                if said & CONSENT:
+                    return
                 mask |= mask_here
-                signs |= said << 4
+                signs |= (said & 15) << 4
             elif name in _NAMED:
-                mask |= NAMES[child.get(name)][0]
+                value = child.get(name)
+                mask |= NAMES[value][0]
+                if name == "role":
+                    if value in _DIALOGS and not self.with_hidden:
+                        flags |= HIDDEN
+                    elif value == "heading":
+                        tag = f"h{child.get('aria-level', '2')}"
             elif name in _HIDING and self.is_hidden(name, child.get(name)):
                 flags |= HIDDEN
+        if tag == "dialog" and "open" not in names and not self.with_hidden:
+            flags |= HIDDEN
         number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around, signs)
         rows = data_rows(child) if tag == "table" else None
         if rows is None:
@@ -224,6 +293,15 @@ class _Walk:
                 self.visit_row(cells, number, flags)
         self.page.ends[number] = len(self.page.tags)
         self.page.end_blocks[number] = len(self.page.elements)
+
+    def is_space(self, around: HtmlElement, line_end: HtmlElement, number: int) -> bool:
+        """Whether a `<br>` is there for the width of a screen: by its class, or in a heading."""
+        if _WIDTH.search(line_end.get("class") or ""):
+            return True
+        if self.page.tags[number] not in _HEADINGS:
+            return False
+        several = islice(around.iter("br"), _HEADING_BREAKS_MAX + 1)
+        return sum(1 for _ in several) <= _HEADING_BREAKS_MAX
 
     def is_hidden(self, name: str, value: str) -> bool:
         """Whether an attribute hides its element, in this walk."""
@@ -245,6 +323,15 @@ class _Walk:
             if self.is_open or not text.isspace():
                 self.add(text, flags | LINK if is_link else flags)
         self.close(number)
+
+
+def _is_in_sentence(around: HtmlElement, button: HtmlElement) -> bool:
+    """Whether a button is some words of the text around it."""
+    if around.tag not in _OF_SENTENCES or any(child.tag not in _INLINE for child in button):
+        return False
+    previous = button.getprevious()
+    before = around.text if previous is None else previous.tail
+    return any(text and not text.isspace() for text in (before, button.tail))
 
 
 def data_rows(table: HtmlElement) -> list[list[HtmlElement]] | None:

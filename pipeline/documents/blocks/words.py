@@ -4,7 +4,7 @@ A word is a run of letters, digits and `_`, ASCII letters in lower case, as a 64
 depends on nothing but its letters. Everything is a pass of numpy over the characters.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,22 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.kernels import compiled
 from pipeline.documents.blocks.layout import Numbers
 from pipeline.documents.blocks.names import WORD_GROUPS, bits_of
-from pipeline.documents.blocks.segment import BOLD, HIDDEN, LINK, Page
+from pipeline.documents.blocks.segment import BOLD, CARD, HIDDEN, ITALIC, LINK, Page
 
 Hashes = NDArray[np.uint64]
+Vocabulary = tuple[Hashes, Numbers]  # sorted words, and their masks
 
-_WORD, _UPPER, _DIGIT, _COMMA, _DOT, _SEPARATOR, _SPACE = (1 << bit for bit in range(7))
-_RARE = np.array([[_COMMA], [_DOT], [_DIGIT], [_SEPARATOR]], np.uint8)
-_FLAGS = np.array([[LINK], [BOLD], [HIDDEN]], np.uint8)
+_WORD, _UPPER, _DIGIT, _COMMA, _DOT, _SEPARATOR, _SPACE, _MONEY = (1 << bit for bit in range(8))
+_RARE = np.array([[_COMMA], [_DOT], [_DIGIT], [_SEPARATOR], [_MONEY]], np.uint8)
+_FLAGS = np.array([[LINK], [BOLD], [ITALIC], [HIDDEN], [CARD]], np.uint8)
 _TO_SMALL = 4  # shifts _UPPER to the difference of "a" and "A"
 _CODES = 1 << 16  # the planes above hold emoji, and rare letters that count as none
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _FIRST_WORDS = 30  # of a block, in which its groups of words are looked for
-COPY_WORDS = 12  # a block of so many that stands in a page twice is a copy, not a refrain
-THREAD_COPY_WORDS = 5  # and in a thread: signatures, the title over each post
 _PLACES = np.arange(6)[:, None]
+_NEAR = 4  # blocks to one that a short block may read on into
+_NOTHING: Vocabulary = np.zeros(0, np.uint64), np.zeros(0, np.int64)
 _POWERS = np.cumprod(np.full(64, 0xD1342543DE82EF95, np.uint64))
 
 
@@ -42,7 +44,12 @@ def _classes() -> NDArray[np.uint8]:
             classes[code] = _SPACE
     classes[ord("A") : ord("Z") + 1] |= _UPPER
     classes[ord("0") : ord("9") + 1] |= _DIGIT
-    for signs, bit in ((",，、", _COMMA), (".!?。！？", _DOT), ("|>/", _SEPARATOR)):
+    for signs, bit in (
+        (",，、", _COMMA),
+        (".!?。！？", _DOT),
+        ("|>/", _SEPARATOR),
+        ("$€£¥₹", _MONEY),
+    ):
         for sign in signs:
             classes[ord(sign)] |= bit
     return classes
@@ -57,23 +64,34 @@ class BlockWords:
     words: Numbers
     link_words: Numbers
     bold_words: Numbers
+    italic_words: Numbers
     hidden_words: Numbers
+    card_words: Numbers
     chars: Numbers  # that are no space
     commas: Numbers
     dots: Numbers
     digits: Numbers
     capitals: Numbers  # words that begin with one
     separators: Numbers
+    moneys: Numbers  # signs of currencies
     last: Numbers  # code point of the last sign
     first: Numbers  # and of the first letter, 0 for none
     groups: Numbers  # masks of WORD_GROUPS
     title_words: Numbers
     copies: Numbers  # blocks of the same words, itself among them
 
+    @property
+    def is_behind(self) -> NDArray[np.bool_]:
+        """Which blocks stand back where another says the same: links, and what is hidden."""
+        return np.asarray(2 * (self.link_words + self.hidden_words) > self.words)
+
 
 def words_of(text: str) -> Hashes:
     """The words of a text in their order."""
     codes = _codes(text)
+    if compiled:
+        piece = np.array([len(codes)], np.int64), np.zeros(1, np.uint8), np.array([0, 1], np.int64)
+        return _counted_by_c(codes, *piece, _NOTHING)[0]
     classes = _class_of(codes)
     return _hash(codes, classes, _starts(classes))
 
@@ -82,55 +100,74 @@ def count(page: Page, title: str) -> BlockWords:
     """Count what the blocks of a page hold; `title` is that of its head."""
     blocks = len(page.elements)
     sizes = np.fromiter(map(len, page.pieces), np.int64, len(page.pieces))
-    ends = _sums(sizes)
-    limits = ends[np.asarray(page.starts, np.int64)]
     codes = _codes("".join(page.pieces))
-    flags = np.repeat(np.asarray(page.flags, np.uint8), sizes)
+    flags, starts = np.array(page.flags, np.uint8), np.array(page.starts, np.int64)
+    counted = _counted_by_c if compiled else _counted
+    hashes, counts = counted(codes, sizes, flags, starts, _vocabulary())
+    own = dict(zip(_COUNTS, counts, strict=True))
+    offsets, whole = _sums(own["words"]), own.pop("whole")
+    title_words = np.zeros(blocks, np.int64)
+    if len(title_hashes := words_of(title)):
+        title_hashes.sort()
+        (title_words,) = _within(_isin(hashes, title_hashes)[None], offsets)
+    return BlockWords(
+        hashes=hashes,
+        offsets=offsets,
+        title_words=title_words,
+        copies=_copies(whole, own["words"] > 0),
+        **own,
+    )
+
+
+# Of each block, in the order of compiled.c.
+_COUNTS = (
+    "words link_words bold_words italic_words hidden_words card_words capitals chars commas"
+    " dots digits separators moneys last first groups whole"
+).split()
+
+
+def _counted_by_c(
+    codes: NDArray[np.uint32],
+    sizes: Numbers,
+    flags: NDArray[np.uint8],
+    starts: Numbers,
+    vocabulary: Vocabulary,
+) -> tuple[Hashes, Numbers]:
+    hashes = np.empty((len(codes) + len(starts)) // 2, np.uint64)
+    counts = np.empty((len(_COUNTS), len(starts) - 1), np.int64)
+    arrays = codes, _classes(), _POWERS, *vocabulary, sizes, flags, starts, hashes, counts
+    return hashes[: compiled.count_words(*arrays)], counts
+
+
+def _counted(
+    codes: NDArray[np.uint32],
+    sizes: Numbers,
+    flags: NDArray[np.uint8],
+    starts: Numbers,
+    vocabulary: Vocabulary,
+) -> tuple[Hashes, Numbers]:
+    """The words of all blocks, and rows of _COUNTS, of pieces of text (segment.Page)."""
+    limits = _sums(sizes)[starts]
     classes = _class_of(codes)
-
-    rare = np.flatnonzero(classes & (_COMMA | _DOT | _DIGIT | _SEPARATOR) > 0)
-    rare_classes, rare_offsets = classes[rare], rare.searchsorted(limits)
-
-    commas, dots, digits, separators = _within(_RARE & rare_classes > 0, rare_offsets)
+    rare = np.flatnonzero(classes & np.bitwise_or.reduce(_RARE) > 0)
+    rares = _within(_RARE & classes[rare] > 0, rare.searchsorted(limits))
     is_start = _starts(classes, limits[:-1])
     first = np.flatnonzero(is_start)
     hashes = _hash(codes, classes, is_start)
     offsets = first.searchsorted(limits)
     words = offsets[1:] - offsets[:-1]
-    in_block = np.repeat(np.arange(blocks), words)
-
     seen = np.flatnonzero(classes & _SPACE == 0)
     shown = seen.searchsorted(limits)
-    first_code = np.zeros(blocks, np.int64)
+    first_code = np.zeros(len(words), np.int64)
     some = words > 0
     first_code[some] = codes[first[offsets[:-1][some]]]
-    are = np.zeros((5, len(hashes)), bool)
-    are[:3] = _FLAGS & flags[first] > 0
-    are[3] = classes[first] & _UPPER > 0
-    title_hashes = words_of(title)
-    title_hashes.sort()
-    if len(title_hashes):
-        are[4] = _isin(hashes, title_hashes)
-    link_words, bold_words, hidden_words, capitals, title_words = _within(are, offsets)
-    return BlockWords(
-        hashes=hashes,
-        offsets=offsets,
-        words=words,
-        link_words=link_words,
-        bold_words=bold_words,
-        hidden_words=hidden_words,
-        chars=shown[1:] - shown[:-1],
-        commas=commas,
-        dots=dots,
-        digits=digits,
-        capitals=capitals,
-        separators=separators,
-        last=codes[seen[shown[1:] - 1]].astype(np.int64),
-        first=first_code,
-        groups=_groups(hashes, offsets, in_block, some),
-        title_words=title_words,
-        copies=_copies(hashes, offsets, in_block, some),
-    )
+    are = np.zeros((len(_FLAGS) + 1, len(hashes)), bool)
+    are[:-1] = _FLAGS & np.repeat(flags, sizes)[first] > 0
+    are[-1] = classes[first] & _UPPER > 0
+    chars, last = shown[1:] - shown[:-1], codes[seen[shown[1:] - 1]]
+    groups, whole = _groups_and_whole(hashes, offsets, words, vocabulary)
+    rows = [words, *_within(are, offsets), chars, *rares, last]
+    return hashes, np.array([*rows, first_code, groups, whole], np.int64)
 
 
 def _sums(values: NDArray[Any]) -> Numbers:
@@ -188,7 +225,7 @@ def _sizes(begin: Numbers, end: int) -> Numbers:
 
 
 @cache
-def _vocabulary() -> tuple[Hashes, Numbers]:
+def _vocabulary() -> Vocabulary:
     """The words of WORD_GROUPS, sorted, and their masks."""
     bits = bits_of(WORD_GROUPS)
     hashes = words_of(" ".join(bits))
@@ -196,61 +233,49 @@ def _vocabulary() -> tuple[Hashes, Numbers]:
     return hashes[order], np.array([*bits.values()], np.int64)[order]
 
 
-def _groups(
-    hashes: Hashes, offsets: Numbers, in_block: Numbers, some: NDArray[np.bool_]
-) -> Numbers:
-    known, masks = _vocabulary()
-    groups = np.zeros(len(offsets) - 1, np.int64)
+def _groups_and_whole(
+    hashes: Hashes, offsets: Numbers, words: Numbers, vocabulary: Vocabulary
+) -> tuple[Numbers, Numbers]:
+    """By block the mask of its first words, and a number that depends on all its words."""
+    known, masks = vocabulary
+    groups, whole = np.zeros((2, len(words)), np.int64)
     if len(hashes):
-        first = np.flatnonzero(np.arange(len(hashes)) - offsets[in_block] < _FIRST_WORDS)
-        asked = hashes[first]
-        place = known.searchsorted(asked)
-        np.minimum(place, len(known) - 1, out=place)
-        is_known = known[place] == asked
-        np.bitwise_or.at(groups, in_block[first[is_known]], masks[place[is_known]])
-    return groups
-
-
-def _copies(
-    hashes: Hashes, offsets: Numbers, in_block: Numbers, some: NDArray[np.bool_]
-) -> Numbers:
-    copies = np.ones(len(offsets) - 1, np.int64)
-    if len(hashes):
+        in_block = np.repeat(np.arange(len(words)), words)
         place = np.arange(len(hashes)) - offsets[in_block]
-        whole = np.add.reduceat(hashes * _POWERS[place & 63], offsets[:-1][some])
-        order = whole.argsort()
+        first = np.flatnonzero(place < _FIRST_WORDS)
+        at = np.minimum(known.searchsorted(hashes[first]), len(known) - 1)
+        is_known = known[at] == hashes[first]
+        np.bitwise_or.at(groups, in_block[first[is_known]], masks[at[is_known]])
+        some = words > 0
+        sums = np.add.reduceat(hashes * _POWERS[place & 63], offsets[:-1][some])
+        whole[some] = sums.view(np.int64)
+    return groups, whole
+
+
+def _copies(whole: Numbers, some: NDArray[np.bool_]) -> Numbers:
+    """By block how many say the same; `some` are those that say anything."""
+    copies = np.ones(len(whole), np.int64)
+    said = np.flatnonzero(some)
+    if len(said):
+        order = said[whole[said].argsort()]
         ordered = whole[order]
         begin = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         many = _sizes(begin, len(order))
-        copies[np.flatnonzero(some)[order]] = many.repeat(many)
+        copies[order] = many.repeat(many)
     return copies
 
 
-def once(
-    page: Page, counts: BlockWords, blocks: Iterable[int], *, is_thread: bool
-) -> Iterator[int]:
-    """Some blocks without those that say again what a long one elsewhere before them said.
-
-    Pages hold the same text for two widths of a screen, and posts are quoted whole. What is said
-    twice by elements of one class, in such of one class, is meant so, but not in a thread.
-    """
-    least = THREAD_COPY_WORDS if is_thread else COPY_WORDS
-    said: dict[bytes, tuple[int, int]] = {}
-    for block in blocks:
-        own = counts.hashes[counts.offsets[block] : counts.offsets[block + 1]].tobytes()
-        element = page.elements[block]
-        place = page.kinds[element], page.kinds[page.parents[element]]
-        is_new = own not in said
-        is_meant = said.setdefault(own, place) == place and not is_thread
-        if is_new or is_meant or counts.words[block] < least:
-            yield block
-
-
-def member(words: Hashes, offsets: Sequence[int] | Numbers, other: Hashes) -> NDArray[np.float64]:
+def member(
+    words: Hashes,
+    offsets: Sequence[int] | Numbers,
+    other: Hashes,
+    is_behind: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
     """The share of each block's words that stand in another text, in runs of four words.
 
-    A block of under four words counts whole if it reads on from, or into, a block that is in the
-    other text. Of blocks with the same beginning only so many count as the other text has of it.
+    A block of under four words counts whole if it reads on from, or into, what is around it, or a
+    block near by that is in the other text. Of blocks with the same beginning only so many count as
+    the other text has of it: those first that are not behind, in the order of the page.
     """
     offsets = np.asarray(offsets, np.int64)
     blocks = len(offsets) - 1
@@ -267,7 +292,7 @@ def member(words: Hashes, offsets: Sequence[int] | Numbers, other: Hashes) -> ND
         for k in (1, 2, 3):
             covered[k:] |= is_found[:-k]
         shares = np.bincount(in_block[covered], minlength=blocks) / np.maximum(sizes, 1)
-        _spare_copies(shares, words, offsets, sizes, known)
+        _spare_copies(shares, words, offsets, sizes, known, is_behind)
     _join_short(shares, words, offsets, other, known)
     return shares
 
@@ -288,7 +313,12 @@ def _isin(asked: Hashes, known: Hashes) -> NDArray[np.bool_]:
 
 
 def _spare_copies(
-    shares: NDArray[np.float64], words: Hashes, offsets: Numbers, sizes: Numbers, known: Hashes
+    shares: NDArray[np.float64],
+    words: Hashes,
+    offsets: Numbers,
+    sizes: Numbers,
+    known: Hashes,
+    is_behind: NDArray[np.bool_] | None,
 ) -> None:
     inside = np.flatnonzero((shares > 0.5) & (sizes >= 4))
     if len(inside) == 0:
@@ -296,7 +326,10 @@ def _spare_copies(
     first = offsets[inside]
     begin = runs_of(words[first[:, None] + np.arange(4)].T)[0]
     allowed = np.searchsorted(known, begin, "right") - np.searchsorted(known, begin, "left")
-    order = np.argsort(begin, kind="stable")
+    if is_behind is None:
+        order = np.argsort(begin, kind="stable")
+    else:
+        order = np.lexsort((is_behind[inside], begin))
     new = np.concatenate([[True], np.diff(begin[order]) != 0])
     rank = np.empty(len(begin), np.int64)
     place = np.arange(len(begin))
@@ -309,30 +342,39 @@ def _join_short(
 ) -> None:
     """Count blocks of one to three words whole where a run of four joins them to their sides.
 
-    A side is the block beside it, or the nearest that is in the other text.
+    A side is what stands beside it in the page, or the nearest block that is in the other text, if
+    it is near: a menu would read on into any heading.
     """
     blocks, nothing = len(shares), len(words)
-    begins, ends = np.append(offsets[:-1], 0), np.append(offsets[1:], 0)  # -1 and blocks are empty
+    begins, ends = offsets[:-1], offsets[1:]
     short = np.flatnonzero((begins < ends) & (ends < begins + 4))
     own = words[np.minimum(begins[short] + _PLACES[:3], ends[short] - 1)]
     short = short[_isin(own, np.sort(other)).any(axis=0)]
     if len(short) == 0:
         return
     number, is_in = np.arange(blocks), shares > 0.5
-    before = np.maximum.accumulate(np.where(is_in, number, -1))[short - 1]
-    before[short == 0] = -1
-    after = np.minimum.accumulate(np.where(is_in, number, blocks)[::-1])[::-1]
-    after = np.append(after, blocks)[short + 1]
-    left = np.concatenate([before, before, short - 1, short - 1])
-    right = np.concatenate([after, short + 1, after, short + 1])
-    own = np.tile(short, 4)
-    # Three words of the left, its own, three of the right; nothing where they have none.
-    at = ends[left] + (_PLACES[:3] - 3)
-    first = np.where(at >= begins[left], at, nothing)
-    size = ends[own] - begins[own]
-    at = begins[right] + (_PLACES - size)
-    last = np.where((at < ends[right]) & (size + 3 > _PLACES), at, nothing)
-    last = np.where(size > _PLACES, begins[own] + _PLACES, last)
-    line = np.append(words, np.uint64(1))[np.concatenate([first, last])]  # 1 is no word
+    before = np.maximum.accumulate(np.where(is_in, number, -blocks))
+    before = np.append(-blocks, before)[short]
+    after = np.minimum.accumulate(np.where(is_in, number, 2 * blocks)[::-1])[::-1]
+    after = np.append(after, 2 * blocks)[short + 1]
+    begin, end = begins[short], ends[short]
+    is_near = short - before <= _NEAR, after - short <= _NEAR
+    left = np.where(is_near[0], before, short), np.where(is_near[1], after, short)
+    # Each side as a range of words, by all words beside it and by the near block.
+    lefts = (np.zeros_like(begin), begin), (begins[left[0]], np.where(is_near[0], ends[left[0]], 0))
+    rights = (end, np.full_like(end, nothing)), (
+        np.where(is_near[1], begins[left[1]], nothing), ends[left[1]],
+    )  # fmt: skip
+    lines = []
+    for left_first, left_end in lefts:
+        # Three words of the left, its own, three of the right; nothing where they have none.
+        at = left_end + (_PLACES[:3] - 3)
+        first = np.where(at >= left_first, at, nothing)
+        for right_first, right_end in rights:
+            at = right_first + (_PLACES - (end - begin))
+            last = np.where((at < right_end) & (end - begin + 3 > _PLACES), at, nothing)
+            last = np.where(end - begin > _PLACES, begin + _PLACES, last)
+            lines.append(np.concatenate([first, last]))
+    line = np.append(words, np.uint64(1))[np.concatenate(lines, axis=1)]  # 1 is no word
     is_hit = _isin(runs_of(line), known).any(axis=0).reshape(4, -1).any(axis=0)
     shares[short[is_hit]] = 1.0

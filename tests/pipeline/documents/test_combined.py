@@ -174,6 +174,9 @@ TRAPS = {
     "cells": page("<table>" + ("<tr>" + "<td>cell 12</td>" * 20 + "</tr>") * 500 + "</table>"),
     "paragraphs": page("<p>short text here, and more" * 5_000),
     "a number of no character": page(f"<p>&#{'9' * 30}; {SENTENCES[0]}</p>"),
+    "a heading of lines": page("<h2>" + "x<br>" * 50_000 + f"</h2><p>{SENTENCES[0]}</p>" * 6),
+    "buttons": page("<p>x" + "<button>b</button>, " * 20_000 + f"<p>{SENTENCES[0]}</p>" * 6),
+    "read aloud": page("<p>x" + "<i class=sr-only>b</i>, " * 20_000 + f"<p>{SENTENCES[0]}</p>" * 6),
     "empty heads": "<html><head></head></html>",
 }
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.documents.blocks import forest as module
 from pipeline.documents.blocks.forest import Forest
 from pipeline.documents.blocks.model import MODEL, Model, load_model, save_model
 from tools.training.trees import join
@@ -18,7 +19,7 @@ def forest():
         DEPTH,
         rng.integers(0, 3, 5 * 3).astype(np.int32),
         rng.normal(size=5 * 3).astype(np.float32),
-        rng.normal(size=5 * 4).astype(np.float32),
+        np.round(rng.normal(size=5 * 4) * 2**20).astype(np.float32) / 2**20,
     )
 
 
@@ -39,6 +40,17 @@ def test_all_blocks_go_down_as_each_would_alone(forest):
     columns = np.random.default_rng(1).normal(size=(3, 2500)).astype(np.float32)
     expected = [1 / (1 + np.exp(-walked(forest, column))) for column in columns.T]
     assert forest.predict(columns)[0] == pytest.approx(np.round(expected, 4), abs=1e-9)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 255, 256, 257, 700])
+@pytest.mark.parametrize("outputs", [1, 5])
+@pytest.mark.skipif(not module.compiled, reason="no compiler was at hand at the installation")
+def test_the_compiled_trees_give_the_bits_of_numpy(forest, blocks, outputs, monkeypatch):
+    columns = np.random.default_rng(2).normal(size=(3, blocks)).astype(np.float32)
+    columns[:, ::7] = np.nan
+    found = forest.predict(columns, outputs)
+    monkeypatch.setattr(module, "compiled", None)
+    assert (found == forest.predict(columns, outputs)).all()
 
 
 def test_joined_forests_give_an_output_each(forest):

@@ -88,6 +88,71 @@ def test_a_hidden_menu_stays_hidden_where_the_page_is_short_itself():
     assert page.flags == [0, HIDDEN]
 
 
+@pytest.mark.parametrize(
+    ("body", "block"),
+    [
+        # Wrapped for a narrow screen.
+        ("<h2>Two ports <br>on the left</h2>", "Two ports on the left"),
+        ('<p>Two ports <br class="md:hidden">on the left</p>', "Two ports on the left"),
+        # Words of a sentence that can be pressed.
+        (
+            "<p>Good for <button>travel</button>, <button>work</button>.</p>",
+            "Good for travel, work.",
+        ),
+        # The name of a price, for those who hear it.
+        ('<p><span class="sr-only">Original price:</span> 20 €</p>', "20 €"),
+        ('<p><span class="visually-hidden">Original price</span></p>', "Original price"),
+    ],
+)
+def test_a_line_is_what_one_sees_as_a_line(body, block):
+    assert texts(body) == [block]
+
+
+def test_a_heading_with_a_text_of_old_keeps_its_lines():
+    assert texts("<h3>a<br>b<br>c<br>d<br>e</h3>") == ["a", "b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    "consent",
+    [
+        '<div id="onetrust-consent-sdk"><p>We value you.</p></div>',
+        "<p class=cky-consent-bar>We</p>",
+    ],
+)
+def test_a_dialog_about_consent_is_left_out(consent):
+    assert texts(f"<p>before</p>{consent}<p>after</p>") == ["before", "after"]
+    assert texts('<p class="consent-form">before</p>') == ["before"]
+
+
+@pytest.mark.parametrize(
+    "dialog", ["<dialog>Sign up</dialog>", '<div role="alertdialog"><p>Sign up</p></div>']
+)
+def test_a_dialog_that_is_closed_is_marked_as_hidden(dialog):
+    page = page_of(WORDS * 10 + dialog)
+    assert [page.flags[first] & HIDDEN for first in page.starts[:-1]] == [0, HIDDEN]
+    assert not any(
+        flags & HIDDEN for flags in page_of(f"{WORDS * 10}<dialog open>x</dialog>").flags
+    )
+
+
+def test_a_link_of_a_heading_to_itself_makes_no_link_of_it():
+    page = page_of('<h2 id=a><a href="#a">See also</a></h2><p><a href="#a">See also</a></p>')
+    assert [page.flags[first] & LINK for first in page.starts[:-1]] == [0, LINK]
+
+
+def test_what_is_named_a_heading_is_one():
+    page = page_of('<div role="heading" aria-level="3">About</div>')
+    assert page.tags[page.elements[0]] == TAG_NUMBERS["h3"]
+
+
+def test_posts_are_of_one_kind_whatever_their_own_classes_are():
+    posts = "".join(f'<li class="post post-{name} by-{name}">x</li>' for name in "abcd")
+    page = page_of(f"<ul>{posts}<li class=advert>x</li><li class=other>x</li></ul>")
+    kinds = [page.kinds[element] for element in page.elements]
+    assert len({*kinds[:4]}) == 1
+    assert len({*kinds}) == 3
+
+
 def test_a_row_of_a_data_table_is_one_block():
     rows = "<tr><th>River</th><th>Length</th></tr><tr><td>Nile</td><td><a href=x>6650</a> km</td>"
     page = page_of(f"<table>{rows}</table>")

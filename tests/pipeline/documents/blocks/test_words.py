@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents.blocks.segment import segment
-from pipeline.documents.blocks.words import count, member, once, words_of
+from pipeline.documents.blocks import words as module
+from pipeline.documents.blocks.segment import Page, segment
+from pipeline.documents.blocks.words import BlockWords, count, member, words_of
 from pipeline.documents.tree import parse
 
 TEXTS = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=("Cs",)), max_size=60)
@@ -62,6 +63,24 @@ def test_the_share_of_a_block_that_stands_in_another_text(lines, other, shares):
     assert member(hashes, offsets, words_of(other)).tolist() == pytest.approx(shares)
 
 
+def test_of_two_copies_the_one_that_is_no_link_counts():
+    hashes, offsets = blocks_of("How to build it", "other words stand here", "How to build it")
+    other = words_of("How to build it other words")
+    assert member(hashes, offsets, other).tolist() == pytest.approx([1, 0, 0.3])
+    menu = np.array([True, False, False])
+    assert member(hashes, offsets, other, menu).tolist() == pytest.approx([0.3, 0, 1])
+
+
+def test_a_short_block_reads_on_into_one_that_is_near():
+    other = words_of("Offers we have what you need")
+    far = ["x y z w"] * 6
+    for between, shares in ((1, [1]), (6, [0])):
+        hashes, offsets = blocks_of("Offers", *far[:between], "we have what you need")
+        assert member(hashes, offsets, other).tolist()[:1] == shares
+    hashes, offsets = blocks_of("a", "b", "c", "d", "e")
+    assert member(hashes, offsets, words_of("a b c d e")).tolist() == [1] * 5
+
+
 def test_counts_of_blocks():
     body = '<h1>The Bridge</h1><p>In 1952, <a href="/x">they built</a> it. </p><p>|</p>'
     counts = count(segment(parse(f"<body>{body}</body>")), "Bridge news")
@@ -76,20 +95,43 @@ def test_counts_of_blocks():
     assert counts.copies.tolist() == [1, 1, 1]
 
 
+PIECE = st.text(
+    st.one_of(st.sampled_from("aA1, .|\n"), st.characters(exclude_categories=("Cs",))), max_size=9
+)
+# Of a block: no piece is white space alone, as none begins one.
+BLOCK = st.lists(st.tuples(PIECE, st.integers(0, 7)), max_size=4).map(
+    lambda some: [("x", 0), *some]
+)
+WORDS = ["share", "comment", "read", "by", "Posted", "nothing"]
+
+
+def page_of(blocks):
+    page = Page()
+    for block in blocks:
+        page.starts.append(len(page.pieces))
+        page.elements.append(0)
+        for text, flags in block:
+            page.pieces.append(text)
+            page.flags.append(flags)
+    page.starts.append(len(page.pieces))
+    return page
+
+
+@pytest.mark.skipif(not module.compiled, reason="no compiler was at hand at the installation")
+@given(st.lists(BLOCK, min_size=1, max_size=5), st.lists(st.sampled_from(WORDS), max_size=40))
+def test_compiled_counts_are_those_of_numpy(blocks, known):
+    page = page_of([*blocks, [(" ".join(known) + "!", 2)]])
+    by_c, text = count(page, "share it"), "".join(page.pieces)
+    words = words_of(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "compiled", None)
+        by_numpy = count(page, "share it")
+        assert words.tolist() == words_of(text).tolist()
+    for name in BlockWords.__slots__:
+        assert getattr(by_c, name).tolist() == getattr(by_numpy, name).tolist(), name
+
+
 def test_the_words_of_two_blocks_are_apart():
     counts = count(segment(parse("<body><p>one</p><p>two</p></body>")), "")
     assert counts.words.tolist() == [1, 1]
     assert counts.hashes.tolist() == words_of("one two").tolist()
-
-
-SIGNATURE = "<p class=sig>Bridges are my whole life.</p>"
-POSTS = "".join(f"<div class=post><p>Post {n}.</p><p>I agree.</p>{SIGNATURE}</div>" for n in "abc")
-
-
-@pytest.mark.parametrize(("is_thread", "times"), [(True, 1), (False, 3)])
-def test_a_line_that_each_post_of_a_thread_has_again_stands_once(is_thread, times):
-    page = segment(parse(f"<html><body>{POSTS}</body></html>"))
-    blocks = once(page, count(page, ""), range(len(page.elements)), is_thread=is_thread)
-    lines = [page.text(block) for block in blocks]
-    assert lines.count("Bridges are my whole life.") == times
-    assert lines.count("I agree.") == 3

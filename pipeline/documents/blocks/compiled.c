@@ -1,0 +1,192 @@
+/* The innermost loops of the extractor `combined`, for forest.py and words.py.
+
+   Each has a twin there in numpy, which is used where no compiler was at hand when the package was
+   installed, and gives the same bits. Arrays come as buffers; their callers answer for the sizes.
+   Only the stable ABI is used: one wheel serves every Python from 3.11 on. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+#include <stdint.h>
+
+enum { ROWS = 256 }; /* blocks at a time: what a tree asks of them stays in the cache */
+
+/* ---- forest.py ---- */
+
+/* add_forest(columns, features, thresholds, leaves, trees, depth, blocks, sums)
+   sums [outputs, blocks] float64 += the leaves of each output's trees; columns are
+   [features, blocks] float32. All blocks of a few go down a tree together: where one's next
+   question waits for its last answer, the others' do not. */
+static PyObject *
+add_forest(PyObject *module, PyObject *args)
+{
+    Py_buffer columns, features, thresholds, leaves, sums;
+    Py_ssize_t trees, depth, blocks;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*nnnw*", &columns, &features, &thresholds, &leaves, &trees,
+                          &depth, &blocks, &sums))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t begin = 0; begin < blocks; begin += ROWS) {
+        Py_ssize_t rows = blocks - begin < ROWS ? blocks - begin : ROWS;
+        const float *values = (const float *)columns.buf + begin, *leaf = leaves.buf;
+        for (Py_ssize_t tree = 0; tree < trees; tree++) {
+            const int32_t *feature = features.buf;
+            const float *threshold = thresholds.buf;
+            int32_t place[ROWS];
+            for (Py_ssize_t row = 0; row < rows; row++)
+                place[row] = (int32_t)tree;
+            for (Py_ssize_t level = 0; level < depth; level++) {
+                for (Py_ssize_t row = 0; row < rows; row++) {
+                    int32_t at = place[row];
+                    place[row] = 2 * at + (values[feature[at] * blocks + row] > threshold[at]);
+                }
+                feature += trees << level;
+                threshold += trees << level;
+            }
+            double *sum = (double *)sums.buf + tree * (sums.len / 8 / blocks) / trees * blocks;
+            for (Py_ssize_t row = 0; row < rows; row++)
+                sum[begin + row] += leaf[place[row]];
+        }
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&columns);
+    PyBuffer_Release(&features);
+    PyBuffer_Release(&thresholds);
+    PyBuffer_Release(&leaves);
+    PyBuffer_Release(&sums);
+    Py_RETURN_NONE;
+}
+
+/* ---- words.py ---- */
+
+enum { WORD = 1, UPPER = 2, DIGIT = 4, COMMA = 8, DOT = 16, SEPARATOR = 32, SPACE = 64,
+       MONEY = 128 };
+enum { LINK = 1, BOLD = 2, HIDDEN = 4, ITALIC = 16, CARD = 32 };
+enum { FIRST_WORDS = 30 }; /* of a block, that are looked for among known words */
+/* The rows of `counts`: words._COUNTS. */
+enum { WORDS, LINKS, BOLDS, ITALICS, HIDDENS, CARDS, CAPITALS, CHARS, COMMAS, DOTS, DIGITS,
+       SEPARATORS, MONEYS, LAST, FIRST, GROUPS, WHOLE, COUNTS };
+
+typedef struct {
+    const uint64_t *words; /* sorted */
+    const int64_t *masks;
+    Py_ssize_t count;
+} Known;
+
+static int64_t
+mask_of(uint64_t word, const Known *known)
+{
+    Py_ssize_t low = 0, high = known->count;
+    while (low < high) {
+        Py_ssize_t middle = (low + high) / 2;
+        if (known->words[middle] < word)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < known->count && known->words[low] == word ? known->masks[low] : 0;
+}
+
+/* Add a word that has ended to what is counted of its block; gives back its number. */
+static inline uint64_t
+end_word(uint64_t sum, const uint64_t *power, const Known *known, int64_t *of)
+{
+    uint64_t word = (sum ^ (sum >> 29)) * UINT64_C(0x9E3779B97F4A7C15);
+    int64_t place = of[WORDS] - 1;
+    if (place < FIRST_WORDS)
+        of[GROUPS] |= mask_of(word, known);
+    of[WHOLE] = (int64_t)((uint64_t)of[WHOLE] + word * power[place & 63]);
+    return word;
+}
+
+/* count_words(codes, classes, powers, known words, their masks, sizes, flags, starts, words, counts)
+   codes are those of all pieces, [chars] uint32; sizes [pieces] int64 and flags [pieces] uint8 are
+   the pieces'; starts [blocks + 1] int64 the first piece of each block. Fills words uint64 and
+   counts [COUNTS, blocks] int64, and gives back how many words there are. */
+static PyObject *
+count_words(PyObject *module, PyObject *args)
+{
+    Py_buffer given[8], words, counts;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*w*w*", &given[0], &given[1], &given[2], &given[3],
+                          &given[4], &given[5], &given[6], &given[7], &words, &counts))
+        return NULL;
+    const uint32_t *code = given[0].buf;
+    const uint8_t *class_of = given[1].buf;
+    const uint64_t *power = given[2].buf;
+    const Known known = {given[3].buf, given[4].buf, given[3].len / 8};
+    const int64_t *size = given[5].buf, *start = given[7].buf;
+    const uint8_t *flags = given[6].buf;
+    uint64_t *word = words.buf;
+    int64_t *count = counts.buf;
+    uint32_t last_class = (uint32_t)given[1].len - 1;
+    Py_ssize_t blocks = given[7].len / 8 - 1;
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t block = 0; block < blocks; block++) {
+        int64_t of[COUNTS] = {0};
+        uint64_t sum = 0;
+        int place = -1; /* in the word at hand; -1 outside of one */
+        for (int64_t piece = start[block]; piece < start[block + 1]; piece++) {
+            uint8_t flag = flags[piece];
+            for (const uint32_t *end = code + size[piece]; code < end; code++) {
+                uint8_t is = class_of[*code < last_class ? *code : last_class];
+                if (is & WORD) {
+                    if (place < 0) {
+                        if (!of[WORDS]++)
+                            of[FIRST] = *code;
+                        of[LINKS] += (flag & LINK) != 0;
+                        of[BOLDS] += (flag & BOLD) != 0;
+                        of[ITALICS] += (flag & ITALIC) != 0;
+                        of[HIDDENS] += (flag & HIDDEN) != 0;
+                        of[CARDS] += (flag & CARD) != 0;
+                        of[CAPITALS] += (is & UPPER) != 0;
+                        sum = 0;
+                    }
+                    place++;
+                    sum += (*code + ((is & UPPER) << 4)) * power[place & 63];
+                }
+                else if (place >= 0) {
+                    *word++ = end_word(sum, power, &known, of);
+                    place = -1;
+                }
+                if (!(is & SPACE)) {
+                    of[CHARS]++;
+                    of[LAST] = *code;
+                }
+                if (is & (COMMA | DOT | DIGIT | SEPARATOR | MONEY)) {
+                    of[COMMAS] += (is & COMMA) != 0;
+                    of[DOTS] += (is & DOT) != 0;
+                    of[DIGITS] += (is & DIGIT) != 0;
+                    of[SEPARATORS] += (is & SEPARATOR) != 0;
+                    of[MONEYS] += (is & MONEY) != 0;
+                }
+            }
+        }
+        if (place >= 0)
+            *word++ = end_word(sum, power, &known, of);
+        for (int row = 0; row < COUNTS; row++)
+            count[row * blocks + block] = of[row];
+    }
+    Py_END_ALLOW_THREADS
+    Py_ssize_t found = word - (uint64_t *)words.buf;
+    for (int number = 0; number < 8; number++)
+        PyBuffer_Release(&given[number]);
+    PyBuffer_Release(&words);
+    PyBuffer_Release(&counts);
+    return PyLong_FromSsize_t(found);
+}
+
+static PyMethodDef methods[] = {
+    {"add_forest", add_forest, METH_VARARGS, NULL},
+    {"count_words", count_words, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "compiled", NULL, 0, methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC
+PyInit_compiled(void)
+{
+    return PyModuleDef_Init(&definition);
+}

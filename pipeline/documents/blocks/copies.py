@@ -1,0 +1,129 @@
+"""What a page says twice is written once: texts for two widths of a screen, quoted posts.
+
+What elements of one class say again in such of one class is meant so, but not in a thread.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from pipeline.documents.blocks.layout import Numbers
+from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
+from pipeline.documents.blocks.words import BlockWords
+
+COPY_WORDS = 12  # a block, or a run of blocks, of so many words is a copy, not a refrain
+THREAD_COPY_WORDS = 5  # and in a thread: signatures, the title over each post
+_GAP = 2  # blocks that a copy of several may leave out
+_TWIN_WORDS = 2  # of a block that says again what stands right before it
+_AS_THEY_STAND = (TAG_NUMBERS["tr"], TAG_NUMBERS["pre"])
+_QUOTE = TAG_NUMBERS["blockquote"]
+
+
+def once(
+    page: Page, counts: BlockWords, blocks: Sequence[int], units: Numbers, *, is_thread: bool
+) -> list[int]:
+    """Some blocks, in the order of the page, without those that say again what stood before.
+
+    `units` has the unit of each block (units.py).
+    """
+    first_of, meant = _first_of(page, counts, blocks)
+    words = counts.words
+    if is_thread:
+        copied = {
+            block
+            for block in blocks
+            if first_of[block] != block and words[block] >= THREAD_COPY_WORDS
+        }
+        return _with_whole_quotes(page, counts, blocks, copied)
+    copied = _clones(counts, blocks, units)
+    copied.update(
+        block
+        for before, block in pairwise(blocks)
+        if first_of[block] == first_of[before]
+        and block not in meant
+        and words[block] >= _TWIN_WORDS
+        and page.tags[page.elements[block]] not in _AS_THEY_STAND
+    )
+    for run in _runs(blocks, first_of):
+        if sum(words[block] for block in run) >= COPY_WORDS and not meant.issuperset(run):
+            copied.update(block for block in run if len(run) > 1 or block not in meant)
+    return [block for block in blocks if block not in copied]
+
+
+def _clones(counts: BlockWords, blocks: Sequence[int], units: Numbers) -> set[int]:
+    """The blocks of units that say all that one before them said: a carousel turns in a circle.
+
+    A unit of one block is none: paragraphs are repeated as they are meant.
+    """
+    members: dict[int, list[int]] = {}
+    for block in blocks:
+        if units[block]:
+            members.setdefault(int(units[block]), []).append(block)
+    said: set[bytes] = set()
+    clones: set[int] = set()
+    for some in members.values():
+        own = [counts.hashes[counts.offsets[block] : counts.offsets[block + 1]] for block in some]
+        text = np.concatenate(own)
+        if len(some) > 1 and len(text) >= COPY_WORDS:
+            if text.tobytes() in said:
+                clones.update(some)
+            said.add(text.tobytes())
+    return clones
+
+
+def _first_of(
+    page: Page, counts: BlockWords, blocks: Sequence[int]
+) -> tuple[dict[int, int], set[int]]:
+    """For each block the first that says the same, and those whose repetition is meant."""
+    said: dict[bytes, int] = {}
+    first_of: dict[int, int] = {}
+    meant: set[int] = set()
+    for block in blocks:
+        own = counts.hashes[counts.offsets[block] : counts.offsets[block + 1]].tobytes()
+        first_of[block] = said.setdefault(own, block)
+        if _place(page, first_of[block]) == _place(page, block):
+            meant.add(block)
+    return first_of, meant
+
+
+def _place(page: Page, block: int) -> tuple[int, int]:
+    element = page.elements[block]
+    return page.kinds[element], page.kinds[page.parents[element]]
+
+
+def _runs(blocks: Sequence[int], first_of: dict[int, int]) -> list[list[int]]:
+    """Copies that follow one another as what they repeat did."""
+    runs: list[list[int]] = []
+    last = -1
+    for block in blocks:
+        first = first_of[block]
+        if first == block:
+            last = -1
+        else:
+            if last < 0 or not 0 < first - last <= 1 + _GAP:
+                runs.append([])
+            runs[-1].append(block)
+            last = first
+    return runs
+
+
+def _with_whole_quotes(
+    page: Page, counts: BlockWords, blocks: Sequence[int], copied: set[int]
+) -> list[int]:
+    """Blocks that are no copies; a quotation goes or stays as a whole, by most of its words."""
+    quotes = [0] * len(page.tags)
+    for number in range(1, len(quotes)):
+        own = number if page.tags[number] == _QUOTE else 0
+        quotes[number] = quotes[page.parents[number]] or own
+    balance: dict[int, int] = {}
+    for block in blocks:
+        quote = quotes[page.elements[block]]
+        words = int(counts.words[block])
+        balance[quote] = balance.get(quote, 0) + (words if block in copied else -words)
+    kept = []
+    for block in blocks:
+        quote = quotes[page.elements[block]]
+        if (block not in copied) if not quote else (balance[quote] <= 0):
+            kept.append(block)
+    return kept

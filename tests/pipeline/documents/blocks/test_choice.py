@@ -1,0 +1,73 @@
+"""What of a page stands or falls together, whatever its scores are."""
+
+import numpy as np
+import pytest
+
+from pipeline.documents.blocks.choice import settled, take
+from pipeline.documents.blocks.names import NAME_GROUPS
+from pipeline.documents.blocks.page_types import TYPES, type_named
+from pipeline.documents.combined import read_page
+
+MAIN = NAME_GROUPS.index("main primary maincol page")
+FIRST = "The village council decided to repair the wooden bridge across the river."
+SECOND = "The carpenters waited until the water had gone down, and the timber came."
+
+
+def scored(body, scores, page_type):
+    """The blocks of a page that are taken by these scores."""
+    one, counts, described = read_page(f"<html><body>{body}</body></html>")
+    inside = [n for n, element in enumerate(one.elements) if one.inherited[element] >> MAIN & 1]
+    given = np.zeros(len(one.elements))
+    given[inside] = scores
+    blocks, _ = take(one, counts, described, given, page_type, (0.5, 0.5))
+    return ["".join(one.text(block).split()) for block in blocks]
+
+
+def test_posts_of_a_thread_stand_or_fall_by_their_parts():
+    post = "<div class=post><p class=who>{0}</p><p>{1}</p></div>"
+    some = [("Ann", FIRST), ("Bob", "No."), ("Cem", SECOND)]
+    posts = "".join(post.format(*one) for one in some)
+    signed = "<div class=signature><p>Bridges are my life</p></div>"
+    body = f'<div class="main">{posts}{signed}</div>'
+    scores = [0.1, 0.9, 0.3, 0.2, 0.2, 0.9, 0.95]
+    found = scored(body, scores, "forum")
+    assert found == ["".join(text.split()) for _, text in some]
+    assert "No." not in scored(body, scores, "article")
+
+
+def test_calls_to_act_are_no_text_of_a_service():
+    call = '<div class="cta"><a href="/x">Start now</a></div>'
+    body = f'<div class="main"><p>We build bridges.</p>{call}</div>'
+    assert scored(body, [0.9, 0.9], "service") == ["Webuildbridges."]
+    assert scored(body, [0.9, 0.9], "article") == ["Webuildbridges.", "Startnow"]
+
+
+@pytest.mark.parametrize(("forum", "name"), [(0.25, "forum"), (0.2, "article")])
+def test_a_page_that_may_well_be_a_thread_is_read_as_one(forum, name):
+    types = np.zeros(len(TYPES))
+    types[[TYPES.index("forum"), TYPES.index("article")]] = forum, 0.7
+    assert type_named(types) == name
+
+
+@pytest.mark.parametrize(("last", "is_kept"), [(0.9, True), (0.1, False)])
+def test_the_items_of_a_list_stand_or_fall_together(last, is_kept):
+    items = "".join(f"<li>{word} {word}</li>" for word in ("Oak", "Pine", "Elm"))
+    body = f'<div class="main"><p>{FIRST}</p><ul>{items}</ul></div>'
+    found = scored(body, [0.9, 0.3, 0.4, last], "article")
+    assert ("OakOak" in found) == ("ElmElm" in found) == is_kept
+    mixed = body.replace("<li>Pine Pine</li>", "<li><p>Pine</p><p>Pine</p><p>so</p></li>")
+    assert ("ElmElm" in scored(mixed, [0.9, 0.3, 0.4, 0.4, 0.4, last], "article")) == (last > 0.5)
+
+
+def test_a_heading_of_which_nothing_is_kept_goes():
+    parts = f"<h2>About</h2><p>{FIRST}</p><h2>Also read</h2><p>{SECOND}</p><h2>Pictures</h2>"
+    body, scores = f'<div class="main">{parts}</div>', [0.9, 0.9, 0.9, 0.1, 0.9]
+    lines = ["About", "".join(FIRST.split()), "Pictures"]
+    assert scored(body, scores, "collection") == lines
+    assert scored(body, scores, "service") == [*lines[:2], "Alsoread", "Pictures"]
+
+
+def test_of_a_thread_all_looks_count():
+    looks = [np.array([0.8, 0.2]), np.array([0.2, 0.4])]
+    assert settled(looks, "forum").tolist() == pytest.approx([0.5, 0.3])
+    assert settled(looks, "article").tolist() == [0.2, 0.4]
