@@ -10,10 +10,13 @@ from pipeline.characters import normal_form
 # Control characters, soft hyphen, zero-width space, word joiner and invisible operators,
 # deprecated format characters, byte order mark, annotation marks, noncharacters, lone surrogates,
 # and private use: the icons of a font that the page brings along.
-_INVISIBLE = re.compile(
+_INVISIBLE = (
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u2060-\u2064\u206a-\u206f\ufeff"
     "\ufff9-\ufffc\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff\ue000-\uf8ff]"
 )
+_ANY_INVISIBLE = re.compile(_INVISIBLE)
+# With the one space that stands behind it at the start of a line; several are an indentation.
+_WITH_SPACE = re.compile(f"^{_INVISIBLE}+ (?! )|{_INVISIBLE}+", re.MULTILINE)
 # Marks of direction do nothing in a text that runs from left to right throughout: one without
 # letters of the other direction and without a mark that turns it.
 _LEFT_TO_RIGHT = re.compile("[\u200e\u202a\u202c\u2066\u2068\u2069]")
@@ -50,8 +53,8 @@ def clean_text(text: str) -> str:
     # Most texts hold nothing to clean, and this is quick to see.
     others = text.encode("utf-8", "surrogatepass").translate(None, _PLAIN)
     characters = "".join(set(others.decode("utf-8", "surrogatepass")))
-    if _INVISIBLE.search(characters):
-        text = _INVISIBLE.sub("", text)
+    if _ANY_INVISIBLE.search(characters):
+        text = _WITH_SPACE.sub("", text)
     if _LEFT_TO_RIGHT.search(characters) and not _TURNED.search(characters):
         text = _LEFT_TO_RIGHT.sub("", text)
     text = normal_form("NFC", text)

@@ -52,10 +52,14 @@ def _is_closed(tags: set[str]) -> bool:
 
 
 def _has_lines(code: HtmlElement, lines: list[HtmlElement], text: str) -> bool:
-    """Whether `<code>` has several lines; of `<tt>`, also a typewriter's, one is indented."""
+    """Whether `<code>` has several lines; of `<tt>`, also a typewriter's, one is indented.
+
+    In a cell too: else they are values, of which there may be several.
+    """
     if not lines and next(code.iter("br"), None) is None:
         return False
-    return code.tag == "code" or any(f"\n{blank}" in text for blank in _BLANK)
+    is_code = code.tag == "code" and next(code.iterancestors("td", "th"), None) is None
+    return is_code or any(f"\n{blank}" in text for blank in _BLANK)
 
 
 def _lines_after(code: HtmlElement) -> list[HtmlElement]:

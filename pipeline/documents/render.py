@@ -49,7 +49,10 @@ def _is_short(cell: _Element) -> bool:
     blocks = [child for child in cell.iterchildren("*") if child.tag in BLOCKS and _has_text(child)]
     if any("\n" in _code(code) for code in cell.iter("code")):
         return False
-    return len(blocks) <= 1 and sum(map(len, cell.itertext())) <= CELL_CHARS_MAX
+    if len(blocks) > 1:
+        return False
+    text = "".join(cell.itertext())
+    return len(text) <= CELL_CHARS_MAX or len(" ".join(text.split())) <= CELL_CHARS_MAX
 
 
 def _cells(row: _Element) -> list[_Element]:

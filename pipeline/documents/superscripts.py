@@ -37,6 +37,9 @@ _BASE = re.compile(
     r"|sin|cos|tan|log|ln|miles?|feet|inch(?:es)?|met(?:er|re)s?|pixels?))$"
     r"|[=+*/·]\s?[^\W\d_]{2,3}$"
 )
+_TRADEMARKS = {"TM": "™", "SM": "℠", "R": "®"}
+_NAME = re.compile(r"[^\W\d_]{3}$")
+_LONG_WORD = re.compile(r"\w{3}")
 _PRICE = re.compile(r"[$€£¥]\s?\d[\d,.]*$")
 _WORDS_IN_BRACKETS = re.compile(r"\([^()]*\b[^\W\d_]{3,}\s[^()]*\)$")
 _NOTE = re.compile(r"^_?(?:fn|ftn|foot|note|endnote|en?dn|cite|ref)", re.IGNORECASE)
@@ -65,6 +68,16 @@ def mark_superscripts(tree: HtmlElement) -> None:
                     link.tag = "span"
             if not written and _STOP.match(raised.tail or ""):
                 _trim_before(raised)
+        elif text.isdecimal() and not before:
+            _set_apart(raised)
+
+
+def _set_apart(raised: HtmlElement) -> None:
+    """A space behind the number of a note that begins a line; 14C is no note."""
+    following = raised.getnext()
+    after = raised.tail or ("" if following is None else "".join(following.itertext()))
+    if _LONG_WORD.match(after):
+        raised.tail = " " + (raised.tail or "")
 
 
 def _is_outer(raised: HtmlElement) -> bool:
@@ -99,6 +112,8 @@ def _write(text: str, before: str, is_reference: bool) -> str:
     """The text that stands for a superscript after `before`; "" where it goes."""
     if is_reference:
         return ""
+    if _NAME.search(before) and (sign := _TRADEMARKS.get(text.upper())):
+        return sign
     if _PRICE.search(before) and re.fullmatch(r"\d\d", text):
         return f".{text}"
     if before[-1:].isdigit() and _ORDINAL.fullmatch(text):

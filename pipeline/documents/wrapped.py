@@ -134,7 +134,8 @@ def _chains(lines: list[str], run: range) -> Iterator[list[int]]:
     for at in run[1:]:
         size = len(lines[at - 1])
         with_word = size + len(lines[at].split(None, 1)[0]) + SLACK_CHARS
-        if max(longest, size, WIDTH_MIN) <= min(limit, with_word):
+        has_words = " " in lines[at - 1]
+        if has_words and max(longest, size, WIDTH_MIN) <= min(limit, with_word):
             chain.append(at)
             longest, limit = max(longest, size), min(limit, with_word)
         else:

@@ -47,6 +47,8 @@ _WIDTH = re.compile(
 )
 _OF_SENTENCES = frozenset(("p", "li", "span"))  # in which a button may be a word
 _SHARED_MIN = 3
+_HEADED_LONG_SHARE_MAX = 0.1  # of the cells of a table that names its columns or rows
+_COLSPAN_MAX = 50
 _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _CELL_BLOCKS = frozenset("p ul ol dl table div blockquote pre h1 h2 h3 h4 h5 h6".split())
 
@@ -309,10 +311,11 @@ class _Walk:
     def visit_row(self, cells: list[HtmlElement], table: int, flags: int) -> None:
         """Read a row of data as one block."""
         pieces: list[tuple[bool, str]] = []
-        for place, cell in enumerate(cells):
-            if place:
-                pieces.append((False, CELL_MARK))
+        marks = 0
+        for cell in cells:
+            pieces += [(False, CELL_MARK)] * marks
             pieces += _cell_pieces(cell)
+            marks = _columns(cell)
         if all(text.isspace() or text == CELL_MARK for _, text in pieces):
             return
         number = self.open(TAG_NUMBERS["tr"], "data", 0, table, 0)
@@ -334,34 +337,53 @@ def _is_in_sentence(around: HtmlElement, button: HtmlElement) -> bool:
 def data_rows(table: HtmlElement) -> list[list[HtmlElement]] | None:
     """The cells of each row of a table of data; None of one that lays out a page.
 
-    By the rule of render.is_data, which reads the trees of trafilatura.
+    By the rule of render.is_data, which reads the trees of trafilatura. Where the table has names
+    for its columns or rows, a few cells may be long, and one row may be all.
     """
     if next(table.iterdescendants("table"), None) is not None:
         return None
     rows = [[cell for cell in row if cell.tag in ("td", "th")] for row in table.iter("tr")]
-    if sum(len(cells) >= 2 for cells in rows) < 2:
+    is_headed = _is_headed([cells for cells in rows if len(cells) >= 2])
+    enough = 1 if is_headed else 2
+    if sum(len(cells) >= 2 for cells in rows) < enough:
         return None
     filled = [[cell for cell in cells if _has_text(cell)] for cells in rows]
     filled = [cells for cells in filled if cells]
-    if len(filled) < 2 or sum(len(cells) >= 2 for cells in filled) < COLUMN_SHARE_MIN * len(filled):
+    columns = sum(len(cells) >= 2 for cells in filled)
+    if len(filled) < enough or columns < COLUMN_SHARE_MIN * len(filled):
         return None
     cells = [cell for row in filled for cell in row]
-    long = sum(not _is_short(cell) for cell in cells)
-    allowed = LONG_SHARE_MAX * len(cells) if len(cells) >= LARGE_CELLS else 0
-    return rows if long <= allowed else None
+    long = sum(not _is_short(cell, 2 if is_headed else 1) for cell in cells)
+    share = LONG_SHARE_MAX if len(cells) >= LARGE_CELLS else 0
+    return rows if long <= max(share, _HEADED_LONG_SHARE_MAX * is_headed) * len(cells) else None
+
+
+def _is_headed(rows: list[list[HtmlElement]]) -> bool:
+    """Whether rows of one length have names above them, or each at its start."""
+    if len({len(cells) for cells in rows}) != 1:
+        return False
+    if all(cells[0].tag == "th" and cells[1].tag == "td" for cells in rows):
+        return True
+    return len(rows) > 1 and all(cell.tag == "th" for cell in rows[0])
+
+
+def _columns(cell: HtmlElement) -> int:
+    """The columns that a cell is wide."""
+    wide = cell.get("colspan") or ""
+    return min(int(wide), _COLSPAN_MAX) if wide.isdecimal() and len(wide) < 4 and int(wide) else 1
 
 
 def _has_text(element: HtmlElement) -> bool:
     return any(not text.isspace() for text in element.itertext())
 
 
-def _is_short(cell: HtmlElement) -> bool:
+def _is_short(cell: HtmlElement, blocks_max: int) -> bool:
     text = "".join(cell.itertext())
     if len(text) > CELL_CHARS_MAX and len(" ".join(text.split())) > CELL_CHARS_MAX:
         return False
     if any("\n" in (code.text or "") for code in cell.iter("code")):
         return False
-    return sum(child.tag in _CELL_BLOCKS and _has_text(child) for child in cell) <= 1
+    return sum(child.tag in _CELL_BLOCKS and _has_text(child) for child in cell) <= blocks_max
 
 
 def _cell_pieces(cell: HtmlElement) -> list[tuple[bool, str]]:

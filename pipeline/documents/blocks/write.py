@@ -1,48 +1,66 @@
 """The blocks that were chosen as text: a line each, rows for tables of data, code as it stands."""
 
-from collections import Counter
+import re
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import NamedTuple
 
 from pipeline.documents.blocks.segment import CELL_MARK, TAG_NUMBERS, Page
 from pipeline.documents.render import NESTED_INDENT
 
-_PRE, _ROW = TAG_NUMBERS["pre"], TAG_NUMBERS["tr"]
-_ITEMS = frozenset(TAG_NUMBERS[tag] for tag in ("li", "dt", "dd"))
-_LISTS = frozenset(TAG_NUMBERS[tag] for tag in ("ul", "ol", "dl"))
-_ITEM_BLOCKS = 3  # on average; where items hold more, they are no list but posts, or cards
+_PRE, _ROW, _ITEM = TAG_NUMBERS["pre"], TAG_NUMBERS["tr"], TAG_NUMBERS["li"]
+_LISTS = frozenset(TAG_NUMBERS[tag] for tag in ("ul", "ol"))
+_ITEM_BLOCKS = 2  # on average; where items hold as many, they are no list but posts, or cards
+_RANK = re.compile(r"\d{1,4}[.)]")
 _CELLS = frozenset(TAG_NUMBERS[tag] for tag in ("td", "th"))
+_HEADINGS = frozenset(TAG_NUMBERS[f"h{level}"] for level in range(1, 7))
 
 
 def write(page: Page, blocks: Iterable[int]) -> str:
     """The text of some blocks, in the order of the page; lines have no spaces at their ends."""
-    return "\n".join(_lines(page, blocks))
-
-
-def _lines(page: Page, blocks: Iterable[int]) -> Iterator[str]:
     known = {-1: _Place(-1, ())}
     chosen = [(block, _place(page, page.elements[block], known)) for block in blocks]
-    marked = _marked([place for _, place in chosen])
+    marked = _marked(page, chosen, known)
+    begun = {-1}  # items that had their mark
+    lines: list[str] = []
     rows: list[list[str]] = []
-    table = item = -1
+    table = -1
+    ranked = range(0)  # the elements of a row whose first cell was a number alone
     for block, place in chosen:
         element, text = page.elements[block], page.text(block)
-        is_row = page.tags[element] == _ROW and CELL_MARK in text
+        tag, is_title, ranked = page.tags[element], element in ranked, range(0)
+        is_row = tag == _ROW and CELL_MARK in text
         if rows and not (is_row and page.parents[element] == table):
-            yield from _table(rows)
+            lines += _table(rows)
             rows = []
         if is_row:
             table = page.parents[element]
             rows.append([" ".join(cell.split()) for cell in text.split(CELL_MARK)])
-        elif page.tags[element] == _PRE:
-            yield from text.strip("\n").rstrip().split("\n")
+        elif tag == _PRE:
+            lines += text.strip("\n").rstrip().split("\n")
         elif line := " ".join(text.split()):
-            if place.item >= 0 and place.item != item and place.list in marked:
+            if is_title:
+                lines[-1] += f" {line}"
+                continue
+            if _RANK.fullmatch(line):
+                ranked = _row(page, element)
+            if place.item not in begun and place.list in marked:
                 depth = sum(one in marked for one in place.lists)
                 line = f"{NESTED_INDENT * (depth - 1)}- {line}"
-            item = place.item
-            yield line
-    yield from _table(rows)
+            lines.append(line)
+        else:
+            continue
+        begun.add(place.item)
+    lines += _table(rows)
+    return "\n".join(lines)
+
+
+def _row(page: Page, element: int) -> range:
+    """What else is in an element's row of a table that lays out a page."""
+    row = element
+    while row > 0 and page.tags[row] != _ROW:
+        row = page.parents[row]
+    return range(element + 1, page.ends[row]) if row > 0 else range(0)
 
 
 class _Place(NamedTuple):
@@ -66,7 +84,7 @@ def _place(page: Page, element: int, known: dict[int, _Place]) -> _Place:
     place = known[element]
     for element in reversed(path):
         tag = page.tags[element]
-        if tag in _ITEMS:
+        if tag == _ITEM:
             place = _Place(element, place.lists)
         elif tag in _LISTS:
             place = _Place(place.item, (element, *place.lists))
@@ -76,15 +94,31 @@ def _place(page: Page, element: int, known: dict[int, _Place]) -> _Place:
     return place
 
 
-def _marked(places: Iterable[_Place]) -> set[int]:
-    """The lists that are read as such: the posts of a thread may be items of one, too."""
-    blocks: Counter[int] = Counter()
+def _marked(page: Page, places: Iterable[tuple[int, _Place]], known: dict[int, _Place]) -> set[int]:
+    """The lists that are read as such: posts, and cards with a heading, may be items of one, too.
+
+    Of an item all blocks count, chosen or not; code makes no post of it.
+    """
     items: dict[int, set[int]] = {}
-    for place in places:
+    for _, place in places:
         if place.item >= 0:
-            blocks[place.list] += 1
             items.setdefault(place.list, set()).add(place.item)
-    return {one for one, many in blocks.items() if many <= _ITEM_BLOCKS * len(items[one])}
+    return {
+        one
+        for one, its in items.items()
+        if sum(_blocks(page, item, known) for item in its) < _ITEM_BLOCKS * len(its)
+    }
+
+
+def _blocks(page: Page, item: int, known: dict[int, _Place]) -> float:
+    """The blocks of an item, without code and those of items inside; endless after a heading."""
+    first, end = page.begin_blocks[item], page.end_blocks[item]
+    if page.tags[page.elements[first]] in _HEADINGS:
+        return inf
+    own = 0
+    for element in page.elements[first:end]:
+        own += page.tags[element] != _PRE and _place(page, element, known).item == item
+    return own
 
 
 def _table(rows: list[list[str]]) -> Iterator[str]:

@@ -25,6 +25,8 @@ ODD = st.text(
     [
         ("co\u00adop\u200ber\ufeffate", "cooperate"),
         ("a\u00a0b\u2009c\u3000d", "a b c d"),
+        ("\ufeff one\n\u200b two", "one\ntwo"),
+        ("\ufeff    indented", "    indented"),
         ("bell\x07 and \x1b[31mred", "bell and [31mred"),
         ("one\r\ntwo\rthree\u2028four", "one\ntwo\nthree\nfour"),
         ("one  \n\n\n\n two\t\n", "one\n\n two"),

@@ -53,6 +53,7 @@ def test_code_keeps_its_lines_and_loses_their_numbers(markup):
         "<p><tt>Dear Sir,<br>the bridge is open.</tt></p>",
         "<table><tr><td>1</td><td>Nile</td></tr><tr><td>2</td><td>Rhine</td></tr></table>",
         "<table><tr><td><code>ls</code></td><td>lists files</td></tr></table>",
+        "<table><tr><td><code>ls</code><br><code>ls -a</code></td></tr></table>",
         "<pre><form><h1>Never closed</h1><p>Text.</p></form></pre>",
     ],
 )

@@ -71,6 +71,7 @@ def test_columns_that_are_empty_throughout_are_left_out():
         ("<row><cell>a</cell><cell>1</cell></row>" * 2, True),
         ("<row><cell>a</cell><cell>1</cell></row>", False),  # one row lays out a line
         ("<row><cell>a</cell></row>" * 5, False),  # one column
+        (f"<row><cell>a</cell><cell>{' ' * 300}b</cell></row>" * 3, True),  # indented
         (f"<row><cell>a</cell><cell>{LONG}</cell></row>" * 3, False),  # paragraphs
         ("<row><cell>a</cell><cell><p>b</p><p>c</p></cell></row>" * 3, False),
         ("<row><cell>a</cell><cell><table><row/></table>b</cell></row>" * 3, False),

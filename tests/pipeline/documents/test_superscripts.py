@@ -39,6 +39,20 @@ def test_an_exponent_after_a_digit_a_unit_or_a_bracket_is_marked(markup, text):
 @pytest.mark.parametrize(
     ("markup", "text"),
     [
+        ("Bridgely<sup>TM</sup> and Harbour<sup>R</sup>", "Bridgely™ and Harbour®"),
+        ("x<sup>R</sup>", "x^R"),
+        ("<sup>1</sup><a>2024 report</a>", "1 2024 report"),
+        ("<sup>2</sup>Source: the harbour", "2 Source: the harbour"),
+        ("<sup>14</sup>C", "14C"),
+    ],
+)
+def test_trademarks_are_signs_and_numbers_of_notes_stand_apart(markup, text):
+    assert text_with(markup) == text
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
         ('10<sup><a href="#fn1">6</a></sup> kg', "10 kg"),
         ('claimed<a href="page#n2"><sup>2</sup></a>.', "claimed."),
         ('it<sup class="reference">a</sup>', "it"),
@@ -60,7 +74,7 @@ def test_the_mark_of_a_reference_goes(markup, text):
     [
         ("the 1<sup>st</sup>, 2<sup>nd</sup> and 19<sup>th</sup>", "the 1st, 2nd and 19th"),
         ("le 2<sup>e</sup>, 1<sup>er</sup>, M<sup>me</sup>", "le 2e, 1er, Mme"),
-        ("Foo<sup>TM</sup> Bar<sup>®</sup>", "FooTM Bar®"),
+        ("Foo<sup>TM</sup> Bar<sup>®</sup>", "Foo™ Bar®"),
         ("the <sup>14</sup>C method", "the 14C method"),
         ("$549<sup>99</sup>", "$549.99"),
         ("1,899<sup>.00</sup>", "1,899.00"),

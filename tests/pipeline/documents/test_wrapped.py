@@ -121,3 +121,9 @@ def test_empty_bullets_go_and_others_stay() -> None:
 )
 def test_values_and_patches_keep_their_dashes(text: str) -> None:
     assert without_empty_bullets(text) == text
+
+
+def test_settings_of_one_word_a_line_are_no_prose() -> None:
+    names = ("lamp_at_the_gate", "lamp_at_the_pier", "lamp_at_the_dock", "lamp_at_the_mole")
+    text = "\n".join(f"harbour={name}=default-on" for name in (*names, *names))
+    assert join_wrapped(text) == text

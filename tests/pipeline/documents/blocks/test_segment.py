@@ -170,6 +170,25 @@ def test_the_cells_of_a_layout_table_are_blocks():
     assert texts(f"<table><tr>{cells}</tr></table>") == ["Home", (WORDS * 5).strip(), "Second"]
 
 
+def test_a_table_with_names_is_one_of_data_though_a_few_cells_are_long():
+    names = "<tr><th>Boat</th><th>Of whom</th></tr>"
+    rows = "<tr><td><p>Anna</p><p>(old)</p></td><td>the harbour's pilots</td></tr>" * 9
+    table = f"<table>{{}}{rows}<tr><td>Berta</td><td>{WORDS * 5}</td></tr></table>"
+    assert texts(table.format(names))[1] == f"Anna (old) {CELL_MARK}the harbour's pilots"
+    assert texts(table.format(""))[0] == "Anna"
+    assert texts(table.format("<tr><th>Boat</th><th>Of</th><th>whom</th></tr>"))[0] == "Boat"
+
+
+def test_a_name_and_its_value_are_a_row():
+    assert texts("<table><tr><th>Length</th><td>9 m</td></tr></table>") == [f"Length{CELL_MARK}9 m"]
+    assert texts("<table><tr><td>Length</td><td>9 m</td></tr></table>") == ["Length", "9 m"]
+
+
+def test_the_white_space_of_a_cell_does_not_make_it_long():
+    cells = f"<td>Anna</td><td>{' ' * 300}pilots</td>"
+    assert len(texts(f"<table><tr>{cells}</tr><tr>{cells}</tr></table>")) == 2
+
+
 def test_an_element_knows_where_it_ends():
     page = page_of("<div><p>a</p><p>b</p></div><p>c</p>")
     names = {number: name for name, number in TAG_NUMBERS.items()}
