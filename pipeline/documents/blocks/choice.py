@@ -30,6 +30,7 @@ _WITHOUT_BARE_HEADINGS = ("collection", "documentation")
 # title of a page. Articles lose by both: their labels leave out what is above the text.
 _WITH_HEADINGS = ("collection", "documentation", "product", "service")
 _WITH_TITLE = ("collection", "listing", "product", "service")
+_NAME = 7  # below all levels of headings
 _HEADING_SCORE_MIN, _TITLE_SCORE_MIN = 0.25, 0.2
 
 
@@ -56,7 +57,8 @@ def take(
     blocks = once(page, counts, kept, described.units.unit, is_thread=is_thread)
     level = described.columns[AT["heading"]]
     if page_type in _WITHOUT_BARE_HEADINGS:
-        blocks = without_bare_headings(blocks, level > 0)
+        is_link = counts.link_words == counts.words
+        blocks = without_bare_headings(blocks, np.where(is_link & (level > 0), _NAME, level))
     if page_type in _WITH_HEADINGS:
         blocks = with_headings(blocks, (level > 0) & (scores >= _HEADING_SCORE_MIN))
     if page_type in _WITH_TITLE:
@@ -124,19 +126,22 @@ def are_buttons(page: Page, counts: BlockWords, described: Described) -> Mask:
     return np.asarray((is_named | (described.columns[AT["in_button"]] > 0)) & is_short)
 
 
-def without_bare_headings(blocks: Sequence[int], is_heading: Mask) -> list[int]:
-    """Some blocks without headings of which nothing is kept, though blocks stand under them."""
+def without_bare_headings(blocks: Sequence[int], level: NDArray[np.float64]) -> list[int]:
+    """Some blocks without headings of which nothing is kept, though blocks stand under them.
+
+    `level` is 0 of what is no heading, _NAME of one that is a link: the name of one thing of many,
+    which stays, as the title (1) does.
+    """
     taken = set(blocks)
-    kept = []
-    for block in blocks:
-        if is_heading[block]:
+    levels = level.tolist()
+    for block in reversed(blocks):
+        if 1 < levels[block] < _NAME:
             end = block + 1
-            while end < len(is_heading) and not is_heading[end]:
+            while end < len(levels) and not 0 < levels[end] <= levels[block]:
                 end += 1
             if end > block + 1 and taken.isdisjoint(range(block + 1, end)):
-                continue
-        kept.append(block)
-    return kept
+                taken.remove(block)
+    return sorted(taken)
 
 
 def with_headings(blocks: Sequence[int], may_be_kept: Mask) -> list[int]:

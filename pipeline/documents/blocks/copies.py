@@ -15,6 +15,7 @@ THREAD_COPY_WORDS = 5  # and in a thread: signatures, the title over each post
 _GAP = 2  # blocks that a copy of several may leave out
 _TWIN_WORDS = 2  # of a block that says again what stands right before it
 _AS_THEY_STAND = (TAG_NUMBERS["tr"], TAG_NUMBERS["pre"])
+_HEADINGS = tuple(TAG_NUMBERS[f"h{level}"] for level in range(1, 7))
 _QUOTE = TAG_NUMBERS["blockquote"]
 
 
@@ -35,13 +36,10 @@ def once(
         }
         return _with_whole_quotes(page, counts, blocks, copied)
     copied = _clones(counts, blocks, units)
-    copied.update(
-        block
-        for before, block in pairwise(blocks)
-        if first_of[block] == first_of[before]
-        and block not in meant
-        and words[block] >= _TWIN_WORDS
-    )
+    for before, block in pairwise(blocks):
+        is_twin = first_of[block] == first_of[before] and words[block] >= _TWIN_WORDS
+        if is_twin and block not in meant:  # a heading is more than the last of a path
+            copied.add(before if page.tags[page.elements[block]] in _HEADINGS else block)
     for run in _runs(blocks, first_of):
         if sum(words[block] for block in run) >= COPY_WORDS and not meant.issuperset(run):
             copied.update(block for block in run if len(run) > 1 or block not in meant)
