@@ -30,7 +30,6 @@ _WITHOUT_BARE_HEADINGS = ("collection", "documentation")
 # title of a page. Articles lose by both: their labels leave out what is above the text.
 _WITH_HEADINGS = ("collection", "documentation", "product", "service")
 _WITH_TITLE = ("collection", "listing", "product", "service")
-_NAME = 7  # below all levels of headings
 _HEADING_SCORE_MIN, _TITLE_SCORE_MIN = 0.25, 0.2
 
 
@@ -57,8 +56,7 @@ def take(
     blocks = once(page, counts, kept, described.units.unit, is_thread=is_thread)
     level = described.columns[AT["heading"]]
     if page_type in _WITHOUT_BARE_HEADINGS:
-        is_link = counts.link_words == counts.words
-        blocks = without_bare_headings(blocks, np.where(is_link & (level > 0), _NAME, level))
+        blocks = without_bare_headings(blocks, level)
     if page_type in _WITH_HEADINGS:
         blocks = with_headings(blocks, (level > 0) & (scores >= _HEADING_SCORE_MIN))
     if page_type in _WITH_TITLE:
@@ -129,13 +127,12 @@ def are_buttons(page: Page, counts: BlockWords, described: Described) -> Mask:
 def without_bare_headings(blocks: Sequence[int], level: NDArray[np.float64]) -> list[int]:
     """Some blocks without headings of which nothing is kept, though blocks stand under them.
 
-    `level` is 0 of what is no heading, _NAME of one that is a link: the name of one thing of many,
-    which stays, as the title (1) does.
+    `level` is 0 of what is no heading. The title (1) stays.
     """
     taken = set(blocks)
     levels = level.tolist()
     for block in reversed(blocks):
-        if 1 < levels[block] < _NAME:
+        if levels[block] > 1:
             end = block + 1
             while end < len(levels) and not 0 < levels[end] <= levels[block]:
                 end += 1
