@@ -72,15 +72,18 @@ def settled(looks: Sequence[Reals], page_type: str) -> Reals:
 def with_even_posts(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     """The scores of a thread, where all blocks of one place in a post have their mean.
 
-    So short posts stand or fall with long ones, late ones with early ones; signatures fall.
+    So short posts stand or fall with long ones, late ones with early ones; signatures fall. A place
+    is told by the classes of three elements; without any it may be anywhere.
     """
     kind, parent = np.array(page.kinds), np.maximum(page.parents, 0)
+    is_named = ~np.isin(kind, list(page.plain_kinds))
     at = np.array(page.elements)
-    place = kind[at]
+    place, is_told = kind[at], is_named[at]
     for _ in range(2):
         at = parent[at]
         place = numbered(place * len(kind) + kind[at])
-    even = mean_by(place, scores, _weight(counts))
+        is_told = is_told | is_named[at]
+    even = np.where(is_told, mean_by(place, scores, _weight(counts)), scores)
     names = np.array([page.inherited[element] for element in page.elements])
     return np.where(names >> SIGNATURE & 1, 0.0, even)
 

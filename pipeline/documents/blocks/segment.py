@@ -68,6 +68,7 @@ class Page:
     own: list[int] = field(default_factory=lambda: [0])
     inherited: list[int] = field(default_factory=lambda: [0])
     kinds: list[int] = field(default_factory=lambda: [0])  # of one tag and class: `share_kinds`
+    plain_kinds: set[int] = field(default_factory=set)  # those without a class
     signs: list[int] = field(default_factory=lambda: [0])  # of its class, and of its id times 16
     begin_blocks: list[int] = field(default_factory=lambda: [0])  # the first block inside
     end_blocks: list[int] = field(default_factory=lambda: [0])  # and the first after all of them
@@ -144,6 +145,7 @@ class _Walk:
             numbers.setdefault((tag, of_kind - alone or of_kind), len(numbers))
             for (tag, _), of_kind in zip(self.known_kinds, words, strict=True)
         ]
+        self.page.plain_kinds = {n for (_, of_kind), n in numbers.items() if not of_kind}
         return [shared[kind] for kind in self.page.kinds]
 
     def add(self, text: str, flags: int) -> None:

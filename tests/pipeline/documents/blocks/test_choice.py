@@ -33,6 +33,9 @@ def test_posts_of_a_thread_stand_or_fall_by_their_parts():
     found = scored(body, scores, "forum")
     assert found == ["".join(text.split()) for _, text in some]
     assert "No." not in scored(body, scores, "article")
+    nameless = posts.replace("class=post", "").replace("class=who", "")
+    nameless = f'<div class="main"><div><div>{nameless}</div></div></div>'
+    assert "No." not in scored(nameless, scores[:-1], "forum")
 
 
 def test_calls_to_act_are_no_text_of_a_service():
