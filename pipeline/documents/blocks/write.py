@@ -115,6 +115,8 @@ def _blocks(page: Page, item: int, known: dict[int, _Place]) -> float:
     first, end = page.begin_blocks[item], page.end_blocks[item]
     if page.tags[page.elements[first]] in _HEADINGS:
         return inf
+    if end - first == 1:  # most are so
+        return 1
     own = 0
     for element in page.elements[first:end]:
         own += page.tags[element] != _PRE and _place(page, element, known).item == item
