@@ -5,13 +5,15 @@ and of `body`. Groups were chosen by hand; what one is worth is for the trees to
 """
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SMALL = re.compile(r"[a-z]+")
 _DIGITS = re.compile(r"[0-9]+")
 _NAME_CHARS_MAX = 500
+_SHARED_MIN = 3  # elements of a page whose classes have a word
 _REMEMBERED_MAX = 10_000  # values of attributes; a hostile page may invent millions
 
 NAME_GROUPS: tuple[str, ...] = (
@@ -243,3 +245,28 @@ def _read_name(value: str) -> tuple[int, str, int]:
 
 # By the value of a class, id, role or itemprop.
 NAMES = _Remembered(_read_name)
+
+
+def shared_kinds(
+    known: dict[tuple[int, str], int], numbers: Sequence[int]
+) -> tuple[list[int], set[int]]:
+    """The kind of each element: its tag, and those words of its class that others have too.
+
+    Posts of one list are of one kind though each has its number and its tags for classes. `known`
+    has the numbers of tags with their whole classes, `numbers` that of each element. Also gives
+    back the kinds that have no class.
+    """
+    many = Counter(numbers)
+    words = [frozenset(kind.split()) for _, kind in known]
+    standing: dict[str, int] = {}
+    for number, of_kind in enumerate(words):
+        for word in of_kind:
+            standing[word] = standing.get(word, 0) + many[number]
+    alone = {word for word, times in standing.items() if times < _SHARED_MIN}
+    kinds: dict[tuple[int, frozenset[str]], int] = {}
+    shared = [
+        kinds.setdefault((tag, of_kind - alone or of_kind), len(kinds))
+        for (tag, _), of_kind in zip(known, words, strict=True)
+    ]
+    plain = {kind for (_, of_kind), kind in kinds.items() if not of_kind}
+    return [shared[number] for number in numbers], plain

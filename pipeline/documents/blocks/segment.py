@@ -9,13 +9,12 @@ What stands for a script that does not run is left out, unless little else is th
 """
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
 from lxml.html import HtmlElement
 
-from pipeline.documents.blocks.names import CONSENT, NAMES, READ_ALOUD
+from pipeline.documents.blocks.names import CONSENT, NAMES, READ_ALOUD, shared_kinds
 from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
@@ -46,7 +45,6 @@ _WIDTH = re.compile(
     r"small|medium|large|mobile|desktop|tablet|phone|hidden|visible|\b(?:xs|sm|md|lg)\b"
 )
 _OF_SENTENCES = frozenset(("p", "li", "span"))  # in which a button may be a word
-_SHARED_MIN = 3
 _HEADED_LONG_SHARE_MAX = 0.1  # of the cells of a table that names its columns or rows
 _COLSPAN_MAX = 50
 _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
@@ -67,7 +65,9 @@ class Page:
     depths: list[int] = field(default_factory=lambda: [0])
     own: list[int] = field(default_factory=lambda: [0])
     inherited: list[int] = field(default_factory=lambda: [0])
-    kinds: list[int] = field(default_factory=lambda: [0])  # of one tag and class: `share_kinds`
+    kinds: list[int] = field(
+        default_factory=lambda: [0]
+    )  # of one tag and class: names.shared_kinds
     plain_kinds: set[int] = field(default_factory=set)  # those without a class
     signs: list[int] = field(default_factory=lambda: [0])  # of its class, and of its id times 16
     begin_blocks: list[int] = field(default_factory=lambda: [0])  # the first block inside
@@ -126,27 +126,7 @@ class _Walk:
         self.page.starts.append(len(self.page.pieces))
         self.page.ends[0] = len(self.page.tags)
         self.page.end_blocks[0] = len(self.page.elements)
-        self.page.kinds = self.share_kinds()
-
-    def share_kinds(self) -> list[int]:
-        """The kind of each element: its tag, and those words of its class that others have too.
-
-        Posts of one list are of one kind though each has its number and its tags for classes.
-        """
-        many = Counter(self.page.kinds)
-        words = [frozenset(kind.split()) for _, kind in self.known_kinds]
-        standing: dict[str, int] = {}
-        for number, of_kind in enumerate(words):
-            for word in of_kind:
-                standing[word] = standing.get(word, 0) + many[number]
-        alone = {word for word, times in standing.items() if times < _SHARED_MIN}
-        numbers: dict[tuple[int, frozenset[str]], int] = {}
-        shared = [
-            numbers.setdefault((tag, of_kind - alone or of_kind), len(numbers))
-            for (tag, _), of_kind in zip(self.known_kinds, words, strict=True)
-        ]
-        self.page.plain_kinds = {n for (_, of_kind), n in numbers.items() if not of_kind}
-        return [shared[kind] for kind in self.page.kinds]
+        self.page.kinds, self.page.plain_kinds = shared_kinds(self.known_kinds, self.page.kinds)
 
     def add(self, text: str, flags: int) -> None:
         """Add a piece of text to the block at hand, or begin one: by none that is white space."""
