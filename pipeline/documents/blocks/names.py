@@ -145,7 +145,8 @@ _CONSENT = re.compile(
     r"|moove_gdpr_cookie"
 )
 _READ_ALOUD = re.compile(
-    r"(?<![\w])(?:sr-only|screen-?reader(?!s)|visually-?hidden|a11y-hidden|hidden-accessible)"
+    r"(?<!\w)(?:sr-only|screen-?reader(?!s)|visually-?hidden|a11y-hidden|hidden-accessible)"
+    r"|(?:^|[-_])sr-text|^a11y$"
 )
 # What readability reads in a class or an id (readability-lxml 0.9), anywhere in it; it reads com-
 # and ad-break too.
