@@ -29,12 +29,7 @@ def once(
     first_of, meant = _first_of(page, counts, blocks)
     words = counts.words.tolist()
     if is_thread:
-        copied = {
-            block
-            for block in blocks
-            if first_of[block] != block and words[block] >= THREAD_COPY_WORDS
-        }
-        return _with_whole_quotes(page, counts, blocks, copied)
+        return _once_in_thread(page, words, blocks, first_of)
     copied = _clones(counts, blocks, units)
     for before, block in pairwise(blocks):
         is_twin = first_of[block] == first_of[before] and words[block] >= _TWIN_WORDS
@@ -106,22 +101,30 @@ def _runs(blocks: Sequence[int], first_of: dict[int, int]) -> list[list[int]]:
     return runs
 
 
-def _with_whole_quotes(
-    page: Page, counts: BlockWords, blocks: Sequence[int], copied: set[int]
+def _once_in_thread(
+    page: Page, words: Sequence[int], blocks: Sequence[int], first_of: dict[int, int]
 ) -> list[int]:
-    """Blocks that are no copies; a quotation goes or stays as a whole, by most of its words."""
-    quotes = [0] * len(page.tags)
-    for number in range(1, len(quotes)):
+    """Blocks that are no copies; a quotation goes or stays as a whole, by most of its words.
+
+    Of a quotation any block may be a copy; elsewhere none of a few words, and no code.
+    """
+    outermost = [0] * len(page.tags)
+    for number in range(1, len(outermost)):
         own = number if page.tags[number] == _QUOTE else 0
-        quotes[number] = quotes[page.parents[number]] or own
+        outermost[number] = outermost[page.parents[number]] or own
+    quotes = {block: outermost[page.elements[block]] for block in blocks}
+    copied = {block for block in blocks if first_of[block] != block}
     balance: dict[int, int] = {}
     for block in blocks:
-        quote = quotes[page.elements[block]]
-        words = int(counts.words[block])
-        balance[quote] = balance.get(quote, 0) + (words if block in copied else -words)
+        own = words[block] if block in copied else -words[block]
+        balance[quotes[block]] = balance.get(quotes[block], 0) + own
     kept = []
     for block in blocks:
-        quote = quotes[page.elements[block]]
-        if (block not in copied) if not quote else (balance[quote] <= 0):
+        if quotes[block]:
+            stays = balance[quotes[block]] <= 0
+        else:
+            is_code = page.tags[page.elements[block]] in _AS_THEY_STAND
+            stays = block not in copied or words[block] < THREAD_COPY_WORDS or is_code
+        if stays:
             kept.append(block)
     return kept

@@ -257,7 +257,7 @@ class _Walk:
                 if name == "role":
                     if value in _DIALOGS and not self.with_hidden:
                         flags |= HIDDEN
-                    elif value == "heading":
+                    elif value == "heading" and all(inner.tag in _INLINE for inner in child):
                         tag = f"h{child.get('aria-level', '2')}"
             elif name in _HIDING and self.is_hidden(name, child.get(name)):
                 flags |= HIDDEN

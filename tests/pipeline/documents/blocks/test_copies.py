@@ -59,3 +59,14 @@ def test_a_quotation_goes_or_stays_as_a_whole(times, is_kept):
     quote = f"<blockquote><p>{LONG}</p><p>{more}</p></blockquote>"
     found = written(f"<div>{LONG}</div>{quote}<p>I agree.</p>", is_thread=True)
     assert found == [LONG, *([LONG, more.strip()] if is_kept else []), "I agree."]
+
+
+def test_of_a_thread_a_short_quotation_goes_and_code_that_is_said_again_stays():
+    posts = [
+        "<div>What is it?</div><pre>turn on the light\nand off again</pre>",
+        "<blockquote><p>What is it?</p></blockquote><p>This:</p>",
+        "<div>What is it?</div><pre>turn on the light\nand off again</pre>",
+    ]
+    code = "turn on the light and off again"
+    found = written("".join(posts), is_thread=True)
+    assert found == ["What is it?", code, "This:", "What is it?", code]
