@@ -1,15 +1,16 @@
 """WARC files to a clean corpus without copies: ours beside FineWeb's pipeline by datatrove.
 
     python -m tools.benchmarks.datatrove FOLDER_OF_WARCS --python PYTHON --rounds 2
-        --extractors combined combined-fast
+        --extractors combined combined-fast --workers 1 2
 
 PYTHON is one of an environment with `pip install 'datatrove[io,processing]' spacy lxml-html-clean`:
 trafilatura 1.11, which datatrove asks for, needs the last one. Ours is `webtext build --to corpus`
 with the profile clean, from made submissions, one for each URL of the WARC files: it reads the
 dump, indexes, joins and extracts in its time, and starts its worker processes, and Beam for every
-step. Pages read are all HTML responses, so that dropping early is no advantage. The languages that
-ours finds, in a build that is not measured and is not asked for one, are given to datatrove; ours
-finds them again in its time. CPU seconds are those of whole trees of processes, one after the
+step. Both sides have as many workers: one alone is datatrove's main process, ours stand beside the
+driver. Pages read are all HTML responses, so that dropping early is no advantage. The languages
+that ours finds, in a build that is not measured and is not asked for one, are given to datatrove;
+ours finds them again in its time. CPU seconds are those of whole trees of processes, one after the
 other; peak memory is the sum of proportional set sizes.
 """
 
@@ -38,6 +39,7 @@ POST = {
     **{"subreddit": "all", "title": ""},
 }
 THEIR_NAME = "datatrove"
+Side = tuple[int, str]  # how many workers, and whose
 OURS, THEIRS = "tools.benchmarks.datatrove:build", "tools.benchmarks.datatrove_pipeline:run"
 
 
@@ -82,7 +84,7 @@ def languages_of(settings: str, folder: Path, extractor: str, urls: list[str]) -
     return {url: found.get(url, "en") for url in urls}
 
 
-def keep_least(runs: dict[str, Usage], side: str, run: Usage) -> None:
+def keep_least(runs: dict[Side, Usage], side: Side, run: Usage) -> None:
     """Keep the run of a side that took the least CPU time."""
     if side not in runs or run.cpu_s < runs[side].cpu_s:
         runs[side] = run
@@ -100,6 +102,7 @@ def main() -> None:
     parser.add_argument("warcs", type=Path, help="folder of WARC files")
     parser.add_argument("--python", required=True, help="a Python with datatrove")
     parser.add_argument("--extractors", nargs="+", default=[DocumentsSettings.extractor])
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2], help="of both sides")
     parser.add_argument("--rounds", type=int, default=1, help="the least CPU time of each counts")
     parser.add_argument("--kept", type=Path, help="file for the URLs that one side alone keeps")
     options = parser.parse_args()
@@ -109,33 +112,40 @@ def main() -> None:
         settings = str(write_input(folder, options.warcs, urls))
         known = folder / "languages.json"
         known.write_text(json.dumps(languages_of(settings, folder, options.extractors[0], urls)))
-        runs: dict[str, Usage] = {}
+        runs: dict[Side, Usage] = {}
         for number in range(options.rounds):
-            for extractor in options.extractors:
-                out = f"{folder}/{extractor}-{number}"
-                run = measure(OURS, settings, out, {"documents.extractor": extractor})
-                keep_least(runs, f"webtext, {extractor}", run)
-            theirs = (str(options.warcs.resolve()), str(known), f"{folder}/theirs-{number}")
-            keep_least(runs, THEIR_NAME, measure(THEIRS, *theirs, python=options.python))
-            print(f"round {number + 1}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-    their_cpu_s = runs[THEIR_NAME].cpu_s
+            for workers in options.workers:
+                for extractor in options.extractors:
+                    out = f"{folder}/{extractor}-{number}-{workers}"
+                    wanted = {"documents.extractor": extractor, "engine.workers": str(workers)}
+                    run = measure(OURS, settings, out, wanted)
+                    keep_least(runs, (workers, f"webtext, {extractor}"), run)
+                out = f"{folder}/theirs-{number}-{workers}"
+                theirs = (str(options.warcs.resolve()), str(known), out, workers)
+                run = measure(THEIRS, *theirs, python=options.python)
+                keep_least(runs, (workers, THEIR_NAME), run)
+                load = f"load {os.getloadavg()[0]:.1f}"
+                print(f"round {number + 1}, {workers} workers, {load}", file=sys.stderr)
     rows = [
-        [side, str(len(urls)), f"{run.cpu_s:.1f}", f"{len(urls) / run.cpu_s:.1f}",
-         f"{their_cpu_s / run.cpu_s:.2f}", f"{run.tree_bytes / 1e6:.0f} MB",
+        [str(workers), side, str(len(urls)), f"{run.cpu_s:.1f}", f"{len(urls) / run.cpu_s:.1f}",
+         f"{runs[workers, THEIR_NAME].cpu_s / run.cpu_s:.2f}", f"{run.tree_bytes / 1e6:.0f} MB",
          f"{run.process_bytes / 1e6:.0f} MB", str(len(run.result["urls"])),
          f"{run.result['chars'] / 1e6:.2f} M"]
-        for side, run in runs.items()
+        for (workers, side), run in runs.items()
     ]  # fmt: skip
-    columns = ["side", "pages read", "CPU-seconds", "pages a CPU-second", "times datatrove's"]
+    columns = ["workers", "side", "pages read", "CPU-seconds", "pages a CPU-second"]
+    columns += ["times datatrove's"]
     show([*columns, "peak memory", "largest process", "kept", "characters kept"], rows)
     if options.kept:
-        theirs_kept = runs.pop(THEIR_NAME).result["urls"]
+        last = options.workers[-1]
+        theirs_kept = runs[last, THEIR_NAME].result["urls"]
         alone = {
             side: {
                 "ours": only_in(run.result["urls"], theirs_kept),
                 "theirs": only_in(theirs_kept, run.result["urls"]),
             }
-            for side, run in runs.items()
+            for (workers, side), run in runs.items()
+            if workers == last and side != THEIR_NAME
         }
         options.kept.write_text(json.dumps(alone, indent=1))
 

@@ -6,6 +6,7 @@ second, since the machine may be shared.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,27 +39,32 @@ CONFIG = MinhashConfig(
 )
 
 
-def run(warcs: str, languages: str, out: str) -> dict[str, Any]:
-    """URLs of the texts that are kept; `languages` is a JSON file with one for each URL."""
+def run(warcs: str, languages: str, out: str, workers: int) -> dict[str, Any]:
+    """URLs of the texts that are kept; `languages` is a JSON file with one for each URL.
+
+    A task is a WARC file, which one of the workers reads; a single worker is this very process.
+    """
     known = json.loads(Path(languages).read_text())
+    tasks = len(list(Path(warcs).glob("*.warc.gz")))
+    execute = partial(_execute, out, workers)
     reader = WarcReader(warcs, glob_pattern="*.warc.gz")
     step = f"{out}/filtered"
     filters = [
         GopherRepetitionFilter(), GopherQualityFilter(),
         C4QualityFilter(filter_no_terminal_punct=False), FineWebQualityFilter(),
     ]  # fmt: skip
-    _execute(
-        out, "filter", reader, Trafilatura(favour_precision=True, timeout=TIMEOUT_S),
+    execute(
+        "filter", tasks, reader, Trafilatura(favour_precision=True, timeout=TIMEOUT_S),
         LambdaFilter(lambda document: known.get(document.metadata["url"]) == "en"),
         *filters, JsonlWriter(step, compression=None),
     )  # fmt: skip
     texts = JsonlReader(step)
     signed, buckets, removed = (f"{out}/{name}" for name in ("signed", "buckets", "removed"))
-    _execute(out, "sign", texts, MinhashDedupSignature(signed, config=CONFIG))
-    _execute(out, "bands", MinhashDedupBuckets(signed, buckets, config=CONFIG), tasks=14)
-    _execute(out, "cluster", MinhashDedupCluster(buckets, removed, config=CONFIG))
+    execute("sign", tasks, texts, MinhashDedupSignature(signed, config=CONFIG))
+    execute("bands", CONFIG.num_buckets, MinhashDedupBuckets(signed, buckets, config=CONFIG))
+    execute("cluster", 1, MinhashDedupCluster(buckets, removed, config=CONFIG))
     kept = JsonlWriter(f"{out}/kept", compression=None)
-    _execute(out, "remove", texts, MinhashDedupFilter(removed), kept)
+    execute("remove", tasks, texts, MinhashDedupFilter(removed), kept)
     rows = [json.loads(line) for path in sorted(Path(out, "kept").glob("*.jsonl"))
             for line in path.read_text().splitlines()]  # fmt: skip
     return {
@@ -67,7 +73,10 @@ def run(warcs: str, languages: str, out: str) -> dict[str, Any]:
     }
 
 
-def _execute(out: str, name: str, *pipeline: Any, tasks: int = 1) -> None:
+def _execute(out: str, workers: int, name: str, tasks: int, *pipeline: Any) -> None:
     LocalPipelineExecutor(
-        pipeline=list(pipeline), tasks=tasks, workers=1, logging_dir=f"{out}/logs/{name}"
+        pipeline=list(pipeline),
+        tasks=tasks,
+        workers=min(workers, tasks),
+        logging_dir=f"{out}/logs/{name}",
     ).run()

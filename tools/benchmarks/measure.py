@@ -1,5 +1,6 @@
 """Runs a function in a fresh process and tells what its whole tree of processes used (Linux)."""
 
+import ctypes
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PR_SET_CHILD_SUBREAPER = 36  # of prctl(2)
 SAMPLE_S = 0.1
 SAID_CHARS = 2_000  # of what a process that failed said last
 SAMPLING_SHARE = 0.01  # of a core, at most: a look at every page of a tree takes its time
@@ -34,13 +36,15 @@ class Usage:
 def measure(function: str, *args: Any, python: str = sys.executable) -> Usage:
     """`function` ("tools.benchmarks.engine:build") of JSON-able arguments, in a new process.
 
-    Raises CalledProcessError, with what it said, if it fails. CPU seconds are those of all
-    processes that it waited for, its imports included. `python` may be one of another environment.
+    Raises CalledProcessError, with what it said, if it fails. CPU seconds are those of its whole
+    tree, its imports included. `python` may be one of another environment.
     """
     module, name = function.split(":")
     code = f"import json, sys, {module} as m; print(json.dumps(m.{name}(*json.loads(sys.argv[1]))))"
     command = [python, "-c", code, json.dumps(args)]
     started = time.monotonic()
+    # What it does not wait for itself (a server that forks, of multiprocessing) becomes our child.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     # A file takes results of any size; a pipe that nobody reads is full after 64 kB.
     with (
         tempfile.TemporaryFile() as output,
@@ -61,6 +65,7 @@ def measure(function: str, *args: Any, python: str = sys.executable) -> Usage:
             time.sleep(max(SAMPLE_S, (time.thread_time() - looked_s) / SAMPLING_SHARE))
         wall_s = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
+        cpu_s = usage.ru_utime + usage.ru_stime + _left_s(process.pid)
         output.seek(0)
         complaints.seek(0)
         result, said = output.read(), complaints.read().decode(errors="replace")
@@ -68,8 +73,18 @@ def measure(function: str, *args: Any, python: str = sys.executable) -> Usage:
         error = subprocess.CalledProcessError(process.returncode, command, result, said)
         error.add_note(said[-SAID_CHARS:])
         raise error
-    cpu_s = usage.ru_utime + usage.ru_stime
     return Usage(wall_s, cpu_s, tree_bytes, process_bytes, json.loads(result))
+
+
+def _left_s(group: int) -> float:
+    """CPU seconds of what is left of a group of processes, which end without their parent."""
+    cpu_s = 0.0
+    while True:
+        try:
+            _, _, usage = os.wait4(-group, 0)
+        except ChildProcessError:
+            return cpu_s
+        cpu_s += usage.ru_utime + usage.ru_stime
 
 
 def _sizes(session: int) -> Iterator[tuple[int, int]]:
