@@ -357,10 +357,11 @@ def _join_short(
     if len(short) == 0:
         return
     number, is_in = np.arange(blocks), shares > 0.5
-    before = np.maximum.accumulate(np.where(is_in, number, -blocks))
-    before = np.append(-blocks, before)[short]
-    after = np.minimum.accumulate(np.where(is_in, number, 2 * blocks)[::-1])[::-1]
-    after = np.append(after, 2 * blocks)[short + 1]
+    none = blocks + _NEAR  # too far from any, on both sides
+    before = np.maximum.accumulate(np.where(is_in, number, -none))
+    before = np.append(-none, before)[short]
+    after = np.minimum.accumulate(np.where(is_in, number, 2 * none)[::-1])[::-1]
+    after = np.append(after, 2 * none)[short + 1]
     begin, end = begins[short], ends[short]
     is_near = short - before <= _NEAR, after - short <= _NEAR
     left = np.where(is_near[0], before, short), np.where(is_near[1], after, short)

@@ -81,6 +81,16 @@ def test_a_short_block_reads_on_into_one_that_is_near():
     assert member(hashes, offsets, words_of("a b c d e")).tolist() == [1] * 5
 
 
+@given(
+    st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=5), min_size=1, max_size=6),
+    st.lists(st.sampled_from("abcdef"), max_size=12),
+)
+def test_of_a_page_of_few_blocks_each_has_a_share(blocks, other):
+    hashes, offsets = blocks_of(*map(" ".join, blocks))
+    shares = member(hashes, offsets, words_of(" ".join(other)))
+    assert ((shares >= 0) & (shares <= 1)).all()
+
+
 def test_counts_of_blocks():
     body = '<h1>The Bridge</h1><p>In 1952, <a href="/x">they built</a> it. </p><p>|</p>'
     counts = count(segment(parse(f"<body>{body}</body>")), "Bridge news")
