@@ -84,8 +84,11 @@ def test_no_traceback_when_ctrl_c_comes_while_torch_is_imported(tmp_path, shards
             cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, text=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
-        # Its first line of ours is past; what came before is the interpreter's own start.
-        time.sleep(0.5 + 0.4 * number)
+        # What comes before is the interpreter's own start, which takes as long as it takes.
+        maps = Path(f"/proc/{trainer.pid}/maps")
+        while maps.exists() and trainer.poll() is None and "/torch/lib/" not in maps.read_text():
+            time.sleep(0.02)
+        time.sleep(0.4 * number)
         trainer.send_signal(signal.SIGINT)
         _, told = trainer.communicate(timeout=120)
         assert "Traceback" not in told, told
