@@ -42,7 +42,8 @@ def take(
     limits: tuple[float, float],
 ) -> tuple[list[int], float]:
     """The blocks that are the text, by the scores of a look, and the page F1 to be expected."""
-    if page_type == "forum":
+    is_thread = page_type == "forum"
+    if is_thread:
         scores = with_even_posts(page, counts, scores)
     keep, score = choose(with_whole_lists(page, counts, scores), counts.words, *limits)
     if page_type not in _WITH_PANELS:
@@ -51,7 +52,6 @@ def take(
         scores = np.where(is_shown, scores, 0.0)
     if page_type == "service":
         keep &= ~are_buttons(page, counts, described)
-    is_thread = page_type == "forum"
     kept = np.flatnonzero(keep).tolist()
     blocks = once(page, counts, kept, described.units.unit, is_thread=is_thread)
     level = described.columns[AT["heading"]]
@@ -111,7 +111,7 @@ def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
 
 
 def _item_around(page: Page, element: int) -> int:
-    """The row or item that holds this one block and no other; 0 where there is none."""
+    """The row or item that is a block's own element, or holds it alone; 0 where there is none."""
     while page.tags[element] not in (_ROW, _ITEM):
         element = page.parents[element]
         if element <= 0 or page.end_blocks[element] - page.begin_blocks[element] > 1:

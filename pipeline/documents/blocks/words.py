@@ -7,7 +7,7 @@ depends on nothing but its letters. Everything is a pass of numpy over the chara
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +91,12 @@ def words_of(text: str) -> Hashes:
     """The words of a text in their order."""
     codes = _codes(text)
     if compiled:
-        piece = np.array([len(codes)], np.int64), np.zeros(1, np.uint8), np.array([0, 1], np.int64)
-        return _counted_by_c(codes, *piece, _NOTHING)[0]
+        size, flags, starts = (
+            np.array([len(codes)], np.int64),
+            np.zeros(1, np.uint8),
+            np.array([0, 1], np.int64),
+        )
+        return _counted_by_c(_Pieces(codes, size, flags, starts), _NOTHING)[0]
     classes = _class_of(codes)
     return _hash(codes, classes, _starts(classes))
 
@@ -104,7 +108,7 @@ def count(page: Page, title: str) -> BlockWords:
     codes = _codes("".join(page.pieces))
     flags, starts = np.array(page.flags, np.uint8), np.array(page.starts, np.int64)
     counted = _counted_by_c if compiled else _counted
-    hashes, counts = counted(codes, sizes, flags, starts, _vocabulary())
+    hashes, counts = counted(_Pieces(codes, sizes, flags, starts), _vocabulary())
     own = dict(zip(_COUNTS, counts, strict=True))
     offsets = _sums(own["words"])
     title_words = np.zeros(blocks, np.int64)
@@ -127,27 +131,26 @@ _COUNTS = (
 ).split()
 
 
-def _counted_by_c(
-    codes: NDArray[np.uint32],
-    sizes: Numbers,
-    flags: NDArray[np.uint8],
-    starts: Numbers,
-    vocabulary: Vocabulary,
-) -> tuple[Hashes, Numbers]:
+class _Pieces(NamedTuple):
+    """Pieces of text as segment.Page has them: `codes` of all, by piece sizes and flags."""
+
+    codes: NDArray[np.uint32]
+    sizes: Numbers
+    flags: NDArray[np.uint8]
+    starts: Numbers  # by block its first piece, and the end
+
+
+def _counted_by_c(pieces: _Pieces, vocabulary: Vocabulary) -> tuple[Hashes, Numbers]:
+    codes, sizes, flags, starts = pieces
     hashes = np.empty((len(codes) + len(starts)) // 2, np.uint64)
     counts = np.empty((len(_COUNTS), len(starts) - 1), np.int64)
     arrays = codes, _classes(), _POWERS, *vocabulary, sizes, flags, starts, hashes, counts
     return hashes[: compiled.count_words(*arrays)], counts
 
 
-def _counted(
-    codes: NDArray[np.uint32],
-    sizes: Numbers,
-    flags: NDArray[np.uint8],
-    starts: Numbers,
-    vocabulary: Vocabulary,
-) -> tuple[Hashes, Numbers]:
-    """The words of all blocks, and rows of _COUNTS, of pieces of text (segment.Page)."""
+def _counted(pieces: _Pieces, vocabulary: Vocabulary) -> tuple[Hashes, Numbers]:
+    """The words of all blocks, and rows of _COUNTS."""
+    codes, sizes, flags, starts = pieces
     limits = _sums(sizes)[starts]
     classes = _class_of(codes)
     rare = np.flatnonzero(classes & np.bitwise_or.reduce(_RARE) > 0)
