@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import children_of, is_alive
 
 from pipeline.settings import Settings
 from pipeline.settings_file import load
@@ -292,22 +292,6 @@ def test_a_stage_command_leaves_with_the_code_of_the_signal_and_without_workers(
     assert "stopped by" in told
     assert {path.name for path in tmp_path.iterdir()} == {"pages.jsonl", ".o.jsonl.work"}
     deadline = time.monotonic() + 20
-    while any(alive(pid) for pid in children) and time.monotonic() < deadline:
+    while (left := [*filter(is_alive, children)]) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not any(alive(pid) for pid in children)
-
-
-def children_of(pid):
-    return [
-        int(task)
-        for tasks in Path(f"/proc/{pid}/task").glob("*/children")
-        for task in tasks.read_text().split()
-    ]
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    assert not [Path(f"/proc/{pid}/cmdline").read_text() for pid in left]

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import toy
+from processes import children_of, is_alive
 from steps import run_here, write_files
 
 from pipeline.engine import stage_run, workers
@@ -264,21 +265,12 @@ def pool_of(worker: int, number: int) -> list[int]:
     """The processes of a worker's pool, once they are all there."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        # A process is the child of a thread.
-        words = [path.read_text() for path in Path(f"/proc/{worker}/task").glob("*/children")]
-        commands = [Path(f"/proc/{pid}/cmdline") for pid in " ".join(words).split()]
-        found = [int(c.parent.name) for c in commands if b"spawn_main" in c.read_bytes()]
+        commands = {pid: Path(f"/proc/{pid}/cmdline") for pid in children_of(worker)}
+        found = [pid for pid, c in commands.items() if b"spawn_main" in c.read_bytes()]
         if len(found) == number:
             return found
         time.sleep(0.05)
     raise AssertionError(f"{worker} has {found}, not {number} processes")
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def wait_until(true: Callable[[], bool], timeout_s: float = 30) -> None:
