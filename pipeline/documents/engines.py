@@ -42,11 +42,33 @@ def load_trafilatura() -> Any:
 
     # It warns of every page that holds no text, and we count those.
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    justext: Any = import_module("justext.core")  # the package has a function of that name
+    trafilatura.external.jt_stoplist_init = load_stop_words
+    justext.define_stoplist = _as_they_are
     # justext's own takes the square of the short paragraphs: 17 s for 20,000 cells of one letter.
     trafilatura.external.revise_paragraph_classification = revise_paragraphs
     baseline: Any = import_module("trafilatura.baseline")  # the package has a function of that name
     baseline.BASIC_CLEAN_XPATH = with_one_look(baseline.BASIC_CLEAN_XPATH)
     return trafilatura
+
+
+def load_stop_words() -> frozenset[str]:
+    """justext's words of all languages, in lower case already.
+
+    trafilatura hands them over as a tuple, of which justext makes a second set, 16 MB more, and
+    finds it again for each page by the hashes of 150,000 words.
+    """
+    justext: Any = import_module("justext.utils")
+    from trafilatura import external
+
+    names = justext.get_stoplists()
+    words = frozenset(word for name in names for word in justext.get_stoplist(name))
+    external.JT_STOPLIST = words
+    return words
+
+
+def _as_they_are(words: frozenset[str]) -> frozenset[str]:
+    return words
 
 
 def by_trafilatura(html: str) -> str:
