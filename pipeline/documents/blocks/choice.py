@@ -26,6 +26,11 @@ _BUTTON_WORDS_MAX = 4
 _WITH_PANELS = ("product", "service")
 # Here a heading over nothing is left of something else; threads that pass for articles have many.
 _WITHOUT_BARE_HEADINGS = ("collection", "documentation")
+# A heading that is not sure of itself stays here, where what stands under it is kept; so does the
+# title of a page. Articles lose by both: their labels leave out what is above the text.
+_WITH_HEADINGS = ("collection", "documentation", "product", "service")
+_WITH_TITLE = ("collection", "listing", "product", "service")
+_HEADING_SCORE_MIN, _TITLE_SCORE_MIN = 0.25, 0.2
 
 
 def take(
@@ -41,18 +46,21 @@ def take(
         scores = with_even_posts(page, counts, scores)
     keep, score = choose(with_whole_lists(page, counts, scores), counts.words, *limits)
     if page_type not in _WITH_PANELS:
-        keep &= 2 * counts.hidden_words <= counts.words
+        is_shown = 2 * counts.hidden_words <= counts.words
+        keep &= is_shown
+        scores = np.where(is_shown, scores, 0.0)
     if page_type == "service":
         keep &= ~are_buttons(page, counts, described)
-    blocks = once(
-        page,
-        counts,
-        np.flatnonzero(keep).tolist(),
-        described.units.unit,
-        is_thread=page_type == "forum",
-    )
+    is_thread = page_type == "forum"
+    kept = np.flatnonzero(keep).tolist()
+    blocks = once(page, counts, kept, described.units.unit, is_thread=is_thread)
+    level = described.columns[AT["heading"]]
     if page_type in _WITHOUT_BARE_HEADINGS:
-        blocks = without_bare_headings(blocks, described.columns[AT["heading"]] > 0)
+        blocks = without_bare_headings(blocks, level)
+    if page_type in _WITH_HEADINGS:
+        blocks = with_headings(blocks, (level > 0) & (scores >= _HEADING_SCORE_MIN))
+    if page_type in _WITH_TITLE:
+        blocks = with_title(blocks, level == 1, scores >= _TITLE_SCORE_MIN)
     return blocks, score
 
 
@@ -64,15 +72,18 @@ def settled(looks: Sequence[Reals], page_type: str) -> Reals:
 def with_even_posts(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     """The scores of a thread, where all blocks of one place in a post have their mean.
 
-    So short posts stand or fall with long ones, late ones with early ones; signatures fall.
+    So short posts stand or fall with long ones, late ones with early ones; signatures fall. A place
+    is told by the classes of three elements; without any it may be anywhere.
     """
     kind, parent = np.array(page.kinds), np.maximum(page.parents, 0)
+    is_named = ~np.isin(kind, list(page.plain_kinds))
     at = np.array(page.elements)
-    place = kind[at]
+    place, is_told = kind[at], is_named[at]
     for _ in range(2):
         at = parent[at]
         place = numbered(place * len(kind) + kind[at])
-    even = mean_by(place, scores, _weight(counts))
+        is_told = is_told | is_named[at]
+    even = np.where(is_told, mean_by(place, scores, _weight(counts)), scores)
     names = np.array([page.inherited[element] for element in page.elements])
     return np.where(names >> SIGNATURE & 1, 0.0, even)
 
@@ -84,8 +95,9 @@ def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     """
     held: dict[int, list[int]] = {}
     for block, element in enumerate(page.elements):
-        if page.tags[element] in (_ROW, _ITEM):
-            held.setdefault(page.parents[element], []).append(block)
+        item = _item_around(page, element)
+        if item:
+            held.setdefault(page.parents[item], []).append(block)
     groups = np.zeros(len(scores), np.int64)
     for number, (around, blocks) in enumerate(held.items(), 1):
         if page.tags[around] in _LISTS:
@@ -98,28 +110,51 @@ def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     return np.where(groups > 0, mean_by(groups, scores, _weight(counts)), scores)
 
 
+def _item_around(page: Page, element: int) -> int:
+    """The row or item that holds this one block and no other; 0 where there is none."""
+    while page.tags[element] not in (_ROW, _ITEM):
+        element = page.parents[element]
+        if element <= 0 or page.end_blocks[element] - page.begin_blocks[element] > 1:
+            return 0
+    return element
+
+
 def are_buttons(page: Page, counts: BlockWords, described: Described) -> Mask:
-    """Which blocks call to act in a few words, by a link or a button that is named so."""
+    """Which blocks call to act in a few words, by a button or a link that is named so."""
     names = np.array([page.own[element] for element in page.elements]) | np.array(page.inner)
-    is_called = names & (1 << TOOL | 1 << CALL) > 0
-    is_link = (counts.link_words == counts.words) | (described.columns[AT["in_button"]] > 0)
+    is_named = (names & (1 << TOOL | 1 << CALL) > 0) & (counts.link_words == counts.words)
     is_short = (counts.words <= _BUTTON_WORDS_MAX) & (described.columns[AT["heading"]] == 0)
-    return np.asarray(is_called & is_link & is_short)
+    return np.asarray((is_named | (described.columns[AT["in_button"]] > 0)) & is_short)
 
 
-def without_bare_headings(blocks: Sequence[int], is_heading: Mask) -> list[int]:
-    """Some blocks without headings of which nothing is kept, though blocks stand under them."""
+def without_bare_headings(blocks: Sequence[int], level: NDArray[np.float64]) -> list[int]:
+    """Some blocks without headings of which nothing is kept, though blocks stand under them.
+
+    `level` is 0 of what is no heading. The title (1) stays.
+    """
     taken = set(blocks)
-    kept = []
-    for block in blocks:
-        if is_heading[block]:
+    levels = level.tolist()
+    for block in reversed(blocks):
+        if levels[block] > 1:
             end = block + 1
-            while end < len(is_heading) and not is_heading[end]:
+            while end < len(levels) and not 0 < levels[end] <= levels[block]:
                 end += 1
             if end > block + 1 and taken.isdisjoint(range(block + 1, end)):
-                continue
-        kept.append(block)
-    return kept
+                taken.remove(block)
+    return sorted(taken)
+
+
+def with_headings(blocks: Sequence[int], may_be_kept: Mask) -> list[int]:
+    """Some blocks, with the heading right before each, if it may be kept."""
+    return sorted({*blocks, *(block - 1 for block in blocks if block and may_be_kept[block - 1])})
+
+
+def with_title(blocks: Sequence[int], is_title: Mask, may_be_kept: Mask) -> list[int]:
+    """Some blocks, with the last title before them that may be kept, if they hold none."""
+    if not blocks or is_title[blocks].any():
+        return list(blocks)
+    titles = np.flatnonzero((is_title & may_be_kept)[: blocks[0]])
+    return [*titles[-1:].tolist(), *blocks]
 
 
 def _weight(counts: BlockWords) -> Reals:

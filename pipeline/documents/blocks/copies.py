@@ -6,8 +6,6 @@ What elements of one class say again in such of one class is meant so, but not i
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from pipeline.documents.blocks.layout import Numbers
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
 from pipeline.documents.blocks.words import BlockWords
@@ -17,6 +15,7 @@ THREAD_COPY_WORDS = 5  # and in a thread: signatures, the title over each post
 _GAP = 2  # blocks that a copy of several may leave out
 _TWIN_WORDS = 2  # of a block that says again what stands right before it
 _AS_THEY_STAND = (TAG_NUMBERS["tr"], TAG_NUMBERS["pre"])
+_HEADINGS = tuple(TAG_NUMBERS[f"h{level}"] for level in range(1, 7))
 _QUOTE = TAG_NUMBERS["blockquote"]
 
 
@@ -28,26 +27,19 @@ def once(
     `units` has the unit of each block (units.py).
     """
     first_of, meant = _first_of(page, counts, blocks)
-    words = counts.words
+    words = counts.words.tolist()
     if is_thread:
-        copied = {
-            block
-            for block in blocks
-            if first_of[block] != block and words[block] >= THREAD_COPY_WORDS
-        }
-        return _with_whole_quotes(page, counts, blocks, copied)
+        return _once_in_thread(page, words, blocks, first_of)
     copied = _clones(counts, blocks, units)
-    copied.update(
-        block
-        for before, block in pairwise(blocks)
-        if first_of[block] == first_of[before]
-        and block not in meant
-        and words[block] >= _TWIN_WORDS
-        and page.tags[page.elements[block]] not in _AS_THEY_STAND
-    )
+    for before, block in pairwise(blocks):
+        is_twin = first_of[block] == first_of[before] and words[block] >= _TWIN_WORDS
+        if is_twin and block not in meant:  # a heading is more than the last of a path
+            copied.add(before if page.tags[page.elements[block]] in _HEADINGS else block)
     for run in _runs(blocks, first_of):
         if sum(words[block] for block in run) >= COPY_WORDS and not meant.issuperset(run):
             copied.update(block for block in run if len(run) > 1 or block not in meant)
+    # Rows are repeated in tables that differ elsewhere.
+    copied = {block for block in copied if page.tags[page.elements[block]] not in _AS_THEY_STAND}
     return [block for block in blocks if block not in copied]
 
 
@@ -57,18 +49,19 @@ def _clones(counts: BlockWords, blocks: Sequence[int], units: Numbers) -> set[in
     A unit of one block is none: paragraphs are repeated as they are meant.
     """
     members: dict[int, list[int]] = {}
+    numbers = units.tolist()
     for block in blocks:
-        if units[block]:
-            members.setdefault(int(units[block]), []).append(block)
-    said: set[bytes] = set()
+        if unit := numbers[block]:
+            members.setdefault(unit, []).append(block)
+    whole, words = counts.whole.tolist(), counts.words.tolist()
+    said: set[tuple[int, ...]] = set()
     clones: set[int] = set()
     for some in members.values():
-        own = [counts.hashes[counts.offsets[block] : counts.offsets[block + 1]] for block in some]
-        text = np.concatenate(own)
-        if len(some) > 1 and len(text) >= COPY_WORDS:
-            if text.tobytes() in said:
+        if len(some) > 1 and sum(words[block] for block in some) >= COPY_WORDS:
+            text = tuple(whole[block] for block in some)
+            if text in said:
                 clones.update(some)
-            said.add(text.tobytes())
+            said.add(text)
     return clones
 
 
@@ -76,12 +69,12 @@ def _first_of(
     page: Page, counts: BlockWords, blocks: Sequence[int]
 ) -> tuple[dict[int, int], set[int]]:
     """For each block the first that says the same, and those whose repetition is meant."""
-    said: dict[bytes, int] = {}
+    said: dict[int, int] = {}
     first_of: dict[int, int] = {}
     meant: set[int] = set()
+    whole = counts.whole.tolist()
     for block in blocks:
-        own = counts.hashes[counts.offsets[block] : counts.offsets[block + 1]].tobytes()
-        first_of[block] = said.setdefault(own, block)
+        first_of[block] = said.setdefault(whole[block], block)
         if _place(page, first_of[block]) == _place(page, block):
             meant.add(block)
     return first_of, meant
@@ -108,22 +101,30 @@ def _runs(blocks: Sequence[int], first_of: dict[int, int]) -> list[list[int]]:
     return runs
 
 
-def _with_whole_quotes(
-    page: Page, counts: BlockWords, blocks: Sequence[int], copied: set[int]
+def _once_in_thread(
+    page: Page, words: Sequence[int], blocks: Sequence[int], first_of: dict[int, int]
 ) -> list[int]:
-    """Blocks that are no copies; a quotation goes or stays as a whole, by most of its words."""
-    quotes = [0] * len(page.tags)
-    for number in range(1, len(quotes)):
+    """Blocks that are no copies; a quotation goes or stays as a whole, by most of its words.
+
+    Of a quotation any block may be a copy; elsewhere none of a few words, and no code.
+    """
+    outermost = [0] * len(page.tags)
+    for number in range(1, len(outermost)):
         own = number if page.tags[number] == _QUOTE else 0
-        quotes[number] = quotes[page.parents[number]] or own
+        outermost[number] = outermost[page.parents[number]] or own
+    quotes = {block: outermost[page.elements[block]] for block in blocks}
+    copied = {block for block in blocks if first_of[block] != block}
     balance: dict[int, int] = {}
     for block in blocks:
-        quote = quotes[page.elements[block]]
-        words = int(counts.words[block])
-        balance[quote] = balance.get(quote, 0) + (words if block in copied else -words)
+        own = words[block] if block in copied else -words[block]
+        balance[quotes[block]] = balance.get(quotes[block], 0) + own
     kept = []
     for block in blocks:
-        quote = quotes[page.elements[block]]
-        if (block not in copied) if not quote else (balance[quote] <= 0):
+        if quotes[block]:
+            stays = balance[quotes[block]] <= 0
+        else:
+            is_code = page.tags[page.elements[block]] in _AS_THEY_STAND
+            stays = block not in copied or words[block] < THREAD_COPY_WORDS or is_code
+        if stays:
             kept.append(block)
     return kept

@@ -147,7 +147,7 @@ class _Description:
         self.element, self.tag, self.parent = layout.element, layout.tag, layout.parent
         self.outer, self.depth, self.kind = layout.outer, layout.depth, layout.kind
         self.own, self.inner = layout.own, np.array(page.inner, np.int64)
-        self.masks = np.array([page.inherited[element] for element in page.elements], np.int64)
+        self.masks = np.array(page.inherited, np.int64)[self.element]
         self.blocks, self.elements = layout.blocks, layout.elements
         self.columns = np.zeros((len(NAMES), self.blocks), np.float32)
         self.words, self.link_words = counts.words, counts.link_words
@@ -376,7 +376,7 @@ class _Description:
         """What of it the page says in its head, and how much that is."""
         words = words_of(said.text)
         counts = self.counts
-        shares = member(counts.hashes, counts.offsets, words, counts.is_behind)
+        shares = member(counts.hashes, counts.offsets, words, counts.is_behind, with_short=False)
         self.put("said", shares)
         self.put("page_said", (shares * self.words).sum() / max(len(words), 1))
         self.put("said_words", len(words))

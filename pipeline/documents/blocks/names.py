@@ -5,13 +5,15 @@ and of `body`. Groups were chosen by hand; what one is worth is for the trees to
 """
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SMALL = re.compile(r"[a-z]+")
 _DIGITS = re.compile(r"[0-9]+")
 _NAME_CHARS_MAX = 500
+_SHARED_MIN = 3  # elements of a page whose classes have a word
 _REMEMBERED_MAX = 10_000  # values of attributes; a hostile page may invent millions
 
 NAME_GROUPS: tuple[str, ...] = (
@@ -137,13 +139,14 @@ GOOD, BAD, UNLIKELY, MAYBE = 1, 2, 4, 8
 CONSENT, READ_ALOUD = 16, 32
 # The dialogs of the programs that ask for consent, by their ids and classes.
 _CONSENT = re.compile(
-    r"(?<![\w-])(?:onetrust-(?:consent|banner|pc)-sdk|didomi-(?:host|popup|notice)(?![\w-])"
+    r"onetrust-(?:consent|banner|pc)-sdk|didomi-(?:host|popup|notice)(?![\w-])"
     r"|cybotcookiebotdialog|qc-cmp2?-(?:container|ui)|usercentrics-root|sp_message_container"
     r"|truste-consent|cky-consent|iubenda-cs|fc-consent-root|osano-cm|cmplz-cookiebanner"
-    r"|moove_gdpr_cookie)"
+    r"|moove_gdpr_cookie"
 )
 _READ_ALOUD = re.compile(
-    r"(?<![\w])(?:sr-only|screen-?reader(?!s)|visually-?hidden|a11y-hidden|hidden-accessible)"
+    r"(?<!\w)(?:sr-only|screen-?reader(?!s)|visually-?hidden|a11y-hidden|hidden-accessible)"
+    r"|(?:^|[-_])sr-text|^a11y$"
 )
 # What readability reads in a class or an id (readability-lxml 0.9), anywhere in it; it reads com-
 # and ad-break too.
@@ -193,15 +196,14 @@ def _read_run(run: str) -> tuple[int, int]:
 _RUNS = _Remembered(_read_run)
 
 
-def _read_name(value: str) -> tuple[int, str, int]:
-    """Its mask, itself without digits, and its signs.
+def _read_word(word: str) -> tuple[int, str, int]:
+    """The mask of a word between spaces, itself without digits, and its signs.
 
-    Words end at what is no letter and where a capital follows a small one.
+    Its parts end at what is no letter and where a capital follows a small one.
     """
-    short = value[:_NAME_CHARS_MAX]
-    small = short.lower()
+    small = word.lower()
     mask = signs = 0
-    if small == short:
+    if small == word:
         for run in _SMALL.findall(small):
             own, said = _RUNS[run]
             mask |= own
@@ -209,20 +211,63 @@ def _read_name(value: str) -> tuple[int, str, int]:
     else:
         for run in _SMALL.findall(small):
             signs |= _RUNS[run][1]
-        for word in _WORD.findall(short):
-            mask |= _bits_of_name(word.lower(), 0)
+        for part in _PART.findall(word):
+            mask |= _bits_of_name(part.lower(), 0)
     has_hyphen = "-" in small
     if has_hyphen:
         signs |= BAD * ("com-" in small) | UNLIKELY * ("ad-break" in small)
-    if _CONSENT.search(small):
-        signs |= CONSENT
-    if "hidden" in small or "reader" in small or "sr-" in small:
-        signs |= READ_ALOUD * (_READ_ALOUD.search(small) is not None)
-    if has_hyphen or small != short:  # as one word, too
+    if has_hyphen or small != word:  # as one word, too
         for run in _SMALL.findall(small.replace("-", "")):
             mask |= _bits_of_name(run, 0)
-    return mask, _DIGITS.sub("", short), signs
+    if _CONSENT.match(small):
+        signs |= CONSENT
+    if _READ_ALOUD.search(small):
+        signs |= READ_ALOUD
+    return mask, _DIGITS.sub("", word), signs
+
+
+_WORDS = _Remembered(_read_word)
+
+
+def _read_name(value: str) -> tuple[int, str, int]:
+    """The mask of all its words, they themselves without digits, and their signs."""
+    words = value[:_NAME_CHARS_MAX].split()
+    if len(words) == 1:
+        return _WORDS[words[0]]  # type: ignore[no-any-return]
+    mask = signs = 0
+    kinds = []
+    for word in words:
+        own, kind, said = _WORDS[word]
+        mask |= own
+        signs |= said
+        kinds.append(kind)
+    return mask, " ".join(kinds), signs
 
 
 # By the value of a class, id, role or itemprop.
 NAMES = _Remembered(_read_name)
+
+
+def shared_kinds(
+    known: dict[tuple[int, str], int], numbers: Sequence[int]
+) -> tuple[list[int], set[int]]:
+    """The kind of each element: its tag, and those words of its class that others have too.
+
+    Posts of one list are of one kind though each has its number and its tags for classes. `known`
+    has the numbers of tags with their whole classes, `numbers` that of each element. Also gives
+    back the kinds that have no class.
+    """
+    many = Counter(numbers)
+    words = [frozenset(kind.split()) for _, kind in known]
+    standing: dict[str, int] = {}
+    for number, of_kind in enumerate(words):
+        for word in of_kind:
+            standing[word] = standing.get(word, 0) + many[number]
+    alone = {word for word, times in standing.items() if times < _SHARED_MIN}
+    kinds: dict[tuple[int, frozenset[str]], int] = {}
+    shared = [
+        kinds.setdefault((tag, of_kind - alone or of_kind), len(kinds))
+        for (tag, _), of_kind in zip(known, words, strict=True)
+    ]
+    plain = {kind for (_, of_kind), kind in kinds.items() if not of_kind}
+    return [shared[number] for number in numbers], plain

@@ -9,13 +9,12 @@ What stands for a script that does not run is left out, unless little else is th
 """
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
 from lxml.html import HtmlElement
 
-from pipeline.documents.blocks.names import CONSENT, NAMES, READ_ALOUD
+from pipeline.documents.blocks.names import CONSENT, NAMES, READ_ALOUD, shared_kinds
 from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
@@ -40,13 +39,12 @@ _INLINE = frozenset(
 _NAMED = frozenset(("class", "id", "role", "itemprop"))
 _HIDING = frozenset(("hidden", "style"))
 _DIALOGS = frozenset(("dialog", "alertdialog"))
-_HEADINGS = frozenset(TAG_NUMBERS[tag] for tag in ("h1", "h2", "h3", "h4", "h5", "h6", "dt"))
+_HEADINGS = frozenset(TAG_NUMBERS[tag] for tag in ("h1", "h2", "h3", "h4", "h5", "h6"))
 _HEADING_BREAKS_MAX = 3  # more, and it is a text of old in large letters
 _WIDTH = re.compile(
     r"small|medium|large|mobile|desktop|tablet|phone|hidden|visible|\b(?:xs|sm|md|lg)\b"
 )
 _OF_SENTENCES = frozenset(("p", "li", "span"))  # in which a button may be a word
-_SHARED_MIN = 3
 _HEADED_LONG_SHARE_MAX = 0.1  # of the cells of a table that names its columns or rows
 _COLSPAN_MAX = 50
 _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
@@ -67,7 +65,10 @@ class Page:
     depths: list[int] = field(default_factory=lambda: [0])
     own: list[int] = field(default_factory=lambda: [0])
     inherited: list[int] = field(default_factory=lambda: [0])
-    kinds: list[int] = field(default_factory=lambda: [0])  # of one tag and class: `share_kinds`
+    kinds: list[int] = field(
+        default_factory=lambda: [0]
+    )  # of one tag and class: names.shared_kinds
+    plain_kinds: set[int] = field(default_factory=set)  # those without a class
     signs: list[int] = field(default_factory=lambda: [0])  # of its class, and of its id times 16
     begin_blocks: list[int] = field(default_factory=lambda: [0])  # the first block inside
     end_blocks: list[int] = field(default_factory=lambda: [0])  # and the first after all of them
@@ -125,26 +126,7 @@ class _Walk:
         self.page.starts.append(len(self.page.pieces))
         self.page.ends[0] = len(self.page.tags)
         self.page.end_blocks[0] = len(self.page.elements)
-        self.page.kinds = self.share_kinds()
-
-    def share_kinds(self) -> list[int]:
-        """The kind of each element: its tag, and those words of its class that others have too.
-
-        Posts of one list are of one kind though each has its number and its tags for classes.
-        """
-        many = Counter(self.page.kinds)
-        words = {kind: kind.split() for _, kind in self.known_kinds}
-        standing: Counter[str] = Counter()
-        for (_, kind), number in self.known_kinds.items():
-            for word in set(words[kind]):
-                standing[word] += many[number]
-        numbers: dict[tuple[int, str], int] = {}
-        shared = []
-        for tag, kind in self.known_kinds:
-            others = {word for word in words[kind] if standing[word] >= _SHARED_MIN}
-            name = " ".join(sorted(others)) or kind
-            shared.append(numbers.setdefault((tag, name), len(numbers)))
-        return [shared[kind] for kind in self.page.kinds]
+        self.page.kinds, self.page.plain_kinds = shared_kinds(self.known_kinds, self.page.kinds)
 
     def add(self, text: str, flags: int) -> None:
         """Add a piece of text to the block at hand, or begin one: by none that is white space."""
@@ -222,8 +204,6 @@ class _Walk:
                         ):
                             inner |= LINK
                             self.links += 1
-                            if len(child) and child[0].tag not in _INLINE:
-                                inner |= CARD
                     elif name in _HIDING and self.is_hidden(name, child.get(name)):
                         break
                 else:
@@ -255,6 +235,8 @@ class _Walk:
     def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
         """Read an element that begins and ends a line."""
         mask, kind, signs = 0, "", 0
+        if flags & LINK:
+            flags |= CARD
         names = child.keys()
         for name in names:
             if name == "class":
@@ -275,7 +257,7 @@ class _Walk:
                 if name == "role":
                     if value in _DIALOGS and not self.with_hidden:
                         flags |= HIDDEN
-                    elif value == "heading":
+                    elif value == "heading" and all(inner.tag in _INLINE for inner in child):
                         tag = f"h{child.get('aria-level', '2')}"
             elif name in _HIDING and self.is_hidden(name, child.get(name)):
                 flags |= HIDDEN

@@ -78,6 +78,7 @@ class BlockWords:
     first: Numbers  # and of the first letter, 0 for none
     groups: Numbers  # masks of WORD_GROUPS
     title_words: Numbers
+    whole: Numbers  # a number that depends on all words of the block
     copies: Numbers  # blocks of the same words, itself among them
 
     @property
@@ -105,7 +106,7 @@ def count(page: Page, title: str) -> BlockWords:
     counted = _counted_by_c if compiled else _counted
     hashes, counts = counted(codes, sizes, flags, starts, _vocabulary())
     own = dict(zip(_COUNTS, counts, strict=True))
-    offsets, whole = _sums(own["words"]), own.pop("whole")
+    offsets = _sums(own["words"])
     title_words = np.zeros(blocks, np.int64)
     if len(title_hashes := words_of(title)):
         title_hashes.sort()
@@ -114,7 +115,7 @@ def count(page: Page, title: str) -> BlockWords:
         hashes=hashes,
         offsets=offsets,
         title_words=title_words,
-        copies=_copies(whole, own["words"] > 0),
+        copies=_copies(own["whole"], own["words"] > 0),
         **own,
     )
 
@@ -270,12 +271,14 @@ def member(
     offsets: Sequence[int] | Numbers,
     other: Hashes,
     is_behind: NDArray[np.bool_] | None = None,
+    *,
+    with_short: bool = True,
 ) -> NDArray[np.float64]:
     """The share of each block's words that stand in another text, in runs of four words.
 
-    A block of under four words counts whole if it reads on from, or into, what is around it, or a
-    block near by that is in the other text. Of blocks with the same beginning only so many count as
-    the other text has of it: those first that are not behind, in the order of the page.
+    A block of under four words (if `with_short`) counts whole if it reads on from, or into, what is
+    around it, or a block near by that is in the other text. Of blocks with the same beginning only
+    so many count as the other text has of it: first those that are not behind, in the page's order.
     """
     offsets = np.asarray(offsets, np.int64)
     blocks = len(offsets) - 1
@@ -293,7 +296,8 @@ def member(
             covered[k:] |= is_found[:-k]
         shares = np.bincount(in_block[covered], minlength=blocks) / np.maximum(sizes, 1)
         _spare_copies(shares, words, offsets, sizes, known, is_behind)
-    _join_short(shares, words, offsets, other, known)
+    if with_short:
+        _join_short(shares, words, offsets, other, known)
     return shares
 
 

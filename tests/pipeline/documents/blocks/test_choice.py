@@ -33,6 +33,9 @@ def test_posts_of_a_thread_stand_or_fall_by_their_parts():
     found = scored(body, scores, "forum")
     assert found == ["".join(text.split()) for _, text in some]
     assert "No." not in scored(body, scores, "article")
+    nameless = posts.replace("class=post", "").replace("class=who", "")
+    nameless = f'<div class="main"><div><div>{nameless}</div></div></div>'
+    assert "No." not in scored(nameless, scores[:-1], "forum")
 
 
 def test_calls_to_act_are_no_text_of_a_service():
@@ -59,12 +62,35 @@ def test_the_items_of_a_list_stand_or_fall_together(last, is_kept):
     assert ("ElmElm" in scored(mixed, [0.9, 0.3, 0.4, 0.4, 0.4, last], "article")) == (last > 0.5)
 
 
-def test_a_heading_of_which_nothing_is_kept_goes():
-    parts = f"<h2>About</h2><p>{FIRST}</p><h2>Also read</h2><p>{SECOND}</p><h2>Pictures</h2>"
-    body, scores = f'<div class="main">{parts}</div>', [0.9, 0.9, 0.9, 0.1, 0.9]
+@pytest.mark.parametrize(
+    ("heading", "stays"),
+    [
+        ("<h2>Also read</h2>", False),
+        ("<h2>Also read</h2><h3>Bridges</h3>", False),
+        ("<h1>Results</h1>", True),
+    ],
+)
+def test_a_heading_of_which_nothing_is_kept_goes(heading, stays):
+    body = (
+        f'<div class="main"><h2>About</h2><p>{FIRST}</p>{heading}<p>{SECOND}</p><h2>Pictures</h2>'
+    )
+    headings = heading.count("</h")
+    scores = [0.9, 0.9, *[0.9] * headings, 0.1, 0.9]
     lines = ["About", "".join(FIRST.split()), "Pictures"]
-    assert scored(body, scores, "collection") == lines
-    assert scored(body, scores, "service") == [*lines[:2], "Alsoread", "Pictures"]
+    assert len(scored(body, scores, "service")) == 3 + headings
+    found = scored(body, scores, "collection")
+    assert (len(found) == 3 + headings) if stays else (found == lines)
+
+
+@pytest.mark.parametrize(("score", "is_kept"), [(0.3, True), (0.1, False)])
+def test_a_heading_stays_with_what_stands_under_it_and_so_does_the_title(score, is_kept):
+    wood, iron = f"<h2>Of wood</h2><p>{SECOND}</p>", "<h2>Of iron</h2><p>no</p>"
+    parts = f"<h1>Our bridges</h1><p>{FIRST}</p>{wood}{iron}"
+    scores = [score, 0.2, score, 0.9, score, 0.1]
+    text = "".join(SECOND.split())
+    found = scored(f'<div class="main">{parts}</div>', scores, "service")
+    assert found == (["Ourbridges", "Ofwood", text] if is_kept else [text])
+    assert scored(f'<div class="main">{parts}</div>', scores, "article") == [text]
 
 
 def test_of_a_thread_all_looks_count():

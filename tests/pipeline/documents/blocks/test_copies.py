@@ -49,7 +49,8 @@ def test_a_carousel_that_turns_in_a_circle_shows_each_card_once():
 
 
 def test_what_stands_right_before_is_not_said_again():
-    assert written("<h2>Make it good</h2><p>Make it good</p><p>so</p>") == ["Make it good", "so"]
+    for body in ("<h2>Make it</h2><p>Make it</p><p>so</p>", "<li>Make it</li><h1>Make it</h1>so"):
+        assert written(body) == ["Make it", "so"]
 
 
 @pytest.mark.parametrize(("times", "is_kept"), [(1, False), (2, True)])
@@ -58,3 +59,14 @@ def test_a_quotation_goes_or_stays_as_a_whole(times, is_kept):
     quote = f"<blockquote><p>{LONG}</p><p>{more}</p></blockquote>"
     found = written(f"<div>{LONG}</div>{quote}<p>I agree.</p>", is_thread=True)
     assert found == [LONG, *([LONG, more.strip()] if is_kept else []), "I agree."]
+
+
+def test_of_a_thread_a_short_quotation_goes_and_code_that_is_said_again_stays():
+    posts = [
+        "<div>What is it?</div><pre>turn on the light\nand off again</pre>",
+        "<blockquote><p>What is it?</p></blockquote><p>This:</p>",
+        "<div>What is it?</div><pre>turn on the light\nand off again</pre>",
+    ]
+    code = "turn on the light and off again"
+    found = written("".join(posts), is_thread=True)
+    assert found == ["What is it?", code, "This:", "What is it?", code]

@@ -141,8 +141,11 @@ def test_a_link_of_a_heading_to_itself_makes_no_link_of_it():
 
 
 def test_what_is_named_a_heading_is_one():
-    page = page_of('<div role="heading" aria-level="3">About</div>')
-    assert page.tags[page.elements[0]] == TAG_NUMBERS["h3"]
+    named = '<div role="heading" aria-level="3">{}</div>'
+    for inside, tag in (("About", "h3"), ("<p>A comment.</p>", "p")):
+        page = page_of(named.format(inside))
+        assert page.tags[page.elements[0]] == TAG_NUMBERS[tag]
+    assert TAG_NUMBERS["h3"] not in page.tags
 
 
 def test_posts_are_of_one_kind_whatever_their_own_classes_are():
