@@ -4,6 +4,7 @@ Its rows are made up from part and row numbers; a log file outside the build tel
 `do` makes one part misbehave: {"1": "kill the driver"}.
 """
 
+import multiprocessing
 import os
 import re
 import signal
@@ -167,13 +168,20 @@ def misbehave(what: str, out: PartWriter, log: str) -> None:
         MISDEEDS[what](out, log)
 
 
+def _driver() -> int:
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    assert driver.pid is not None
+    return driver.pid
+
+
 def _kill_driver(out: PartWriter, log: str) -> None:
-    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(_driver(), signal.SIGKILL)
     time.sleep(600)
 
 
 def _kill_driver_and_hold_the_lock(out: PartWriter, log: str) -> None:
-    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(_driver(), signal.SIGKILL)
     hold_interpreter_lock()
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 LINKS_AT_ONCE = 1_000_000  # that an archive of others is asked for: about 300 MB
 BATCH_ROWS = 1 << 16
 # The owner's word ends the search for a page, as a whole page does; one that was cut does not.
-_FORBIDDEN = pa.array([reason.value for reason in REASON_OF.values()])
+_FORBIDDEN = [reason.value for reason in REASON_OF.values()]
 
 
 class StoreFiles:
@@ -208,7 +208,7 @@ def _with_page(pages: Output) -> IdSet:
         for batch in pages.store.batches(part.table, BATCH_ROWS, ["id", "outcome", "is_whole"]):
             is_whole = pc.fill_null(batch["is_whole"], False)
             has_page = pc.and_(pc.equal(batch["outcome"], CAPTURED), is_whole)
-            is_denied = pc.is_in(batch["outcome"], value_set=_FORBIDDEN)
+            is_denied = pc.is_in(batch["outcome"], value_set=pa.array(_FORBIDDEN))
             found.append(batch.filter(pc.or_(has_page, is_denied))["id"])
     return IdSet.of(pa.chunked_array(found, pa.string()))
 

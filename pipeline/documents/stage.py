@@ -113,6 +113,7 @@ def documents_stage(
         work=ExtractTexts(rules, dict(warcs)),
         schema=TEXT,
         runs="items",
+        shared=("pipeline.documents.shared",),
         keep=True,
     )
     documents = Step(

@@ -1,12 +1,13 @@
 """Worker processes that take the fall: a page that hangs, crashes or eats memory costs one row.
 
-Workers are spawned, not forked, and import only the module of the function they run; never Beam
-(186 MB and 1.4 s a worker with it, 14 MB and 0.04 s without). An item has the limits of limits.py;
-wall time is kept by pebble. An item that breaks its worker is tried once more, with no other item
-at work, then given back as a `Fault`.
+Workers are forked by a server (multiprocessing's), a fresh process that imports only what is named
+to it, never Beam. So they share the memory of what they have alike, modules and models, and a new
+one begins at once. An item has the limits of limits.py; wall time is kept by pebble. An item that
+breaks its worker is tried once more, with no other item at work, then given back as a `Fault`.
 """
 
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import multiprocessing.connection
@@ -35,6 +36,7 @@ from pipeline.engine.limits import (
     set_limits,
     under_limits,
 )
+from pipeline.engine.server import TEMPLATE, ForkServer
 from pipeline.errors import StageError
 from pipeline.reasons import Reason
 
@@ -42,12 +44,14 @@ T = TypeVar("T")
 WAIT_S = 0.2  # between two looks whether the build is asked to stop
 # pebble asks a worker to end by SIGTERM, which ours do not hear, and waits so long for it.
 pebble.CONSTS.term_timeout = 0
+_server = ForkServer()
 
 
 class Pool:
     """Worker processes shared by all parts of one process. Use as a context manager.
 
-    Workers start at once; they import the modules named by `preload` before their first item.
+    Workers have the modules named by `preload`. Their server starts at once, they with the first
+    item.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Pool:
         self._lock = threading.Lock()
         self._closing = False
         self._closed = threading.Event()
+        _server.enter(preload)
         self._open: set[Future[Any]] = set()  # calls of the present pool without a result
         self._pool = self._start()
 
@@ -76,26 +81,14 @@ class Pool:
         self.close()
 
     def _start(self) -> pebble.ProcessPool:
-        pool = pebble.ProcessPool(
+        _server.keep()
+        return pebble.ProcessPool(
             max_workers=self.workers,
             max_tasks=self._items_per_worker,
             initializer=_start_worker,
             initargs=(self._preload,),
-            context=multiprocessing.get_context("spawn"),
+            context=multiprocessing.get_context("forkserver"),
         )
-        started = threading.Event()
-
-        def keep() -> None:
-            # A worker dies with the thread that spawned it, so one does that and nothing else.
-            try:
-                assert pool.active  # asking starts the workers
-            finally:
-                started.set()
-            self._closed.wait()
-
-        threading.Thread(target=keep, daemon=True, name="keeper of workers").start()
-        started.wait()
-        return pool
 
     def map(
         self,
@@ -149,14 +142,29 @@ class Pool:
         """End all workers: idle ones in peace, others by force."""
         with self._lock:
             self._closing = True
+        self._end_workers()
+        _server.leave()
+        self._closed.set()
+        _show_main(self._hidden_main)
+
+    def replace_workers(self, preload: tuple[str, ...]) -> None:
+        """Go on with new workers, which have these modules: the memory of the old ones is free.
+
+        Only while nothing is at work.
+        """
+        with self._lock:
+            self._end_workers()
+            _server.share(preload)
+            self._preload = preload
+            self._pool = self._start()
+
+    def _end_workers(self) -> None:
         self._pool.close()
         try:
             self._pool.join(timeout=2)
         except TimeoutError:
             self._pool.stop()
             self._pool.join()
-        self._closed.set()
-        _show_main(self._hidden_main)
 
     def _submit(
         self, function: Callable[..., Any], args: tuple[Any, ...], limits: Limits | None
@@ -278,28 +286,16 @@ class _Call:
 
 def _start_worker(preload: tuple[str, ...]) -> None:
     """Set up a worker: the parent decides on Ctrl-C, and none outlives its parent."""
+    gc.freeze()  # looking for garbage writes to all that it looks at, which is shared so far
     leave_signals_to_parent()
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    sys.meta_path.insert(0, _NoPandas())
-    for module in preload:
+    for module in (TEMPLATE, *preload):
         importlib.import_module(module)
 
 
-class _NoPandas:
-    """Lets `import pandas` fail in a worker: pyarrow tries it at its first array, if it is there.
-
-    No row needs it, and it takes 0.2 CPU-seconds and 42 MB.
-    """
-
-    def find_spec(self, name: str, *_: object) -> None:
-        """Nothing for all other modules."""
-        if name == "pandas":
-            raise ModuleNotFoundError("pandas is of no use to a worker", name=name)
-
-
 def _die_with_parent() -> None:
-    # For other systems than Linux, and for a parent that went before prctl was called. The sentinel
-    # is readable once the parent is gone; code that holds the interpreter lock delays this thread.
+    # For other systems than Linux, and for a server that went before prctl was called. The sentinel
+    # is readable once the driver is gone; code that holds the interpreter lock delays this thread.
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])

@@ -107,7 +107,8 @@ class Step(_Declared, Generic[Source]):
 
     `inputs` are earlier steps of the stage, or other stages; a plan gets their outputs in that
     order. `runs` is "worker" (the whole part in a worker process) or "items" (in a thread of the
-    driver, with a pool for hostile items).
+    driver, with a pool for hostile items). `shared` names modules whose memory the workers share:
+    large ones, and those that load models as they are imported.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Step(_Declared, Generic[Source]):
     schema: pa.Schema
     inputs: "tuple[Input, ...]" = ()
     runs: Literal["worker", "items"] = "worker"
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,11 @@ from pipeline.engine.control import StopRequest, check_disk
 from pipeline.engine.exchange import Batches, slices
 from pipeline.engine.failures import Failure
 from pipeline.engine.limits import Limits
+from pipeline.engine.memory import give_back
 from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
 from pipeline.engine.ranges import Bucket, MapPart
-from pipeline.engine.stage import AnyStep, ReduceStep
+from pipeline.engine.stage import AnyStep, ReduceStep, Step
 from pipeline.engine.store import Store
 from pipeline.engine.writer import PartStopped, PartWriter
 from pipeline.settings import EngineSettings
@@ -76,10 +77,20 @@ class Task:
         self.stop.make("a part failed")
 
 
-def pool_of(engine: EngineSettings) -> Pool:
-    """A pool of workers as the settings have it; they import this module as they start."""
+def pool_of(engine: EngineSettings, step: AnyStep | None = None) -> Pool:
+    """A pool of workers as the settings have it; they share this module and what the step loads."""
     limits = Limits(engine.item_cpu_s, engine.item_wall_s, engine.worker_memory_bytes)
-    return Pool(engine.workers, limits, engine.worker_items, preload=(__name__,))
+    return Pool(engine.workers, limits, engine.worker_items, preload=_shared(step))
+
+
+def renew_workers(pool: Pool, step: AnyStep) -> None:
+    """Go on with workers that are as small as they begin, and share what this step loads."""
+    pool.replace_workers(_shared(step))
+    give_back()
+
+
+def _shared(step: AnyStep | None) -> tuple[str, ...]:
+    return (__name__, *(step.shared if isinstance(step, Step) else ()))
 
 
 def run_part(
@@ -117,6 +128,8 @@ def run_part(
     except BaseException:
         writer.abandon()
         raise
+    finally:
+        give_back()
 
 
 def _reduce(

@@ -15,12 +15,14 @@ from pipeline.engine import failures, names
 from pipeline.engine.control import Run, Signals, check_disk, check_fixed
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
+from pipeline.engine.memory import spare_pandas, without
 from pipeline.engine.parts import AnyPart
+from pipeline.engine.pool import Pool
 from pipeline.engine.progress import Progress, Standing
 from pipeline.engine.stage import Output
 from pipeline.engine.store import Disk
 from pipeline.engine.stores import open_store
-from pipeline.engine.task import Task, pool_of
+from pipeline.engine.task import Task, pool_of, renew_workers
 from pipeline.errors import SettingsError, StageError, WebtextError
 from pipeline.settings import EngineSettings
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pipeline.engine.runner import Runner
 
 DISK_PATIENCE_S = 2.0
+# It loads them if they are there, for data frames, its own files in S3 and a database: 37 MB.
+UNUSED_BY_BEAM = ("pandas", "boto3", "pymongo")
 
 
 class Workplace:
@@ -50,6 +54,7 @@ class Workplace:
         keep_versions: bool = False,
         quiet: bool = False,
     ) -> None:
+        spare_pandas()
         self.engine = engine or EngineSettings()
         self.store = open_store(place, self.engine.scratch)
         self.redo = frozenset(redo)
@@ -63,6 +68,8 @@ class Workplace:
         self._run = Run(self.store, self.id)
         self._signals = Signals()
         self._runner: Runner | None = None
+        self._pool: Pool | None = None
+        self._kind: tuple[str, tuple[str, ...]] = ("", ())  # of step that the workers are for
 
     def __enter__(self) -> Self:
         try:
@@ -159,7 +166,7 @@ class Workplace:
 
         Whatever happens here, that thread is joined before the lock is let go.
         """
-        runner, crash = self._started_runner(), list[BaseException]()
+        runner, crash = self._started_runner(task), list[BaseException]()
 
         def drive() -> None:
             try:
@@ -182,17 +189,24 @@ class Workplace:
             thread.join()
         return crash[0] if crash else None
 
-    def _started_runner(self) -> "Runner":
+    def _started_runner(self, task: Task) -> "Runner":
+        """The runner, with workers that carry nothing over from another stage."""
+        kind = task.stage, getattr(task.step, "shared", ())
         if self._runner is None:
             # Workers first: they start while Beam is imported, which takes a second. Of Dask the
             # driver needs none: it does no part.
-            dask = self.engine.runner == "dask"
-            pool = None if dask else self._stack.enter_context(pool_of(self.engine))
+            if self.engine.runner != "dask":
+                self._pool = self._stack.enter_context(pool_of(self.engine, task.step))
             logging.disable(logging.WARNING)  # Beam misses libraries of Google's, out loud
-            from pipeline.engine.runner import Runner
+            with without(*(UNUSED_BY_BEAM if self.engine.runner == "local" else ())):
+                from pipeline.engine.runner import Runner
 
             logging.disable(logging.NOTSET)
-            self._runner = self._stack.enter_context(Runner(self.engine, pool, self.progress.say))
+            runner = Runner(self.engine, self._pool, self.progress.say)
+            self._runner = self._stack.enter_context(runner)
+        elif self._pool and kind != self._kind:
+            renew_workers(self._pool, task.step)
+        self._kind = kind
         return self._runner
 
 

@@ -22,6 +22,7 @@ from pipeline.engine.drops import DropWriter
 from pipeline.engine.exchange import Exchange
 from pipeline.engine.files import remove_tree
 from pipeline.engine.ledger import Ledger, Ledgers
+from pipeline.engine.memory import give_back
 from pipeline.engine.parts import DROPS, HASHES, TABLE, AnyPart, File, Record, read_record
 from pipeline.engine.pool import Pool
 from pipeline.engine.ranges import BucketWriter, MapPart
@@ -32,7 +33,7 @@ from pipeline.reasons import FAULTS, Reason
 T = TypeVar("T")
 HEARTBEAT_S = 5.0
 # Rows are gathered to row groups of about this size: one can be read at a time.
-ROW_GROUP_BYTES = 16 << 20
+ROW_GROUP_BYTES = 4 << 20
 
 
 class PartStopped(WebtextError):  # noqa: N818 (a request that was granted, not an error)
@@ -343,10 +344,12 @@ class _ParquetWriter:
 
     def _flush(self) -> None:
         if self._waiting:
-            table = pa.concat_tables(self._waiting).combine_chunks()
+            table = pa.concat_tables(self._waiting)
             self._writer.write_table(table, row_group_size=max(1, table.num_rows))
             self._groups.append([table.num_rows, table.nbytes])
+            del table
         self._waiting, self._bytes = [], 0
+        give_back()
 
 
 def _cpu_s() -> float:

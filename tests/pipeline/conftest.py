@@ -18,7 +18,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
         for part in parts:
             list(runner._guarded(task, part, None))
 
-    monkeypatch.setattr(workplace, "pool_of", lambda engine: nullcontext())
+    monkeypatch.setattr(workplace, "pool_of", lambda *_: nullcontext())
     monkeypatch.setattr(runner.Runner, "run", run)
     # These parts are the driver's own work, which is no machine of a cluster.
     monkeypatch.setattr(runner, "check_alike", lambda task: None)

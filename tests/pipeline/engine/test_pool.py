@@ -111,7 +111,9 @@ def test_a_worker_that_dies_as_it_starts_loses_no_item_that_waits_in_the_queue()
 
         thread = threading.Thread(target=a_part, daemon=True)
         thread.start()
-        os.kill(next(iter(pool._pool._pool_manager.worker_manager.workers)), signal.SIGKILL)
+        while not (pids := list(pool._pool._pool_manager.worker_manager.workers)):
+            time.sleep(0.001)
+        os.kill(pids[0], signal.SIGKILL)
         thread.join(30)
     assert found == [1_000_000] * 12
 
