@@ -18,11 +18,11 @@ write theirs, or follows a word such as "call".
 import ipaddress
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import NamedTuple
 
 import phonenumbers
-import tldextract
+
+from pipeline.suffixes import suffixes
 
 EMAIL, IP_ADDRESS, PHONE_NUMBER = "<EMAIL>", "<IP_ADDRESS>", "<PHONE_NUMBER>"
 
@@ -116,13 +116,8 @@ def _emails(text: str) -> list[Span]:
     return spans
 
 
-@cache
-def _suffixes() -> tldextract.TLDExtract:
-    return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)  # the bundled list only
-
-
 def _is_public(domain: str) -> bool:
-    found = _suffixes()(domain)
+    found = suffixes(private=False)(domain)
     return bool(found.suffix and found.domain)
 
 

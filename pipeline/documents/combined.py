@@ -22,7 +22,7 @@ from pipeline.documents.blocks.context import look_again
 from pipeline.documents.blocks.features import Described, describe
 from pipeline.documents.blocks.model import Model, load_model
 from pipeline.documents.blocks.page_types import type_named, types_of
-from pipeline.documents.blocks.said import read_said
+from pipeline.documents.blocks.said import Said, read_said
 from pipeline.documents.blocks.segment import FEW_WORDS, Page, segment
 from pipeline.documents.blocks.words import BlockWords, Hashes, count, member, words_of
 from pipeline.documents.blocks.write import write
@@ -58,6 +58,16 @@ class Combined:
 
 def read_page(html: str) -> tuple[Page, BlockWords, Described] | None:
     """A page's blocks, what is counted of them and their features; None where there is no text."""
+    cut = _cut(html)
+    if cut is None:
+        return None
+    page, title, said = cut
+    counts = count(page, title)
+    return page, counts, describe(page, counts, said)
+
+
+def _cut(html: str) -> tuple[Page, str, Said] | None:
+    """A page's blocks, the title of its head and what it says of itself; its tree is not kept."""
     tree = parse(html)
     if tree is None:
         return None
@@ -65,10 +75,7 @@ def read_page(html: str) -> tuple[Page, BlockWords, Described] | None:
     said = read_said(tree)
     write_words(tree)
     page = segment(tree)
-    if not page.elements:
-        return None
-    counts = count(page, title)
-    return page, counts, describe(page, counts, said)
+    return (page, title, said) if page.elements else None
 
 
 def combine(html: str, sure: float, model: Model | None = None) -> Combined:

@@ -15,7 +15,7 @@ from pipeline.engine import failures, names
 from pipeline.engine.control import Run, Signals, check_disk, check_fixed
 from pipeline.engine.digest import FileDigests
 from pipeline.engine.manifest import FORMAT, Manifest, published, read_manifest
-from pipeline.engine.memory import spare_pandas, without
+from pipeline.engine.memory import keep_little, spare_pandas, without
 from pipeline.engine.parts import AnyPart
 from pipeline.engine.pool import Pool
 from pipeline.engine.progress import Progress, Standing
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pipeline.engine.runner import Runner
 
 DISK_PATIENCE_S = 2.0
-# It loads them if they are there, for data frames, its own files in S3 and a database: 37 MB.
-UNUSED_BY_BEAM = ("pandas", "boto3", "pymongo")
+# For data frames, Hadoop, its own files in S3 and a database: 42 MB where they are installed.
+UNUSED_BY_BEAM = ("bson", "boto3", "pandas", "pymongo", "requests")
 
 
 class Workplace:
@@ -54,6 +54,7 @@ class Workplace:
         keep_versions: bool = False,
         quiet: bool = False,
     ) -> None:
+        keep_little()
         spare_pandas()
         self.engine = engine or EngineSettings()
         self.store = open_store(place, self.engine.scratch)

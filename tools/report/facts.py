@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-import tldextract
 import xxhash
 
 from pipeline.corpus.asking import Scheme
@@ -24,6 +23,7 @@ from pipeline.engine.stores import open_store
 from pipeline.errors import SettingsError
 from pipeline.languages import told_language
 from pipeline.reasons import Reason
+from pipeline.suffixes import suffixes
 from tools.card import edits
 from tools.flow import ENGINE_STAGES
 from tools.model_store import COMMIT, told_model
@@ -365,16 +365,13 @@ def openai_domains() -> dict[str, int]:
     return {label: int(pages) for pages, label in rows}
 
 
-_suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)  # the bundled list only
-
-
 def domain_label(host: str) -> str:
     """The registrable name without its suffix, as OpenAI's list has it; "" for an IP address.
 
     A last label that the Public Suffix List has not, such as `example`, is a suffix all the same:
     that is the list's own rule (https://publicsuffix.org/list/: "the prevailing rule is '*'").
     """
-    found = _suffixes(host)
+    found = suffixes(private=False)(host)
     if found.ipv4 or found.ipv6:
         return ""
     if not found.suffix and found.subdomain:

@@ -7,19 +7,17 @@ b.blogspot.com belong to two people, and are two domains.
 import re
 from functools import lru_cache
 
-import tldextract
 import xxhash
 
+from pipeline.suffixes import suffixes
+
 _ORIGIN = re.compile("[a-z]+://[^/?#]*")
-_suffixes = tldextract.TLDExtract(
-    suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True
-)  # the bundled list only
 
 
 @lru_cache(1 << 16)
 def registrable_domain(host: str) -> str:
     """`example.co.uk` of `www.example.co.uk`; of an address, or a bare suffix, the host itself."""
-    found = _suffixes(host)
+    found = suffixes(private=True)(host)
     if not found.domain or found.ipv4 or found.ipv6:
         return host
     if not found.suffix and found.subdomain:  # a last label that the list has not is a suffix

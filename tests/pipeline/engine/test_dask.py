@@ -266,7 +266,8 @@ def pool_of(worker: int, number: int) -> list[int]:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         commands = {pid: Path(f"/proc/{pid}/cmdline") for pid in children_of(worker)}
-        found = [pid for pid, c in commands.items() if b"spawn_main" in c.read_bytes()]
+        servers = [pid for pid, c in commands.items() if b"forkserver" in c.read_bytes()]
+        found = [pid for server in servers for pid in children_of(server)]
         if len(found) == number:
             return found
         time.sleep(0.05)
@@ -334,8 +335,8 @@ def test_a_worker_of_four_threads_does_four_parts_in_processes_of_its_own_and_he
     wait_until(lambda: on_own.log.exists() and on_own.log.read_text().count("asleep") == 4, 60)
     parts = {int(line.split()[-1]) for line in on_own.log.read_text().splitlines() if "asl" in line}
     assert len(parts) == 4
-    (worker,) = {parent(part) for part in parts}
-    assert parent(worker) == own.workers[0].pid
+    (server,) = {parent(part) for part in parts}
+    assert parent(parent(server)) == own.workers[0].pid
     os.kill(driver, signal.SIGINT)
     assert on_own.wait(driver) == 130
     assert [line for line in on_own.stderr.read_text().splitlines() if not OURS.match(line)] == []
