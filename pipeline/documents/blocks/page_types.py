@@ -13,13 +13,17 @@ from pipeline.documents.blocks.layout import Numbers
 
 TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
 THREAD_MIN = 0.25  # a page that is so far a thread is read as one: engines leave out posts
+_AT_ONCE = 1 << 20  # values; as float64 all would take twice the memory of the features
 _SMALLEST = 0.3  # words that a block without any counts as
 
 
 def page_row(columns: NDArray[np.float32], words: Numbers) -> NDArray[np.float32]:
     """The features of a page, [features, 1]: the mean of its blocks', by their words."""
     weight = words + _SMALLEST
-    means = (columns * weight).sum(axis=1) / weight.sum()
+    rows = max(1, _AT_ONCE // len(words))
+    parts = (columns[begin : begin + rows] for begin in range(0, len(columns), rows))
+    sums = np.concatenate([(part * weight).sum(axis=1) for part in parts])
+    means = sums / weight.sum()
     return np.asarray(np.round(means, 3)[:, None], np.float32)
 
 
