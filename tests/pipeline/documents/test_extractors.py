@@ -1,10 +1,11 @@
 """From markup to text through the real extractor: what each pass is for."""
 
 import pytest
+from justext.utils import get_stoplist, get_stoplists
 from lxml.etree import XPath
 from trafilatura.settings import BASIC_CLEAN_XPATH
 
-from pipeline.documents.engines import with_one_look
+from pipeline.documents.engines import load_stop_words, with_one_look
 from pipeline.documents.extractors import extract_by_trafilatura
 from pipeline.documents.tree import parse
 
@@ -262,3 +263,11 @@ def test_text_without_paragraphs_is_kept_beside_paragraphs_elsewhere():
     text = f"{PROSE} It was <a href=/b>the bridge</a> that they liked.<br><br>"
     found = lines(f"<div>{LONG}</div><div class=entry>{text * 4}</div>")
     assert found[-4:] == [f"{PROSE} It was the bridge that they liked."] * 4
+
+
+def test_stop_words_are_those_of_justext():
+    words = {word for name in get_stoplists() for word in get_stoplist(name)}
+    found = load_stop_words()
+    assert all(word in found for word in words)
+    others = {word[::-1] for word in words} - words | {"", "\ud800"}
+    assert not any(word in found for word in others)
