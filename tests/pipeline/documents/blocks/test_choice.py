@@ -38,6 +38,29 @@ def test_posts_of_a_thread_stand_or_fall_by_their_parts():
     assert "No." not in scored(nameless, scores[:-1], "forum")
 
 
+@pytest.mark.parametrize(
+    ("beside", "blocks", "falls"),
+    [
+        ("<aside class=onebox><p>Buy bridges here, all kinds of them.</p></aside>", 1, True),
+        ("<aside><p>Ann said:</p><blockquote>Look at it.</blockquote></aside>", 2, False),
+        ("<div class=notice>Last edited by Ann on Sunday.</div>", 1, True),
+        ("<div class=x_sig><div class=content>Bridges.</div></div>", 1, False),
+        ("<div class=sig><div class=sig-content>Bridges.</div></div>", 1, True),
+        ("<dl class=who><dt>Ann</dt><dd>Joined: 2011</dd><dd>Guru</dd></dl>", 3, True),
+        ("<div class=who>Posts: 12<br>Likes: 3</div>", 2, True),
+        ("<dl class=who><dt>Ann</dt><dd>Oak: 2011</dd><dd>Guru</dd></dl>", 3, False),
+        (f"<div class=who>Posts: 12<br>{FIRST}</div>", 2, False),
+    ],
+)
+def test_what_stands_beside_the_posts_of_a_thread_falls(beside, blocks, falls):
+    body = f'<div class="main">{f"<div class=post>{beside}<p>{SECOND}</p></div>" * 3}</div>'
+    scores = [0.9] * (3 * (blocks + 1))
+    found = scored(body, scores, "article")
+    text = "".join(SECOND.split())
+    assert set(found) > {text}
+    assert (set(scored(body, scores, "forum")) == {text}) == falls
+
+
 def test_calls_to_act_are_no_text_of_a_service():
     call = '<div class="cta"><a href="/x">Start now</a></div>'
     body = f'<div class="main"><p>We build bridges.</p>{call}</div>'
