@@ -26,6 +26,9 @@ _ASIDE = TAG_NUMBERS["aside"]
 _LIST_PARTS = (TAG_NUMBERS["dt"], TAG_NUMBERS["dd"], TAG_NUMBERS["li"])
 _FACTS_MIN, _FACT_WORDS_MAX = 3, 8  # of the panels of one kind, all together
 _PANEL_WORDS_MAX = 4  # a block, on the mean
+# Cards in an article: so many units, of which so many have a title, a link of so many words, and so
+# much of the text before them.
+_CARDS_MIN, _CARDS_SHARE, _CARD_WORDS_MIN, _BEFORE_CARDS = 3, 0.8, 4, 0.4
 # Panels that wait for a click are text here; elsewhere they are menus, and other articles.
 _WITH_PANELS = ("product", "service")
 # Here a heading over nothing is left of something else; threads that pass for articles have many.
@@ -51,6 +54,8 @@ def take(
         scores = with_even_posts(page, counts, scores)
         scores = np.where(are_beside_posts(page, counts), 0.0, scores)
     keep, score = choose(with_whole_lists(page, counts, scores), counts.words, *limits)
+    if page_type == "article":
+        keep &= ~are_cards_behind(counts, described, scores, keep, limits[1])
     if page_type not in _WITH_PANELS:
         is_shown = 2 * counts.hidden_words <= counts.words
         keep &= is_shown
@@ -160,6 +165,27 @@ def are_buttons(page: Page, counts: BlockWords, described: Described) -> Mask:
     is_named = (names & (1 << TOOL | 1 << CALL) > 0) & (counts.link_words == counts.words)
     is_short = (counts.words <= _BUTTON_WORDS_MAX) & (described.columns[AT["heading"]] == 0)
     return np.asarray((is_named | (described.columns[AT["in_button"]] > 0)) & is_short)
+
+
+def are_cards_behind(
+    counts: BlockWords, described: Described, scores: Reals, keep: Mask, enough: float
+) -> Mask:
+    """Which blocks stand in cards behind the text that lead to other articles.
+
+    They fall together, unless they have a score that is enough on any page.
+    """
+    unit, group, columns = described.units.unit, described.units.group, described.columns
+    is_title = (counts.link_words == counts.words) & (counts.words >= _CARD_WORDS_MIN)
+    is_titled = (columns[AT["unit_at"]] == 0) & (np.bincount(unit, is_title) > 0)[unit]
+    many = columns[AT["unit_many"]]
+    are_cards = np.bincount(group, is_titled)[group] >= _CARDS_SHARE * many
+    first = np.zeros(int(group.max()) + 1, np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    before = np.cumsum(counts.words * keep)
+    are_cards &= (many >= _CARDS_MIN) & (before[first[group]] >= _BEFORE_CARDS * before[-1]) & keep
+    if are_cards.any():
+        are_cards &= mean_by(group, scores, _weight(counts)) < enough
+    return np.asarray(are_cards)
 
 
 def without_bare_headings(blocks: Sequence[int], level: NDArray[np.float64]) -> list[int]:

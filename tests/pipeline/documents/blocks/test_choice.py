@@ -13,13 +13,13 @@ FIRST = "The village council decided to repair the wooden bridge across the rive
 SECOND = "The carpenters waited until the water had gone down, and the timber came."
 
 
-def scored(body, scores, page_type):
+def scored(body, scores, page_type, limits=(0.5, 0.5)):
     """The blocks of a page that are taken by these scores."""
     one, counts, described = read_page(f"<html><body>{body}</body></html>")
     inside = [n for n, element in enumerate(one.elements) if one.inherited[element] >> MAIN & 1]
     given = np.zeros(len(one.elements))
     given[inside] = scores
-    blocks, _ = take(one, counts, described, given, page_type, (0.5, 0.5))
+    blocks, _ = take(one, counts, described, given, page_type, limits)
     return ["".join(one.text(block).split()) for block in blocks]
 
 
@@ -83,6 +83,27 @@ def test_the_items_of_a_list_stand_or_fall_together(last, is_kept):
     assert ("OakOak" in found) == ("ElmElm" in found) == is_kept
     mixed = body.replace("<li>Pine Pine</li>", "<li><p>Pine</p><p>Pine</p><p>so</p></li>")
     assert ("ElmElm" in scored(mixed, [0.9, 0.3, 0.4, 0.4, 0.4, last], "article")) == (last > 0.5)
+
+
+@pytest.mark.parametrize(
+    ("score", "title", "behind", "page_type", "falls"),
+    [
+        (0.6, "<a href=/{0}>The bridge of {0}</a>", True, "article", True),
+        (0.8, "<a href=/{0}>The bridge of {0}</a>", True, "article", False),
+        (0.6, "The bridge of {0}", True, "article", False),
+        (0.6, "<a href=/{0}>The bridge of {0}</a>", False, "article", False),
+        (0.6, "<a href=/{0}>The bridge of {0}</a>", True, "service", False),
+    ],
+)
+def test_cards_behind_an_article_fall_unless_they_are_sure(score, title, behind, page_type, falls):
+    card = f"<div class=card><h3>{title}</h3><p>They crossed it at {{0}} as others had.</p></div>"
+    cards = "".join(card.format(where) for where in ("Bern", "Basel", "Thun"))
+    text = [f"<p>{FIRST}</p>", f"<p>{SECOND}</p>"]
+    parts, scores = [*text, cards], [0.9, 0.9, *[score] * 6]
+    if not behind:
+        parts, scores = [cards, *text], scores[::-1]
+    found = scored(f'<div class="main">{"".join(parts)}</div>', scores, page_type, (0.2, 0.7))
+    assert len(found) == (2 if falls else 8)
 
 
 @pytest.mark.parametrize(
