@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from pipeline.documents.blocks.context import Reals, choose
 from pipeline.documents.blocks.copies import once, quotations
 from pipeline.documents.blocks.features import AT, Described
-from pipeline.documents.blocks.names import CALL, CONTENT, MEMBER_WORDS, SIGNATURE, TOOL
+from pipeline.documents.blocks.names import (
+    CALL,
+    CONTENT,
+    MEMBER_WORDS,
+    REVIEW,
+    SIGNATURE,
+    TOOL,
+)
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
 from pipeline.documents.blocks.units import mean_by, numbered
 from pipeline.documents.blocks.words import BlockWords
@@ -26,8 +33,9 @@ _ASIDE = TAG_NUMBERS["aside"]
 _LIST_PARTS = (TAG_NUMBERS["dt"], TAG_NUMBERS["dd"], TAG_NUMBERS["li"])
 _FACTS_MIN, _FACT_WORDS_MAX = 3, 8  # of the panels of one kind, all together
 _PANEL_WORDS_MAX = 4  # a block, on the mean
-# Cards in an article: so many units, of which so many have a title, a link of so many words, and so
-# much of the text before them.
+# What follows these texts may be cards: so many units, of which so many have a title, a link of so
+# many words, and so much of what is kept before them.
+_OF_ONE_THING = ("article", "product")
 _CARDS_MIN, _CARDS_SHARE, _CARD_WORDS_MIN, _BEFORE_CARDS = 3, 0.8, 4, 0.4
 # Panels that wait for a click are text here; elsewhere they are menus, and other articles.
 _WITH_PANELS = ("product", "service")
@@ -54,7 +62,10 @@ def take(
         scores = with_even_posts(page, counts, scores)
         scores = np.where(are_beside_posts(page, counts), 0.0, scores)
     keep, score = choose(with_whole_lists(page, counts, scores), counts.words, *limits)
-    if page_type == "article":
+    level = described.columns[AT["heading"]]
+    if page_type == "product":
+        keep &= ~are_of_others(page, level)
+    if page_type in _OF_ONE_THING:
         keep &= ~are_cards_behind(counts, described, scores, keep, limits[1])
     if page_type not in _WITH_PANELS:
         is_shown = 2 * counts.hidden_words <= counts.words
@@ -64,7 +75,6 @@ def take(
         keep &= ~are_buttons(page, counts, described)
     kept = np.flatnonzero(keep).tolist()
     blocks = once(page, counts, kept, described.units.unit, is_thread=is_thread)
-    level = described.columns[AT["heading"]]
     if page_type in _WITHOUT_BARE_HEADINGS:
         blocks = without_bare_headings(blocks, level)
     if page_type in _WITH_HEADINGS:
@@ -159,6 +169,19 @@ def _item_around(page: Page, element: int) -> int:
     return element
 
 
+def are_of_others(page: Page, level: NDArray[np.float64]) -> Mask:
+    """Which blocks of a page about goods are customers' reviews, or notices of the shop.
+
+    What holds the title is the page, whatever it is named.
+    """
+    names = np.array(page.own) & (1 << REVIEW | 1 << CALL)
+    found = np.zeros(len(level), np.bool_)
+    for number in np.flatnonzero(names).tolist():
+        inside = slice(page.begin_blocks[number], page.end_blocks[number])
+        found[inside] |= (level[inside] != 1).all()
+    return found
+
+
 def are_buttons(page: Page, counts: BlockWords, described: Described) -> Mask:
     """Which blocks call to act in a few words, by a button or a link that is named so."""
     names = np.array([page.own[element] for element in page.elements]) | np.array(page.inner)
@@ -170,7 +193,7 @@ def are_buttons(page: Page, counts: BlockWords, described: Described) -> Mask:
 def are_cards_behind(
     counts: BlockWords, described: Described, scores: Reals, keep: Mask, enough: float
 ) -> Mask:
-    """Which blocks stand in cards behind the text that lead to other articles.
+    """Which blocks stand in cards behind the text that lead to other articles, or goods.
 
     They fall together, unless they have a score that is enough on any page.
     """

@@ -90,6 +90,7 @@ QUOTE = NAME_GROUPS.index("quote blockquote pullquote")
 PEOPLE, DATE = 12, 13  # and those that a unit of repeated structure is
 TOOL = NAME_GROUPS.index("tool tools toolbar actions action button buttons btn print")
 CALL = NAME_GROUPS.index("cta callout notice alert warning")
+REVIEW = NAME_GROUPS.index("review reviews rating ratings stars")
 SIGNATURE = NAME_GROUPS.index("signature sig")
 
 WORD_GROUPS: tuple[str, ...] = (

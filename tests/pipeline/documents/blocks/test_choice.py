@@ -68,6 +68,22 @@ def test_calls_to_act_are_no_text_of_a_service():
     assert scored(body, [0.9, 0.9], "article") == ["Webuildbridges.", "Startnow"]
 
 
+@pytest.mark.parametrize(
+    ("name", "tag", "page_type", "falls"),
+    [
+        ("customer-reviews", "p", "product", True),
+        ("notice", "p", "product", True),
+        ("customer-reviews", "h1", "product", False),
+        ("customer", "p", "product", False),
+        ("customer-reviews", "p", "article", False),
+    ],
+)
+def test_what_customers_say_of_goods_is_no_text_of_them(name, tag, page_type, falls):
+    said = f'<div class="{name}"><{tag}>Ann</{tag}><p>I crossed it twice.</p></div>'
+    found = scored(f'<div class="main"><p>{FIRST}</p>{said}</div>', [0.9] * 3, page_type)
+    assert len(found) == (1 if falls else 3)
+
+
 @pytest.mark.parametrize(("forum", "name"), [(0.25, "forum"), (0.2, "article")])
 def test_a_page_that_may_well_be_a_thread_is_read_as_one(forum, name):
     types = np.zeros(len(TYPES))
@@ -92,10 +108,11 @@ def test_the_items_of_a_list_stand_or_fall_together(last, is_kept):
         (0.8, "<a href=/{0}>The bridge of {0}</a>", True, "article", False),
         (0.6, "The bridge of {0}", True, "article", False),
         (0.6, "<a href=/{0}>The bridge of {0}</a>", False, "article", False),
+        (0.6, "<a href=/{0}>The bridge of {0}</a>", True, "product", True),
         (0.6, "<a href=/{0}>The bridge of {0}</a>", True, "service", False),
     ],
 )
-def test_cards_behind_an_article_fall_unless_they_are_sure(score, title, behind, page_type, falls):
+def test_cards_behind_a_text_fall_unless_they_are_sure(score, title, behind, page_type, falls):
     card = f"<div class=card><h3>{title}</h3><p>They crossed it at {{0}} as others had.</p></div>"
     cards = "".join(card.format(where) for where in ("Bern", "Basel", "Thun"))
     text = [f"<p>{FIRST}</p>", f"<p>{SECOND}</p>"]
