@@ -1,4 +1,4 @@
-/* The innermost loops of the extractor `combined`, for forest.py, words.py and names.py.
+/* The innermost loops of the extractor `combined`, for forest.py and words.py; names.c has more.
 
    Each has a twin there in numpy or Python, which is used where no compiler was at hand when the
    package was installed, and gives the same bits. Arrays come as buffers; their callers answer for
@@ -8,7 +8,6 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 #include <stdint.h>
-#include <string.h>
 
 enum { ROWS = 256 }; /* blocks at a time: what a tree asks of them stays in the cache */
 
@@ -176,200 +175,13 @@ count_words(PyObject *module, PyObject *args)
     return PyLong_FromSsize_t(found);
 }
 
-/* ---- names.py ---- */
-
-enum { NAME_CHARS = 500, ENTRIES_MAX = 1024, ENTRY_CHARS = 32 };
-
-typedef struct {
-    char text[ENTRY_CHARS];
-    size_t size;
-    int64_t bits;
-} Entry;
-
-/* Set once, when names.py is imported. */
-static struct {
-    Entry words[ENTRIES_MAX], parts[ENTRIES_MAX]; /* sorted; parts stand anywhere in a word */
-    int words_count, first[129];                  /* by its first sign, the first part with it */
-} table;
-
-/* Their number, or -1 where they are none that fit. */
-static int
-fill_entries(PyObject *items, Entry *entries)
-{
-    Py_ssize_t count = PyList_Size(items);
-    for (Py_ssize_t number = 0; number < count; number++) {
-        const char *text;
-        long long bits;
-        if (!PyArg_ParseTuple(PyList_GetItem(items, number), "sL", &text, &bits))
-            return -1;
-        if (number == ENTRIES_MAX || strlen(text) >= ENTRY_CHARS) {
-            PyErr_Format(PyExc_ValueError, "no place for the name %s", text);
-            return -1;
-        }
-        entries[number].size = strlen(text);
-        memcpy(entries[number].text, text, entries[number].size);
-        entries[number].bits = bits;
-    }
-    return (int)count;
-}
-
-/* know_names(words, parts): what read_name looks for, sorted lists of (ASCII text, bits). Bits
-   below 0 leave a name to the twin. */
-static PyObject *
-know_names(PyObject *module, PyObject *args)
-{
-    PyObject *words, *parts;
-    if (!PyArg_ParseTuple(args, "O!O!", &PyList_Type, &words, &PyList_Type, &parts))
-        return NULL;
-    int words_count = fill_entries(words, table.words);
-    int parts_count = words_count < 0 ? -1 : fill_entries(parts, table.parts);
-    if (parts_count < 0)
-        return NULL;
-    table.words_count = words_count;
-    for (int sign = 0, part = 0; sign <= 128; sign++) {
-        while (part < parts_count && table.parts[part].text[0] < sign)
-            part++;
-        table.first[sign] = part;
-    }
-    Py_RETURN_NONE;
-}
-
-static int64_t
-bits_of(const char *word, size_t size)
-{
-    int low = 0, high = table.words_count;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        const Entry *entry = table.words + middle;
-        int order = memcmp(entry->text, word, entry->size < size ? entry->size : size);
-        if (order == 0 && entry->size == size)
-            return entry->bits;
-        if (order < 0 || (order == 0 && entry->size < size))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return 0;
-}
-
-static inline int is_small(char sign) { return sign >= 'a' && sign <= 'z'; }
-static inline int is_capital(char sign) { return sign >= 'A' && sign <= 'Z'; }
-
-/* The bits of all runs of small letters. */
-static int64_t
-bits_of_runs(const char *at, const char *end)
-{
-    int64_t mask = 0;
-    while (at < end) {
-        const char *begin = at;
-        while (at < end && is_small(*at))
-            at++;
-        if (at > begin)
-            mask |= bits_of(begin, at - begin);
-        at++;
-    }
-    return mask;
-}
-
-/* Those of all parts, which end where a capital follows, too; `small` is the word in lower case. */
-static int64_t
-bits_of_parts(const char *word, const char *small, size_t size)
-{
-    int64_t mask = 0;
-    for (size_t at = 0; at < size;) {
-        size_t begin = at;
-        while (at < size && is_capital(word[at]))
-            at++;
-        if (at < size && is_small(word[at])) {
-            if (at > begin + 1) /* the last capital of several is the next part's first */
-                at--;
-            else
-                while (at < size && is_small(word[at]))
-                    at++;
-        }
-        if (at > begin)
-            mask |= bits_of(small + begin, at - begin);
-        else
-            at++;
-    }
-    return mask;
-}
-
-/* What is said anywhere in a word. */
-static int64_t
-signs_of(const char *small, size_t size)
-{
-    int64_t signs = 0;
-    for (size_t at = 0; at < size; at++) {
-        int sign = small[at];
-        for (int number = table.first[sign]; number < table.first[sign + 1]; number++) {
-            const Entry *part = table.parts + number;
-            if (part->size <= size - at && memcmp(part->text, small + at, part->size) == 0)
-                signs |= part->bits;
-        }
-    }
-    return signs;
-}
-
-static inline int
-is_space(char sign)
-{
-    return sign == ' ' || (sign >= 9 && sign <= 13) || (sign >= 28 && sign <= 31);
-}
-
-/* read_name(value): what names._read_name gives back; None where only that can tell. */
-static PyObject *
-read_name(PyObject *module, PyObject *value)
-{
-    Py_ssize_t size;
-    const char *text = PyUnicode_AsUTF8AndSize(value, &size);
-    if (text == NULL) {
-        PyErr_Clear(); /* half of a surrogate pair */
-        Py_RETURN_NONE;
-    }
-    char small[NAME_CHARS], joined[NAME_CHARS], kinds[NAME_CHARS + 1];
-    size_t kinds_size = 0, end = size < NAME_CHARS ? size : NAME_CHARS;
-    int64_t mask = 0, signs = 0;
-    for (size_t at = 0; at < end; at++) {
-        if (text[at] & 0x80)
-            Py_RETURN_NONE;
-        small[at] = is_capital(text[at]) ? text[at] + 32 : text[at];
-    }
-    for (size_t at = 0; at < end;) {
-        size_t begin = at, joined_size = 0;
-        int has_capital = 0;
-        if (is_space(text[at])) {
-            at++;
-            continue;
-        }
-        size_t kind = kinds_size ? kinds_size + 1 : 0;
-        kinds[kinds_size] = ' ';
-        size_t kind_end = kind;
-        for (; at < end && !is_space(text[at]); at++) {
-            has_capital |= text[at] != small[at];
-            if (text[at] < '0' || text[at] > '9')
-                kinds[kind_end++] = text[at];
-            if (small[at] != '-')
-                joined[joined_size++] = small[at];
-        }
-        if (kind_end > kind)
-            kinds_size = kind_end;
-        signs |= signs_of(small + begin, at - begin);
-        mask |= has_capital ? bits_of_parts(text + begin, small + begin, at - begin)
-                            : bits_of_runs(small + begin, small + at);
-        if (has_capital || joined_size < at - begin) /* as one word, too */
-            mask |= bits_of_runs(joined, joined + joined_size);
-    }
-    if (signs < 0)
-        Py_RETURN_NONE;
-    return Py_BuildValue("(Ls#i)", (long long)mask, kinds, (Py_ssize_t)kinds_size, (int)signs);
-}
+PyObject *know_names(PyObject *, PyObject *), *read_attributes(PyObject *, PyObject *);
 
 static PyMethodDef methods[] = {
     {"add_forest", add_forest, METH_VARARGS, NULL},
     {"count_words", count_words, METH_VARARGS, NULL},
     {"know_names", know_names, METH_VARARGS, NULL},
-    {"read_name", read_name, METH_O, NULL},
+    {"read_attributes", read_attributes, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -246,11 +246,6 @@ _WORDS = _Remembered(_read_word)
 
 def _read_name(value: str) -> tuple[int, str, int]:
     """The mask of all its words, they themselves without digits, and their signs."""
-    return (compiled and compiled.read_name(value)) or _read_name_here(value)
-
-
-def _read_name_here(value: str) -> tuple[int, str, int]:
-    """What compiled.c does for most names."""
     words = value[:_NAME_CHARS_MAX].split()
     if len(words) == 1:
         return _WORDS[words[0]]  # type: ignore[no-any-return]
@@ -265,7 +260,7 @@ def _read_name_here(value: str) -> tuple[int, str, int]:
 
 
 def _parts() -> list[tuple[str, int]]:
-    """What compiled.c finds anywhere in a name: signs, and -1 where the patterns must be asked."""
+    """What names.c finds anywhere in a name: signs, and -1 where the patterns must be asked."""
     parts = {**_HYPHENED, **dict.fromkeys(_STEMS, -1)}
     for sign, those in _SIGNS.items():
         for part in those:
@@ -273,10 +268,10 @@ def _parts() -> list[tuple[str, int]]:
     return sorted(parts.items())
 
 
-if compiled:
-    compiled.know_names(sorted(_BITS.items()), _parts())
 # By the value of a class, id, role or itemprop.
 NAMES = _Remembered(_read_name)
+if compiled:
+    compiled.know_names(sorted(_BITS.items()), _parts(), NAMES)
 
 
 def shared_kinds(

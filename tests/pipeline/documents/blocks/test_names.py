@@ -1,7 +1,7 @@
 """What the value of a class or an id says, and how much of it is remembered."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.documents.blocks import names
@@ -56,32 +56,6 @@ def test_names_are_remembered_however_many_came_before_and_no_more_than_so_many(
         NAMES[f"a{number}"]
     assert "a7" in NAMES
     assert len(NAMES) <= 3
-
-
-WORDS = [*names.bits_of(NAME_GROUPS), *(part for part, _ in names._parts())]
-PIECE = st.one_of(
-    st.sampled_from(WORDS),
-    st.sampled_from(WORDS).map(str.title),
-    st.sampled_from(
-        ["-", "_", " ", "  ", "\t", "\x1c", "1", "A", "HTML", "x", "É", "\u212a", "\ud800"]
-    ),
-    st.text(max_size=3),
-)
-
-
-@pytest.mark.skipif(not names.compiled, reason="no compiler was at hand at the installation")
-@given(st.lists(PIECE, max_size=8).map("".join))
-@example("x" * 499 + " post")
-@example("APost HTMLText newsURL")
-def test_compiled_names_are_read_as_those_of_python(name):
-    found = names._read_name_here(name)
-    assert names.compiled.read_name(name) in (None, found)
-    assert names._read_name(name) == found
-
-
-@pytest.mark.skipif(not names.compiled, reason="no compiler was at hand at the installation")
-def test_most_names_are_read_by_the_compiled_module():
-    assert names.compiled.read_name("Post-body2 nav") == names._read_name_here("Post-body2 nav")
 
 
 @given(st.one_of(*(st.from_regex(one) for one in (names._CONSENT, names._READ_ALOUD))))
