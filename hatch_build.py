@@ -1,6 +1,6 @@
-"""Compiles pipeline/documents/blocks/compiled.c when a wheel is built or the checkout is installed.
+"""Compiles pipeline/documents/blocks/*.c when a wheel is built or the checkout is installed.
 
-Without a compiler the package is whole all the same: its twin in numpy does the work.
+Without a compiler the package is whole all the same: its twins in Python do the work.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from setuptools import Distribution, Extension
 from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 MODULE = "pipeline.documents.blocks.compiled"
-SOURCE = "pipeline/documents/blocks/compiled.c"
+SOURCES = ["pipeline/documents/blocks/compiled.c", "pipeline/documents/blocks/names.c"]
 
 
 class Hook(BuildHookInterface):  # type: ignore[misc]
@@ -21,7 +21,7 @@ class Hook(BuildHookInterface):  # type: ignore[misc]
         """Compile beside the source: a checkout is used from there."""
         if self.target_name != "wheel":
             return
-        extension = Extension(MODULE, [SOURCE], py_limited_api=True)
+        extension = Extension(MODULE, SOURCES, py_limited_api=True)
         command = Distribution({"ext_modules": [extension]}).get_command_obj("build_ext")
         command.ensure_finalized()
         command.inplace = True
@@ -29,7 +29,7 @@ class Hook(BuildHookInterface):  # type: ignore[misc]
         try:
             command.run()
         except (CCompilerError, ExecError, PlatformError) as error:
-            self.app.display_warning(f"webtext goes without {SOURCE}, and is slower: {error}")
+            self.app.display_warning(f"webtext goes without {MODULE}, and is slower: {error}")
             return
         made = Path(command.get_ext_fullpath(MODULE)).relative_to(self.root)
         build_data["artifacts"].append(made.as_posix())

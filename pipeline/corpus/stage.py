@@ -70,7 +70,7 @@ def corpus_stage(rules: CorpusSettings) -> Stage:
     documents = Upstream("documents")
     sign = Step(
         name="sign",
-        version=5,
+        version=6,
         settings={"wikipedia": rules.wikipedia, "quality": rules.quality},
         versions={**VERSIONS, "can_ada": version("can_ada")},  # it shapes url_key
         inputs=(documents,),

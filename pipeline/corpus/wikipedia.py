@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from pipeline.reasons import Drop, Reason
 
-# Wikipedia and its sister projects: every language and mobile host is a subdomain.
+# Wikipedia and its sister projects: every language and mobile host is a subdomain. mediawiki.org,
+# the manual of their software, is nobody's benchmark and stays.
 PROJECTS = frozenset(
     """
     wikipedia.org wiktionary.org wikibooks.org wikinews.org wikiquote.org wikisource.org
-    wikiversity.org wikivoyage.org wikidata.org wikimedia.org wikifunctions.org mediawiki.org
+    wikiversity.org wikivoyage.org wikidata.org wikimedia.org wikifunctions.org
     wikipedia.com
     """.split()
 )

@@ -1,8 +1,8 @@
-/* The innermost loops of the extractor `combined`, for forest.py and words.py.
+/* The innermost loops of the extractor `combined`, for forest.py and words.py; names.c has more.
 
-   Each has a twin there in numpy, which is used where no compiler was at hand when the package was
-   installed, and gives the same bits. Arrays come as buffers; their callers answer for the sizes.
-   Only the stable ABI is used: one wheel serves every Python from 3.11 on. */
+   Each has a twin there in numpy or Python, which is used where no compiler was at hand when the
+   package was installed, and gives the same bits. Arrays come as buffers; their callers answer for
+   the sizes. Only the stable ABI is used: one wheel serves every Python from 3.11 on. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -175,9 +175,13 @@ count_words(PyObject *module, PyObject *args)
     return PyLong_FromSsize_t(found);
 }
 
+PyObject *know_names(PyObject *, PyObject *), *read_attributes(PyObject *, PyObject *);
+
 static PyMethodDef methods[] = {
     {"add_forest", add_forest, METH_VARARGS, NULL},
     {"count_words", count_words, METH_VARARGS, NULL},
+    {"know_names", know_names, METH_VARARGS, NULL},
+    {"read_attributes", read_attributes, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pipeline.documents.blocks.kernels import compiled
+
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SMALL = re.compile(r"[a-z]+")
 _DIGITS = re.compile(r"[0-9]+")
@@ -82,9 +84,13 @@ NAME_GROUPS: tuple[str, ...] = (
     "skip jump",
 )
 COMMENT, FORUM, PRODUCT = 0, 1, 2  # groups that a page as a whole is measured by
+CONTENT = NAME_GROUPS.index("content contents maincontent")
+POST = NAME_GROUPS.index("post posts postbody hentry blogpost")
+QUOTE = NAME_GROUPS.index("quote blockquote pullquote")
 PEOPLE, DATE = 12, 13  # and those that a unit of repeated structure is
 TOOL = NAME_GROUPS.index("tool tools toolbar actions action button buttons btn print")
 CALL = NAME_GROUPS.index("cta callout notice alert warning")
+REVIEW = NAME_GROUPS.index("review reviews rating ratings stars")
 SIGNATURE = NAME_GROUPS.index("signature sig")
 
 WORD_GROUPS: tuple[str, ...] = (
@@ -123,6 +129,7 @@ WORD_GROUPS: tuple[str, ...] = (
     "moderator administrator admin registered guest junior senior contributor",
 )
 DATE_WORDS = 15  # months and days
+MEMBER_WORDS = WORD_GROUPS.index("joined posts member location")
 
 
 def bits_of(groups: tuple[str, ...]) -> dict[str, int]:
@@ -134,7 +141,7 @@ def bits_of(groups: tuple[str, ...]) -> dict[str, int]:
     return bits
 
 
-_bits_of_name = bits_of(NAME_GROUPS).get
+_BITS = bits_of(NAME_GROUPS)
 GOOD, BAD, UNLIKELY, MAYBE = 1, 2, 4, 8
 CONSENT, READ_ALOUD = 16, 32
 # The dialogs of the programs that ask for consent, by their ids and classes.
@@ -148,8 +155,15 @@ _READ_ALOUD = re.compile(
     r"(?<!\w)(?:sr-only|screen-?reader(?!s)|visually-?hidden|a11y-hidden|hidden-accessible)"
     r"|(?:^|[-_])sr-text|^a11y$"
 )
-# What readability reads in a class or an id (readability-lxml 0.9), anywhere in it; it reads com-
-# and ad-break too.
+# One of these stands in each name that the two patterns find.
+_STEMS = (
+    "onetrust- didomi- cybotcookiebotdialog qc-cmp usercentrics-root sp_message_container"
+    " truste-consent cky-consent iubenda-cs fc-consent-root osano-cm cmplz-cookiebanner"
+    " moove_gdpr_cookie sr-only sr-text screenreader screen-reader visuallyhidden visually-hidden"
+    " a11y hidden-accessible"
+).split()
+# What readability reads in a class or an id (readability-lxml 0.9), anywhere in it.
+_HYPHENED = {"com-": BAD, "ad-break": UNLIKELY}
 _SIGNS: dict[int, tuple[str, ...]] = {
     sign: tuple(parts.split())
     for sign, parts in (
@@ -190,7 +204,7 @@ def _read_run(run: str) -> tuple[int, int]:
             if part in run:
                 signs |= sign
                 break
-    return _bits_of_name(run, 0), signs
+    return _BITS.get(run, 0), signs
 
 
 _RUNS = _Remembered(_read_run)
@@ -212,13 +226,14 @@ def _read_word(word: str) -> tuple[int, str, int]:
         for run in _SMALL.findall(small):
             signs |= _RUNS[run][1]
         for part in _PART.findall(word):
-            mask |= _bits_of_name(part.lower(), 0)
+            mask |= _BITS.get(part.lower(), 0)
     has_hyphen = "-" in small
     if has_hyphen:
-        signs |= BAD * ("com-" in small) | UNLIKELY * ("ad-break" in small)
+        for part, sign in _HYPHENED.items():
+            signs |= sign * (part in small)
     if has_hyphen or small != word:  # as one word, too
         for run in _SMALL.findall(small.replace("-", "")):
-            mask |= _bits_of_name(run, 0)
+            mask |= _BITS.get(run, 0)
     if _CONSENT.match(small):
         signs |= CONSENT
     if _READ_ALOUD.search(small):
@@ -240,12 +255,23 @@ def _read_name(value: str) -> tuple[int, str, int]:
         own, kind, said = _WORDS[word]
         mask |= own
         signs |= said
-        kinds.append(kind)
+        kinds += [kind] if kind else []
     return mask, " ".join(kinds), signs
+
+
+def _parts() -> list[tuple[str, int]]:
+    """What names.c finds anywhere in a name: signs, and -1 where the patterns must be asked."""
+    parts = {**_HYPHENED, **dict.fromkeys(_STEMS, -1)}
+    for sign, those in _SIGNS.items():
+        for part in those:
+            parts[part] = parts.get(part, 0) | sign
+    return sorted(parts.items())
 
 
 # By the value of a class, id, role or itemprop.
 NAMES = _Remembered(_read_name)
+if compiled:
+    compiled.know_names(sorted(_BITS.items()), _parts(), NAMES)
 
 
 def shared_kinds(

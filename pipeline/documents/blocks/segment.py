@@ -14,7 +14,18 @@ from itertools import islice
 
 from lxml.html import HtmlElement
 
-from pipeline.documents.blocks.names import CONSENT, NAMES, READ_ALOUD, shared_kinds
+from pipeline.documents.blocks.attributes import (
+    CONSENTS,
+    CONSENTS_BY_ID,
+    HIDES,
+    HREF,
+    OPEN,
+    ROLE,
+    SPOKEN,
+    STYLE,
+    read_attributes,
+)
+from pipeline.documents.blocks.names import shared_kinds
 from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
@@ -36,8 +47,6 @@ _INLINE = frozenset(
     " nobr output q rb rp rt rtc ruby s samp small span strike strong sub sup time tt u var wbr"
     " area embed source track param picture progress meter slot basefont".split()
 )
-_NAMED = frozenset(("class", "id", "role", "itemprop"))
-_HIDING = frozenset(("hidden", "style"))
 _DIALOGS = frozenset(("dialog", "alertdialog"))
 _HEADINGS = frozenset(TAG_NUMBERS[tag] for tag in ("h1", "h2", "h3", "h4", "h5", "h6"))
 _HEADING_BREAKS_MAX = 3  # more, and it is a text of old in large letters
@@ -190,23 +199,15 @@ class _Walk:
         while child is not None:
             tag = child.tag
             if tag in _INLINE or (tag == "button" and _is_in_sentence(element, child)):
-                mask, inner, names = 0, flags, child.keys()
-                for name in names:
-                    if name in _NAMED:
-                        found = NAMES[child.get(name)]
-                        mask |= found[0]
-                        if found[2] & READ_ALOUD:
-                            inner |= ALOUD
-                            self.is_aloud = True
-                    elif name == "href":
-                        if tag == "a" and not (
-                            self.page.tags[number] in _HEADINGS and child.get("href")[:1] == "#"
-                        ):
-                            inner |= LINK
-                            self.links += 1
-                    elif name in _HIDING and self.is_hidden(name, child.get(name)):
-                        break
-                else:
+                mask, _, _, marks = read_attributes(child)
+                inner = flags
+                if marks & HREF and tag == "a" and not self.is_anchor(child, number):
+                    inner |= LINK
+                    self.links += 1
+                if not marks & (STYLE | HIDES) or not self.is_hidden(child, marks):
+                    if marks & SPOKEN:
+                        inner |= ALOUD
+                        self.is_aloud = True
                     if tag == "b" or tag == "strong":
                         inner |= BOLD
                     elif tag == "em" or tag == "i":
@@ -234,34 +235,20 @@ class _Walk:
 
     def visit_block(self, child: HtmlElement, tag: str, around: int, flags: int) -> None:
         """Read an element that begins and ends a line."""
-        mask, kind, signs = 0, "", 0
+        mask, kind, signs, marks = read_attributes(child)
+        if marks & CONSENTS_BY_ID or (marks & CONSENTS and tag != "body"):
+            return
         if flags & LINK:
             flags |= CARD
-        names = child.keys()
-        for name in names:
-            if name == "class":
-                mask_here, kind, said = NAMES[child.get(name)]
-                if said & CONSENT and tag != "body":
-                    return
-                mask |= mask_here
-                signs |= said & 15
-            elif name == "id":
-                mask_here, _, said = NAMES[child.get(name)]
-                if said & CONSENT:
-                    return
-                mask |= mask_here
-                signs |= (said & 15) << 4
-            elif name in _NAMED:
-                value = child.get(name)
-                mask |= NAMES[value][0]
-                if name == "role":
-                    if value in _DIALOGS and not self.with_hidden:
-                        flags |= HIDDEN
-                    elif value == "heading" and all(inner.tag in _INLINE for inner in child):
-                        tag = f"h{child.get('aria-level', '2')}"
-            elif name in _HIDING and self.is_hidden(name, child.get(name)):
+        if marks & ROLE:
+            role = child.get("role")
+            if role in _DIALOGS and not self.with_hidden:
                 flags |= HIDDEN
-        if tag == "dialog" and "open" not in names and not self.with_hidden:
+            elif role == "heading" and all(inner.tag in _INLINE for inner in child):
+                tag = f"h{child.get('aria-level', '2')}"
+        if marks & (STYLE | HIDES) and self.is_hidden(child, marks):
+            flags |= HIDDEN
+        if tag == "dialog" and not marks & OPEN and not self.with_hidden:
             flags |= HIDDEN
         number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around, signs)
         rows = data_rows(child) if tag == "table" else None
@@ -285,10 +272,15 @@ class _Walk:
         several = islice(around.iter("br"), _HEADING_BREAKS_MAX + 1)
         return sum(1 for _ in several) <= _HEADING_BREAKS_MAX
 
-    def is_hidden(self, name: str, value: str) -> bool:
+    def is_hidden(self, element: HtmlElement, marks: int) -> bool:
         """Whether an attribute hides its element, in this walk."""
-        is_shown = self.with_hidden or (name == "style" and not _NOT_SHOWN.search(value))
-        return not is_shown
+        if self.with_hidden:
+            return False
+        return bool(marks & HIDES or _NOT_SHOWN.search(element.get("style", "")))
+
+    def is_anchor(self, link: HtmlElement, number: int) -> bool:
+        """Whether a link stands in a heading and leads to it."""
+        return self.page.tags[number] in _HEADINGS and link.get("href", "")[:1] == "#"
 
     def visit_row(self, cells: list[HtmlElement], table: int, flags: int) -> None:
         """Read a row of data as one block."""

@@ -22,6 +22,7 @@ LONG = "Nothing here speaks of any encyclopedia. " * 100
         ("http://secret-bases.co.uk/wiki/Tea", Reason.WIKIPEDIA_MIRROR),
         ("http://secret-bases.co.uk/shop", None),
         ("https://notwikipedia.org/", None),
+        ("https://www.mediawiki.org/wiki/Manual:Installation_guide", None),
         ("https://wikipedia.org.example/", None),
         ("https://conservapedia.com/Tea", None),
         ("https://www.youtube.com/watch?v=1", None),

@@ -1,6 +1,8 @@
 """What the value of a class or an id says, and how much of it is remembered."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.documents.blocks import names
 from pipeline.documents.blocks.names import BAD, GOOD, MAYBE, NAME_GROUPS, NAMES, UNLIKELY
@@ -54,3 +56,8 @@ def test_names_are_remembered_however_many_came_before_and_no_more_than_so_many(
         NAMES[f"a{number}"]
     assert "a7" in NAMES
     assert len(NAMES) <= 3
+
+
+@given(st.one_of(*(st.from_regex(one) for one in (names._CONSENT, names._READ_ALOUD))))
+def test_one_of_the_stems_is_in_each_name_that_a_pattern_finds(name):
+    assert any(stem in name for stem in names._STEMS)
