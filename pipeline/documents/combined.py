@@ -61,7 +61,7 @@ def read_page(html: str) -> tuple[Page, BlockWords, Described] | None:
     tree = parse(html)
     if tree is None:
         return None
-    title = tree.findtext(".//title") or ""
+    title = next((found.text for found in tree.iter("title")), None) or ""
     said = read_said(tree)
     write_words(tree)
     page = segment(tree)
