@@ -62,7 +62,7 @@ def read_page(html: str) -> tuple[Page, BlockWords, Described] | None:
     if tree is None:
         return None
     title = next((found.text for found in tree.iter("title")), None) or ""
-    said = read_said(tree)
+    said = read_said(html, tree)
     write_words(tree)
     page = segment(tree)
     if not page.elements:
