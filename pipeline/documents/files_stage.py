@@ -82,7 +82,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=9,
+        version=10,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={
             **versions(documents.extractor),

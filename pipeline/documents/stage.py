@@ -104,7 +104,7 @@ def documents_stage(
     )
     texts = Step(
         name="texts",
-        version=5,
+        version=6,
         settings=rules,
         versions=versions(rules.extractor),
         inputs=(gather,),

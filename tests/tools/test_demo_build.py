@@ -42,10 +42,10 @@ VERSIONS = {
 DIGESTS = {
     "links": "283e90487a0dd445345c02afc01dc371",
     "pages": "86a91056eea3697e66eb6a59a9879eaf",
-    "documents": "7372e5ea75efa5d5b0a6c4090bb7875e",
-    "corpus": "65a0cc97c29eba4fa2cd6026ac4a7b82",
-    "tokenizer": "39a374553f5ad34ec74187f6d7413899",
-    "shards": "7aafd46ebeabf5e6d9eaa1295acb0c5b",
+    "documents": "efd104ef790b949d5e72e407ab605c5d",
+    "corpus": "a452b0f0388e026b8d6435012b58e182",
+    "tokenizer": "fe5817597b90bebc801b7619b26af367",
+    "shards": "3a3a315cad60b26b5a1a7db16fa34ea7",
 }
 
 

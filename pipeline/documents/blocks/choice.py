@@ -9,9 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.context import Reals, choose
-from pipeline.documents.blocks.copies import once
+from pipeline.documents.blocks.copies import once, quotations
 from pipeline.documents.blocks.features import AT, Described
-from pipeline.documents.blocks.names import CALL, SIGNATURE, TOOL
+from pipeline.documents.blocks.names import (
+    CALL,
+    CONTENT,
+    MEMBER_WORDS,
+    REVIEW,
+    SIGNATURE,
+    TOOL,
+)
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
 from pipeline.documents.blocks.units import mean_by, numbered
 from pipeline.documents.blocks.words import BlockWords
@@ -22,6 +29,14 @@ _ROW, _ITEM = TAG_NUMBERS["tr"], TAG_NUMBERS["li"]
 _LISTS = (TAG_NUMBERS["ul"], TAG_NUMBERS["ol"])
 _ITEMS_MIN, _ITEMS_SHARE = 3, 0.8  # of the blocks of a list, that are its items
 _BUTTON_WORDS_MAX = 4
+_ASIDE = TAG_NUMBERS["aside"]
+_LIST_PARTS = (TAG_NUMBERS["dt"], TAG_NUMBERS["dd"], TAG_NUMBERS["li"])
+_FACTS_MIN, _FACT_WORDS_MAX = 3, 8  # of the panels of one kind, all together
+_PANEL_WORDS_MAX = 4  # a block, on the mean
+# What follows these texts may be cards: so many units, of which so many have a title, a link of so
+# many words, and so much of what is kept before them.
+_OF_ONE_THING = ("article", "product")
+_CARDS_MIN, _CARDS_SHARE, _CARD_WORDS_MIN, _BEFORE_CARDS = 3, 0.8, 4, 0.4
 # Panels that wait for a click are text here; elsewhere they are menus, and other articles.
 _WITH_PANELS = ("product", "service")
 # Here a heading over nothing is left of something else; threads that pass for articles have many.
@@ -45,7 +60,13 @@ def take(
     is_thread = page_type == "forum"
     if is_thread:
         scores = with_even_posts(page, counts, scores)
+        scores = np.where(are_beside_posts(page, counts), 0.0, scores)
     keep, score = choose(with_whole_lists(page, counts, scores), counts.words, *limits)
+    level = described.columns[AT["heading"]]
+    if page_type == "product":
+        keep &= ~are_of_others(page, level)
+    if page_type in _OF_ONE_THING:
+        keep &= ~are_cards_behind(counts, described, scores, keep, limits[1])
     if page_type not in _WITH_PANELS:
         is_shown = 2 * counts.hidden_words <= counts.words
         keep &= is_shown
@@ -54,7 +75,6 @@ def take(
         keep &= ~are_buttons(page, counts, described)
     kept = np.flatnonzero(keep).tolist()
     blocks = once(page, counts, kept, described.units.unit, is_thread=is_thread)
-    level = described.columns[AT["heading"]]
     if page_type in _WITHOUT_BARE_HEADINGS:
         blocks = without_bare_headings(blocks, level)
     if page_type in _WITH_HEADINGS:
@@ -72,8 +92,8 @@ def settled(looks: Sequence[Reals], page_type: str) -> Reals:
 def with_even_posts(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     """The scores of a thread, where all blocks of one place in a post have their mean.
 
-    So short posts stand or fall with long ones, late ones with early ones; signatures fall. A place
-    is told by the classes of three elements; without any it may be anywhere.
+    So short posts stand or fall with long ones, late ones with early ones. A place is told by the
+    classes of three elements; without any it may be anywhere.
     """
     kind, parent = np.array(page.kinds), np.maximum(page.parents, 0)
     is_named = ~np.isin(kind, list(page.plain_kinds))
@@ -83,9 +103,39 @@ def with_even_posts(page: Page, counts: BlockWords, scores: Reals) -> Reals:
         at = parent[at]
         place = numbered(place * len(kind) + kind[at])
         is_told = is_told | is_named[at]
-    even = np.where(is_told, mean_by(place, scores, _weight(counts)), scores)
-    names = np.array([page.inherited[element] for element in page.elements])
-    return np.where(names >> SIGNATURE & 1, 0.0, even)
+    return np.where(is_told, mean_by(place, scores, _weight(counts)), scores)
+
+
+def are_beside_posts(page: Page, counts: BlockWords) -> Mask:
+    """Which blocks of a thread are no text of a post: signatures, notices, asides, panels of facts.
+
+    What a signature seems to hold is the text if it is named as content. An aside tells who wrote
+    a post or where a link leads, unless it quotes.
+    """
+    names = np.array(page.own)
+    is_named, is_content = names & (1 << SIGNATURE | 1 << CALL) > 0, names >> CONTENT & 1 > 0
+    is_beside = np.zeros(len(names), np.bool_)
+    for number in np.flatnonzero(is_named | is_content).tolist():
+        is_beside[number : page.ends[number]] = is_named[number]
+    quotation = quotations(page)
+    for number in np.flatnonzero(np.array(page.tags) == _ASIDE).tolist():
+        inside = slice(number, page.ends[number])
+        is_beside[inside] |= not quotation[inside].any()
+    return np.asarray(is_beside[page.elements] | _are_facts(page, counts))
+
+
+def _are_facts(page: Page, counts: BlockWords) -> Mask:
+    """Which blocks stand in panels about members, which say when they joined, how much they wrote.
+
+    Panels of one kind are told by what a few of their blocks begin with, and fall as a whole.
+    """
+    tag, kind = np.array(page.tags), np.array(page.kinds)
+    parent, element = np.maximum(page.parents, 0), np.array(page.elements)
+    panel = np.where(np.isin(tag[element], _LIST_PARTS), parent[element], element)
+    place = numbered(kind[panel] * len(kind) + kind[parent[panel]])
+    is_fact = (counts.groups >> MEMBER_WORDS & 1) * (counts.words <= _FACT_WORDS_MAX)
+    are_short = np.bincount(place, counts.words) <= _PANEL_WORDS_MAX * np.bincount(place)
+    return np.asarray(((np.bincount(place, is_fact) >= _FACTS_MIN) & are_short)[place])
 
 
 def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
@@ -122,12 +172,46 @@ def _items_around(page: Page) -> list[int]:
     return items
 
 
+def are_of_others(page: Page, level: NDArray[np.float64]) -> Mask:
+    """Which blocks of a page about goods are customers' reviews, or notices of the shop.
+
+    What holds the title is the page, whatever it is named.
+    """
+    names = np.array(page.own) & (1 << REVIEW | 1 << CALL)
+    found = np.zeros(len(level), np.bool_)
+    for number in np.flatnonzero(names).tolist():
+        inside = slice(page.begin_blocks[number], page.end_blocks[number])
+        found[inside] |= (level[inside] != 1).all()
+    return found
+
+
 def are_buttons(page: Page, counts: BlockWords, described: Described) -> Mask:
     """Which blocks call to act in a few words, by a button or a link that is named so."""
     names = np.array([page.own[element] for element in page.elements]) | np.array(page.inner)
     is_named = (names & (1 << TOOL | 1 << CALL) > 0) & (counts.link_words == counts.words)
     is_short = (counts.words <= _BUTTON_WORDS_MAX) & (described.columns[AT["heading"]] == 0)
     return np.asarray((is_named | (described.columns[AT["in_button"]] > 0)) & is_short)
+
+
+def are_cards_behind(
+    counts: BlockWords, described: Described, scores: Reals, keep: Mask, enough: float
+) -> Mask:
+    """Which blocks stand in cards behind the text that lead to other articles, or goods.
+
+    They fall together, unless they have a score that is enough on any page.
+    """
+    unit, group, columns = described.units.unit, described.units.group, described.columns
+    is_title = (counts.link_words == counts.words) & (counts.words >= _CARD_WORDS_MIN)
+    is_titled = (columns[AT["unit_at"]] == 0) & (np.bincount(unit, is_title) > 0)[unit]
+    many = columns[AT["unit_many"]]
+    are_cards = np.bincount(group, is_titled)[group] >= _CARDS_SHARE * many
+    first = np.zeros(int(group.max()) + 1, np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    before = np.cumsum(counts.words * keep)
+    are_cards &= (many >= _CARDS_MIN) & (before[first[group]] >= _BEFORE_CARDS * before[-1]) & keep
+    if are_cards.any():
+        are_cards &= mean_by(group, scores, _weight(counts)) < enough
+    return np.asarray(are_cards)
 
 
 def without_bare_headings(blocks: Sequence[int], level: NDArray[np.float64]) -> list[int]:

@@ -6,7 +6,10 @@ What elements of one class say again in such of one class is meant so, but not i
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from pipeline.documents.blocks.layout import Numbers
+from pipeline.documents.blocks.names import FORUM, POST, QUOTE
 from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
 from pipeline.documents.blocks.words import BlockWords
 
@@ -16,7 +19,7 @@ _GAP = 2  # blocks that a copy of several may leave out
 _TWIN_WORDS = 2  # of a block that says again what stands right before it
 _AS_THEY_STAND = (TAG_NUMBERS["tr"], TAG_NUMBERS["pre"])
 _HEADINGS = tuple(TAG_NUMBERS[f"h{level}"] for level in range(1, 7))
-_QUOTE = TAG_NUMBERS["blockquote"]
+_BLOCKQUOTE = TAG_NUMBERS["blockquote"]
 
 
 def once(
@@ -101,27 +104,41 @@ def _runs(blocks: Sequence[int], first_of: dict[int, int]) -> list[list[int]]:
     return runs
 
 
+def quotations(page: Page) -> Numbers:
+    """For each element the outermost quotation that it lies in, 0 where there is none.
+
+    Posts are none, though some are blockquotes and others are named `message js-selectToQuote`.
+    """
+    tags, names = np.array(page.tags), np.array(page.own)
+    is_quote = (tags == _BLOCKQUOTE) | (names >> QUOTE & 1 > 0)
+    is_quote &= names & (1 << FORUM | 1 << POST) == 0
+    outermost = np.zeros(len(tags), np.int64)
+    for number in np.flatnonzero(is_quote).tolist():
+        if not outermost[number]:
+            outermost[number : page.ends[number]] = number
+    return outermost
+
+
 def _once_in_thread(
     page: Page, words: Sequence[int], blocks: Sequence[int], first_of: dict[int, int]
 ) -> list[int]:
     """Blocks that are no copies; a quotation goes or stays as a whole, by most of its words.
 
-    Of a quotation any block may be a copy; elsewhere none of a few words, and no code.
+    A short one stays, which tells what is answered; elsewhere no block of a few words is a copy,
+    and no code.
     """
-    outermost = [0] * len(page.tags)
-    for number in range(1, len(outermost)):
-        own = number if page.tags[number] == _QUOTE else 0
-        outermost[number] = outermost[page.parents[number]] or own
-    quotes = {block: outermost[page.elements[block]] for block in blocks}
+    quotes = quotations(page)[page.elements].tolist()
     copied = {block for block in blocks if first_of[block] != block}
-    balance: dict[int, int] = {}
+    many: dict[int, int] = {}
+    copies: dict[int, int] = {}
     for block in blocks:
-        own = words[block] if block in copied else -words[block]
-        balance[quotes[block]] = balance.get(quotes[block], 0) + own
+        quote = quotes[block]
+        many[quote] = many.get(quote, 0) + words[block]
+        copies[quote] = copies.get(quote, 0) + words[block] * (block in copied)
     kept = []
     for block in blocks:
-        if quotes[block]:
-            stays = balance[quotes[block]] <= 0
+        if quote := quotes[block]:
+            stays = many[quote] < COPY_WORDS or 2 * copies[quote] <= many[quote]
         else:
             is_code = page.tags[page.elements[block]] in _AS_THEY_STAND
             stays = block not in copied or words[block] < THREAD_COPY_WORDS or is_code

@@ -84,9 +84,13 @@ NAME_GROUPS: tuple[str, ...] = (
     "skip jump",
 )
 COMMENT, FORUM, PRODUCT = 0, 1, 2  # groups that a page as a whole is measured by
+CONTENT = NAME_GROUPS.index("content contents maincontent")
+POST = NAME_GROUPS.index("post posts postbody hentry blogpost")
+QUOTE = NAME_GROUPS.index("quote blockquote pullquote")
 PEOPLE, DATE = 12, 13  # and those that a unit of repeated structure is
 TOOL = NAME_GROUPS.index("tool tools toolbar actions action button buttons btn print")
 CALL = NAME_GROUPS.index("cta callout notice alert warning")
+REVIEW = NAME_GROUPS.index("review reviews rating ratings stars")
 SIGNATURE = NAME_GROUPS.index("signature sig")
 
 WORD_GROUPS: tuple[str, ...] = (
@@ -125,6 +129,7 @@ WORD_GROUPS: tuple[str, ...] = (
     "moderator administrator admin registered guest junior senior contributor",
 )
 DATE_WORDS = 15  # months and days
+MEMBER_WORDS = WORD_GROUPS.index("joined posts member location")
 
 
 def bits_of(groups: tuple[str, ...]) -> dict[str, int]:

@@ -61,7 +61,7 @@ def test_a_quotation_goes_or_stays_as_a_whole(times, is_kept):
     assert found == [LONG, *([LONG, more.strip()] if is_kept else []), "I agree."]
 
 
-def test_of_a_thread_a_short_quotation_goes_and_code_that_is_said_again_stays():
+def test_of_a_thread_a_short_quotation_stays_and_so_does_code_that_is_said_again():
     posts = [
         "<div>What is it?</div><pre>turn on the light\nand off again</pre>",
         "<blockquote><p>What is it?</p></blockquote><p>This:</p>",
@@ -69,4 +69,12 @@ def test_of_a_thread_a_short_quotation_goes_and_code_that_is_said_again_stays():
     ]
     code = "turn on the light and off again"
     found = written("".join(posts), is_thread=True)
-    assert found == ["What is it?", code, "This:", "What is it?", code]
+    assert found == ["What is it?", code, "What is it?", "This:", "What is it?", code]
+
+
+@pytest.mark.parametrize("name", ["bbcode_quote", "postcontent"])
+def test_a_post_that_is_a_blockquote_is_no_quotation_and_a_quotation_may_be_none(name):
+    quote = f"<div class={name}><div>Hello</div><div>{LONG}</div></div>"
+    body = f"<div>Hello</div><div>{LONG}</div><blockquote class=postcontent>{quote}No.</blockquote>"
+    again = [] if name == "bbcode_quote" else ["Hello"]
+    assert written(body, is_thread=True) == ["Hello", LONG, *again, "No."]
