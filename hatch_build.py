@@ -11,7 +11,7 @@ from setuptools import Distribution, Extension
 from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 MODULE = "pipeline.documents.blocks.compiled"
-SOURCES = ["pipeline/documents/blocks/compiled.c", "pipeline/documents/blocks/names.c"]
+SOURCES = [f"pipeline/documents/blocks/{name}.c" for name in ("compiled", "names", "readable")]
 
 
 class Hook(BuildHookInterface):  # type: ignore[misc]

@@ -71,8 +71,8 @@ def _cut(html: str) -> tuple[Page, str, Said] | None:
     tree = parse(html)
     if tree is None:
         return None
-    title = tree.findtext(".//title") or ""
-    said = read_said(tree)
+    title = next((found.text for found in tree.iter("title")), None) or ""
+    said = read_said(html, tree)
     write_words(tree)
     page = segment(tree)
     return (page, title, said) if page.elements else None

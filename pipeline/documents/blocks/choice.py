@@ -144,9 +144,9 @@ def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     A list is one whose items are a block each, nearly all of them.
     """
     held: dict[int, list[int]] = {}
+    items = _items_around(page)
     for block, element in enumerate(page.elements):
-        item = _item_around(page, element)
-        if item:
+        if item := items[element]:
             held.setdefault(page.parents[item], []).append(block)
     groups = np.zeros(len(scores), np.int64)
     for number, (around, blocks) in enumerate(held.items(), 1):
@@ -160,13 +160,16 @@ def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     return np.where(groups > 0, mean_by(groups, scores, _weight(counts)), scores)
 
 
-def _item_around(page: Page, element: int) -> int:
-    """The row or item that is a block's own element, or holds it alone; 0 where there is none."""
-    while page.tags[element] not in (_ROW, _ITEM):
-        element = page.parents[element]
-        if element <= 0 or page.end_blocks[element] - page.begin_blocks[element] > 1:
-            return 0
-    return element
+def _items_around(page: Page) -> list[int]:
+    """Of each element the row or item that it is, or that holds it alone; 0 where there is none."""
+    items = [0] * len(page.tags)
+    for element, tag in enumerate(page.tags):
+        around = page.parents[element]
+        if tag in (_ROW, _ITEM):
+            items[element] = element
+        elif items[around] and page.end_blocks[around] - page.begin_blocks[around] <= 1:
+            items[element] = items[around]
+    return items
 
 
 def are_of_others(page: Page, level: NDArray[np.float64]) -> Mask:

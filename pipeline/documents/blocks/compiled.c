@@ -1,4 +1,5 @@
-/* The innermost loops of the extractor `combined`, for forest.py and words.py; names.c has more.
+/* The innermost loops of the extractor `combined`, for forest.py, features.py and words.py; names.c
+   and readable.c have more.
 
    Each has a twin there in numpy or Python, which is used where no compiler was at hand when the
    package was installed, and gives the same bits. Arrays come as buffers; their callers answer for
@@ -54,6 +55,26 @@ add_forest(PyObject *module, PyObject *args)
     PyBuffer_Release(&thresholds);
     PyBuffer_Release(&leaves);
     PyBuffer_Release(&sums);
+    Py_RETURN_NONE;
+}
+
+/* ---- features.py ---- */
+
+/* spread_bits(values, rows): values are [blocks] int64; fills rows [bits, blocks] float32. */
+static PyObject *
+spread_bits(PyObject *module, PyObject *args)
+{
+    Py_buffer values, rows;
+    if (!PyArg_ParseTuple(args, "y*w*", &values, &rows))
+        return NULL;
+    const int64_t *value = values.buf;
+    float *row = rows.buf;
+    Py_ssize_t blocks = values.len / 8, bits = rows.len / 4 / blocks;
+    for (Py_ssize_t bit = 0; bit < bits; bit++, row += blocks)
+        for (Py_ssize_t block = 0; block < blocks; block++)
+            row[block] = (float)(value[block] >> bit & 1);
+    PyBuffer_Release(&values);
+    PyBuffer_Release(&rows);
     Py_RETURN_NONE;
 }
 
@@ -175,11 +196,14 @@ count_words(PyObject *module, PyObject *args)
     return PyLong_FromSsize_t(found);
 }
 
-PyObject *know_names(PyObject *, PyObject *), *read_attributes(PyObject *, PyObject *);
+PyObject *know_names(PyObject *, PyObject *), *read_attributes(PyObject *, PyObject *),
+    *read_by_rules(PyObject *, PyObject *);
 
 static PyMethodDef methods[] = {
     {"add_forest", add_forest, METH_VARARGS, NULL},
     {"count_words", count_words, METH_VARARGS, NULL},
+    {"spread_bits", spread_bits, METH_VARARGS, NULL},
+    {"read_by_rules", read_by_rules, METH_VARARGS, NULL},
     {"know_names", know_names, METH_VARARGS, NULL},
     {"read_attributes", read_attributes, METH_O, NULL},
     {NULL, NULL, 0, NULL},

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.kernels import compiled
 from pipeline.documents.blocks.layout import Layout, Numbers
 from pipeline.documents.blocks.names import (
     COMMENT,
@@ -212,7 +213,7 @@ class _Description:
         """What it lies in: a bit for each kind of element, and totals of the nearest ones."""
         around = np.array(_around(self.page), np.int64)
         row = AT[f"in_{_AROUND[0]}"]
-        self.columns[row : row + len(_AROUND)] = around >> np.arange(len(_AROUND))[:, None] & 1
+        _spread_bits(around, self.columns[row : row + len(_AROUND)])
         of_paragraphs = self.parent[1:][self.tag[1:] == TAG_NUMBERS["p"]]
         paragraphs = np.bincount(of_paragraphs, minlength=self.elements)
         sizes, held = self.sizes, self.held
@@ -401,11 +402,21 @@ class _Description:
             (own, len(NAME_GROUPS)),
             (self.masks, len(NAME_GROUPS)),
             (self.counts.groups, len(WORD_GROUPS)),
-            (np.int64(said.kinds), len(SAID_GROUPS)),
-            (np.int64(said.place), len(SAID_GROUPS)),
         ):
-            self.columns[row : row + count] = values >> np.arange(count)[:, None] & 1
+            _spread_bits(values, self.columns[row : row + count])
             row += count
+        for mask in (said.kinds, said.place):
+            for bit in range(len(SAID_GROUPS)):
+                self.columns[row] = mask >> bit & 1
+                row += 1
+
+
+def _spread_bits(values: Numbers, rows: NDArray[np.float32]) -> None:
+    """Set each row to one bit of the values, 0 or 1."""
+    if compiled:
+        compiled.spread_bits(values, rows)
+    else:
+        rows[:] = values >> np.arange(len(rows))[:, None] & 1
 
 
 def _around(page: Page) -> list[int]:

@@ -9,6 +9,7 @@ rewritten: pictures and fields of forms, which the rules ask about too, are not 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.kernels import compiled
 from pipeline.documents.blocks.layout import Layout, Mask, Numbers
 from pipeline.documents.blocks.segment import TAG_NUMBERS
 from pipeline.documents.blocks.words import BlockWords
@@ -43,10 +44,27 @@ _IS_PARAGRAPH, _IS_HEADING = _are("p pre td blockquote"), _are("h1 h2 h3 h4 h5 h
 _IS_FORM = _are("form")
 _IS_SHAKY = _are("table ul div aside header footer section")
 _IS_ALLOWED_INSIDE = _are("table ul div section")
+# For readable.c, a bit each.
+_ALL = _IS_WHOLE, _IS_FRAME, _IS_PARAGRAPH, _IS_HEADING, _IS_FORM, _IS_SHAKY, _IS_ALLOWED_INSIDE
+_FLAGS = np.zeros(len(TAG_NUMBERS), np.int64)
+for _bit, _those in enumerate((*_ALL, *map(_are, ("div", "p", "article", "main")))):
+    _FLAGS |= _those.astype(np.int64) << _bit
 
 
 def readable(layout: Layout, counts: BlockWords) -> Mask:
     """Which blocks of a page readability would take for its text."""
+    if not compiled:
+        return _readable(layout, counts)
+    kept = np.zeros(layout.blocks, bool)
+    range_of_blocks = layout.begin_block, layout.end_block
+    of_elements = layout.tag, layout.parent, layout.ends, layout.weight, *range_of_blocks
+    of_blocks = layout.element, counts.chars, counts.commas, counts.words, counts.link_words
+    arrays = *of_elements, layout.is_unlikely, *of_blocks
+    compiled.read_by_rules(*arrays, _POINTS, _FLAGS, kept)
+    return kept
+
+
+def _readable(layout: Layout, counts: BlockWords) -> Mask:
     rules = _Rules(layout, counts)
     kept = rules.keep(rules.unlikely())
     if counts.chars[kept].sum() < _PAGE_CHARS_MIN:

@@ -11,7 +11,8 @@ ARTICLE, FORUM, PRODUCT = 0, 1, 2
 
 
 def said(head, body=""):
-    return read_said(parse(f"<html><head>{head}</head><body>{body}<p>x</p></body></html>"))
+    html = f"<html><head>{head}</head><body>{body}<p>x</p></body></html>"
+    return read_said(html, parse(html))
 
 
 def data(value):
