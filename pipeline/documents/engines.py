@@ -48,6 +48,7 @@ def load_trafilatura() -> Any:
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     justext: Any = import_module("justext.core")  # the package has a function of that name
     trafilatura.external.jt_stoplist_init = load_stop_words
+    trafilatura.external.JT_STOPLIST = None  # its own tuple, if it was used before
     justext.define_stoplist = _as_they_are
     # justext's own takes the square of the short paragraphs: 17 s for 20,000 cells of one letter.
     trafilatura.external.revise_paragraph_classification = revise_paragraphs
