@@ -11,7 +11,8 @@ from setuptools import Distribution, Extension
 from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 MODULE = "pipeline.documents.blocks.compiled"
-SOURCES = [f"pipeline/documents/blocks/{name}.c" for name in ("compiled", "names", "readable")]
+NAMES = ("compiled", "names", "readable", "tags")
+SOURCES = [f"pipeline/documents/blocks/{name}.c" for name in NAMES]
 
 
 class Hook(BuildHookInterface):  # type: ignore[misc]

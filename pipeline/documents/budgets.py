@@ -18,6 +18,7 @@ from itertools import compress, product
 
 import numpy as np
 
+from pipeline.documents.blocks.kernels import compiled
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import DocumentsSettings
 
@@ -73,6 +74,8 @@ class _Levels(dict[str, int]):
 
 
 _LEVELS = _Levels()
+if compiled:
+    compiled.know_tags([*dict.fromkeys(_NO_LEVEL, 0).items(), *_MORE_LEVELS.items()])
 
 
 def check_budgets(html: str, rules: DocumentsSettings) -> Drop | None:
@@ -84,6 +87,8 @@ def check_budgets(html: str, rules: DocumentsSettings) -> Drop | None:
     if (signs := html.count("<")) > rules.tags_max:
         return Drop(Reason.TOO_MANY_TAGS, f'{signs} "<"')
     markup = without_raw_text(html)
+    if _is_small(markup, rules, closes="/>" in html):
+        return None
     pieces = _TAG.split(markup)  # text, and after each a tag's name and attributes
     between, names, attributes = pieces[::3], pieces[1::3], pieces[2::3]
     nesting = names
@@ -100,6 +105,26 @@ def check_budgets(html: str, rules: DocumentsSettings) -> Drop | None:
     if chars > rules.page_chars_max:
         return Drop(Reason.TOO_LONG, f"{chars} characters between tags")
     return None
+
+
+def _is_small(markup: str, rules: DocumentsSettings, *, closes: bool) -> bool:
+    """Whether a page is within all limits by a quick count, as nearly all are.
+
+    `closes` says that a tag may end in a slash. Tables count with as many rows as there are signs.
+    """
+    found = compiled and compiled.scan_tags(markup, closes)
+    if not found or len(markup) > rules.page_chars_max:
+        return False
+    depth, longest, chars, cells, has_spans = found
+    whole = cells + markup.count("<") * min(cells, _SPAN_MAX)
+    return bool(
+        depth <= rules.depth_max
+        and longest < 2 * rules.tag_attributes_max
+        and chars < min(2 * rules.attributes_max, rules.class_chars_max)
+        and not has_spans
+        and cells <= rules.row_cells_max
+        and whole <= rules.cells_max
+    )
 
 
 def count_depth(names: Sequence[str]) -> int:

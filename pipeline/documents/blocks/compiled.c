@@ -197,7 +197,8 @@ count_words(PyObject *module, PyObject *args)
 }
 
 PyObject *know_names(PyObject *, PyObject *), *read_attributes(PyObject *, PyObject *),
-    *read_by_rules(PyObject *, PyObject *);
+    *read_by_rules(PyObject *, PyObject *), *know_tags(PyObject *, PyObject *),
+    *scan_tags(PyObject *, PyObject *);
 
 static PyMethodDef methods[] = {
     {"add_forest", add_forest, METH_VARARGS, NULL},
@@ -206,6 +207,8 @@ static PyMethodDef methods[] = {
     {"read_by_rules", read_by_rules, METH_VARARGS, NULL},
     {"know_names", know_names, METH_VARARGS, NULL},
     {"read_attributes", read_attributes, METH_O, NULL},
+    {"know_tags", know_tags, METH_O, NULL},
+    {"scan_tags", scan_tags, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -5,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.documents.budgets import (
+    _CELLS,
     _TAG,
     check_budgets,
+    compiled,
     count_cells,
     count_depth,
     without_raw_text,
@@ -15,6 +18,7 @@ from pipeline.reasons import Reason
 from pipeline.settings import DocumentsSettings
 
 RULES = DocumentsSettings()
+SPAN = re.compile(r"(?:col|row)span\s*=", re.IGNORECASE | re.ASCII)
 TEXT = "<p>The quick brown fox, it was said, jumped over the lazy dog while the river rose. "
 
 HOSTILE = {
@@ -181,3 +185,33 @@ def test_scripts_and_comments_are_left_out_and_endless_ones_left_in():
 @given(st.text(alphabet="<>!-/ =\"'ascriptyle", max_size=80))
 def test_no_text_makes_the_pass_raise(html):
     check_budgets(html, RULES)
+
+
+SIGNS = ("<", "</", ">", "/>", "/", "=", '"', "'", " ", "\n", "\x1c", "x", "é", "\xa0", "\ud800")
+TAGS = ("<div", "</DIV", "<td", "<TH>", "<table>", "</table>", "<ul ", "<br", "<p>", "<optgroup")
+VALUES = (" a=", "='", '= "', " colspan=", " RowSpan = 3", "spancolspan", "<figcaptionfigcaption")
+MARKUP = st.lists(st.sampled_from([*SIGNS, *TAGS, *VALUES]), max_size=30).map("".join)
+
+
+@pytest.mark.skipif(not compiled, reason="no compiler was at hand at the installation")
+@given(MARKUP, st.booleans())
+def test_compiled_counts_of_tags_are_those_of_the_patterns(markup, closes):
+    pieces = _TAG.split(markup)
+    names, attributes = pieces[1::3], pieces[2::3]
+    tags = zip(names, attributes, strict=True)
+    nesting = [name for name, text in tags if not closes or text[-1:] != "/"]
+    lengths = [*map(len, attributes)]
+    cells = sum(name in _CELLS for name in names)
+    has_spans = any(SPAN.search(text) for text in attributes)
+    counted = (count_depth(nesting), max(lengths, default=0), sum(lengths), cells, has_spans)
+    found = compiled.scan_tags(markup, closes)
+    assert found == counted or (found is None and not markup.isascii())
+
+
+@pytest.mark.skipif(not compiled, reason="no compiler was at hand at the installation")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_verdicts_are_the_same_without_the_compiled_module(name, monkeypatch):
+    html, _ = HOSTILE[name]
+    found = check_budgets(html, RULES)
+    monkeypatch.setattr("pipeline.documents.budgets.compiled", None)
+    assert check_budgets(html, RULES) == found
