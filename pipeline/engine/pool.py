@@ -316,7 +316,7 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], limits: Limits | 
 
 
 def _hide_main() -> dict[str, Any]:
-    """Keep spawned workers from importing `__main__` again, and with it all the driver imported."""
+    """Keep workers from importing `__main__` again, and with it all the driver imported."""
     main = sys.modules["__main__"]
     hidden = {"__spec__": main.__spec__, "__file__": getattr(main, "__file__", None)}
     main.__spec__ = None

@@ -39,9 +39,10 @@ class Cluster:
         return self._scheduler
 
     def children(self, worker: "subprocess.Popen[bytes]") -> list[int]:
-        """The processes under a worker's nanny; the nanny itself where it has none yet."""
+        """The worker under its nanny and those of its pool; the nanny itself where it has none."""
         found = [pid for pid in living(worker.pid) if pid != worker.pid]
-        return [pid for pid in found if b"spawn_main" in command_of(pid)] or [worker.pid]
+        work = [pid for pid in found if b"spawn_main" in command_of(pid) or is_forked(pid)]
+        return work or [worker.pid]
 
     def mend(self) -> None:
         """Start what is missing, and wait until the workers are there."""
@@ -104,6 +105,18 @@ def end(pid: int, how: signal.Signals = signal.SIGKILL) -> None:
 def living(session: int) -> list[int]:
     """The living processes of a session."""
     return [pid for pid, state in _states(session) if state != "Z"]
+
+
+def is_forked(pid: int) -> bool:
+    """Whether it is a worker of a pool: both it and its parent have the fork server's command."""
+    return all(b"forkserver" in command_of(process) for process in (pid, _parent_of(pid)))
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def is_stopped(pid: int) -> bool:

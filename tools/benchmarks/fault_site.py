@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.engine import leftovers, names
 from pipeline.engine.store import Disk, Store
 from pipeline.engine.stores import open_store
-from tools.benchmarks.fault_processes import ROOT, Cluster, command_of, end, living
+from tools.benchmarks.fault_processes import ROOT, Cluster, end, is_forked, living
 from tools.benchmarks.fault_store import FaultyStore
 from tools.clean import clean
 from tools.demo import captures, dumps, posts
@@ -171,7 +171,7 @@ class Site:
 
     def workers(self) -> list[int]:
         """The driver's worker processes."""
-        return [pid for pid in living(self.driver.pid) if b"spawn_main" in command_of(pid)]
+        return [pid for pid in living(self.driver.pid) if is_forked(pid)]
 
     def kill(self) -> None:
         """SIGKILL for all processes of the build."""

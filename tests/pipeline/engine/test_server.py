@@ -1,9 +1,12 @@
 """Workers are forked from a process that has what they share; it is there as long as they are."""
 
 import os
+import signal
+import time
 
 import hostile
 import pytest
+from processes import is_alive
 
 from pipeline.engine.limits import Limits
 from pipeline.engine.pool import Pool
@@ -50,3 +53,13 @@ def test_no_process_is_left_when_the_last_pool_is_closed():
     for pid in (worker, server):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_where_the_server_was_killed_another_one_follows():
+    with Pool(1, LIMITS) as pool:
+        old, (_, server) = pool.run(hostile.pid, 0), pool.run(imported_by)
+        os.kill(server, signal.SIGKILL)
+        while is_alive(old):  # it dies with the server
+            time.sleep(0.01)
+        assert pool.run(hostile.pid, 0) != old
+        assert pool.run(imported_by)[1] != server
