@@ -77,9 +77,9 @@ PRETOKENS_A_ROOT = 48  # different ones by the root of the bytes, from 125 MB to
 TOKENS_A_BYTE = 0.27  # with 8,192 entries in the vocabulary; GPT-2's 50,257 take about 0.23
 
 # Memory of all processes together, in bytes.
-BUILD_MEMORY = 331_000_000  # 100 parts of nothing (Engine)
+BUILD_MEMORY = 189_000_000  # 100 parts of nothing (Engine)
 LINK_MEMORY = 63  # a link, on top: 644 MB at 5 million (Exchange, files)
-WORKER_MEMORY = 440_000_000  # so that a build of two workers takes what the real one took
+WORKER_MEMORY = 193_000_000  # so that a build of two workers takes what the real one took
 DOCUMENT_MEMORY = 770  # a document in the walk, if each shares a bucket (pipeline/corpus/near.py)
 PRETOKEN_MEMORY = 330  # of training, a different pre-token: 1,046 MB for 2.4 million (Tokenizer)
 TOKEN_MEMORY = 6  # a token of one shard
