@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import hostile
 import pytest
@@ -12,6 +13,12 @@ from pipeline.engine.limits import Limits
 from pipeline.engine.pool import Pool
 
 LIMITS = Limits(cpu_s=10, wall_s=60, memory_bytes=200 << 20)
+
+
+@pytest.fixture(autouse=True)
+def _tests_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The server is a fresh process: of this one's paths it knows what the environment tells.
+    monkeypatch.setenv("PYTHONPATH", str(Path(hostile.__file__).parent))
 
 
 def imported_by() -> tuple[int, int]:
