@@ -284,6 +284,7 @@ def test_a_stage_command_leaves_with_the_code_of_the_signal_and_without_workers(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     children = children_of(webtext.pid)
+    children += [worker for server in children for worker in children_of(server)]
     assert children
     webtext.send_signal(signum)
     _, told = webtext.communicate(timeout=60)
