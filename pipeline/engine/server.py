@@ -7,6 +7,7 @@ runs in it, forking it is safe, which forking a driver full of threads is not.
 import os
 import signal
 import threading
+from contextlib import suppress
 from multiprocessing import forkserver
 from typing import Any
 
@@ -68,7 +69,8 @@ class ForkServer:
         # time of its workers counts as this process's. The library has no public way.
         server: Any = forkserver._forkserver
         if server._forkserver_pid is not None:
-            os.kill(server._forkserver_pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it was killed, and collected
+                os.kill(server._forkserver_pid, signal.SIGKILL)
         server._stop()
         self._ended.set()
         self._ended = threading.Event()
