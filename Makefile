@@ -9,7 +9,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 setup: $(VENV)/ready
 
-$(VENV)/ready: pyproject.toml hatch_build.py $(wildcard pipeline/documents/blocks/*.c)
+$(VENV)/ready: pyproject.toml hatch_build.py $(wildcard pipeline/documents/blocks/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "webtext needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -11,7 +11,8 @@ from setuptools import Distribution, Extension
 from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 MODULE = "pipeline.documents.blocks.compiled"
-NAMES = ("compiled", "names", "readable", "tags")
+NAMES = ("compiled", "names", "nodes", "readable", "segment", "tags")
+HEADERS = ["pipeline/documents/blocks/blocks.h"]
 SOURCES = [f"pipeline/documents/blocks/{name}.c" for name in NAMES]
 
 
@@ -22,7 +23,7 @@ class Hook(BuildHookInterface):  # type: ignore[misc]
         """Compile beside the source: a checkout is used from there."""
         if self.target_name != "wheel":
             return
-        extension = Extension(MODULE, SOURCES, py_limited_api=True)
+        extension = Extension(MODULE, SOURCES, depends=HEADERS, py_limited_api=True)
         command = Distribution({"ext_modules": [extension]}).get_command_obj("build_ext")
         command.ensure_finalized()
         command.inplace = True

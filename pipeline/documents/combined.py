@@ -21,9 +21,10 @@ from pipeline.documents.blocks.choice import settled, take
 from pipeline.documents.blocks.context import look_again
 from pipeline.documents.blocks.features import Described, describe
 from pipeline.documents.blocks.model import Model, load_model
+from pipeline.documents.blocks.page import Page
 from pipeline.documents.blocks.page_types import type_named, types_of
 from pipeline.documents.blocks.said import Said, read_said
-from pipeline.documents.blocks.segment import FEW_WORDS, Page, segment
+from pipeline.documents.blocks.segment import FEW_WORDS, segment
 from pipeline.documents.blocks.words import BlockWords, Hashes, count, member, words_of
 from pipeline.documents.blocks.write import write
 from pipeline.documents.engines import by_resiliparse, by_trafilatura
@@ -75,7 +76,7 @@ def _cut(html: str) -> tuple[Page, str, Said] | None:
     said = read_said(html, tree)
     write_words(tree)
     page = segment(tree)
-    return (page, title, said) if page.elements else None
+    return (page, title, said) if len(page.elements) else None
 
 
 def combine(html: str, sure: float, model: Model | None = None) -> Combined:

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.documents.blocks.context import Reals
 from pipeline.documents.blocks.features import Described
-from pipeline.documents.blocks.segment import Page
+from pipeline.documents.blocks.page import Page
 from pipeline.documents.blocks.words import BlockWords, Hashes, member, runs_of, words_of
 from pipeline.documents.combined import ENGINES, opinion, read_page
 from tools.benchmarks.extraction import labelled_pages

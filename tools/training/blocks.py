@@ -30,8 +30,8 @@ from pipeline.documents.blocks.choice import settled, take
 from pipeline.documents.blocks.context import Reals, look_again
 from pipeline.documents.blocks.features import AT
 from pipeline.documents.blocks.model import MODEL, Model, save_model
+from pipeline.documents.blocks.page import TAG_NUMBERS
 from pipeline.documents.blocks.page_types import type_named
-from pipeline.documents.blocks.segment import TAG_NUMBERS
 from pipeline.documents.blocks.words import words_of
 from pipeline.documents.combined import AGAIN, FAST, OWN, THOROUGH, TOLD
 from tools.benchmarks.extraction import FLOORS, labelled_pages

@@ -1,8 +1,10 @@
-"""What the attributes of an element say: the groups and signs of its names, and marks."""
+"""What the attributes of an element say: the groups and signs of its names, and marks.
+
+names.c does the same where segment.c walks over the page.
+"""
 
 from lxml.html import HtmlElement
 
-from pipeline.documents.blocks.kernels import compiled
 from pipeline.documents.blocks.names import CONSENT, NAMES, READ_ALOUD
 
 # It has such an attribute; a name is for screen readers, or that of a dialog that asks for consent.
@@ -12,7 +14,7 @@ _MARKS = {"href": HREF, "style": STYLE, "hidden": HIDES, "open": OPEN, "role": R
 _OF_READABILITY = 15  # signs
 
 
-def _read_attributes(element: HtmlElement) -> tuple[int, str, int, int]:
+def read_attributes(element: HtmlElement) -> tuple[int, str, int, int]:
     """Give back the mask of all names, the kind of the class, signs of it and of the id, and marks.
 
     The signs of the id are 16 times what they are in names.py.
@@ -33,6 +35,3 @@ def _read_attributes(element: HtmlElement) -> tuple[int, str, int, int]:
             signs |= (said & _OF_READABILITY) << 4
             marks |= CONSENTS_BY_ID if said & CONSENT else 0
     return mask, kind, signs, marks
-
-
-read_attributes = compiled.read_attributes if compiled else _read_attributes

@@ -19,7 +19,7 @@ from pipeline.documents.blocks.names import (
     SIGNATURE,
     TOOL,
 )
-from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
+from pipeline.documents.blocks.page import TAG_NUMBERS, Numbers, Page
 from pipeline.documents.blocks.units import mean_by, numbered
 from pipeline.documents.blocks.words import BlockWords
 
@@ -95,9 +95,9 @@ def with_even_posts(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     So short posts stand or fall with long ones, late ones with early ones. A place is told by the
     classes of three elements; without any it may be anywhere.
     """
-    kind, parent = np.array(page.kinds), np.maximum(page.parents, 0)
+    kind, parent = page.kinds, np.maximum(page.parents, 0)
     is_named = ~np.isin(kind, list(page.plain_kinds))
-    at = np.array(page.elements)
+    at = page.elements
     place, is_told = kind[at], is_named[at]
     for _ in range(2):
         at = parent[at]
@@ -112,13 +112,13 @@ def are_beside_posts(page: Page, counts: BlockWords) -> Mask:
     What a signature seems to hold is the text if it is named as content. An aside tells who wrote
     a post or where a link leads, unless it quotes.
     """
-    names = np.array(page.own)
+    names = page.own
     is_named, is_content = names & (1 << SIGNATURE | 1 << CALL) > 0, names >> CONTENT & 1 > 0
     is_beside = np.zeros(len(names), np.bool_)
     for number in np.flatnonzero(is_named | is_content).tolist():
         is_beside[number : page.ends[number]] = is_named[number]
     quotation = quotations(page)
-    for number in np.flatnonzero(np.array(page.tags) == _ASIDE).tolist():
+    for number in np.flatnonzero(page.tags == _ASIDE).tolist():
         inside = slice(number, page.ends[number])
         is_beside[inside] |= not quotation[inside].any()
     return np.asarray(is_beside[page.elements] | _are_facts(page, counts))
@@ -129,8 +129,8 @@ def _are_facts(page: Page, counts: BlockWords) -> Mask:
 
     Panels of one kind are told by what a few of their blocks begin with, and fall as a whole.
     """
-    tag, kind = np.array(page.tags), np.array(page.kinds)
-    parent, element = np.maximum(page.parents, 0), np.array(page.elements)
+    tag, kind, element = page.tags, page.kinds, page.elements
+    parent = np.maximum(page.parents, 0)
     panel = np.where(np.isin(tag[element], _LIST_PARTS), parent[element], element)
     place = numbered(kind[panel] * len(kind) + kind[parent[panel]])
     is_fact = (counts.groups >> MEMBER_WORDS & 1) * (counts.words <= _FACT_WORDS_MAX)
@@ -143,32 +143,31 @@ def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
 
     A list is one whose items are a block each, nearly all of them.
     """
-    held: dict[int, list[int]] = {}
-    items = _items_around(page)
-    for block, element in enumerate(page.elements):
-        if item := items[element]:
-            held.setdefault(page.parents[item], []).append(block)
-    groups = np.zeros(len(scores), np.int64)
-    for number, (around, blocks) in enumerate(held.items(), 1):
-        if page.tags[around] in _LISTS:
-            inside = page.end_blocks[around] - page.begin_blocks[around]
-            if len(blocks) < max(_ITEMS_MIN, _ITEMS_SHARE * inside):
-                continue
-        elif page.tags[page.elements[blocks[0]]] != _ROW:
-            continue
-        groups[blocks] = number
+    element, item = page.elements, _items_of_blocks(page)
+    around = np.where(item > 0, page.parents[item], 0)
+    many = np.bincount(around, minlength=len(page.tags))
+    first = np.zeros(len(page.tags), np.int64)  # block of each table or list
+    first[around[::-1]] = np.arange(len(around))[::-1]
+    inside = page.end_blocks - page.begin_blocks
+    is_list = np.isin(page.tags, _LISTS)
+    is_whole = many >= np.maximum(_ITEMS_MIN, _ITEMS_SHARE * inside)
+    is_one = np.where(is_list, is_whole, page.tags[element[first]] == _ROW)
+    groups = np.where(is_one[around], around, 0)
     return np.where(groups > 0, mean_by(groups, scores, _weight(counts)), scores)
 
 
-def _items_around(page: Page) -> list[int]:
-    """Of each element the row or item that it is, or that holds it alone; 0 where there is none."""
-    items = [0] * len(page.tags)
-    for element, tag in enumerate(page.tags):
-        around = page.parents[element]
-        if tag in (_ROW, _ITEM):
-            items[element] = element
-        elif items[around] and page.end_blocks[around] - page.begin_blocks[around] <= 1:
-            items[element] = items[around]
+def _items_of_blocks(page: Page) -> Numbers:
+    """Of each block the row or item that it is, or that holds it alone; 0 where there is none."""
+    is_item = np.isin(page.tags, (_ROW, _ITEM))
+    is_alone = page.end_blocks - page.begin_blocks <= 1
+    items = np.zeros(len(page.elements), np.int64)
+    asked, at = np.arange(len(items)), page.elements
+    while len(asked):
+        found = is_item[at]
+        items[asked[found]] = at[found]
+        around = page.parents[at]
+        is_left = ~found & (around > 0) & is_alone[around]
+        asked, at = asked[is_left], around[is_left]
     return items
 
 
@@ -177,7 +176,7 @@ def are_of_others(page: Page, level: NDArray[np.float64]) -> Mask:
 
     What holds the title is the page, whatever it is named.
     """
-    names = np.array(page.own) & (1 << REVIEW | 1 << CALL)
+    names = page.own & (1 << REVIEW | 1 << CALL)
     found = np.zeros(len(level), np.bool_)
     for number in np.flatnonzero(names).tolist():
         inside = slice(page.begin_blocks[number], page.end_blocks[number])
@@ -187,7 +186,7 @@ def are_of_others(page: Page, level: NDArray[np.float64]) -> Mask:
 
 def are_buttons(page: Page, counts: BlockWords, described: Described) -> Mask:
     """Which blocks call to act in a few words, by a button or a link that is named so."""
-    names = np.array([page.own[element] for element in page.elements]) | np.array(page.inner)
+    names = page.own[page.elements] | page.inner
     is_named = (names & (1 << TOOL | 1 << CALL) > 0) & (counts.link_words == counts.words)
     is_short = (counts.words <= _BUTTON_WORDS_MAX) & (described.columns[AT["heading"]] == 0)
     return np.asarray((is_named | (described.columns[AT["in_button"]] > 0)) & is_short)

@@ -1,5 +1,5 @@
-/* The innermost loops of the extractor `combined`, for forest.py, features.py and words.py; names.c
-   and readable.c have more.
+/* The innermost loops of the extractor `combined`, for forest.py, features.py and words.py; nodes.c,
+   segment.c, names.c and readable.c have more.
 
    Each has a twin there in numpy or Python, which is used where no compiler was at hand when the
    package was installed, and gives the same bits. Arrays come as buffers; their callers answer for
@@ -196,7 +196,8 @@ count_words(PyObject *module, PyObject *args)
     return PyLong_FromSsize_t(found);
 }
 
-PyObject *know_names(PyObject *, PyObject *), *read_attributes(PyObject *, PyObject *),
+PyObject *know_names(PyObject *, PyObject *), *know_tags_of_blocks(PyObject *, PyObject *),
+    *know_tables(PyObject *, PyObject *), *walk_blocks(PyObject *, PyObject *),
     *read_by_rules(PyObject *, PyObject *), *know_tags(PyObject *, PyObject *),
     *scan_tags(PyObject *, PyObject *);
 
@@ -206,7 +207,9 @@ static PyMethodDef methods[] = {
     {"spread_bits", spread_bits, METH_VARARGS, NULL},
     {"read_by_rules", read_by_rules, METH_VARARGS, NULL},
     {"know_names", know_names, METH_VARARGS, NULL},
-    {"read_attributes", read_attributes, METH_O, NULL},
+    {"know_tags_of_blocks", know_tags_of_blocks, METH_VARARGS, NULL},
+    {"know_tables", know_tables, METH_VARARGS, NULL},
+    {"walk_blocks", walk_blocks, METH_VARARGS, NULL},
     {"know_tags", know_tags, METH_O, NULL},
     {"scan_tags", scan_tags, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

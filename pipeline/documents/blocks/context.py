@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.features import AT, Described
-from pipeline.documents.blocks.layout import Numbers
+from pipeline.documents.blocks.page import Numbers
 from pipeline.documents.blocks.units import mean_by
 
 Reals = NDArray[np.float64]

@@ -8,9 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.documents.blocks.layout import Numbers
 from pipeline.documents.blocks.names import FORUM, POST, QUOTE
-from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
+from pipeline.documents.blocks.page import TAG_NUMBERS, Numbers, Page
 from pipeline.documents.blocks.words import BlockWords
 
 COPY_WORDS = 12  # a block, or a run of blocks, of so many words is a copy, not a refrain
@@ -33,16 +32,17 @@ def once(
     words = counts.words.tolist()
     if is_thread:
         return _once_in_thread(page, words, blocks, first_of)
+    tags = page.tags[page.elements].tolist()
     copied = _clones(counts, blocks, units)
     for before, block in pairwise(blocks):
         is_twin = first_of[block] == first_of[before] and words[block] >= _TWIN_WORDS
         if is_twin and block not in meant:  # a heading is more than the last of a path
-            copied.add(before if page.tags[page.elements[block]] in _HEADINGS else block)
+            copied.add(before if tags[block] in _HEADINGS else block)
     for run in _runs(blocks, first_of):
         if sum(words[block] for block in run) >= COPY_WORDS and not meant.issuperset(run):
             copied.update(block for block in run if len(run) > 1 or block not in meant)
     # Rows are repeated in tables that differ elsewhere.
-    copied = {block for block in copied if page.tags[page.elements[block]] not in _AS_THEY_STAND}
+    copied = {block for block in copied if tags[block] not in _AS_THEY_STAND}
     return [block for block in blocks if block not in copied]
 
 
@@ -75,17 +75,13 @@ def _first_of(
     said: dict[int, int] = {}
     first_of: dict[int, int] = {}
     meant: set[int] = set()
-    whole = counts.whole.tolist()
+    whole, element = counts.whole.tolist(), page.elements
+    kinds, outer = page.kinds[element].tolist(), page.kinds[page.parents[element]].tolist()
     for block in blocks:
-        first_of[block] = said.setdefault(whole[block], block)
-        if _place(page, first_of[block]) == _place(page, block):
+        first = first_of[block] = said.setdefault(whole[block], block)
+        if (kinds[first], outer[first]) == (kinds[block], outer[block]):
             meant.add(block)
     return first_of, meant
-
-
-def _place(page: Page, block: int) -> tuple[int, int]:
-    element = page.elements[block]
-    return page.kinds[element], page.kinds[page.parents[element]]
 
 
 def _runs(blocks: Sequence[int], first_of: dict[int, int]) -> list[list[int]]:
@@ -109,7 +105,7 @@ def quotations(page: Page) -> Numbers:
 
     Posts are none, though some are blockquotes and others are named `message js-selectToQuote`.
     """
-    tags, names = np.array(page.tags), np.array(page.own)
+    tags, names = page.tags, page.own
     is_quote = (tags == _BLOCKQUOTE) | (names >> QUOTE & 1 > 0)
     is_quote &= names & (1 << FORUM | 1 << POST) == 0
     outermost = np.zeros(len(tags), np.int64)
@@ -128,6 +124,7 @@ def _once_in_thread(
     and no code.
     """
     quotes = quotations(page)[page.elements].tolist()
+    tags = page.tags[page.elements].tolist()
     copied = {block for block in blocks if first_of[block] != block}
     many: dict[int, int] = {}
     copies: dict[int, int] = {}
@@ -140,7 +137,7 @@ def _once_in_thread(
         if quote := quotes[block]:
             stays = many[quote] < COPY_WORDS or 2 * copies[quote] <= many[quote]
         else:
-            is_code = page.tags[page.elements[block]] in _AS_THEY_STAND
+            is_code = tags[block] in _AS_THEY_STAND
             stays = block not in copied or words[block] < THREAD_COPY_WORDS or is_code
         if stays:
             kept.append(block)

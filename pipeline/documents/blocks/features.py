@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.kernels import compiled
-from pipeline.documents.blocks.layout import Layout, Numbers
+from pipeline.documents.blocks.layout import Layout
 from pipeline.documents.blocks.names import (
     COMMENT,
     DATE,
@@ -25,9 +25,9 @@ from pipeline.documents.blocks.names import (
     PRODUCT,
     WORD_GROUPS,
 )
+from pipeline.documents.blocks.page import TAG_NUMBERS, Numbers, Page
 from pipeline.documents.blocks.readable import readable
 from pipeline.documents.blocks.said import SAID_GROUPS, Said
-from pipeline.documents.blocks.segment import TAG_NUMBERS, Page
 from pipeline.documents.blocks.units import Units, find_groups, find_units, mean_by, numbered
 from pipeline.documents.blocks.words import BlockWords, member, words_of
 
@@ -147,8 +147,8 @@ class _Description:
         self.layout, self.total = layout, layout.total
         self.element, self.tag, self.parent = layout.element, layout.tag, layout.parent
         self.outer, self.depth, self.kind = layout.outer, layout.depth, layout.kind
-        self.own, self.inner = layout.own, np.array(page.inner, np.int64)
-        self.masks = np.array(page.inherited, np.int64)[self.element]
+        self.own, self.inner = layout.own, page.inner
+        self.masks = page.inherited[self.element]
         self.blocks, self.elements = layout.blocks, layout.elements
         self.columns = np.zeros((len(NAMES), self.blocks), np.float32)
         self.words, self.link_words = counts.words, counts.link_words
@@ -240,7 +240,7 @@ class _Description:
         best = self.best = int(np.argmax(scores))
         first, end = self.layout.begin_block[best], self.layout.end_block[best]
         in_best = (number >= first) & (number < end)
-        path = _path(best, self.page.parents)
+        path = _path(best, self.page.parents.tolist())
         layout = self.layout
         edges = np.bincount(layout.begin_block[path], minlength=self.blocks + 1)
         edges -= np.bincount(layout.end_block[path], minlength=self.blocks + 1)
@@ -323,7 +323,7 @@ class _Description:
         """The repeated structure that it is part of, and its role there."""
         put, words = self.put, self.words
         groups = find_groups(self.parent, self.kind, self.sizes)
-        units = find_units(groups, self.page.parents, self.kind, self.element)
+        units = find_units(groups, self.page.parents.tolist(), self.kind, self.element)
         unit, group, role = units.unit, units.group, units.role
         is_some = unit > 0
         many, in_group = groups.many[group], groups.words[group]
@@ -421,11 +421,11 @@ def _spread_bits(values: Numbers, rows: NDArray[np.float32]) -> None:
 
 def _around(page: Page) -> list[int]:
     """For each block a bit for each kind of element around it."""
-    bits = [_AROUND_BITS[tag] for tag in page.tags]
-    parents = page.parents  # each stands before its children
+    bits = [_AROUND_BITS[tag] for tag in page.tags.tolist()]
+    parents = page.parents.tolist()  # each stands before its children
     for number in range(1, len(bits)):
         bits[number] |= bits[parents[number]]
-    return [bits[element] for element in page.elements]
+    return [bits[element] for element in page.elements.tolist()]
 
 
 def _path(element: int, parents: Sequence[int]) -> list[int]:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.names import BAD, GOOD, MAYBE, UNLIKELY
-from pipeline.documents.blocks.segment import Page
+from pipeline.documents.blocks.page import Numbers, Page
 
-Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
@@ -28,15 +27,13 @@ class Layout:
     """By element: what segment.Page says of it, and the range of its blocks; `element` by block."""
 
     def __init__(self, page: Page) -> None:
-        self.tag, self.kind, self.own = _array(page.tags), _array(page.kinds), _array(page.own)
-        self.parent, self.depth = _array(page.parents), _array(page.depths)
-        self.ends = _array(page.ends)
-        signs = _array(page.signs)
-        self.weight, self.is_unlikely = _WEIGHTS[signs], _UNLIKELY[signs]
+        self.tag, self.kind, self.own = page.tags, page.kinds, page.own
+        self.parent, self.depth, self.ends = page.parents, page.depths, page.ends
+        self.weight, self.is_unlikely = _WEIGHTS[page.signs], _UNLIKELY[page.signs]
         self.outer = np.maximum(self.parent, 0)
-        self.element = _array(page.elements)
+        self.element = page.elements
         self.elements, self.blocks = len(self.tag), len(self.element)
-        self.begin_block, self.end_block = _array(page.begin_blocks), _array(page.end_blocks)
+        self.begin_block, self.end_block = page.begin_blocks, page.end_blocks
 
     def total(self, values: NDArray[Any]) -> Numbers:
         """The sum over the blocks inside of each element; `values` are [..., blocks]."""
@@ -49,7 +46,3 @@ class Layout:
         edges = np.bincount(elements, minlength=self.elements + 1)
         edges -= np.bincount(self.ends[elements], minlength=self.elements + 1)
         return np.asarray(edges.cumsum()[:-1] > 0)
-
-
-def _array(values: list[int]) -> Numbers:
-    return np.array(values, np.int64)

@@ -1,12 +1,8 @@
-/* What the attributes of an element say, for names.py and attributes.py, in compiled.c's module. */
+/* What the attributes of an element say, for names.py and attributes.py. */
 
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
-#include <stdint.h>
-#include <string.h>
+#include "blocks.h"
 
-enum { NAME_CHARS = 500, ENTRIES_MAX = 1024, ENTRY_CHARS = 32 };
+enum { ENTRIES_MAX = 1024, ENTRY_CHARS = 32 };
 
 typedef struct {
     char text[ENTRY_CHARS];
@@ -18,7 +14,7 @@ typedef struct {
 static struct {
     Entry words[ENTRIES_MAX], parts[ENTRIES_MAX]; /* sorted; parts stand anywhere in a word */
     int words_count, first[129];                  /* by its first sign, the first part with it */
-    PyObject *names, *keys, *get;
+    PyObject *names;
 } table;
 
 /* Their number, or -1 where they are none that fit. */
@@ -57,10 +53,6 @@ know_names(PyObject *module, PyObject *args)
     table.words_count = words_count;
     Py_INCREF(names);
     table.names = names;
-    table.keys = PyUnicode_InternFromString("keys");
-    table.get = PyUnicode_InternFromString("get");
-    if (table.keys == NULL || table.get == NULL)
-        return NULL;
     for (int sign = 0, part = 0; sign <= 128; sign++) {
         while (part < parts_count && table.parts[part].text[0] < sign)
             part++;
@@ -146,17 +138,11 @@ signs_of(const char *small, size_t size)
     return signs;
 }
 
-static inline int
-is_space(char sign)
-{
-    return sign == ' ' || (sign >= 9 && sign <= 13) || (sign >= 28 && sign <= 31);
-}
-
 typedef struct {
     int64_t mask;
     int signs;
-    char kind[NAME_CHARS + 1];
-    Py_ssize_t kind_size;
+    size_t kind_size;
+    char *kind; /* of KIND_CHARS */
 } Name;
 
 /* What names._read_name reads; 0 where only that can tell. */
@@ -176,12 +162,12 @@ read_name(const char *text, size_t size, Name *name)
         size_t begin = at, joined_size = 0;
         size_t kind = kinds_size ? kinds_size + 1 : 0, kind_end = kind;
         int has_capital = 0;
-        if (is_space(text[at])) {
+        if (is_space_code(text[at])) {
             at++;
             continue;
         }
         name->kind[kinds_size] = ' ';
-        for (; at < end && !is_space(text[at]); at++) {
+        for (; at < end && !is_space_code(text[at]); at++) {
             has_capital |= text[at] != small[at];
             if (text[at] < '0' || text[at] > '9')
                 name->kind[kind_end++] = text[at];
@@ -203,86 +189,80 @@ read_name(const char *text, size_t size, Name *name)
 
 /* ---- attributes.py ---- */
 
-enum { HREF = 1, STYLE = 2, HIDES = 4, OPEN = 8, ROLE = 16, SPOKEN = 32, CONSENTS = 64,
-       CONSENTS_BY_ID = 128 };
 enum { CONSENT = 16, READ_ALOUD = 32, OF_READABILITY = 15 }; /* signs of names.py */
+
+static int
+is_named(Span span, const char *name)
+{
+    size_t size = span.end - span.at;
+    return strlen(name) == size && memcmp(name, span.at, size) == 0;
+}
 
 /* A mark for each attribute that is asked for; -1 for those that are names alone. */
 static int
-mark_of(const char *name)
+mark_of(Span name)
 {
     static const struct { const char *name; int mark; } marks[] = {
         {"class", -1}, {"id", -1}, {"itemprop", -1}, {"role", ROLE},
         {"href", HREF}, {"style", STYLE}, {"hidden", HIDES}, {"open", OPEN},
     };
     for (size_t number = 0; number < sizeof marks / sizeof *marks; number++)
-        if (strcmp(marks[number].name, name) == 0)
+        if (is_named(name, marks[number].name))
             return marks[number].mark;
     return 0;
 }
 
-/* The name that a value is, from here or from the twin; its kind as an object if that is asked. */
+/* The name that a value is as the twin reads it. */
 static int
-name_of(PyObject *value, Name *name, PyObject **kind)
+ask_twin(Span value, Name *name)
 {
-    Py_ssize_t size;
-    const char *text = PyUnicode_AsUTF8AndSize(value, &size);
-    if (text != NULL && read_name(text, size, name)) {
-        if (kind != NULL)
-            *kind = PyUnicode_FromStringAndSize(name->kind, name->kind_size);
-        return kind == NULL || *kind != NULL;
-    }
-    PyErr_Clear(); /* half of a surrogate pair */
-    PyObject *found = PyObject_GetItem(table.names, value), *words = NULL;
+    size_t max = value.end - value.at + 4;
+    char *text = malloc(max);
+    if (text == NULL)
+        return PyErr_NoMemory() != NULL;
+    PyObject *asked = PyUnicode_DecodeUTF8(text, write_plain(value, text, max), "replace");
+    free(text);
+    PyObject *found = asked ? PyObject_GetItem(table.names, asked) : NULL;
     long long mask = 0;
-    int is_read = found && PyArg_ParseTuple(found, "LUi", &mask, &words, &name->signs);
+    const char *kind = NULL;
+    Py_ssize_t size = 0;
+    int is_read = found && PyArg_ParseTuple(found, "Ls#i", &mask, &kind, &size, &name->signs);
     name->mask = mask;
-    if (is_read && kind != NULL) {
-        Py_INCREF(words);
-        *kind = words;
-    }
+    name->kind_size = size < KIND_CHARS ? size : KIND_CHARS;
+    if (is_read)
+        memcpy(name->kind, kind, name->kind_size);
     Py_XDECREF(found);
+    Py_XDECREF(asked);
     return is_read;
 }
 
-/* read_attributes(element): attributes.read_attributes. */
-PyObject *
-read_attributes(PyObject *module, PyObject *element)
+int
+read_attributes(Span attributes, Attributes *said)
 {
-    PyObject *keys = PyObject_CallMethodObjArgs(element, table.keys, NULL), *kind = NULL;
-    long long mask = 0;
-    int signs = 0, marks = 0;
-    Py_ssize_t count = keys == NULL ? 0 : PyList_Size(keys);
-    for (Py_ssize_t number = 0; number < count; number++) {
-        PyObject *key = PyList_GetItem(keys, number);
-        const char *text = PyUnicode_AsUTF8AndSize(key, NULL);
-        if (text == NULL)
-            break;
-        int mark = mark_of(text);
+    Span key, value;
+    char text[NAME_CHARS + 4], other[KIND_CHARS];
+    said->mask = said->signs = said->marks = 0;
+    said->kind_size = 0;
+    while (next_attribute(&attributes, &key, &value)) {
+        int mark = mark_of(key);
         if (mark != -1 && mark != ROLE) {
-            marks |= mark;
+            said->marks |= mark;
             continue;
         }
-        PyObject *value = PyObject_CallMethodObjArgs(element, table.get, key, NULL);
-        int is_class = strcmp(text, "class") == 0, is_id = strcmp(text, "id") == 0;
-        Name name;
-        int is_read = value != NULL && name_of(value, &name, is_class ? &kind : NULL);
-        Py_XDECREF(value);
-        if (!is_read)
-            break;
-        mask |= name.mask;
-        marks |= mark == ROLE ? ROLE : 0;
-        marks |= name.signs & READ_ALOUD ? SPOKEN : 0;
+        int is_class = is_named(key, "class"), is_id = is_named(key, "id");
+        Name name = {0, 0, 0, is_class ? said->kind : other};
+        if (!read_name(text, write_plain(value, text, sizeof text), &name)
+            && !ask_twin(value, &name))
+            return 0;
+        said->mask |= name.mask;
+        said->marks |= mark == ROLE ? ROLE : 0;
+        said->marks |= name.signs & READ_ALOUD ? SPOKEN : 0;
+        if (is_class)
+            said->kind_size = name.kind_size;
         if (is_class || is_id)
-            signs |= (name.signs & OF_READABILITY) << (is_id ? 4 : 0);
+            said->signs |= (name.signs & OF_READABILITY) << (is_id ? 4 : 0);
         if (name.signs & CONSENT)
-            marks |= is_class ? CONSENTS : is_id ? CONSENTS_BY_ID : 0;
+            said->marks |= is_class ? CONSENTS : is_id ? CONSENTS_BY_ID : 0;
     }
-    Py_XDECREF(keys);
-    if (PyErr_Occurred()) {
-        Py_XDECREF(kind);
-        return NULL;
-    }
-    return kind ? Py_BuildValue("(LNii)", mask, kind, signs, marks)
-                : Py_BuildValue("(Lsii)", mask, "", signs, marks);
+    return 1;
 }

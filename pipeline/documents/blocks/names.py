@@ -5,9 +5,11 @@ and of `body`. Groups were chosen by hand; what one is worth is for the trees to
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.documents.blocks.kernels import compiled
 
@@ -275,15 +277,15 @@ if compiled:
 
 
 def shared_kinds(
-    known: dict[tuple[int, str], int], numbers: Sequence[int]
-) -> tuple[list[int], set[int]]:
+    known: Sequence[tuple[int, str]], numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], set[int]]:
     """The kind of each element: its tag, and those words of its class that others have too.
 
     Posts of one list are of one kind though each has its number and its tags for classes. `known`
-    has the numbers of tags with their whole classes, `numbers` that of each element. Also gives
-    back the kinds that have no class.
+    has tags with their whole classes, `numbers` the place there of each element. Also gives back
+    the kinds that have no class.
     """
-    many = Counter(numbers)
+    many = np.bincount(numbers, minlength=len(known)).tolist()
     words = [frozenset(kind.split()) for _, kind in known]
     standing: dict[str, int] = {}
     for number, of_kind in enumerate(words):
@@ -296,4 +298,4 @@ def shared_kinds(
         for (tag, _), of_kind in zip(known, words, strict=True)
     ]
     plain = {kind for (_, of_kind), kind in kinds.items() if not of_kind}
-    return [shared[number] for number in numbers], plain
+    return np.array(shared, np.int64)[numbers], plain

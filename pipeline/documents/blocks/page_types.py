@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.documents.blocks.features import Described
 from pipeline.documents.blocks.forest import Forest
-from pipeline.documents.blocks.layout import Numbers
+from pipeline.documents.blocks.page import Numbers
 
 TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
 THREAD_MIN = 0.25  # a page that is so far a thread is read as one: engines leave out posts

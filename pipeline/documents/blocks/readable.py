@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.kernels import compiled
-from pipeline.documents.blocks.layout import Layout, Mask, Numbers
-from pipeline.documents.blocks.segment import TAG_NUMBERS
+from pipeline.documents.blocks.layout import Layout, Mask
+from pipeline.documents.blocks.page import TAG_NUMBERS, Numbers
 from pipeline.documents.blocks.words import BlockWords
 
 _TAG_POINTS = {

@@ -6,12 +6,16 @@ other table the blocks of the cells are. So is what stands between two `<br>`.
 
 What an attribute hides is marked: panels of a product page are text, menus of a phone are not.
 What stands for a script that does not run is left out, unless little else is there (`segment`).
+
+segment.c walks over the markup that libxml2 writes of the tree, `_Walk` over the tree itself.
 """
 
 import re
-from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
+import numpy as np
+from lxml import etree
 from lxml.html import HtmlElement
 
 from pipeline.documents.blocks.attributes import (
@@ -25,18 +29,26 @@ from pipeline.documents.blocks.attributes import (
     STYLE,
     read_attributes,
 )
+from pipeline.documents.blocks.kernels import compiled
 from pipeline.documents.blocks.names import shared_kinds
-from pipeline.documents.markup import BLOCKS as BLOCK_TAGS
+from pipeline.documents.blocks.page import (
+    ALOUD,
+    BOLD,
+    CARD,
+    CELL_MARK,
+    HIDDEN,
+    ITALIC,
+    LINK,
+    TAG_NUMBERS,
+    Page,
+    codes_of,
+    limits_of,
+)
 from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
 
-# ALOUD is for screen readers alone; a CARD is a link around blocks.
-LINK, BOLD, HIDDEN, ALOUD, ITALIC, CARD = 1, 2, 4, 8, 16, 32
-CELL_MARK = "\ufdd1"  # stands between two cells of a row
 # A page that shows fewer words, and holds thrice as many that are hidden, is drawn by a script.
 FEW_WORDS = 100
-_TAGS = (*sorted(BLOCK_TAGS), "html", "noscript", "template", "td", "th", "hr", "other")
-TAG_NUMBERS = {tag: number for number, tag in enumerate(dict.fromkeys(_TAGS))}
-OTHER = TAG_NUMBERS["other"]
+_OTHER = TAG_NUMBERS["other"]
 _UNSEEN = frozenset(
     "head script style title select svg math object video audio canvas map textarea iframe"
     " datalist link meta base".split()
@@ -48,142 +60,190 @@ _INLINE = frozenset(
     " area embed source track param picture progress meter slot basefont".split()
 )
 _DIALOGS = frozenset(("dialog", "alertdialog"))
-_HEADINGS = frozenset(TAG_NUMBERS[tag] for tag in ("h1", "h2", "h3", "h4", "h5", "h6"))
+_HEADING_TAGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_HEADINGS = frozenset(TAG_NUMBERS[tag] for tag in _HEADING_TAGS)
 _HEADING_BREAKS_MAX = 3  # more, and it is a text of old in large letters
 _WIDTH = re.compile(
-    r"small|medium|large|mobile|desktop|tablet|phone|hidden|visible|\b(?:xs|sm|md|lg)\b"
+    r"small|medium|large|mobile|desktop|tablet|phone|hidden|visible|\b(?:xs|sm|md|lg)\b", re.ASCII
 )
 _OF_SENTENCES = frozenset(("p", "li", "span"))  # in which a button may be a word
 _HEADED_LONG_SHARE_MAX = 0.1  # of the cells of a table that names its columns or rows
 _COLSPAN_MAX = 50
-_NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+_NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE | re.ASCII)
 _CELL_BLOCKS = frozenset("p ul ol dl table div blockquote pre h1 h2 h3 h4 h5 h6".split())
 
 
-@dataclass(slots=True)
-class Page:
-    """Elements (lists of one length, in the order of the page) and blocks (likewise).
+_OF_ELEMENTS = "tags parents ends depths own inherited kinds signs begin_blocks end_blocks".split()
+_OF_BLOCKS = "elements breaks links inner".split()
+# What nodes.c is told of tags, a bit each.
+_KINDS_OF_TAGS: tuple[frozenset[str], ...] = (
+    _INLINE,
+    _UNSEEN,
+    _HIDDEN_AT_FIRST,
+    _HEADING_TAGS,
+    _OF_SENTENCES,
+    _CELL_BLOCKS,
+    *(
+        frozenset(tags.split())
+        for tags in "a;b strong;em i;br;button;table;tr;td th;th;code;dialog;body".split(";")
+    ),
+)
 
-    `end` of an element is the number of the first element after all that it holds. `starts` of a
-    block is its first piece, with one more at the end; pieces are texts as they stand in the page.
-    """
 
-    tags: list[int] = field(default_factory=lambda: [TAG_NUMBERS["html"]])
-    parents: list[int] = field(default_factory=lambda: [-1])
-    ends: list[int] = field(default_factory=lambda: [0])
-    depths: list[int] = field(default_factory=lambda: [0])
-    own: list[int] = field(default_factory=lambda: [0])
-    inherited: list[int] = field(default_factory=lambda: [0])
-    kinds: list[int] = field(
-        default_factory=lambda: [0]
-    )  # of one tag and class: names.shared_kinds
-    plain_kinds: set[int] = field(default_factory=set)  # those without a class
-    signs: list[int] = field(default_factory=lambda: [0])  # of its class, and of its id times 16
-    begin_blocks: list[int] = field(default_factory=lambda: [0])  # the first block inside
-    end_blocks: list[int] = field(default_factory=lambda: [0])  # and the first after all of them
+def _known_tags() -> list[tuple[str, int, int]]:
+    """All tags that mean anything here: name, number, bits of what each is."""
+    return [
+        (
+            tag,
+            TAG_NUMBERS.get(tag, _OTHER),
+            sum(1 << bit for bit, tags in enumerate(_KINDS_OF_TAGS) if tag in tags),
+        )
+        for tag in sorted({*TAG_NUMBERS, *frozenset().union(*_KINDS_OF_TAGS)})
+    ]
 
-    elements: list[int] = field(default_factory=list)
-    breaks: list[int] = field(default_factory=list)  # `<br>` before the block
-    links: list[int] = field(default_factory=list)
-    inner: list[int] = field(default_factory=list)  # masks of inline elements in it
-    starts: list[int] = field(default_factory=list)
-    pieces: list[str] = field(default_factory=list)
-    flags: list[int] = field(default_factory=list)
 
-    def text(self, block: int) -> str:
-        """A block's text as it stands in the page."""
-        return "".join(self.pieces[self.starts[block] : self.starts[block + 1]])
+if compiled:
+    compiled.know_tags_of_blocks(_known_tags(), _OTHER)
+    shares = COLUMN_SHARE_MIN, LONG_SHARE_MAX, _HEADED_LONG_SHARE_MAX
+    compiled.know_tables(CELL_CHARS_MAX, LARGE_CELLS, *shares)
 
 
 def segment(tree: HtmlElement) -> Page:
-    """The blocks of a tree that was made ready (`combined.make_ready`).
+    """The blocks of a tree, whose words were written (markup.write_words).
 
     Where fewer than a hundred words are shown and thrice as many hidden, the hidden ones are shown.
     """
-    page = _Walk(tree, with_hidden=False).page
-    words = _count_words(page, FEW_WORDS)
+    page, words = _walk(tree, with_hidden=False)
     if words >= FEW_WORDS:
         return page
-    whole = _Walk(tree, with_hidden=True).page
-    wanted = 3 * words + 50
-    return whole if _count_words(whole, wanted) >= wanted else page
+    whole, all_words = _walk(tree, with_hidden=True)
+    return whole if all_words >= 3 * words + 50 else page
 
 
-def _count_words(page: Page, enough: int) -> int:
-    """The words that a page shows, counted until they are enough."""
-    words = 0
-    for piece, flags in zip(page.pieces, page.flags, strict=True):
-        words += 0 if flags & HIDDEN else len(piece.split())
-        if words >= enough:
-            break
-    return words
+def _walk(tree: HtmlElement, *, with_hidden: bool) -> tuple[Page, int]:
+    """The blocks of a tree, and how many words of them are shown."""
+    found = None
+    if compiled:
+        tree.getroottree().docinfo.clear()  # of a page in XHTML libxml2 would write other markup
+        markup = etree.tostring(tree, encoding="utf-8", with_tail=False)
+        found = compiled.walk_blocks(markup, with_hidden)
+    return _read(*(found or _Walk(tree, with_hidden=with_hidden).found()))
+
+
+def _read(
+    elements: Any,
+    blocks: Any,
+    starts: Any,
+    texts: tuple[Any, Any, Any],
+    kinds: list[tuple[int, str]],
+    words: int,
+) -> tuple[Page, int]:
+    """A page from buffers: a row for each of _OF_ELEMENTS and _OF_BLOCKS; codes, sizes, flags."""
+    of_elements = np.frombuffer(elements, np.int64).reshape(len(_OF_ELEMENTS), -1)
+    of_blocks = np.frombuffer(blocks, np.int64).reshape(len(_OF_BLOCKS), -1)
+    rows = dict(zip((*_OF_ELEMENTS, *_OF_BLOCKS), (*of_elements, *of_blocks), strict=True))
+    rows["kinds"], plain_kinds = shared_kinds(kinds, rows["kinds"])
+    sizes, first_pieces = np.frombuffer(texts[1], np.int64), np.frombuffer(starts, np.int64)
+    page = Page(
+        **rows,
+        starts=first_pieces,
+        codes=np.frombuffer(texts[0], np.uint32),
+        sizes=sizes,
+        flags=np.frombuffer(texts[2], np.uint8),
+        plain_kinds=plain_kinds,
+        limits=limits_of(sizes, first_pieces),
+    )
+    return page, words
 
 
 class _Walk:
-    """One walk over a tree; what it finds is in `page`."""
+    """One walk over a tree."""
 
     def __init__(self, tree: HtmlElement, *, with_hidden: bool) -> None:
-        self.page = Page()
+        # Of elements, of blocks and of pieces, as page.Page names them.
+        self.tags, self.parents, self.ends = [TAG_NUMBERS["html"]], [-1], [0]
+        self.depths, self.own, self.inherited = [0], [0], [0]
+        self.kinds, self.signs, self.begin_blocks, self.end_blocks = [0], [0], [0], [0]
+        self.elements: list[int] = []
+        self.breaks: list[int] = []
+        self.links: list[int] = []
+        self.inner: list[int] = []
+        self.starts: list[int] = []
+        self.pieces: list[str] = []
+        self.flags: list[int] = []
         self.unseen = _UNSEEN if with_hidden else _UNSEEN | _HIDDEN_AT_FIRST
         self.with_hidden = with_hidden
         self.is_open = False
         self.is_aloud = False  # whether some of the block at hand is for screen readers alone
         self.known_kinds: dict[tuple[int, str], int] = {(TAG_NUMBERS["html"], ""): 0}
-        self.breaks = self.inner = self.links = 0  # of the block at hand
+        # Of the block at hand.
+        self.breaks_before = self.names_inside = self.links_inside = 0
         self.visit(tree, 0, 0)
         self.close(0)
-        self.page.starts.append(len(self.page.pieces))
-        self.page.ends[0] = len(self.page.tags)
-        self.page.end_blocks[0] = len(self.page.elements)
-        self.page.kinds, self.page.plain_kinds = shared_kinds(self.known_kinds, self.page.kinds)
+        self.starts.append(len(self.pieces))
+        self.ends[0] = len(self.tags)
+        self.end_blocks[0] = len(self.elements)
+
+    def found(self) -> tuple[Any, ...]:
+        """What segment.c gives, for `_read`."""
+        elements, blocks = (
+            np.array([getattr(self, name) for name in names], np.int64)
+            for names in (_OF_ELEMENTS, _OF_BLOCKS)
+        )
+        texts = (
+            codes_of("".join(self.pieces)),
+            np.array([len(text) for text in self.pieces], np.int64),
+            np.array(self.flags, np.uint8),
+        )
+        pieces = zip(self.pieces, self.flags, strict=True)
+        words = sum(len(text.split()) for text, flags in pieces if not flags & HIDDEN)
+        starts = np.array(self.starts, np.int64)
+        return elements, blocks, starts, texts, list(self.known_kinds), words
 
     def add(self, text: str, flags: int) -> None:
         """Add a piece of text to the block at hand, or begin one: by none that is white space."""
-        page = self.page
         if not self.is_open:
             self.is_open = True
-            page.starts.append(len(page.pieces))
-        page.pieces.append(text)
-        page.flags.append(flags)
+            self.starts.append(len(self.pieces))
+        self.pieces.append(text)
+        self.flags.append(flags)
 
     def close(self, element: int) -> None:
         """End the block at hand: it belongs to the element that is open now."""
         if self.is_open:
-            page = self.page
             if self.is_aloud:
                 self.leave_out_aloud()
-            page.elements.append(element)
-            page.breaks.append(self.breaks)
-            page.links.append(self.links)
-            page.inner.append(self.inner)
+            self.elements.append(element)
+            self.breaks.append(self.breaks_before)
+            self.links.append(self.links_inside)
+            self.inner.append(self.names_inside)
             self.is_open = False
-            self.breaks = 0
-        self.inner = self.links = 0
+            self.breaks_before = 0
+        self.names_inside = self.links_inside = 0
 
     def leave_out_aloud(self) -> None:
         """Leave out what is for screen readers alone ("Original price:"), beside other words."""
-        page, first = self.page, self.page.starts[-1]
-        pieces = list(zip(page.pieces[first:], page.flags[first:], strict=True))
+        first = self.starts[-1]
+        pieces = list(zip(self.pieces[first:], self.flags[first:], strict=True))
         seen = [(text, flags) for text, flags in pieces if not flags & ALOUD]
         if any(not text.isspace() for text, _ in seen):
-            page.pieces[first:] = [text for text, _ in seen]
-            page.flags[first:] = [flags for _, flags in seen]
+            self.pieces[first:] = [text for text, _ in seen]
+            self.flags[first:] = [flags for _, flags in seen]
         self.is_aloud = False
 
     def open(self, tag: int, kind: str, mask: int, around: int, signs: int) -> int:
         """Add an element, and give back its number."""
-        page = self.page
-        number, blocks = len(page.tags), len(page.elements)
-        page.tags.append(tag)
-        page.parents.append(around)
-        page.depths.append(page.depths[around] + 1)
-        page.own.append(mask)
-        page.inherited.append(mask | page.inherited[around])
-        page.kinds.append(self.known_kinds.setdefault((tag, kind), len(self.known_kinds)))
-        page.signs.append(signs)
-        page.ends.append(number + 1)
-        page.begin_blocks.append(blocks)
-        page.end_blocks.append(blocks + 1)  # of a row; others are known when they end
+        number, blocks = len(self.tags), len(self.elements)
+        self.tags.append(tag)
+        self.parents.append(around)
+        self.depths.append(self.depths[around] + 1)
+        self.own.append(mask)
+        self.inherited.append(mask | self.inherited[around])
+        self.kinds.append(self.known_kinds.setdefault((tag, kind), len(self.known_kinds)))
+        self.signs.append(signs)
+        self.ends.append(number + 1)
+        self.begin_blocks.append(blocks)
+        self.end_blocks.append(blocks + 1)  # of a row; others are known when they end
         return number
 
     def visit(self, element: HtmlElement, number: int, flags: int) -> None:
@@ -203,7 +263,7 @@ class _Walk:
                 inner = flags
                 if marks & HREF and tag == "a" and not self.is_anchor(child, number):
                     inner |= LINK
-                    self.links += 1
+                    self.links_inside += 1
                 if not marks & (STYLE | HIDES) or not self.is_hidden(child, marks):
                     if marks & SPOKEN:
                         inner |= ALOUD
@@ -216,14 +276,14 @@ class _Walk:
                         self.visit(child, number, inner)
                     elif (text := child.text) and (self.is_open or not text.isspace()):
                         self.add(text, inner)
-                    self.inner |= mask
+                    self.names_inside |= mask
             elif tag == "br" and self.is_space(element, child, number):
                 if self.is_open:
                     self.add(" ", flags)
             elif tag == "br":
                 if self.is_open:
                     self.close(number)
-                self.breaks += 1
+                self.breaks_before += 1
             elif tag not in self.unseen:
                 if self.is_open:
                     self.close(number)
@@ -250,7 +310,7 @@ class _Walk:
             flags |= HIDDEN
         if tag == "dialog" and not marks & OPEN and not self.with_hidden:
             flags |= HIDDEN
-        number = self.open(TAG_NUMBERS.get(tag, OTHER), kind, mask, around, signs)
+        number = self.open(TAG_NUMBERS.get(tag, _OTHER), kind, mask, around, signs)
         rows = data_rows(child) if tag == "table" else None
         if rows is None:
             if len(child) or child.text:
@@ -260,14 +320,14 @@ class _Walk:
         else:
             for cells in rows:
                 self.visit_row(cells, number, flags)
-        self.page.ends[number] = len(self.page.tags)
-        self.page.end_blocks[number] = len(self.page.elements)
+        self.ends[number] = len(self.tags)
+        self.end_blocks[number] = len(self.elements)
 
     def is_space(self, around: HtmlElement, line_end: HtmlElement, number: int) -> bool:
         """Whether a `<br>` is there for the width of a screen: by its class, or in a heading."""
         if _WIDTH.search(line_end.get("class") or ""):
             return True
-        if self.page.tags[number] not in _HEADINGS:
+        if self.tags[number] not in _HEADINGS:
             return False
         several = islice(around.iter("br"), _HEADING_BREAKS_MAX + 1)
         return sum(1 for _ in several) <= _HEADING_BREAKS_MAX
@@ -280,7 +340,7 @@ class _Walk:
 
     def is_anchor(self, link: HtmlElement, number: int) -> bool:
         """Whether a link stands in a heading and leads to it."""
-        return self.page.tags[number] in _HEADINGS and link.get("href", "")[:1] == "#"
+        return self.tags[number] in _HEADINGS and link.get("href", "")[:1] == "#"
 
     def visit_row(self, cells: list[HtmlElement], table: int, flags: int) -> None:
         """Read a row of data as one block."""
@@ -309,7 +369,7 @@ def _is_in_sentence(around: HtmlElement, button: HtmlElement) -> bool:
 
 
 def data_rows(table: HtmlElement) -> list[list[HtmlElement]] | None:
-    """The cells of each row of a table of data; None of one that lays out a page.
+    """The cells of each row of a table of data; None of one that lays out a self.
 
     By the rule of render.is_data, which reads the trees of trafilatura. Where the table has names
     for its columns or rows, a few cells may be long, and one row may be all.
@@ -344,7 +404,8 @@ def _is_headed(rows: list[list[HtmlElement]]) -> bool:
 def _columns(cell: HtmlElement) -> int:
     """The columns that a cell is wide."""
     wide = cell.get("colspan") or ""
-    return min(int(wide), _COLSPAN_MAX) if wide.isdecimal() and len(wide) < 4 and int(wide) else 1
+    is_number = wide.isascii() and wide.isdecimal() and len(wide) < 4
+    return min(int(wide), _COLSPAN_MAX) if is_number and int(wide) else 1
 
 
 def _has_text(element: HtmlElement) -> bool:

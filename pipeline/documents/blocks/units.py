@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.documents.blocks.layout import Numbers
+from pipeline.documents.blocks.page import Numbers
 
 Reals = NDArray[np.float64]
 _MANY = 3

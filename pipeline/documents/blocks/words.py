@@ -13,9 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents.blocks.kernels import compiled
-from pipeline.documents.blocks.layout import Numbers
 from pipeline.documents.blocks.names import WORD_GROUPS, bits_of
-from pipeline.documents.blocks.segment import BOLD, CARD, HIDDEN, ITALIC, LINK, Page
+from pipeline.documents.blocks.page import (
+    BOLD,
+    CARD,
+    HIDDEN,
+    ITALIC,
+    LINK,
+    Numbers,
+    Page,
+    codes_of,
+)
 
 Hashes = NDArray[np.uint64]
 Vocabulary = tuple[Hashes, Numbers]  # sorted words, and their masks
@@ -89,7 +97,7 @@ class BlockWords:
 
 def words_of(text: str) -> Hashes:
     """The words of a text in their order."""
-    codes = _codes(text)
+    codes = codes_of(text)
     if compiled:
         size, flags, starts = (
             np.array([len(codes)], np.int64),
@@ -104,11 +112,9 @@ def words_of(text: str) -> Hashes:
 def count(page: Page, title: str) -> BlockWords:
     """Count what the blocks of a page hold; `title` is that of its head."""
     blocks = len(page.elements)
-    sizes = np.fromiter(map(len, page.pieces), np.int64, len(page.pieces))
-    codes = _codes("".join(page.pieces))
-    flags, starts = np.array(page.flags, np.uint8), np.array(page.starts, np.int64)
     counted = _counted_by_c if compiled else _counted
-    hashes, counts = counted(_Pieces(codes, sizes, flags, starts), _vocabulary())
+    pieces = _Pieces(page.codes, page.sizes, page.flags, page.starts)
+    hashes, counts = counted(pieces, _vocabulary())
     own = dict(zip(_COUNTS, counts, strict=True))
     offsets = _sums(own["words"])
     title_words = np.zeros(blocks, np.int64)
@@ -186,10 +192,6 @@ def _within(are: NDArray[np.bool_], offsets: Numbers) -> Numbers:
     sums = np.zeros((len(are), are.shape[1] + 1), np.int64)
     are.cumsum(axis=1, out=sums[:, 1:])
     return np.asarray(np.diff(sums[:, offsets]))
-
-
-def _codes(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _class_of(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from math import inf
 from typing import NamedTuple
 
-from pipeline.documents.blocks.segment import CELL_MARK, TAG_NUMBERS, Page
+from pipeline.documents.blocks.page import CELL_MARK, TAG_NUMBERS, Page
 from pipeline.documents.render import NESTED_INDENT
 
 _PRE, _ROW, _ITEM = TAG_NUMBERS["pre"], TAG_NUMBERS["tr"], TAG_NUMBERS["li"]
@@ -18,23 +18,23 @@ _HEADINGS = frozenset(TAG_NUMBERS[f"h{level}"] for level in range(1, 7))
 
 def write(page: Page, blocks: Iterable[int]) -> str:
     """The text of some blocks, in the order of the page; lines have no spaces at their ends."""
-    known = {-1: _Place(-1, ())}
-    chosen = [(block, _place(page, page.elements[block], known)) for block in blocks]
-    marked = _marked(page, chosen, known)
+    tree = _Tree(page)
+    chosen = [(block, tree.place(tree.elements[block])) for block in blocks]
+    marked = _marked(tree, chosen)
     begun = {-1}  # items that had their mark
     lines: list[str] = []
     rows: list[list[str]] = []
     table = -1
     ranked = range(0)  # the elements of a row whose first cell was a number alone
     for block, place in chosen:
-        element, text = page.elements[block], page.text(block)
-        tag, is_title, ranked = page.tags[element], element in ranked, range(0)
+        element, text = tree.elements[block], page.text(block)
+        tag, is_title, ranked = tree.tags[element], element in ranked, range(0)
         is_row = tag == _ROW and CELL_MARK in text
-        if rows and not (is_row and page.parents[element] == table):
+        if rows and not (is_row and tree.parents[element] == table):
             lines += _table(rows)
             rows = []
         if is_row:
-            table = page.parents[element]
+            table = tree.parents[element]
             rows.append([" ".join(cell.split()) for cell in text.split(CELL_MARK)])
         elif tag == _PRE:
             lines += text.strip("\n").rstrip().split("\n")
@@ -43,7 +43,7 @@ def write(page: Page, blocks: Iterable[int]) -> str:
                 lines[-1] += f" {line}"
                 continue
             if _RANK.fullmatch(line):
-                ranked = _row(page, element)
+                ranked = tree.row(element)
             if place.item not in begun and place.list in marked:
                 depth = sum(one in marked for one in place.lists)
                 line = f"{NESTED_INDENT * (depth - 1)}- {line}"
@@ -53,14 +53,6 @@ def write(page: Page, blocks: Iterable[int]) -> str:
         begun.add(place.item)
     lines += _table(rows)
     return "\n".join(lines)
-
-
-def _row(page: Page, element: int) -> range:
-    """What else is in an element's row of a table that lays out a page."""
-    row = element
-    while row > 0 and page.tags[row] != _ROW:
-        row = page.parents[row]
-    return range(element + 1, page.ends[row]) if row > 0 else range(0)
 
 
 class _Place(NamedTuple):
@@ -75,52 +67,68 @@ class _Place(NamedTuple):
         return self.lists[0] if self.lists else self.item
 
 
-def _place(page: Page, element: int, known: dict[int, _Place]) -> _Place:
-    """Where an element lies; of elements that are `known` it is not asked again."""
-    path = []
-    while element not in known:
-        path.append(element)
-        element = page.parents[element]
-    place = known[element]
-    for element in reversed(path):
-        tag = page.tags[element]
-        if tag == _ITEM:
-            place = _Place(element, place.lists)
-        elif tag in _LISTS:
-            place = _Place(place.item, (element, *place.lists))
-        elif tag in _CELLS:
-            place = known[-1]
-        known[element] = place
-    return place
+class _Tree:
+    """A page's elements, and where they lie; numbers are asked of lists in half the time."""
+
+    def __init__(self, page: Page) -> None:
+        self.tags: list[int] = page.tags.tolist()
+        self.parents: list[int] = page.parents.tolist()
+        self.ends: list[int] = page.ends.tolist()
+        self.elements: list[int] = page.elements.tolist()
+        self.begin_blocks, self.end_blocks = page.begin_blocks.tolist(), page.end_blocks.tolist()
+        self.places = {-1: _Place(-1, ())}  # those that were asked for
+
+    def row(self, element: int) -> range:
+        """What else is in an element's row of a table that lays out a page."""
+        row = element
+        while row > 0 and self.tags[row] != _ROW:
+            row = self.parents[row]
+        return range(element + 1, self.ends[row]) if row > 0 else range(0)
+
+    def place(self, element: int) -> _Place:
+        """Where an element lies."""
+        path = []
+        while element not in self.places:
+            path.append(element)
+            element = self.parents[element]
+        place = self.places[element]
+        for element in reversed(path):
+            tag = self.tags[element]
+            if tag == _ITEM:
+                place = _Place(element, place.lists)
+            elif tag in _LISTS:
+                place = _Place(place.item, (element, *place.lists))
+            elif tag in _CELLS:
+                place = self.places[-1]
+            self.places[element] = place
+        return place
+
+    def blocks(self, item: int) -> float:
+        """The blocks of an item, without code and those of items inside; endless after a heading.
+
+        Of an item all blocks count, chosen or not.
+        """
+        first, end = self.begin_blocks[item], self.end_blocks[item]
+        if self.tags[self.elements[first]] in _HEADINGS:
+            return inf
+        if end - first == 1:  # most are so
+            return 1
+        inside = self.elements[first:end]
+        return sum(self.tags[one] != _PRE and self.place(one).item == item for one in inside)
 
 
-def _marked(page: Page, places: Iterable[tuple[int, _Place]], known: dict[int, _Place]) -> set[int]:
+def _marked(tree: _Tree, places: Iterable[tuple[int, _Place]]) -> set[int]:
     """The lists that are read as such: posts, and cards with a heading, may be items of one, too.
 
-    Of an item all blocks count, chosen or not; code makes no post of it.
+    Code makes no post of an item.
     """
     items: dict[int, set[int]] = {}
     for _, place in places:
         if place.item >= 0:
             items.setdefault(place.list, set()).add(place.item)
     return {
-        one
-        for one, its in items.items()
-        if sum(_blocks(page, item, known) for item in its) < _ITEM_BLOCKS * len(its)
+        one for one, its in items.items() if sum(map(tree.blocks, its)) < _ITEM_BLOCKS * len(its)
     }
-
-
-def _blocks(page: Page, item: int, known: dict[int, _Place]) -> float:
-    """The blocks of an item, without code and those of items inside; endless after a heading."""
-    first, end = page.begin_blocks[item], page.end_blocks[item]
-    if page.tags[page.elements[first]] in _HEADINGS:
-        return inf
-    if end - first == 1:  # most are so
-        return 1
-    own = 0
-    for element in page.elements[first:end]:
-        own += page.tags[element] != _PRE and _place(page, element, known).item == item
-    return own
 
 
 def _table(rows: list[list[str]]) -> Iterator[str]:

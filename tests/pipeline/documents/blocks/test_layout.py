@@ -3,7 +3,8 @@
 import numpy as np
 
 from pipeline.documents.blocks.layout import Layout
-from pipeline.documents.blocks.segment import TAG_NUMBERS, segment
+from pipeline.documents.blocks.page import TAG_NUMBERS
+from pipeline.documents.blocks.segment import segment
 from pipeline.documents.tree import parse
 
 

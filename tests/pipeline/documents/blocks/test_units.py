@@ -18,13 +18,11 @@ POSTS = "".join(
 def units_of(body):
     page = segment(parse(f"<html><body>{body}</body></html>"))
     counts = count(page, "")
-    element, parent, kind = (
-        np.asarray(values, np.int64) for values in (page.elements, page.parents, page.kinds)
-    )
+    element, parent, kind = page.elements, page.parents, page.kinds
     own = np.bincount(element, counts.words, len(parent))
     sizes = np.array([own[n : page.ends[n]].sum() for n in range(len(parent))], np.int64)
     groups = find_groups(parent, kind, sizes)
-    return page, find_units(groups, page.parents, kind, element)
+    return page, find_units(groups, parent.tolist(), kind, element)
 
 
 def test_the_units_of_a_thread_are_its_posts_and_not_their_paragraphs():

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.documents.blocks import words as module
-from pipeline.documents.blocks.segment import Page, segment
+from pipeline.documents.blocks.page import Page, codes_of, limits_of, text_of
+from pipeline.documents.blocks.segment import segment
 from pipeline.documents.blocks.words import BlockWords, count, member, words_of
 from pipeline.documents.tree import parse
 
@@ -116,22 +117,26 @@ WORDS = ["share", "comment", "read", "by", "Posted", "nothing"]
 
 
 def page_of(blocks):
-    page = Page()
-    for block in blocks:
-        page.starts.append(len(page.pieces))
-        page.elements.append(0)
-        for text, flags in block:
-            page.pieces.append(text)
-            page.flags.append(flags)
-    page.starts.append(len(page.pieces))
-    return page
+    pieces = [piece for block in blocks for piece in block]
+    sizes = np.array([len(text) for text, _ in pieces], np.int64)
+    starts = np.cumsum([0, *map(len, blocks)])
+    numbers = np.zeros((14, len(blocks)), np.int64)  # of elements and blocks; not asked for
+    return Page(
+        *numbers,
+        starts=starts,
+        codes=codes_of("".join(text for text, _ in pieces)),
+        sizes=sizes,
+        flags=np.array([flags for _, flags in pieces], np.uint8),
+        plain_kinds=set(),
+        limits=limits_of(sizes, starts),
+    )
 
 
 @pytest.mark.skipif(not module.compiled, reason="no compiler was at hand at the installation")
 @given(st.lists(BLOCK, min_size=1, max_size=5), st.lists(st.sampled_from(WORDS), max_size=40))
 def test_compiled_counts_are_those_of_numpy(blocks, known):
     page = page_of([*blocks, [(" ".join(known) + "!", 2)]])
-    by_c, text = count(page, "share it"), "".join(page.pieces)
+    by_c, text = count(page, "share it"), text_of(page.codes)
     words = words_of(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "compiled", None)

@@ -1,0 +1,117 @@
+"""The walk of segment.c finds what that of segment.py does, whatever the page is made of."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.documents.blocks import names, segment
+from pipeline.documents.blocks.page import Page
+from pipeline.documents.tree import parse
+
+pytestmark = pytest.mark.skipif(
+    not segment.compiled, reason="no compiler was at hand at the installation"
+)
+TAGS = (
+    "p div span a b i em br li ul table tr td th h1 h2 pre code button dialog noscript template"
+    " script style title img article section blockquote svg o:p x-post hr font body"
+).split()
+KNOWN = [*names.bits_of(names.NAME_GROUPS), *(part for part, _ in names._parts())]
+SIGNS = [*"-_ \t1Ax&<'", "  ", "HTML", "É", "\u2003", "\u212a", "\u0661", "ſ", "&amp;", "&#13;"]
+NAMED = st.lists(
+    st.one_of(
+        st.sampled_from(KNOWN),
+        st.sampled_from(KNOWN).map(str.title),
+        st.sampled_from(SIGNS),
+        st.text(st.characters(exclude_categories=("Cs",), exclude_characters='"'), max_size=3),
+    ),
+    max_size=6,
+).map("".join)
+STYLES = ["display:none", "color:red; DISPLAY \n:  None", "display: block", "di&#x73;play:none"]
+ATTRIBUTE = st.one_of(
+    st.tuples(st.sampled_from(["class", "id", "role", "itemprop", "title"]), NAMED),
+    st.tuples(st.just("style"), st.sampled_from(STYLES)),
+    st.tuples(st.just("href"), st.sampled_from(["#a", "/b", "", "&#35;c"])),
+    st.tuples(st.just("role"), st.sampled_from(["dialog", "alertdialog", "heading"])),
+    st.tuples(st.just("aria-level"), st.sampled_from(["2", "3", "r", "", "12345678901234567"])),
+    st.tuples(st.just("colspan"), st.sampled_from(["2", "0", "99", "1000", "٢", "x"])),
+    st.tuples(st.just("class"), st.sampled_from(["sm:hidden", "a-xs", "sr-only", "osano-cm"])),
+    st.tuples(st.sampled_from(["hidden", "open", 'a"', "=b", "<c", "hidden&"]), st.just("")),
+).map(lambda one: f' {one[0]}="{one[1]}"')
+START = st.tuples(st.sampled_from(TAGS), st.lists(ATTRIBUTE, max_size=3)).map(
+    lambda one: f"<{one[0]}{''.join(one[1])}>"
+)
+TEXT = st.one_of(
+    st.sampled_from(
+        ["word ", " ", "\n", "\u00a0", "&nbsp;", "&lt;p&gt;", "&amp;amp;", "é\U0001f600", "\r"]
+    ),
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=5),
+    st.just("some more words, here. " * 30),
+)
+MARKUP = st.lists(
+    st.one_of(START, st.sampled_from(TAGS).map(lambda tag: f"</{tag}>"), TEXT), max_size=25
+).map("".join)
+TABLE = st.lists(
+    st.lists(st.tuples(st.sampled_from(["td", "th"]), MARKUP), max_size=3).map(
+        lambda cells: "<tr>" + "".join(f"<{tag}>{inside}</{tag}>" for tag, inside in cells)
+    ),
+    max_size=5,
+).map(lambda rows: f"<table>{''.join(rows)}</table>")
+
+
+def page_of(markup: str) -> Page | None:
+    tree = parse(f"<body>{markup}")
+    return None if tree is None else segment.segment(tree)
+
+
+def assert_same(markup: str) -> None:
+    by_c = page_of(markup)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment, "compiled", None)
+        by_python = page_of(markup)
+    assert (by_c is None) == (by_python is None)
+    for field in fields(Page) if by_c else ():
+        found, wanted = getattr(by_c, field.name), getattr(by_python, field.name)
+        assert np.array_equal(found, wanted), field.name
+        assert getattr(found, "dtype", None) == getattr(wanted, "dtype", None), field.name
+
+
+@given(st.lists(st.one_of(MARKUP, TABLE), max_size=4).map("".join))
+@example("<p>one<b> two</b> <i>three</i><br>four</p>five")
+@example("<h2>Two<br>lines</h2><h2><a href=#a>x</a></h2>")
+@example("<p>Good for <button>travel</button>, <button>work</button>.</p>")
+@example("<script>if (a < b && c) { d = '</p>' }</script><p>after")
+@example("<!doctype html PUBLIC '-//W3C//DTD XHTML 1.0 Strict//EN' 'x'><p><br><b></b>after")
+def test_the_blocks_are_the_same(markup):
+    assert_same(markup)
+
+
+@given(st.lists(ATTRIBUTE, max_size=5))
+@example([f' class="{"x" * 499} post"'])
+@example([' class="APost HTMLText newsURL"'])
+@example([' id="post-12 34 É"', ' class="12 a 3"'])
+@example([f' class="{"é" * 600} post"'])
+def test_attributes_say_the_same(attributes):
+    assert_same(f"<div{''.join(attributes)}>one</div><p><a{''.join(attributes)}>two</a></p>")
+
+
+def test_a_page_in_xhtml_is_written_as_any_other():
+    doctype = "<!DOCTYPE html PUBLIC '-//W3C//DTD XHTML 1.0 Strict//EN' 'http://w3.org/x.dtd'>"
+    tree = parse(f"<!--{'x' * 5000}-->{doctype}<html><body><a name=top>One</a><br></body></html>")
+    assert segment.etree.tostring(tree.getroottree()).startswith(b"<!DOCTYPE")
+    assert segment.segment(tree).text(0) == "One"
+    assert b"id=" not in segment.etree.tostring(tree)
+
+
+def test_markup_that_is_not_read_here_is_left_to_python():
+    for markup in (
+        b"",
+        b"<p>",
+        b"<p>a</b",
+        b"<p a=x>b</p>",
+        b"<p><![CDATA[<b>]]></p>",
+        b"a<p></p>",
+    ):
+        assert segment.compiled.walk_blocks(markup, False) is None
