@@ -9,6 +9,8 @@ import re
 from lxml import html as lxml_html
 from lxml.html import HtmlElement
 
+from pipeline.documents.written import OLD_PRE, Written
+
 # What highlighters put into code; anything else means that `<pre>` was never closed, or is a frame.
 _CODE_INSIDE = frozenset(
     """
@@ -21,26 +23,26 @@ _LINES = frozenset("div li p tr h1 h2 h3 h4 h5 h6 hr".split())  # elements of on
 # it was never closed.
 _RULES = frozenset("h1 h2 h3 h4 h5 h6 hr".split())
 _FRAME = frozenset("div p table ul ol".split())
-_OLD_PRE = ("xmp", "listing", "plaintext")
+_CODE = ("pre", "code", "tt", *OLD_PRE)
 _BLANK = " \t\xa0"
 _NUMBERS = re.compile(r"[\s\d.:|]*")
 _CODE_CLASS = re.compile(r"\b(?:blob-code|code|codehilite|highlight|hljs|syntax)", re.IGNORECASE)
 
 
-def keep_code(tree: HtmlElement) -> None:
+def keep_code(tree: HtmlElement, written: Written) -> None:
     """Turn tables of code, `<pre>`, and `<code>` of several lines into `<pre><code>`."""
-    for table in list(tree.iter("table")):
+    for table in list(tree.iter("table")) if written.has("table") else ():
         if (cells := _code_cells(table)) is not None:
             _become_code(table, "\n".join(_shown(cell) for cell in cells))
-    for code in list(tree.iter("pre", "code", "tt", *_OLD_PRE)):
-        around = next(code.iterancestors("pre", "code", "tt", *_OLD_PRE, "html"), None)
+    for code in list(tree.iter(*_CODE)) if written.has(*_CODE) else ():
+        around = next(code.iterancestors(*_CODE, "html"), None)
         if around is None or around.tag != "html":  # taken from the tree, or inside of another
             continue
         if not _is_closed({inner.tag for inner in code.iterdescendants("*")}):
             continue
         lines = _lines_after(code)
         text = "\n".join(map(_shown, [code, *lines]))
-        if text and (code.tag in ("pre", *_OLD_PRE) or _has_lines(code, lines, text)):
+        if text and (code.tag in ("pre", *OLD_PRE) or _has_lines(code, lines, text)):
             for line in lines:
                 _take(line)
             _become_code(code, text)

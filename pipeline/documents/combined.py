@@ -62,21 +62,20 @@ def read_page(html: str) -> tuple[Page, BlockWords, Described] | None:
     cut = _cut(html)
     if cut is None:
         return None
-    page, title, said = cut
-    counts = count(page, title)
+    page, said = cut
+    counts = count(page, said.title)
     return page, counts, describe(page, counts, said)
 
 
-def _cut(html: str) -> tuple[Page, str, Said] | None:
-    """A page's blocks, the title of its head and what it says of itself; its tree is not kept."""
+def _cut(html: str) -> tuple[Page, Said] | None:
+    """A page's blocks and what it says of itself; its tree is not kept."""
     tree = parse(html)
     if tree is None:
         return None
-    title = next((found.text for found in tree.iter("title")), None) or ""
     said = read_said(html, tree)
-    write_words(tree)
+    write_words(tree, html)
     page = segment(tree)
-    return (page, title, said) if len(page.elements) else None
+    return (page, said) if len(page.elements) else None
 
 
 def combine(html: str, sure: float, model: Model | None = None) -> Combined:

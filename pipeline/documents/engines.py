@@ -102,7 +102,7 @@ def by_trafilatura(html: str) -> str:
     tree = parse(html)
     if tree is None:
         return ""
-    prepare(tree)
+    prepare(tree, html)
     found = load_trafilatura().bare_extraction(tree, output_format="txt", include_comments=False)
     return render(found.body) if found else ""
 

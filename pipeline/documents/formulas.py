@@ -5,9 +5,10 @@ import re
 from lxml.etree import strip_elements
 from lxml.html import HtmlElement
 
-_MATH = ("math", "m:math", "mml:math", "mathml:math")  # with the prefixes that pages of XHTML use
+from pipeline.documents.written import MATH, Written
+
 _TEX = "application/x-tex"
-_TEX_SCRIPT = re.compile(r"math/tex", re.IGNORECASE)
+_TEX_SCRIPT = "math/tex"  # so its type begins
 # What MathJax and KaTeX draw beside the source of a formula.
 _DRAWN = frozenset(
     "MathJax MathJax_Preview MathJax_CHTML MathJax_SVG MathJax_Display katex-html".split()
@@ -16,10 +17,10 @@ _DRAWN_BY_3 = "mjx-math"  # MathJax 3, beside MathML for those who do not see it
 _DISPLAY_STYLE = re.compile(r"\{\\displaystyle\s*(.*)\}", re.DOTALL)
 
 
-def write_formulas(tree: HtmlElement) -> None:
+def write_formulas(tree: HtmlElement, written: Written) -> None:
     """Put the text of each formula in its place, once."""
     found = False
-    for math in list(tree.iter(*_MATH)):
+    for math in list(tree.iter(*MATH)) if written.has(*MATH) else ():
         found = True
         tex = _tex_of(math)
         strip_elements(math, "annotation", "annotation-xml", with_tail=False)
@@ -27,8 +28,8 @@ def write_formulas(tree: HtmlElement) -> None:
         around = math.getparent()
         if around is not None and around.get("style"):
             del around.attrib["style"]  # Wikipedia hides its MathML from eyes
-    for script in list(tree.iter("script")):
-        if _TEX_SCRIPT.match(script.get("type") or ""):
+    for script in list(tree.iter("script")) if written.has_tex else ():
+        if (script.get("type") or "").startswith(_TEX_SCRIPT):
             found = True
             _become_text(script, (script.text or "").strip())
     if found:

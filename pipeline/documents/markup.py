@@ -32,6 +32,7 @@ from pipeline.documents.formulas import write_formulas
 from pipeline.documents.lists import text_of, unlist_cells
 from pipeline.documents.pieces import separate_pieces
 from pipeline.documents.superscripts import mark_superscripts
+from pipeline.documents.written import Written, read_written
 
 BLOCKS = frozenset(
     """
@@ -59,15 +60,16 @@ _DROP_CAPS = frozenset("BCDEFGHJKLMNOPQRSTUVWXYZ")
 _DROP_CAP_CHARS_MAX = 8  # with the white space around
 
 
-def prepare(tree: HtmlElement) -> None:
-    """Change the tree in place, as the top of this file says."""
+def prepare(tree: HtmlElement, html: str) -> None:
+    """Change the tree of a page in place, as the top of this file says."""
+    written = read_written(html)
     _place_streamed(tree)
-    keep_code(tree)
-    write_formulas(tree)
-    mark_superscripts(tree)
+    keep_code(tree, written)
+    write_formulas(tree, written)
+    mark_superscripts(tree, written)
     _drop_unseen(tree)
     _cap_spans(tree)
-    _quote(tree)
+    _quote(tree, written)
     unlist_cells(tree)
     _unnest_paragraphs(tree)
     holders = _separate_blocks(tree)
@@ -76,16 +78,17 @@ def prepare(tree: HtmlElement) -> None:
     separate_pieces(tree)
 
 
-def write_words(tree: HtmlElement) -> None:
+def write_words(tree: HtmlElement, html: str) -> None:
     """Put into words what a text would lose, for one who reads the tree block by block himself.
 
     Code, formulas, superscripts, quotations, and the space that styles draw between pieces.
     """
+    written = read_written(html)
     _place_streamed(tree)
-    keep_code(tree)
-    write_formulas(tree)
-    mark_superscripts(tree)
-    _quote(tree)
+    keep_code(tree, written)
+    write_formulas(tree, written)
+    mark_superscripts(tree, written)
+    _quote(tree, written)
     separate_pieces(tree)
 
 
@@ -121,8 +124,8 @@ def _cap_spans(tree: HtmlElement) -> None:
                 del cell.attrib[name]
 
 
-def _quote(tree: HtmlElement) -> None:
-    for quotation in tree.iter("q", "cite"):
+def _quote(tree: HtmlElement, written: Written) -> None:
+    for quotation in tree.iter("q", "cite") if written.has("q", "cite") else ():
         if quotation.tag == "cite":
             _part_attribution(quotation)
             continue

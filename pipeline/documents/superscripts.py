@@ -10,6 +10,8 @@ import re
 from lxml.etree import XPath
 from lxml.html import HtmlElement
 
+from pipeline.documents.written import Written
+
 _LINKS_WITHIN = XPath(
     "descendant-or-self::a[contains(@href, '#')]"
 )  # 0.1 ms a page less than a loop
@@ -48,9 +50,15 @@ _STOP = re.compile(r"\s?[.,;:!?)\]]")
 _WORD_OR_STOP = re.compile(r"(?:[^\W\d_]{2,}|[.,;:!?…\"'”’»)\]%])$")
 
 
-def mark_superscripts(tree: HtmlElement) -> None:
+def mark_superscripts(tree: HtmlElement, written: Written) -> None:
     """Write each `sup` of the tree as it is read, and drop links to footnotes; code stays."""
-    _drop_footnote_links(tree)
+    if written.has_notes:
+        _drop_footnote_links(tree)
+    if written.has("sup"):
+        _write_superscripts(tree)
+
+
+def _write_superscripts(tree: HtmlElement) -> None:
     # One inside another is written first: 2^(2^n).
     nested = (reversed(list(outer.iter("sup"))) for outer in tree.iter("sup") if _is_outer(outer))
     for raised in [raised for group in nested for raised in group]:

@@ -18,7 +18,7 @@ _PARSER = etree.HTMLParser(
 _PARSER.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
 # Forbidden in XML 1.0: control characters, U+FFFE and U+FFFF, surrogates.
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\r"})
-_NONCHARACTERS = ("\ufffe", "\uffff")
+_NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 # libxml2 stops reading at `<html/>`, and at some document types.
 _DOCTYPE = re.compile(r"\s*<!doctype[^<>]*>", re.IGNORECASE)
 _EMPTY_HTML = re.compile(r"(<html\b[^<>]*)/>", re.IGNORECASE)
@@ -35,12 +35,13 @@ _END_OF_TITLE = re.compile(r"</title[\s/>]", re.IGNORECASE)
 def parse(html: str) -> HtmlElement | None:
     """Give back the page's root, `html`; None where there is no element at all."""
     html = _open_end(_close_title(html))
-    head, rest = html[:_HEAD_CHARS], html[_HEAD_CHARS:]
-    head = _EMPTY_HTML.sub(r"\1>", _DOCTYPE.sub("", head, count=1), count=1)
-    html = head + rest
-    for noncharacter in _NONCHARACTERS:
-        html = html.replace(noncharacter, "")
+    if doctype := _DOCTYPE.search(html, 0, _HEAD_CHARS):
+        html = html[: doctype.start()] + html[doctype.end() :]
+    if root := _EMPTY_HTML.search(html, 0, _HEAD_CHARS):
+        html = f"{html[: root.start()]}{root[1]}>{html[root.end() :]}"
     data = html.encode("utf-8", "ignore").translate(None, _CONTROLS)
+    for noncharacter in _NONCHARACTERS if _NONCHARACTERS[0][:1] in data else ():
+        data = data.replace(noncharacter, b"")
     try:
         tree = lxml_html.document_fromstring(data, parser=_PARSER)
     except etree.ParserError:  # it says that the document is empty

@@ -199,7 +199,7 @@ count_words(PyObject *module, PyObject *args)
 PyObject *know_names(PyObject *, PyObject *), *know_tags_of_blocks(PyObject *, PyObject *),
     *know_tables(PyObject *, PyObject *), *walk_blocks(PyObject *, PyObject *),
     *read_by_rules(PyObject *, PyObject *), *know_tags(PyObject *, PyObject *),
-    *scan_tags(PyObject *, PyObject *);
+    *scan_tags(PyObject *, PyObject *), *find_tags(PyObject *, PyObject *);
 
 static PyMethodDef methods[] = {
     {"add_forest", add_forest, METH_VARARGS, NULL},
@@ -212,6 +212,7 @@ static PyMethodDef methods[] = {
     {"walk_blocks", walk_blocks, METH_VARARGS, NULL},
     {"know_tags", know_tags, METH_O, NULL},
     {"scan_tags", scan_tags, METH_VARARGS, NULL},
+    {"find_tags", find_tags, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

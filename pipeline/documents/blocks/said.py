@@ -1,4 +1,4 @@
-"""What a page says of itself to machines: its kind, and pieces of its text.
+"""What a page says of itself to machines: its title, its kind, and pieces of its text.
 
 Search engines and sharing are told in the head what a page is (schema.org's types, `og:type`, the
 program that wrote it, its own address) and often how its text begins, or all of it (`articleBody`).
@@ -53,6 +53,7 @@ _CHARS_MAX = 400_000  # of what is said, and of one script that says it
 class Said:
     """Pieces of text, a line each, and masks of SAID_GROUPS: of its types, and of its address."""
 
+    title: str
     text: str
     kinds: int
     place: int
@@ -63,10 +64,11 @@ def read_said(html: str, tree: HtmlElement) -> Said:
     """Read what a page says; call it before scripts are dropped from the tree."""
     texts: list[str] = []
     kinds = place = 0
+    titles: list[str] = []
     address = ""
     canonical = ""
     data = []
-    for element in tree.iter("meta", "link", "script"):
+    for element in tree.iter("title", "meta", "link", "script"):
         tag = element.tag
         if tag == "meta":
             name = (element.get("property") or element.get("name") or "").lower()
@@ -79,6 +81,8 @@ def read_said(html: str, tree: HtmlElement) -> Said:
         elif tag == "link":
             if element.get("rel") == "canonical":
                 canonical = element.get("href") or canonical
+        elif tag == "title":
+            titles.append(element.text or "")
         elif "ld+json" in (element.get("type") or ""):
             data.append(element.text or "")
     address = canonical or address
@@ -93,7 +97,8 @@ def read_said(html: str, tree: HtmlElement) -> Said:
     text = "\n".join(texts)[:_CHARS_MAX]
     text = unescape(text) if "&" in text else text
     text = _TAG.sub(" ", text) if "<" in text else text
-    return Said(text, kinds, place, bool(address) and not path)
+    title = titles[0] if titles else ""  # others are those of drawings
+    return Said(title, text, kinds, place, is_front=bool(address) and not path)
 
 
 def _mask(words: str) -> int:

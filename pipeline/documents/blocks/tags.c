@@ -1,11 +1,12 @@
-/* The tags of a page as budgets.py counts them, in compiled.c's module. */
+/* The tags of a page as it is written: as budgets.py counts them, and those that written.py asks
+   for. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 #include <string.h>
 
-enum { TAGS_MAX = 128, TAG_CHARS = 16 };
+enum { TAGS_MAX = 128, TAG_CHARS = 16, ASKED_MAX = 32 };
 
 /* Set once, when budgets.py is imported: tags that add another number of levels than one. */
 static struct {
@@ -153,4 +154,46 @@ scan_tags(PyObject *module, PyObject *args)
         deepest = level > deepest ? level : deepest;
     }
     return Py_BuildValue("lnnni", deepest, longest, chars, cells, spans);
+}
+
+static int
+begins_with_name(const char *at, const char *end, const char *name)
+{
+    for (; *name; at++, name++)
+        if (at == end || (*at >= 'A' && *at <= 'Z' ? *at | 0x20 : *at) != *name)
+            return 0;
+    return at == end || *at == '/' || *at == '>' || is_space(*at);
+}
+
+/* find_tags(markup, names): which of some names in small letters, a tuple, a tag begins with. None
+   where the markup is not of UTF-8. */
+PyObject *
+find_tags(PyObject *module, PyObject *args)
+{
+    PyObject *markup, *names, *found = NULL;
+    Py_ssize_t size, count;
+    const char *asked[ASKED_MAX];
+    if (!PyArg_ParseTuple(args, "UO!", &markup, &PyTuple_Type, &names))
+        return NULL;
+    if ((count = PyTuple_Size(names)) > ASKED_MAX)
+        return PyErr_Format(PyExc_ValueError, "no place for %zd tags", count);
+    for (Py_ssize_t number = 0; number < count; number++)
+        if (!(asked[number] = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(names, number), NULL)))
+            return NULL;
+    const char *at = PyUnicode_AsUTF8AndSize(markup, &size);
+    if (at == NULL) { /* half of a surrogate pair */
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    const char *end = at + size;
+    char seen[ASKED_MAX] = {0};
+    while (at < end && (at = memchr(at, '<', end - at)) != NULL)
+        if (++at < end && is_letter(*at))
+            for (Py_ssize_t number = 0; number < count; number++)
+                seen[number] |= begins_with_name(at, end, asked[number]);
+    found = PyFrozenSet_New(NULL);
+    for (Py_ssize_t number = 0; found && number < count; number++)
+        if (seen[number] && PySet_Add(found, PyTuple_GetItem(names, number)) < 0)
+            Py_CLEAR(found);
+    return found;
 }

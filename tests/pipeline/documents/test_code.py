@@ -2,14 +2,16 @@ import pytest
 
 from pipeline.documents.code import keep_code
 from pipeline.documents.tree import parse
+from pipeline.documents.written import read_written
 
 CODE = "def f(x):\n    if x:\n        return 1"
 LINES = CODE.split("\n")
 
 
 def codes(markup):
-    tree = parse(f"<html><body>{markup}<p>After.</p></body></html>")
-    keep_code(tree)
+    html = f"<html><body>{markup}<p>After.</p></body></html>"
+    tree = parse(html)
+    keep_code(tree, read_written(html))
     return [found.text for found in tree.iter("code") if found.getparent().tag == "pre"]
 
 
@@ -62,8 +64,9 @@ def test_what_is_no_block_of_code_stays(markup):
 
 
 def test_the_text_after_code_stays():
-    tree = parse(f"<html><body><div><pre>{CODE}</pre>tail</div></body></html>")
-    keep_code(tree)
+    html = f"<html><body><div><pre>{CODE}</pre>tail</div></body></html>"
+    tree = parse(html)
+    keep_code(tree, read_written(html))
     assert tree.find(".//pre").tail == "tail"
 
 
@@ -72,6 +75,7 @@ def test_headings_in_plain_text_are_lines_of_it():
 
 
 def test_a_figure_of_code_is_no_picture():
-    tree = parse(f"<html><body><figure><pre>{CODE}</pre></figure></body></html>")
-    keep_code(tree)
+    html = f"<html><body><figure><pre>{CODE}</pre></figure></body></html>"
+    tree = parse(html)
+    keep_code(tree, read_written(html))
     assert tree.find(".//figure") is None

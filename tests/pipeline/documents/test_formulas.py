@@ -2,11 +2,13 @@ import pytest
 
 from pipeline.documents.formulas import write_formulas
 from pipeline.documents.tree import parse
+from pipeline.documents.written import read_written
 
 
 def text_with(markup):
-    tree = parse(f"<html><body><p>{markup}</p></body></html>")
-    write_formulas(tree)
+    html = f"<html><body><p>{markup}</p></body></html>"
+    tree = parse(html)
+    write_formulas(tree, read_written(html))
     return tree.find(".//p").text_content()
 
 
@@ -67,8 +69,7 @@ def test_a_formula_is_its_tex_or_else_what_it_says(markup, text):
 
 
 def test_a_formula_that_is_hidden_behind_a_picture_is_seen():
-    tree = parse(
-        f'<html><body><p><span style="display:none"><math>{SUM}</math></span></p></body></html>'
-    )
-    write_formulas(tree)
+    html = f'<html><body><p><span style="display:none"><math>{SUM}</math></span></p></body></html>'
+    tree = parse(html)
+    write_formulas(tree, read_written(html))
     assert tree.find(".//span").get("style") is None

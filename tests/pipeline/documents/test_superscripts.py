@@ -2,11 +2,13 @@ import pytest
 
 from pipeline.documents.superscripts import mark_superscripts
 from pipeline.documents.tree import parse
+from pipeline.documents.written import read_written
 
 
 def text_with(markup):
-    tree = parse(f"<html><body><p>{markup}</p></body></html>")
-    mark_superscripts(tree)
+    html = f"<html><body><p>{markup}</p></body></html>"
+    tree = parse(html)
+    mark_superscripts(tree, read_written(html))
     return tree.find(".//p").text_content()
 
 

@@ -9,8 +9,9 @@ from pipeline.documents.tree import parse
 
 
 def lines(body):
-    tree = parse(f"<html><body>{body}</body></html>")
-    write_words(tree)
+    html = f"<html><body>{body}</body></html>"
+    tree = parse(html)
+    write_words(tree, html)
     page = segment(tree)
     return write(page, range(len(page.elements))).split("\n")
 
