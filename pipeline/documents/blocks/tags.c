@@ -80,10 +80,27 @@ names_span(const char *begin, const char *sign)
     return 0;
 }
 
+/* Whether a name of its own stands before a "=", so that a quote after it opens its value: in
+   `a= b="` it is a value itself, in `="` there is none. `begin` is where the last value ended. */
+static int
+is_named(const char *begin, const char *sign)
+{
+    while (sign > begin && is_space(sign[-1]))
+        sign--;
+    const char *end = sign;
+    while (sign > begin && !is_space(sign[-1]) && sign[-1] != '=' && sign[-1] != '/')
+        sign--;
+    if (sign == end || sign == begin || !is_space(sign[-1]))
+        return 0;
+    while (sign > begin && is_space(sign[-1]))
+        sign--;
+    return sign == begin || sign[-1] != '=';
+}
+
 /* scan_tags(markup, whether a tag that ends in a slash holds nothing)
-   The greatest nesting, the longest attributes of a tag and those of all tags in characters, how
-   many cells of tables begin, and whether any may be wider or higher than one; None where a name is
-   not of ASCII, or what stands beside a "=". */
+   The greatest nesting, the most characters of a tag's attributes outside of quoted values, those of
+   all tags inside and outside, how many cells of tables begin, and whether any may be wider or
+   higher than one; None where a name is not of ASCII, or what stands beside a "=". */
 PyObject *
 scan_tags(PyObject *module, PyObject *args)
 {
@@ -115,8 +132,8 @@ scan_tags(PyObject *module, PyObject *args)
             if (length < TAG_CHARS)
                 small[length] = *at >= 'A' && *at <= 'Z' ? *at | 0x20 : *at;
         }
-        const char *begin = at;
-        Py_ssize_t own = 0;
+        const char *begin = at, *after = at;
+        Py_ssize_t own = 0, quoted = 0;
         for (; at < end && *at != '>'; at++) {
             own += (*at & 0xc0) != 0x80;
             if (*at != '=')
@@ -134,6 +151,8 @@ scan_tags(PyObject *module, PyObject *args)
                 Py_RETURN_NONE;
             const char *quote =
                 *value == '"' || *value == '\'' ? memchr(value + 1, *value, end - value - 1) : NULL;
+            Py_ssize_t before = own;
+            const char *sign = at;
             for (; quote && at < quote; at++) {
                 own += (at[1] & 0xc0) != 0x80;
                 is_span = at[1] == '=' ? names_span(begin, at + 1) : 0;
@@ -141,8 +160,12 @@ scan_tags(PyObject *module, PyObject *args)
                     Py_RETURN_NONE;
                 spans |= is_span;
             }
+            if (quote && is_named(after, sign))
+                quoted += own - before;
+            if (quote)
+                after = at + 1;
         }
-        longest = own > longest ? own : longest;
+        longest = own - quoted > longest ? own - quoted : longest;
         chars += own;
         if (length == 2 && small[0] == 't' && (small[1] == 'd' || small[1] == 'h') && !ends)
             cells++;
