@@ -149,7 +149,7 @@ def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
     first = np.zeros(len(page.tags), np.int64)  # block of each table or list
     first[around[::-1]] = np.arange(len(around))[::-1]
     inside = page.end_blocks - page.begin_blocks
-    is_list = np.isin(page.tags, _LISTS)
+    is_list = (page.tags == _LISTS[0]) | (page.tags == _LISTS[1])
     is_whole = many >= np.maximum(_ITEMS_MIN, _ITEMS_SHARE * inside)
     is_one = np.where(is_list, is_whole, page.tags[element[first]] == _ROW)
     groups = np.where(is_one[around], around, 0)
@@ -158,7 +158,7 @@ def with_whole_lists(page: Page, counts: BlockWords, scores: Reals) -> Reals:
 
 def _items_of_blocks(page: Page) -> Numbers:
     """Of each block the row or item that it is, or that holds it alone; 0 where there is none."""
-    is_item = np.isin(page.tags, (_ROW, _ITEM))
+    is_item = (page.tags == _ROW) | (page.tags == _ITEM)
     is_alone = page.end_blocks - page.begin_blocks <= 1
     items = np.zeros(len(page.elements), np.int64)
     asked, at = np.arange(len(items)), page.elements

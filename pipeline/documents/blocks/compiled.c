@@ -10,43 +10,66 @@
 #include <Python.h>
 #include <stdint.h>
 
-enum { ROWS = 256 }; /* blocks at a time: what a tree asks of them stays in the cache */
-
 /* ---- forest.py ---- */
+
+enum { ROWS = 256, TOGETHER = 8 }; /* blocks whose features stay in the cache, and registers */
+
+typedef struct {
+    const int32_t *features;
+    const float *thresholds, *leaves;
+    Py_ssize_t trees, depth;
+} Forest;
+
+/* Adds the leaves of one tree to the sums of `count` blocks, which go down together: where one's
+   next question waits for its last answer, the others' do not. `values` are [features, blocks]. */
+static inline void
+add_leaves(const Forest *forest, Py_ssize_t tree, const float *values, Py_ssize_t blocks,
+           double *sums, int count)
+{
+    const int32_t *feature = forest->features;
+    const float *threshold = forest->thresholds;
+    size_t place[TOGETHER];
+    for (int one = 0; one < count; one++)
+        place[one] = tree;
+    for (Py_ssize_t level = 0; level < forest->depth; level++) {
+        for (int one = 0; one < count; one++) {
+            size_t at = place[one];
+            place[one] = 2 * at + (values[feature[at] * blocks + one] > threshold[at]);
+        }
+        feature += forest->trees << level;
+        threshold += forest->trees << level;
+    }
+    for (int one = 0; one < count; one++)
+        sums[one] += forest->leaves[place[one]];
+}
 
 /* add_forest(columns, features, thresholds, leaves, trees, depth, blocks, sums)
    sums [outputs, blocks] float64 += the leaves of each output's trees; columns are
-   [features, blocks] float32. All blocks of a few go down a tree together: where one's next
-   question waits for its last answer, the others' do not. */
+   [features, blocks] float32. */
 static PyObject *
 add_forest(PyObject *module, PyObject *args)
 {
     Py_buffer columns, features, thresholds, leaves, sums;
-    Py_ssize_t trees, depth, blocks;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*nnnw*", &columns, &features, &thresholds, &leaves, &trees,
-                          &depth, &blocks, &sums))
+    Forest forest;
+    Py_ssize_t blocks;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*nnnw*", &columns, &features, &thresholds, &leaves,
+                          &forest.trees, &forest.depth, &blocks, &sums))
         return NULL;
+    forest.features = features.buf;
+    forest.thresholds = thresholds.buf;
+    forest.leaves = leaves.buf;
+    Py_ssize_t outputs = sums.len / 8 / blocks;
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t begin = 0; begin < blocks; begin += ROWS) {
-        Py_ssize_t rows = blocks - begin < ROWS ? blocks - begin : ROWS;
-        const float *values = (const float *)columns.buf + begin, *leaf = leaves.buf;
-        for (Py_ssize_t tree = 0; tree < trees; tree++) {
-            const int32_t *feature = features.buf;
-            const float *threshold = thresholds.buf;
-            int32_t place[ROWS];
-            for (Py_ssize_t row = 0; row < rows; row++)
-                place[row] = (int32_t)tree;
-            for (Py_ssize_t level = 0; level < depth; level++) {
-                for (Py_ssize_t row = 0; row < rows; row++) {
-                    int32_t at = place[row];
-                    place[row] = 2 * at + (values[feature[at] * blocks + row] > threshold[at]);
-                }
-                feature += trees << level;
-                threshold += trees << level;
-            }
-            double *sum = (double *)sums.buf + tree * (sums.len / 8 / blocks) / trees * blocks;
-            for (Py_ssize_t row = 0; row < rows; row++)
-                sum[begin + row] += leaf[place[row]];
+        Py_ssize_t end = blocks - begin < ROWS ? blocks : begin + ROWS;
+        for (Py_ssize_t tree = 0; tree < forest.trees; tree++) {
+            const float *values = columns.buf;
+            double *sum = (double *)sums.buf + tree * outputs / forest.trees * blocks;
+            Py_ssize_t at = begin;
+            for (; at + TOGETHER <= end; at += TOGETHER)
+                add_leaves(&forest, tree, values + at, blocks, sum + at, TOGETHER);
+            for (; at < end; at++)
+                add_leaves(&forest, tree, values + at, blocks, sum + at, 1);
         }
     }
     Py_END_ALLOW_THREADS
