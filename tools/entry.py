@@ -21,6 +21,8 @@ def main() -> int:
     heard = [signum for signum in CODES if signal.getsignal(signum) != signal.SIG_IGN]
     before = {signum: signal.signal(signum, _leave) for signum in heard}
     sys.unraisablehook = _unraisable
+    # numpy starts a thread a core for products of matrices; no command makes large ones.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from tools import cli
 
     try:

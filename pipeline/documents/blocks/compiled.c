@@ -1,5 +1,5 @@
-/* The innermost loops of the extractor `combined`, for forest.py, features.py and words.py; nodes.c,
-   segment.c, names.c and readable.c have more.
+/* The innermost loops of the extractor `combined`, for forest.py, features.py, layout.py and
+   words.py; nodes.c, segment.c, names.c and readable.c have more.
 
    Each has a twin there in numpy or Python, which is used where no compiler was at hand when the
    package was installed, and gives the same bits. Arrays come as buffers; their callers answer for
@@ -98,6 +98,31 @@ spread_bits(PyObject *module, PyObject *args)
             row[block] = (float)(value[block] >> bit & 1);
     PyBuffer_Release(&values);
     PyBuffer_Release(&rows);
+    Py_RETURN_NONE;
+}
+
+/* ---- layout.py ---- */
+
+/* pass_down(parents, values, are_bits): int64 each; a value becomes the greatest of an element's and
+   those of all around it, or has the bits of all. */
+static PyObject *
+pass_down(PyObject *module, PyObject *args)
+{
+    Py_buffer parents, values;
+    int are_bits;
+    if (!PyArg_ParseTuple(args, "y*w*p", &parents, &values, &are_bits))
+        return NULL;
+    const int64_t *parent = parents.buf;
+    int64_t *value = values.buf;
+    for (Py_ssize_t at = 1; at < values.len / 8; at++) {
+        int64_t around = value[parent[at]];
+        if (are_bits)
+            value[at] |= around;
+        else if (around > value[at])
+            value[at] = around;
+    }
+    PyBuffer_Release(&parents);
+    PyBuffer_Release(&values);
     Py_RETURN_NONE;
 }
 
@@ -229,6 +254,7 @@ static PyMethodDef methods[] = {
     {"count_words", count_words, METH_VARARGS, NULL},
     {"spread_bits", spread_bits, METH_VARARGS, NULL},
     {"read_by_rules", read_by_rules, METH_VARARGS, NULL},
+    {"pass_down", pass_down, METH_VARARGS, NULL},
     {"know_names", know_names, METH_VARARGS, NULL},
     {"know_tags_of_blocks", know_tags_of_blocks, METH_VARARGS, NULL},
     {"know_tables", know_tables, METH_VARARGS, NULL},

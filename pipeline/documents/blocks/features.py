@@ -72,9 +72,8 @@ def _letter_kinds() -> NDArray[np.int8]:
 _SIGN_KINDS, _LETTER_KINDS = _sign_kinds(), _letter_kinds()
 _HEADING_LEVELS = np.zeros(len(TAG_NUMBERS), np.int64)
 _HEADING_LEVELS[[TAG_NUMBERS[f"h{level}"] for level in range(1, 7)]] = range(1, 7)
-_AROUND_BITS = [0] * len(TAG_NUMBERS)
-for _bit, _name in enumerate(_AROUND):
-    _AROUND_BITS[TAG_NUMBERS[_name]] = 1 << _bit
+_AROUND_BITS = np.zeros(len(TAG_NUMBERS), np.int64)
+_AROUND_BITS[[TAG_NUMBERS[_name] for _name in _AROUND]] = 1 << np.arange(len(_AROUND))
 
 BASE: list[str] = [
     *"words chars link_share commas dots digits capitals bold title_words separators".split(),
@@ -211,7 +210,7 @@ class _Description:
 
     def put_around(self) -> None:
         """What it lies in: a bit for each kind of element, and totals of the nearest ones."""
-        around = np.array(_around(self.page), np.int64)
+        around = self.layout.pass_down(_AROUND_BITS[self.tag], are_bits=True)[self.element]
         row = AT[f"in_{_AROUND[0]}"]
         _spread_bits(around, self.columns[row : row + len(_AROUND)])
         of_paragraphs = self.parent[1:][self.tag[1:] == TAG_NUMBERS["p"]]
@@ -323,7 +322,7 @@ class _Description:
         """The repeated structure that it is part of, and its role there."""
         put, words = self.put, self.words
         groups = find_groups(self.parent, self.kind, self.sizes)
-        units = find_units(groups, self.page.parents.tolist(), self.kind, self.element)
+        units = find_units(groups, self.layout)
         unit, group, role = units.unit, units.group, units.role
         is_some = unit > 0
         many, in_group = groups.many[group], groups.words[group]
@@ -417,15 +416,6 @@ def _spread_bits(values: Numbers, rows: NDArray[np.float32]) -> None:
         compiled.spread_bits(values, rows)
     else:
         rows[:] = values >> np.arange(len(rows))[:, None] & 1
-
-
-def _around(page: Page) -> list[int]:
-    """For each block a bit for each kind of element around it."""
-    bits = [_AROUND_BITS[tag] for tag in page.tags.tolist()]
-    parents = page.parents.tolist()  # each stands before its children
-    for number in range(1, len(bits)):
-        bits[number] |= bits[parents[number]]
-    return [bits[element] for element in page.elements.tolist()]
 
 
 def _path(element: int, parents: Sequence[int]) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.kernels import compiled
 from pipeline.documents.blocks.names import BAD, GOOD, MAYBE, UNLIKELY
 from pipeline.documents.blocks.page import Numbers, Page
 
@@ -40,6 +41,18 @@ class Layout:
         sums = np.zeros((*values.shape[:-1], self.blocks + 1), np.int64)
         values.cumsum(axis=-1, out=sums[..., 1:])
         return np.asarray(sums[..., self.end_block] - sums[..., self.begin_block])
+
+    def pass_down(self, values: Numbers, *, are_bits: bool = False) -> Numbers:
+        """By element the greatest value of itself and of all around it, or the bits of all."""
+        passed = np.array(values)
+        if compiled:
+            compiled.pass_down(self.parent, passed, are_bits)
+            return passed
+        of, around = passed.tolist(), self.parent.tolist()
+        for number in range(1, self.elements):  # what is around stands before
+            outer = of[around[number]]
+            of[number] = of[number] | outer if are_bits else max(of[number], outer)
+        return np.array(of, np.int64)
 
     def inside(self, elements: Any) -> Mask:
         """These elements and all that they hold."""

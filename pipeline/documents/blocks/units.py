@@ -8,13 +8,13 @@ of the same tag and class in units of the same group play the same *role*: the n
 dates, the bodies.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.documents.blocks.layout import Layout
 from pipeline.documents.blocks.page import Numbers
 
 Reals = NDArray[np.float64]
@@ -52,19 +52,18 @@ def find_groups(parent: Numbers, kind: Numbers, sizes: Numbers) -> Groups:
     return Groups(of, many, words, top)
 
 
-def find_units(groups: Groups, parents: Sequence[int], kind: Numbers, element: Numbers) -> Units:
-    """The unit, group and role of each block; `element` is the block's, `kind` an element's."""
+def find_units(groups: Groups, layout: Layout) -> Units:
+    """The unit, group and role of each block."""
     worth = np.where(groups.many >= _MANY, groups.words - groups.top, 0)[groups.of]
-    unit = np.where(worth > 0, np.arange(len(parents)), 0).tolist()
-    best = worth.tolist()
-    for number in range(1, len(parents)):  # what is around is known by then
-        around = parents[number]
-        if best[number] <= best[around]:
-            best[number], unit[number] = best[around], unit[around]
-    own = np.array(unit, np.int64)[element]
-    group = np.where(own > 0, groups.of[own], groups.of[0])
-    role = numbered(group * (int(kind.max()) + 1) + kind[element])
-    return Units(own, group, role)
+    # The greatest worth, of several the outermost.
+    last = layout.elements - 1
+    best = layout.pass_down(worth * layout.elements + (last - np.arange(layout.elements)))
+    found = best[layout.element]
+    unit = np.where(found > last, last - found % layout.elements, 0)
+    group = np.where(unit > 0, groups.of[unit], groups.of[0])
+    kind = layout.kind
+    role = numbered(group * (int(kind.max()) + 1) + kind[layout.element])
+    return Units(unit, group, role)
 
 
 def numbered(values: Numbers) -> Numbers:

@@ -1,7 +1,9 @@
 """Sums over what elements hold."""
 
 import numpy as np
+import pytest
 
+from pipeline.documents.blocks import layout as layout_module
 from pipeline.documents.blocks.layout import Layout
 from pipeline.documents.blocks.page import TAG_NUMBERS
 from pipeline.documents.blocks.segment import segment
@@ -30,3 +32,13 @@ def test_what_lies_inside_is_found_also_where_one_lies_in_another():
     div, item = (layout.tag.tolist().index(TAG_NUMBERS[tag]) for tag in ("div", "li"))
     assert layout.inside(np.array([div, div + 1, item])).tolist() == [0, 0, 1, 1, 0, 1]
     assert not layout.inside(np.zeros(0, np.int64)).any()
+
+
+@pytest.mark.parametrize("compiled", [layout_module.compiled, None])
+def test_what_is_around_passes_its_greatest_value_and_all_its_bits_down(compiled, monkeypatch):
+    monkeypatch.setattr(layout_module, "compiled", compiled)
+    layout = layout_of("<div><p>a</p></div><ul><li>b</ul>")  # html, body, div, p, ul, li
+    values = np.array([1, 4, 2, 8, 5, 3])
+    assert layout.pass_down(values).tolist() == [1, 4, 4, 8, 5, 5]
+    assert layout.pass_down(values, are_bits=True).tolist() == [1, 5, 7, 15, 5, 7]
+    assert values.tolist() == [1, 4, 2, 8, 5, 3]

@@ -1,7 +1,6 @@
 """The repeated structure of a page: which blocks are parts of which unit, and play one role."""
 
-import numpy as np
-
+from pipeline.documents.blocks.layout import Layout
 from pipeline.documents.blocks.segment import segment
 from pipeline.documents.blocks.units import find_groups, find_units
 from pipeline.documents.blocks.words import count
@@ -18,11 +17,9 @@ POSTS = "".join(
 def units_of(body):
     page = segment(parse(f"<html><body>{body}</body></html>"))
     counts = count(page, "")
-    element, parent, kind = page.elements, page.parents, page.kinds
-    own = np.bincount(element, counts.words, len(parent))
-    sizes = np.array([own[n : page.ends[n]].sum() for n in range(len(parent))], np.int64)
-    groups = find_groups(parent, kind, sizes)
-    return page, find_units(groups, parent.tolist(), kind, element)
+    layout = Layout(page)
+    groups = find_groups(layout.parent, layout.kind, layout.total(counts.words))
+    return page, find_units(groups, layout)
 
 
 def test_the_units_of_a_thread_are_its_posts_and_not_their_paragraphs():
