@@ -135,7 +135,8 @@ def _records(path: Path, kind: str, settings: Settings) -> Iterator[FilePage]:
     if kind == "lines":
         return json_pages(path, 0, NO_LIMIT)
     (whole,) = ranges(path, NO_LIMIT)
-    return warc_pages(path, whole, accept_torn=settings.pages.accept_torn)
+    bodies_max = settings.documents.body_bytes_max
+    return warc_pages(path, whole, accept_torn=settings.pages.accept_torn, bodies_max=bodies_max)
 
 
 def _name(file: str, path: Path, page: FilePage) -> str:

@@ -14,7 +14,7 @@ from pipeline.lines import Lines
 from pipeline.pages.capture import Capture, capture_in
 from pipeline.pages.choose import is_page
 from pipeline.pages.frames import Range
-from pipeline.pages.warc import Response, checked, records
+from pipeline.pages.warc import Response, checked, records, response_of
 from pipeline.reasons import Drop, Reason
 from pipeline.rows import json_rows
 from pipeline.texts import given_id
@@ -28,8 +28,14 @@ class _Line(msgspec.Struct):
     id: Any = None
 
 
-def warc_pages(path: InputFile, span: Range, *, accept_torn: bool) -> Iterator[FilePage]:
-    """The records of a range of a WARC file; a worker reads the pages themselves."""
+def warc_pages(
+    path: InputFile, span: Range, *, accept_torn: bool, bodies_max: int = 0
+) -> Iterator[FilePage]:
+    """The records of a range of a WARC file: where each page lies, or the page itself.
+
+    That is given where the record was read as a whole, and has at most `bodies_max` bytes. Workers
+    read pages themselves: one process that reads for all of them would hold them up.
+    """
     for record in checked(records(path, span, accept_torn=accept_torn), path):
         id = record.headers.get("warc-record-id", f"byte {record.offset}")
         capture = capture_in(path, record, path.name)
@@ -37,7 +43,9 @@ def warc_pages(path: InputFile, span: Range, *, accept_torn: bool) -> Iterator[F
             yield FilePage(id, record.headers.get("warc-target-uri", ""), drop)
         else:
             assert isinstance(capture, Capture)
-            yield FilePage(id, capture.url, PageAt(str(path), record.offset, record.length))
+            is_whole = len(record.block) == record.block_bytes <= bodies_max
+            place = PageAt(str(path), record.offset, record.length)
+            yield FilePage(id, capture.url, response_of(record) if is_whole else place)
 
 
 def _no_page(capture: Capture | Drop) -> Drop | None:

@@ -13,7 +13,7 @@ from pipeline.documents.files import json_pages, warc_pages
 from pipeline.engine.digest import file_digest
 from pipeline.errors import InputError
 from pipeline.pages.frames import Range
-from pipeline.pages.warc import Response
+from pipeline.pages.warc import Response, read_page
 from pipeline.reasons import Drop, Reason
 from pipeline.settings import DocumentsSettings, PagesSettings
 
@@ -115,3 +115,29 @@ def test_a_large_packed_206_of_everything_is_a_page_of_a_warc_file(tmp_path):
     path.write_bytes(head.encode() + b"Content-Length: %d\r\n\r\n" % len(block) + block)
     (page,) = warc_pages(path, Range(0, path.stat().st_size), accept_torn=False)
     assert isinstance(page.found, PageAt)
+
+
+@pytest.mark.parametrize(
+    ("chars", "bodies_max", "is_given"),
+    [
+        (9_000, 10_000, True),
+        (9_000, 9_000, False),  # with its header it is longer
+        (9_000, 0, False),
+        (200_000, 1 << 20, False),  # the beginning alone was read
+    ],
+)
+def test_a_page_that_was_read_as_a_whole_is_given_where_it_is_asked_for(
+    tmp_path, chars, bodies_max, is_given
+):
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>" + b"a" * chars
+    head = "WARC/1.1\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.org/\r\n"
+    path = tmp_path / "made.warc"
+    path.write_bytes(
+        head.encode() + b"Content-Length: %d\r\n\r\n" % len(block) + block + b"\r\n\r\n"
+    )
+    span = Range(0, path.stat().st_size)
+    (given,) = warc_pages(path, span, accept_torn=False, bodies_max=bodies_max)
+    (placed,) = warc_pages(path, span, accept_torn=False)
+    assert isinstance(placed.found, PageAt)
+    page = read_page(path, placed.found.offset, placed.found.length, 1 << 20)
+    assert given.found == (page if is_given else placed.found)
