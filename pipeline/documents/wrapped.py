@@ -108,7 +108,7 @@ def _is_plain(lines: list[str]) -> bool:
 def _may_be_wrapped(line: str) -> bool:
     if not line or len(line) > WIDTH_MAX or _OTHER.match(line):
         return False
-    return sum(c.isalpha() or c == " " for c in line) >= LETTERS_MIN * len(line)
+    return sum(map(str.isalpha, line)) + line.count(" ") >= LETTERS_MIN * len(line)
 
 
 def _sure(lines: list[str]) -> Iterator[int]:

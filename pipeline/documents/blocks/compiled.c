@@ -1,5 +1,5 @@
-/* The innermost loops of the extractor `combined`, for forest.py, features.py, layout.py and
-   words.py; nodes.c, segment.c, names.c and readable.c have more.
+/* The innermost loops of the extractor `combined`, for forest.py, features.py, layout.py,
+   page_types.py and words.py; nodes.c, segment.c, names.c and readable.c have more.
 
    Each has a twin there in numpy or Python, which is used where no compiler was at hand when the
    package was installed, and gives the same bits. Arrays come as buffers; their callers answer for
@@ -98,6 +98,37 @@ spread_bits(PyObject *module, PyObject *args)
             row[block] = (float)(value[block] >> bit & 1);
     PyBuffer_Release(&values);
     PyBuffer_Release(&rows);
+    Py_RETURN_NONE;
+}
+
+/* ---- page_types.py ---- */
+
+/* sum_rows(columns, weights, sums): columns are [rows, blocks] float32, weights [blocks] float64;
+   fills sums [rows] float64, each from left to right. Four rows at a time: a sum waits for its last
+   number. */
+static PyObject *
+sum_rows(PyObject *module, PyObject *args)
+{
+    Py_buffer columns, weights, sums;
+    if (!PyArg_ParseTuple(args, "y*y*w*", &columns, &weights, &sums))
+        return NULL;
+    const double *weight = weights.buf;
+    double *sum = sums.buf;
+    Py_ssize_t rows = sums.len / 8, blocks = weights.len / 8;
+    for (Py_ssize_t row = 0; row < rows; row += 4) {
+        const float *of[4];
+        double own[4] = {0};
+        for (int one = 0; one < 4; one++)
+            of[one] = (const float *)columns.buf + (row + one < rows ? row + one : row) * blocks;
+        for (Py_ssize_t at = 0; at < blocks; at++)
+            for (int one = 0; one < 4; one++)
+                own[one] += (double)of[one][at] * weight[at];
+        for (int one = 0; one < 4 && row + one < rows; one++)
+            sum[row + one] = own[one];
+    }
+    PyBuffer_Release(&columns);
+    PyBuffer_Release(&weights);
+    PyBuffer_Release(&sums);
     Py_RETURN_NONE;
 }
 
@@ -254,6 +285,7 @@ static PyMethodDef methods[] = {
     {"count_words", count_words, METH_VARARGS, NULL},
     {"spread_bits", spread_bits, METH_VARARGS, NULL},
     {"read_by_rules", read_by_rules, METH_VARARGS, NULL},
+    {"sum_rows", sum_rows, METH_VARARGS, NULL},
     {"pass_down", pass_down, METH_VARARGS, NULL},
     {"know_names", know_names, METH_VARARGS, NULL},
     {"know_tags_of_blocks", know_tags_of_blocks, METH_VARARGS, NULL},

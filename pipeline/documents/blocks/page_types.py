@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.documents.blocks.features import Described
 from pipeline.documents.blocks.forest import Forest
+from pipeline.documents.blocks.kernels import compiled
 from pipeline.documents.blocks.page import Numbers
 
 TYPES = ("article", "collection", "documentation", "forum", "listing", "product", "service")
@@ -20,9 +21,15 @@ _SMALLEST = 0.3  # words that a block without any counts as
 def page_row(columns: NDArray[np.float32], words: Numbers) -> NDArray[np.float32]:
     """The features of a page, [features, 1]: the mean of its blocks', by their words."""
     weight = words + _SMALLEST
-    rows = max(1, _AT_ONCE // len(words))
-    parts = (columns[begin : begin + rows] for begin in range(0, len(columns), rows))
-    sums = np.concatenate([(part * weight).sum(axis=1) for part in parts])
+    sums = np.empty(len(columns))
+    if compiled:
+        compiled.sum_rows(columns, weight, sums)
+    else:
+        rows = max(1, _AT_ONCE // len(words))
+        for begin in range(0, len(columns), rows):
+            part = columns[begin : begin + rows] * weight
+            # From left to right, as C does: sum() takes a number in another order.
+            sums[begin : begin + rows] = part.cumsum(axis=1, out=part)[:, -1]
     means = sums / weight.sum()
     return np.asarray(np.round(means, 3)[:, None], np.float32)
 
