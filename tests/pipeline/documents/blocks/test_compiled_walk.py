@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.documents.blocks import names, segment
 from pipeline.documents.blocks.page import Page
+from pipeline.documents.render import CELL_CHARS_MAX, LARGE_CELLS
 from pipeline.documents.tree import parse
 
 pytestmark = pytest.mark.skipif(
@@ -53,12 +54,17 @@ TEXT = st.one_of(
 MARKUP = st.lists(
     st.one_of(START, st.sampled_from(TAGS).map(lambda tag: f"</{tag}>"), TEXT), max_size=25
 ).map("".join)
-TABLE = st.lists(
-    st.lists(st.tuples(st.sampled_from(["td", "th"]), MARKUP), max_size=3).map(
-        lambda cells: "<tr>" + "".join(f"<{tag}>{inside}</{tag}>" for tag, inside in cells)
-    ),
-    max_size=5,
-).map(lambda rows: f"<table>{''.join(rows)}</table>")
+CELL = st.tuples(st.sampled_from(["td", "th"]), st.lists(ATTRIBUTE, max_size=1), MARKUP).map(
+    lambda cell: f"<{cell[0]}{''.join(cell[1])}>{cell[2]}</{cell[0]}>"
+)
+TABLE = st.lists(st.lists(CELL, max_size=3).map(lambda cells: f"<tr>{''.join(cells)}"), max_size=5)
+TABLE = TABLE.map(lambda rows: f"<table>{''.join(rows)}</table>")
+
+
+def table_of(*cells: str, names: bool = False) -> str:
+    row = f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    head = f"<tr>{'<th>a</th>' * len(cells)}</tr>" if names else ""
+    return f"<table>{head}{row * 2}</table>"
 
 
 def page_of(markup: str) -> Page | None:
@@ -82,6 +88,13 @@ def assert_same(markup: str) -> None:
 @example("<p>one<b> two</b> <i>three</i><br>four</p>five")
 @example("<h2>Two<br>lines</h2><h2><a href=#a>x</a></h2>")
 @example("<p>Good for <button>travel</button>, <button>work</button>.</p>")
+@example("<h2>1<br>2<br>3<br>4</h2><h3>1<br>2<br>3<br>4<br>5</h3>")
+@example(f"<table>{'<tr><td colspan=99>a</td><td>b</td></tr>' * 2}</table>")
+@example(table_of("a", "b" * CELL_CHARS_MAX) + table_of("a", "b" * (CELL_CHARS_MAX + 1)))
+@example(table_of(*["a" * 999, *"b" * 9]) + table_of(*["a" * 999, *"b" * 10], names=True))
+@example(table_of(*["a" * 999, *"b" * (LARGE_CELLS // 2 - 1)]))
+@example(table_of("<p>a</p><p>b</p>", "c") + table_of("<p>a</p><p>b</p>", "c", names=True))
+@example(table_of("<code>a\nb</code>", "c") + table_of("", "c") + table_of("<table></table>", "c"))
 @example("<script>if (a < b && c) { d = '</p>' }</script><p>after")
 @example("<!doctype html PUBLIC '-//W3C//DTD XHTML 1.0 Strict//EN' 'x'><p><br><b></b>after")
 def test_the_blocks_are_the_same(markup):
