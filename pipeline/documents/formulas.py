@@ -5,10 +5,9 @@ import re
 from lxml.etree import strip_elements
 from lxml.html import HtmlElement
 
-from pipeline.documents.written import MATH, Written
+from pipeline.documents.written import MATH, TEX_TYPE, Written
 
 _TEX = "application/x-tex"
-_TEX_SCRIPT = "math/tex"  # so its type begins
 # What MathJax and KaTeX draw beside the source of a formula.
 _DRAWN = frozenset(
     "MathJax MathJax_Preview MathJax_CHTML MathJax_SVG MathJax_Display katex-html".split()
@@ -29,7 +28,7 @@ def write_formulas(tree: HtmlElement, written: Written) -> None:
         if around is not None and around.get("style"):
             del around.attrib["style"]  # Wikipedia hides its MathML from eyes
     for script in list(tree.iter("script")) if written.has_tex else ():
-        if (script.get("type") or "").startswith(_TEX_SCRIPT):
+        if (script.get("type") or "").startswith(TEX_TYPE):
             found = True
             _become_text(script, (script.text or "").strip())
     if found:

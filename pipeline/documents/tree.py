@@ -18,7 +18,9 @@ _PARSER = etree.HTMLParser(
 _PARSER.set_element_class_lookup(etree.ElementDefaultClassLookup(element=HtmlElement))
 # Forbidden in XML 1.0: control characters, U+FFFE and U+FFFF, surrogates.
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\r"})
-_NONCHARACTERS = ("\ufffe".encode(), "\uffff".encode())
+_NONCHARACTERS = tuple(sign.encode() for sign in "\ufffe\uffff")
+# What we mark lines and cells with (markup.LINE_MARK, blocks/page.py): of a page they mean nothing.
+_MARKS = tuple(sign.encode() for sign in "\ufdd0\ufdd1")
 # libxml2 stops reading at `<html/>`, and at some document types.
 _DOCTYPE = re.compile(r"\s*<!doctype[^<>]*>", re.IGNORECASE)
 _EMPTY_HTML = re.compile(r"(<html\b[^<>]*)/>", re.IGNORECASE)
@@ -40,8 +42,8 @@ def parse(html: str) -> HtmlElement | None:
     if root := _EMPTY_HTML.search(html, 0, _HEAD_CHARS):
         html = f"{html[: root.start()]}{root[1]}>{html[root.end() :]}"
     data = html.encode("utf-8", "ignore").translate(None, _CONTROLS)
-    for noncharacter in _NONCHARACTERS if _NONCHARACTERS[0][:1] in data else ():
-        data = data.replace(noncharacter, b"")
+    for sign in (*_NONCHARACTERS, *_MARKS) if b"\xef" in data else ():
+        data = data.replace(sign, b"")
     try:
         tree = lxml_html.document_fromstring(data, parser=_PARSER)
     except etree.ParserError:  # it says that the document is empty

@@ -13,14 +13,17 @@ OLD_PRE = ("xmp", "listing", "plaintext")
 _ASKED = (*MATH, *OLD_PRE, "table", "pre", "code", "tt", "sup", "q", "cite")
 _NAME = re.compile(r"<([a-zA-Z][^\s/>]*)")
 # The address of a note in this page, or a sign of it that is written as an entity.
-_NOTE = re.compile(r"#_?(?:fn|ftn|foot|note|endnote|en?dn|cite|ref|35|x23)", re.IGNORECASE)
+_NOTE = re.compile(
+    r"#(?:_?(?:fn|ftn|foot|note|endnote|en?dn|cite|ref)|&|0*35;|x0*23;)", re.IGNORECASE
+)
+TEX_TYPE = "math/tex"  # so begins the type of a script of MathJax, which asks for small letters
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Those of the tags that passes ask for which may stand in a page, and what else may."""
+    """What may stand in a page. A tag whose name a control character breaks is not seen."""
 
-    tags: frozenset[str]
+    tags: frozenset[str]  # of those that passes ask for
     has_notes: bool  # links to footnotes
     has_tex: bool  # in scripts
 
@@ -32,7 +35,7 @@ class Written:
 def read_written(html: str) -> Written:
     """What may stand in a page; more than does where its scripts write markup."""
     has_notes = _NOTE.search(html) is not None or "&num;" in html
-    return Written(_tags(html), has_notes, "math/tex" in html)
+    return Written(_tags(html), has_notes, TEX_TYPE in html)
 
 
 def _tags(html: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-/* What nodes.c and names.c give to segment.c. */
+/* What nodes.c, tables.c and names.c give to segment.c. */
 
 #ifndef BLOCKS_H
 #define BLOCKS_H
@@ -23,8 +23,8 @@ enum { IS_INLINE = 1, IS_UNSEEN = 2, IS_HIDDEN_AT_FIRST = 4, IS_HEADING = 8, IS_
        IS_BUTTON = 1024, IS_TABLE = 2048, IS_ROW = 4096, IS_CELL = 8192, IS_NAME_CELL = 16384,
        IS_CODE = 32768, IS_DIALOG = 65536, IS_BODY = 131072 };
 
-/* An element, in the order of the page. Others are named by their numbers; 0 is the root, and for
-   `first`, `next` and `before` (siblings) says that there is none. */
+/* An element, in the order of the page. Others are named by their numbers: its first child and the
+   siblings after and before it, where 0, the root, says that there is none. */
 typedef struct {
     int is, tag;                   /* by know_tags_of_blocks */
     int parent, first, next, before;
@@ -61,6 +61,14 @@ int next_attribute(Span *attributes, Span *name, Span *value);
 
 /* Write text as UTF-8, `max` bytes of it at most, and give back how many. */
 size_t write_plain(Span text, char *into, size_t max);
+
+/* ---- tables.c ---- */
+
+/* Whether a table is one of data: tables.data_rows. */
+int is_of_data(const Node *nodes, int table);
+
+/* The next child of a row that is a cell; 0 where there is none. `cell` is the last, or 0. */
+int next_cell(const Node *nodes, int row, int cell);
 
 /* ---- names.c ---- */
 

@@ -1,5 +1,6 @@
 /* The innermost loops of the extractor `combined`, for forest.py, features.py, layout.py,
-   page_types.py and words.py; nodes.c, segment.c, names.c and readable.c have more.
+   page_types.py and words.py; nodes.c, segment.c, tables.c, names.c, readable.c and tags.c have
+   more.
 
    Each has a twin there in numpy or Python, which is used where no compiler was at hand when the
    package was installed, and gives the same bits. Arrays come as buffers; their callers answer for
@@ -58,7 +59,7 @@ add_forest(PyObject *module, PyObject *args)
     forest.features = features.buf;
     forest.thresholds = thresholds.buf;
     forest.leaves = leaves.buf;
-    Py_ssize_t outputs = sums.len / 8 / blocks;
+    Py_ssize_t outputs = blocks ? sums.len / 8 / blocks : 0;
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t begin = 0; begin < blocks; begin += ROWS) {
         Py_ssize_t end = blocks - begin < ROWS ? blocks : begin + ROWS;
@@ -92,7 +93,7 @@ spread_bits(PyObject *module, PyObject *args)
         return NULL;
     const int64_t *value = values.buf;
     float *row = rows.buf;
-    Py_ssize_t blocks = values.len / 8, bits = rows.len / 4 / blocks;
+    Py_ssize_t blocks = values.len / 8, bits = blocks ? rows.len / 4 / blocks : 0;
     for (Py_ssize_t bit = 0; bit < bits; bit++, row += blocks)
         for (Py_ssize_t block = 0; block < blocks; block++)
             row[block] = (float)(value[block] >> bit & 1);

@@ -25,7 +25,7 @@ _UNLIKELY = (_CLASS | _ID) & (UNLIKELY | MAYBE) == UNLIKELY
 
 
 class Layout:
-    """By element: what segment.Page says of it, and the range of its blocks; `element` by block."""
+    """By element: what page.Page says of it, and the range of its blocks; `element` by block."""
 
     def __init__(self, page: Page) -> None:
         self.tag, self.kind, self.own = page.tags, page.kinds, page.own

@@ -1,8 +1,9 @@
 /* A page's elements out of the markup that libxml2 writes of its tree, for segment.c.
 
-   That markup is XML, which is quick to read: every element ends, `<` and `>` begin and end tags and
-   nothing else, values stand in double quotes. To ask lxml for each element, its text and its
-   attributes takes fifteen times as long. */
+   That markup is XML, which is quick to read: every element ends, `>` ends a tag and stands nowhere
+   else, and values stand in double quotes. It is not well-formed, though: names are those that the
+   page has, and may hold `<`, `"` and `=` (`<a<b =c="">`). To ask lxml for each element, its text
+   and its attributes takes fifteen times as long. */
 
 #include "blocks.h"
 
@@ -221,10 +222,25 @@ begin(Node *node, const char *name, const char *close)
     return end != NULL && end + (*end == '/') == close;
 }
 
+/* Whether the page has control characters, written as numbers: libxml2 writes U+FFFD for them, and
+   that itself as it is. */
+static int
+has_controls(Span markup)
+{
+    static const char written[] = "&#xFFFD;";
+    const size_t size = sizeof written - 1;
+    for (const char *at = markup.at; (at = memchr(at, '&', markup.end - at)) != NULL; at++)
+        if ((size_t)(markup.end - at) >= size && memcmp(at, written, size) == 0)
+            return 1;
+    return 0;
+}
+
 int
 read_nodes(Span markup, Node **nodes)
 {
     size_t tags = 0;
+    if (has_controls(markup))
+        return -1;
     for (const char *at = markup.at; (at = memchr(at, '<', markup.end - at)) != NULL; at++)
         tags++;
     *nodes = malloc((tags + 1) * sizeof **nodes);

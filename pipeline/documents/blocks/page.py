@@ -1,5 +1,6 @@
 """A page as blocks: runs of text between the borders that a browser draws as line ends."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,14 +54,17 @@ class Page:
         return text_of(self.codes[self.limits[block] : self.limits[block + 1]])
 
 
+_UTF_32 = f"utf-32-{sys.byteorder[0]}e"  # as numpy and C have numbers
+
+
 def codes_of(text: str) -> NDArray[np.uint32]:
     """A text as numbers of its letters."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.frombuffer(text.encode(_UTF_32, "surrogatepass"), np.uint32)
 
 
 def text_of(codes: NDArray[np.uint32]) -> str:
     """The text that `codes_of` gives these numbers of."""
-    return codes.tobytes().decode("utf-32-le", "surrogatepass")
+    return codes.tobytes().decode(_UTF_32, "surrogatepass")
 
 
 def limits_of(sizes: Numbers, starts: Numbers) -> Numbers:

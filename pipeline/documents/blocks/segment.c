@@ -1,19 +1,16 @@
-/* The walk that cuts a page into blocks: segment.Walk, with its reasons, in the same order. */
+/* The walk that cuts a page into blocks: segment._Walk, which has the reasons, in the same order.
+
+   Longer than other files: what Python does with lists and objects is written out here. */
 
 #include "blocks.h"
 
 enum { LINK = 1, BOLD = 2, HIDDEN = 4, ALOUD = 8, ITALIC = 16, CARD = 32 }; /* page.py */
+enum { COLLISIONS_MAX = 1000000 };
 enum { HEADING_BREAKS_MAX = 3, COLSPAN_MAX = 50, COLSPAN_DIGITS_MAX = 3 };
 /* The rows of what is said of elements and of blocks: page.Page, in its order. */
 enum { TAGS, PARENTS, ENDS, DEPTHS, OWN, INHERITED, KINDS, SIGNS, BEGIN_BLOCKS, END_BLOCKS,
        OF_ELEMENTS };
 enum { ELEMENTS, BREAKS, LINKS, INNER, OF_BLOCKS };
-
-/* Set once, when segment.py is imported: what makes a table one of data. */
-static struct {
-    long cell_chars, large_cells;
-    double column_share, long_share, headed_long_share;
-} limits;
 
 typedef struct {
     Span text;
@@ -28,7 +25,8 @@ typedef struct {
 typedef struct {
     const Node *nodes;
     int with_hidden, unseen;
-    int is_open, is_aloud, failed; /* `failed`: there is no memory, or Python raised an error */
+    int is_open, is_aloud;
+    int failed; /* there is no memory, or Python raised an error */
     int64_t of_block[OF_BLOCKS];   /* of the block at hand */
     int64_t *element, *block;      /* [OF_ELEMENTS or OF_BLOCKS, room] */
     int64_t *starts;
@@ -36,24 +34,15 @@ typedef struct {
     Piece *piece;
     Kind *kind;
     int *kind_at; /* a hash table of their numbers, -1 for none */
-    Py_ssize_t kinds, slots;
+    Py_ssize_t kinds, slots, collisions;
     char *names;
     size_t names_size;
     char *value; /* of an attribute */
     Attributes said;
 } Walk;
 
-static const Span SPACE = {" ", " " + 1};
-
-/* know_tables(cell chars, large cells, share of columns, of long cells, of those with names) */
-PyObject *
-know_tables(PyObject *module, PyObject *args)
-{
-    if (!PyArg_ParseTuple(args, "llddd", &limits.cell_chars, &limits.large_cells,
-                          &limits.column_share, &limits.long_share, &limits.headed_long_share))
-        return NULL;
-    Py_RETURN_NONE;
-}
+static const char space[] = " ";
+static const Span SPACE = {space, space + 1};
 
 /* ---- pieces, blocks and elements ---- */
 
@@ -125,7 +114,7 @@ kind_of(Walk *walk, int tag, const char *name, size_t size)
     for (size_t at = 0; at < size; at++)
         hash = (hash ^ (unsigned char)name[at]) * 1099511628211U;
     Py_ssize_t slot = (Py_ssize_t)((hash ^ hash >> 32) & (uint64_t)(walk->slots - 1));
-    for (; walk->kind_at[slot] >= 0; slot = (slot + 1) & (walk->slots - 1)) {
+    for (; walk->kind_at[slot] >= 0; slot = (slot + 1) & (walk->slots - 1), walk->collisions++) {
         const Kind *known = walk->kind + walk->kind_at[slot];
         if (known->tag == tag && known->size == size
             && memcmp(walk->names + known->at, name, size) == 0)
@@ -243,116 +232,7 @@ speaks_of_width(const char *name)
     return 0;
 }
 
-/* ---- tables ---- */
-
-static int
-has_text(Span inside)
-{
-    Span text;
-    while (next_text(&inside, &text))
-        if (!is_blank(text))
-            return 1;
-    return 0;
-}
-
-/* The next child of a row that is a cell; 0 where there is none. `cell` is the last, or 0. */
-static int
-next_cell(const Node *nodes, int row, int cell)
-{
-    cell = cell ? nodes[cell].next : nodes[row].first;
-    while (cell && !(nodes[cell].is & IS_CELL))
-        cell = nodes[cell].next;
-    return cell;
-}
-
-static int
-count_cells(const Node *nodes, int row, int only_filled)
-{
-    int count = 0;
-    for (int cell = 0; (cell = next_cell(nodes, row, cell));)
-        count += !only_filled || has_text(nodes[cell].inside);
-    return count;
-}
-
-static int
-is_short(const Node *nodes, int cell, int blocks_max)
-{
-    long chars = 0, blocks = 0;
-    int is_in_word = 0, was_word = 0;
-    Span rest = nodes[cell].inside, text;
-    while (next_text(&rest, &text))
-        while (text.at < text.end) {
-            int is_letter = !is_space_code(next_code(&text));
-            chars += is_letter + (is_letter && !is_in_word && was_word); /* and a space before */
-            was_word |= is_letter;
-            is_in_word = is_letter;
-        }
-    if (chars > limits.cell_chars)
-        return 0;
-    for (int at = cell; at < nodes[cell].end; at++) {
-        Span code = nodes[at].text;
-        if (nodes[at].is & IS_CODE && memchr(code.at, '\n', code.end - code.at))
-            return 0;
-    }
-    for (int child = nodes[cell].first; child; child = nodes[child].next)
-        blocks += nodes[child].is & IS_CELL_BLOCK && has_text(nodes[child].inside);
-    return blocks <= blocks_max;
-}
-
-/* Whether rows of one length have names above them, or each at its start. */
-static int
-is_headed(const Node *nodes, int table)
-{
-    int length = 0, rows = 0, all_begin = 1, first_is_names = 1;
-    for (int row = table + 1; row < nodes[table].end; row++) {
-        int cells = nodes[row].is & IS_ROW ? count_cells(nodes, row, 0) : 0;
-        if (cells < 2)
-            continue;
-        if (rows && cells != length)
-            return 0;
-        length = cells;
-        int first = next_cell(nodes, row, 0), second = next_cell(nodes, row, first);
-        all_begin &= nodes[first].is & IS_NAME_CELL && !(nodes[second].is & IS_NAME_CELL);
-        if (!rows++)
-            for (int cell = 0; (cell = next_cell(nodes, row, cell));)
-                first_is_names &= (nodes[cell].is & IS_NAME_CELL) != 0;
-    }
-    return rows && (all_begin || (rows > 1 && first_is_names));
-}
-
-/* segment.data_rows */
-static int
-is_of_data(const Node *nodes, int table)
-{
-    int wide = 0, filled = 0, columns = 0;
-    long cells = 0, many_long = 0;
-    for (int at = table + 1; at < nodes[table].end; at++) {
-        if (nodes[at].is & IS_TABLE)
-            return 0;
-        wide += nodes[at].is & IS_ROW && count_cells(nodes, at, 0) >= 2;
-    }
-    int headed = is_headed(nodes, table), enough = headed ? 1 : 2;
-    if (wide < enough)
-        return 0;
-    for (int at = table + 1; at < nodes[table].end; at++)
-        if (nodes[at].is & IS_ROW) {
-            int count = count_cells(nodes, at, 1);
-            filled += count > 0;
-            columns += count >= 2;
-        }
-    if (filled < enough || columns < limits.column_share * filled)
-        return 0;
-    for (int at = table + 1; at < nodes[table].end; at++)
-        if (nodes[at].is & IS_ROW)
-            for (int cell = 0; (cell = next_cell(nodes, at, cell));)
-                if (has_text(nodes[cell].inside)) {
-                    cells++;
-                    many_long += !is_short(nodes, cell, headed ? 2 : 1);
-                }
-    double share = cells >= limits.large_cells ? limits.long_share : 0;
-    double named = headed ? limits.headed_long_share : 0;
-    return many_long <= (share > named ? share : named) * cells;
-}
+/* ---- rows of data ---- */
 
 static int
 columns_of(const Walk *walk, const Node *cell)
@@ -386,23 +266,30 @@ visit_cell(Walk *walk, int at, int flags)
     }
 }
 
+static const char mark[] = "\xEF\xB7\x91"; /* page.CELL_MARK */
+static const Span MARK = {mark, mark + 3};
+
+static int
+is_mark(Span text)
+{
+    return text.end - text.at == 3 && memcmp(text.at, mark, 3) == 0;
+}
+
 /* A row of data as one block; none where no cell of it has text. */
 static void
 visit_row(Walk *walk, int row, Py_ssize_t table, int flags)
 {
-    static const char mark[] = "\xEF\xB7\x91"; /* page.CELL_MARK */
-    const Span between = {mark, mark + 3};
     int marks = 0;
     Py_ssize_t pieces = walk->pieces;
     for (int cell = 0; (cell = next_cell(walk->nodes, row, cell));) {
         for (; marks; marks--)
-            add(walk, between, flags);
+            add(walk, MARK, flags);
         visit_cell(walk, cell, flags);
         marks = columns_of(walk, walk->nodes + cell);
     }
     int is_said = 0;
     for (Py_ssize_t at = pieces; at < walk->pieces; at++)
-        is_said |= walk->piece[at].text.at != mark && !is_blank(walk->piece[at].text);
+        is_said |= !is_mark(walk->piece[at].text) && !is_blank(walk->piece[at].text);
     if (is_said) {
         int tag = walk->nodes[row].tag;
         close_block(walk, open_element(walk, tag, kind_of(walk, tag, "data", 4), 0, table, 0));
@@ -434,32 +321,41 @@ is_in_sentence(const Node *nodes, int around, int button)
            || !is_blank(nodes[button].tail);
 }
 
-/* Whether a line's end is there for the width of a screen, or one of a few in a heading. */
+/* Whether an element has no more line ends than a heading that was wrapped for a narrow screen. */
 static int
-is_for_width(const Walk *walk, int around, int line_end, int is_in_heading)
+has_few_breaks(const Node *nodes, int around)
 {
-    if (speaks_of_width(read_value(walk, walk->nodes + line_end, "class")))
-        return 1;
     int breaks = 0;
-    for (int at = around; is_in_heading && at < walk->nodes[around].end; at++)
-        breaks += (walk->nodes[at].is & IS_BREAK) != 0;
-    return is_in_heading && breaks <= HEADING_BREAKS_MAX;
+    for (int at = around; at < nodes[around].end && breaks <= HEADING_BREAKS_MAX; at++)
+        breaks += (nodes[at].is & IS_BREAK) != 0;
+    return breaks <= HEADING_BREAKS_MAX;
 }
 
 static void visit_block(Walk *, int, Py_ssize_t, int);
 static void visit_inline(Walk *, int, Py_ssize_t, int, int);
+
+static int
+goes_on(const Walk *walk)
+{
+    return !walk->failed && walk->collisions <= COLLISIONS_MAX;
+}
 
 /* Read what is inside of an element; `number` is the block element around it. */
 static void
 visit(Walk *walk, int around, Py_ssize_t number, int flags, int is_in_heading)
 {
     const Node *nodes = walk->nodes;
+    int is_wrapped = -1; /* not asked yet: a page may have a hundred thousand line ends */
     add_text(walk, nodes[around].text, flags);
-    for (int child = nodes[around].first; child && !walk->failed; child = nodes[child].next) {
+    for (int child = nodes[around].first; child && goes_on(walk); child = nodes[child].next) {
         int is = nodes[child].is;
+        if (is & IS_BREAK && is_in_heading && is_wrapped < 0)
+            is_wrapped = has_few_breaks(nodes, around);
         if (is & IS_INLINE || (is & IS_BUTTON && is_in_sentence(nodes, around, child)))
             visit_inline(walk, child, number, flags, is_in_heading);
-        else if (is & IS_BREAK && is_for_width(walk, around, child, is_in_heading)) {
+        else if (is & IS_BREAK
+                 && (is_wrapped == 1
+                     || speaks_of_width(read_value(walk, nodes + child, "class")))) {
             if (walk->is_open)
                 add(walk, SPACE, flags);
         }
@@ -652,15 +548,17 @@ texts_of(const Walk *walk, Py_ssize_t *words)
             int is_in_word = 0, is_shown = !(walk->piece[at].flags & HIDDEN);
             while (text.at < text.end) {
                 uint32_t code = codes[many++] = next_code(&text);
-                int is_letter = !is_space_code(code);
-                *words += is_shown && is_letter && !is_in_word;
-                is_in_word = is_letter;
+                int is_seen = !is_space_code(code);
+                *words += is_shown && is_seen && !is_in_word;
+                is_in_word = is_seen;
             }
             size[at] = many - before;
             flag[at] = (char)walk->piece[at].flags;
         }
         letters = PyBytes_FromStringAndSize((const char *)codes, many * sizeof *codes);
     }
+    else if (!codes)
+        PyErr_NoMemory();
     free(codes);
     return Py_BuildValue("(NNN)", letters, sizes, flags);
 }
@@ -671,6 +569,8 @@ found(Walk *walk)
     Py_ssize_t words;
     walk->starts[walk->blocks] = walk->pieces;
     PyObject *texts = texts_of(walk, &words);
+    if (texts == NULL)
+        return NULL;
     PyObject *elements = rows_of(walk->element, OF_ELEMENTS, walk->elements_room, walk->elements);
     PyObject *blocks = rows_of(walk->block, OF_BLOCKS, walk->blocks_room, walk->blocks);
     PyObject *starts = rows_of(walk->starts, 1, 0, walk->blocks + 1);
@@ -698,7 +598,9 @@ walk_blocks(PyObject *module, PyObject *args)
         walk.nodes = nodes;
         walk.unseen = walk.with_hidden ? IS_UNSEEN : IS_UNSEEN | IS_HIDDEN_AT_FIRST;
         walk_page(&walk);
-        if (!walk.failed)
+        if (walk.collisions > COLLISIONS_MAX) /* the classes were chosen so */
+            result = Py_NewRef(Py_None);
+        else if (!walk.failed)
             result = found(&walk);
         else if (!PyErr_Occurred())
             PyErr_NoMemory();

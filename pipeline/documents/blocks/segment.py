@@ -44,7 +44,7 @@ from pipeline.documents.blocks.page import (
     codes_of,
     limits_of,
 )
-from pipeline.documents.render import CELL_CHARS_MAX, COLUMN_SHARE_MIN, LARGE_CELLS, LONG_SHARE_MAX
+from pipeline.documents.blocks.tables import CELL_BLOCKS, data_rows
 
 # A page that shows fewer words, and holds thrice as many that are hidden, is drawn by a script.
 FEW_WORDS = 100
@@ -67,10 +67,8 @@ _WIDTH = re.compile(
     r"small|medium|large|mobile|desktop|tablet|phone|hidden|visible|\b(?:xs|sm|md|lg)\b", re.ASCII
 )
 _OF_SENTENCES = frozenset(("p", "li", "span"))  # in which a button may be a word
-_HEADED_LONG_SHARE_MAX = 0.1  # of the cells of a table that names its columns or rows
 _COLSPAN_MAX = 50
 _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE | re.ASCII)
-_CELL_BLOCKS = frozenset("p ul ol dl table div blockquote pre h1 h2 h3 h4 h5 h6".split())
 
 
 _OF_ELEMENTS = "tags parents ends depths own inherited kinds signs begin_blocks end_blocks".split()
@@ -82,7 +80,7 @@ _KINDS_OF_TAGS: tuple[frozenset[str], ...] = (
     _HIDDEN_AT_FIRST,
     _HEADING_TAGS,
     _OF_SENTENCES,
-    _CELL_BLOCKS,
+    CELL_BLOCKS,
     *(
         frozenset(tags.split())
         for tags in "a;b strong;em i;br;button;table;tr;td th;th;code;dialog;body".split(";")
@@ -104,8 +102,6 @@ def _known_tags() -> list[tuple[str, int, int]]:
 
 if compiled:
     compiled.know_tags_of_blocks(_known_tags(), _OTHER)
-    shares = COLUMN_SHARE_MIN, LONG_SHARE_MAX, _HEADED_LONG_SHARE_MAX
-    compiled.know_tables(CELL_CHARS_MAX, LARGE_CELLS, *shares)
 
 
 def segment(tree: HtmlElement) -> Page:
@@ -254,6 +250,7 @@ class _Walk:
         text = element.text
         if text and (self.is_open or not text.isspace()):
             self.add(text, flags)
+        is_wrapped: bool | None = None  # not asked yet: a page may have 100,000 line ends
         # To go from child to child takes a third of the time of an iterator over them.
         child = element[0] if len(element) else None
         while child is not None:
@@ -277,13 +274,16 @@ class _Walk:
                     elif (text := child.text) and (self.is_open or not text.isspace()):
                         self.add(text, inner)
                     self.names_inside |= mask
-            elif tag == "br" and self.is_space(element, child, number):
-                if self.is_open:
-                    self.add(" ", flags)
             elif tag == "br":
-                if self.is_open:
-                    self.close(number)
-                self.breaks_before += 1
+                if is_wrapped is None:
+                    is_wrapped = self.tags[number] in _HEADINGS and _has_few_breaks(element)
+                if is_wrapped or _WIDTH.search(child.get("class") or ""):
+                    if self.is_open:
+                        self.add(" ", flags)
+                else:
+                    if self.is_open:
+                        self.close(number)
+                    self.breaks_before += 1
             elif tag not in self.unseen:
                 if self.is_open:
                     self.close(number)
@@ -323,15 +323,6 @@ class _Walk:
         self.ends[number] = len(self.tags)
         self.end_blocks[number] = len(self.elements)
 
-    def is_space(self, around: HtmlElement, line_end: HtmlElement, number: int) -> bool:
-        """Whether a `<br>` is there for the width of a screen: by its class, or in a heading."""
-        if _WIDTH.search(line_end.get("class") or ""):
-            return True
-        if self.tags[number] not in _HEADINGS:
-            return False
-        several = islice(around.iter("br"), _HEADING_BREAKS_MAX + 1)
-        return sum(1 for _ in several) <= _HEADING_BREAKS_MAX
-
     def is_hidden(self, element: HtmlElement, marks: int) -> bool:
         """Whether an attribute hides its element, in this walk."""
         if self.with_hidden:
@@ -359,6 +350,12 @@ class _Walk:
         self.close(number)
 
 
+def _has_few_breaks(element: HtmlElement) -> bool:
+    """Whether it has no more line ends than a heading that was wrapped for a narrow screen."""
+    several = islice(element.iter("br"), _HEADING_BREAKS_MAX + 1)
+    return sum(1 for _ in several) <= _HEADING_BREAKS_MAX
+
+
 def _is_in_sentence(around: HtmlElement, button: HtmlElement) -> bool:
     """Whether a button is some words of the text around it."""
     if around.tag not in _OF_SENTENCES or any(child.tag not in _INLINE for child in button):
@@ -368,57 +365,11 @@ def _is_in_sentence(around: HtmlElement, button: HtmlElement) -> bool:
     return any(text and not text.isspace() for text in (before, button.tail))
 
 
-def data_rows(table: HtmlElement) -> list[list[HtmlElement]] | None:
-    """The cells of each row of a table of data; None of one that lays out a self.
-
-    By the rule of render.is_data, which reads the trees of trafilatura. Where the table has names
-    for its columns or rows, a few cells may be long, and one row may be all.
-    """
-    if next(table.iterdescendants("table"), None) is not None:
-        return None
-    rows = [[cell for cell in row if cell.tag in ("td", "th")] for row in table.iter("tr")]
-    is_headed = _is_headed([cells for cells in rows if len(cells) >= 2])
-    enough = 1 if is_headed else 2
-    if sum(len(cells) >= 2 for cells in rows) < enough:
-        return None
-    filled = [[cell for cell in cells if _has_text(cell)] for cells in rows]
-    filled = [cells for cells in filled if cells]
-    columns = sum(len(cells) >= 2 for cells in filled)
-    if len(filled) < enough or columns < COLUMN_SHARE_MIN * len(filled):
-        return None
-    cells = [cell for row in filled for cell in row]
-    long = sum(not _is_short(cell, 2 if is_headed else 1) for cell in cells)
-    share = LONG_SHARE_MAX if len(cells) >= LARGE_CELLS else 0
-    return rows if long <= max(share, _HEADED_LONG_SHARE_MAX * is_headed) * len(cells) else None
-
-
-def _is_headed(rows: list[list[HtmlElement]]) -> bool:
-    """Whether rows of one length have names above them, or each at its start."""
-    if len({len(cells) for cells in rows}) != 1:
-        return False
-    if all(cells[0].tag == "th" and cells[1].tag == "td" for cells in rows):
-        return True
-    return len(rows) > 1 and all(cell.tag == "th" for cell in rows[0])
-
-
 def _columns(cell: HtmlElement) -> int:
     """The columns that a cell is wide."""
     wide = cell.get("colspan") or ""
     is_number = wide.isascii() and wide.isdecimal() and len(wide) < 4
     return min(int(wide), _COLSPAN_MAX) if is_number and int(wide) else 1
-
-
-def _has_text(element: HtmlElement) -> bool:
-    return any(not text.isspace() for text in element.itertext())
-
-
-def _is_short(cell: HtmlElement, blocks_max: int) -> bool:
-    text = "".join(cell.itertext())
-    if len(text) > CELL_CHARS_MAX and len(" ".join(text.split())) > CELL_CHARS_MAX:
-        return False
-    if any("\n" in (code.text or "") for code in cell.iter("code")):
-        return False
-    return sum(child.tag in _CELL_BLOCKS and _has_text(child) for child in cell) <= blocks_max
 
 
 def _cell_pieces(cell: HtmlElement) -> list[tuple[bool, str]]:

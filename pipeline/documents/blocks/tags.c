@@ -188,8 +188,8 @@ begins_with_name(const char *at, const char *end, const char *name)
     return at == end || *at == '/' || *at == '>' || is_space(*at);
 }
 
-/* find_tags(markup, names): which of some names in small letters, a tuple, a tag begins with. None
-   where the markup is not of UTF-8. */
+/* find_tags(markup, names): those of `names`, a tuple in small letters, that some start tag has. None
+   where the markup cannot be UTF-8. */
 PyObject *
 find_tags(PyObject *module, PyObject *args)
 {

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.documents.blocks import names, segment
-from pipeline.documents.blocks.page import Page
+from pipeline.documents.blocks.page import TAG_NUMBERS, Page
+from pipeline.documents.markup import write_words
 from pipeline.documents.render import CELL_CHARS_MAX, LARGE_CELLS
 from pipeline.documents.tree import parse
 
@@ -20,7 +21,19 @@ TAGS = (
     " script style title img article section blockquote svg o:p x-post hr font body"
 ).split()
 KNOWN = [*names.bits_of(names.NAME_GROUPS), *(part for part, _ in names._parts())]
-SIGNS = [*"-_ \t1Ax&<'", "  ", "HTML", "É", "\u2003", "\u212a", "\u0661", "ſ", "&amp;", "&#13;"]
+SIGNS = [
+    *"-_ \t1Ax&<'",
+    "  ",
+    "HTML",
+    "É",
+    "\u2003",
+    "\u212a",
+    "\u0661",
+    "ſ",
+    "&amp;",
+    "&#13;",
+    "&#12;",
+]
 NAMED = st.lists(
     st.one_of(
         st.sampled_from(KNOWN),
@@ -68,8 +81,12 @@ def table_of(*cells: str, names: bool = False) -> str:
 
 
 def page_of(markup: str) -> Page | None:
-    tree = parse(f"<body>{markup}")
-    return None if tree is None else segment.segment(tree)
+    html = f"<body>{markup}"
+    tree = parse(html)
+    if tree is None:
+        return None
+    write_words(tree, html)
+    return segment.segment(tree)
 
 
 def assert_same(markup: str) -> None:
@@ -95,6 +112,9 @@ def assert_same(markup: str) -> None:
 @example(table_of(*["a" * 999, *"b" * (LARGE_CELLS // 2 - 1)]))
 @example(table_of("<p>a</p><p>b</p>", "c") + table_of("<p>a</p><p>b</p>", "c", names=True))
 @example(table_of("<code>a\nb</code>", "c") + table_of("", "c") + table_of("<table></table>", "c"))
+@example("<table><tr><td>a<td><sup>[1]</sup><tr><td>b<td><sup>[2]</sup></table>")
+@example("<table><tr><td>a<td>b<tr><td>&#xfdd1;<td>&#xfdd1;</table>")
+@example("<p>page&#12;here&#11;and &#1;goes</p><p style='display:&#12;none'>on")
 @example("<script>if (a < b && c) { d = '</p>' }</script><p>after")
 @example("<!doctype html PUBLIC '-//W3C//DTD XHTML 1.0 Strict//EN' 'x'><p><br><b></b>after")
 def test_the_blocks_are_the_same(markup):
@@ -128,3 +148,22 @@ def test_markup_that_is_not_read_here_is_left_to_python():
         b"a<p></p>",
     ):
         assert segment.compiled.walk_blocks(markup, False) is None
+
+
+def test_a_page_whose_classes_were_chosen_to_collide_is_left_to_python():
+    """The hashes of segment.kind_of: of all words of four letters those that ask for one place."""
+    places = np.arange(26**4, dtype=np.uint64)
+    letters = [places // np.uint64(26**place) % np.uint64(26) for place in range(4)]
+    hashed = np.uint64(14695981039346656037 ^ TAG_NUMBERS["p"])
+    for letter in letters:
+        hashed = (hashed ^ (letter + np.uint64(97))) * np.uint64(1099511628211)
+    slots = (hashed ^ (hashed >> np.uint64(32))) % np.uint64(4096)
+    chosen = np.flatnonzero(slots < 16)[:1_700]
+    names = ["".join(chr(97 + int(letter[at])) for letter in letters) for at in chosen]
+    crowd = "".join(f"<p class={name}>w</p>" for name in names)
+    assert_same(crowd)
+    markup = crowd.replace("=", '="').replace(">w", '">w')
+    walk = segment.compiled.walk_blocks
+    assert walk(f"<html><body>{markup}</body></html>".encode(), False) is None
+    others = "".join(f'<p class="{name[::-1]}x">w</p>' for name in names)
+    assert walk(f"<html><body>{others}</body></html>".encode(), False) is not None
