@@ -5,7 +5,7 @@
 #include "blocks.h"
 
 enum { LINK = 1, BOLD = 2, HIDDEN = 4, ALOUD = 8, ITALIC = 16, CARD = 32 }; /* page.py */
-enum { COLLISIONS_MAX = 1000000 };
+enum { COLLISIONS_MAX = 1000000 }; /* of kinds in their hash table; a page has some hundreds */
 enum { HEADING_BREAKS_MAX = 3, COLSPAN_MAX = 50, COLSPAN_DIGITS_MAX = 3 };
 /* The rows of what is said of elements and of blocks: page.Page, in its order. */
 enum { TAGS, PARENTS, ENDS, DEPTHS, OWN, INHERITED, KINDS, SIGNS, BEGIN_BLOCKS, END_BLOCKS,
