@@ -82,7 +82,7 @@ def files_stage(
     """
     step = Step(
         name="extract",
-        version=10,
+        version=11,
         settings={"documents": asdict(documents), "accept_torn": pages.accept_torn},
         versions={
             **versions(documents.extractor),

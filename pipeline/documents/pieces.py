@@ -123,7 +123,10 @@ def _write_whole(link: HtmlElement, text: str) -> None:
 
 
 def _is_in_code(piece: HtmlElement) -> bool:
-    return next(piece.iterancestors("code", "pre", "kbd", "samp", "tt"), None) is not None
+    """Whether it is code by its tag, or the signature of a function as Sphinx has it."""
+    if next(piece.iterancestors("code", "pre", "kbd", "samp", "tt"), None) is not None:
+        return True
+    return any("sig-object" in (term.get("class") or "") for term in piece.iterancestors("dt"))
 
 
 def _last_text(element: HtmlElement) -> str:

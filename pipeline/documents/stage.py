@@ -104,7 +104,7 @@ def documents_stage(
     )
     texts = Step(
         name="texts",
-        version=6,
+        version=7,
         settings=rules,
         versions=versions(rules.extractor),
         inputs=(gather,),

@@ -104,9 +104,10 @@ class _Tree:
         return place
 
     def blocks(self, item: int) -> float:
-        """The blocks of an item, without code and those of items inside; endless after a heading.
+        """The elements of an item that are blocks, without code and those of items inside.
 
-        Of an item all blocks count, chosen or not.
+        All count, chosen or not, but lines of one (`<b>Plan.</b><br>You should`) are one. Endless
+        after a heading.
         """
         first, end = self.begin_blocks[item], self.end_blocks[item]
         if self.tags[self.elements[first]] in _HEADINGS:
@@ -114,7 +115,8 @@ class _Tree:
         if end - first == 1:  # most are so
             return 1
         inside = self.elements[first:end]
-        return sum(self.tags[one] != _PRE and self.place(one).item == item for one in inside)
+        own = {one for one in inside if self.tags[one] != _PRE and self.place(one).item == item}
+        return len(own)
 
 
 def _marked(tree: _Tree, places: Iterable[tuple[int, _Place]]) -> set[int]:

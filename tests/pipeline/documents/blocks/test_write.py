@@ -34,6 +34,15 @@ def lines(body):
             "<ol><li>Run it:<pre>run</pre><pre>halt</pre><li>Look.</ol>",  # code is no post
             ["- Run it:", "run", "halt", "- Look."],
         ),
+        (
+            "<ul><li><b>Boats.</b><br>They float.<li><b>Nets.</b><br>They hang.</ul>",
+            ["- Boats.", "They float.", "- Nets.", "They hang."],
+        ),
+        (
+            '<dl><dt class="sig sig-object py"><span><span>functools.</span></span>'
+            "<span><span>Placeholder</span></span></dl>",
+            ["functools.Placeholder"],
+        ),
         ("<ul><li><h3>Boats</h3><li><h3>Nets</h3></ul>", ["Boats", "Nets"]),
         ("<ul><li><a>Boats</a><p>a</p><li><a>Nets</a><p>b</p></ul>", ["Boats", "a", "Nets", "b"]),
         (
