@@ -3,6 +3,7 @@
 #ifndef BLOCKS_H
 #define BLOCKS_H
 
+/* No formats with "#": built by Python 3.13 or later they fail on 3.11. */
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>

@@ -223,10 +223,13 @@ ask_twin(Span value, Name *name)
     PyObject *asked = PyUnicode_DecodeUTF8(text, write_plain(value, text, max), "replace");
     free(text);
     PyObject *found = asked ? PyObject_GetItem(table.names, asked) : NULL;
+    PyObject *words;
     long long mask = 0;
     const char *kind = NULL;
     Py_ssize_t size = 0;
-    int is_read = found && PyArg_ParseTuple(found, "Ls#i", &mask, &kind, &size, &name->signs);
+    if (found && PyArg_ParseTuple(found, "LUi", &mask, &words, &name->signs))
+        kind = PyUnicode_AsUTF8AndSize(words, &size);
+    int is_read = kind != NULL;
     name->mask = mask;
     name->kind_size = size < KIND_CHARS ? size : KIND_CHARS;
     if (is_read)

@@ -520,8 +520,8 @@ kinds_of(const Walk *walk)
     PyObject *kinds = PyList_New(walk->kinds);
     for (Py_ssize_t number = 0; kinds && number < walk->kinds; number++) {
         const Kind *kind = walk->kind + number;
-        PyObject *one = Py_BuildValue("(is#)", kind->tag, walk->names + kind->at,
-                                      (Py_ssize_t)kind->size);
+        PyObject *text = PyUnicode_FromStringAndSize(walk->names + kind->at, kind->size);
+        PyObject *one = Py_BuildValue("(iN)", kind->tag, text);
         if (one == NULL || PyList_SetItem(kinds, number, one) < 0)
             Py_CLEAR(kinds);
     }
