@@ -182,3 +182,9 @@ def test_every_dependency_is_imported_by_the_product():
     of_module = packages_distributions()
     names = {name for top in imported for name in (top, *of_module.get(top, ()))}
     assert wanted - {name.replace("_", "-").lower() for name in names} == OF_LIBRARIES
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pipeline").rglob("*.c")), ids=lambda one: one.name)
+def test_a_wheel_built_by_a_new_python_serves_the_oldest(path):
+    """Formats with "#" do not: the headers of Python 3.13 call what 3.11 refuses."""
+    assert not re.search(r'"[^"\n]*[esuyz]#[^"\n]*"', path.read_text())
