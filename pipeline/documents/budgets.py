@@ -75,7 +75,7 @@ class _Levels(dict[str, int]):
 
 _LEVELS = _Levels()
 if compiled:
-    compiled.know_tags([*dict.fromkeys(_NO_LEVEL, 0).items(), *_MORE_LEVELS.items()])
+    compiled.know_levels([*dict.fromkeys(_NO_LEVEL, 0).items(), *_MORE_LEVELS.items()])
 
 
 def check_budgets(html: str, rules: DocumentsSettings) -> Drop | None:

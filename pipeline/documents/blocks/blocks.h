@@ -27,7 +27,7 @@ enum { IS_INLINE = 1, IS_UNSEEN = 2, IS_HIDDEN_AT_FIRST = 4, IS_HEADING = 8, IS_
 /* An element, in the order of the page. Others are named by their numbers: its first child and the
    siblings after and before it, where 0, the root, says that there is none. */
 typedef struct {
-    int is, tag;                   /* by know_tags_of_blocks */
+    int is, tag;                   /* by know_tags */
     int parent, first, next, before;
     int end;                       /* the first element after all that it holds */
     Span attributes, text, inside; /* `text` stands before the first child, `inside` is all */

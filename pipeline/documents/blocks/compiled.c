@@ -276,9 +276,9 @@ count_words(PyObject *module, PyObject *args)
     return PyLong_FromSsize_t(found);
 }
 
-PyObject *know_names(PyObject *, PyObject *), *know_tags_of_blocks(PyObject *, PyObject *),
+PyObject *know_names(PyObject *, PyObject *), *know_tags(PyObject *, PyObject *),
     *know_tables(PyObject *, PyObject *), *walk_blocks(PyObject *, PyObject *),
-    *read_by_rules(PyObject *, PyObject *), *know_tags(PyObject *, PyObject *),
+    *read_by_rules(PyObject *, PyObject *), *know_levels(PyObject *, PyObject *),
     *scan_tags(PyObject *, PyObject *), *find_tags(PyObject *, PyObject *);
 
 static PyMethodDef methods[] = {
@@ -289,10 +289,10 @@ static PyMethodDef methods[] = {
     {"sum_rows", sum_rows, METH_VARARGS, NULL},
     {"pass_down", pass_down, METH_VARARGS, NULL},
     {"know_names", know_names, METH_VARARGS, NULL},
-    {"know_tags_of_blocks", know_tags_of_blocks, METH_VARARGS, NULL},
+    {"know_tags", know_tags, METH_VARARGS, NULL},
     {"know_tables", know_tables, METH_VARARGS, NULL},
     {"walk_blocks", walk_blocks, METH_VARARGS, NULL},
-    {"know_tags", know_tags, METH_O, NULL},
+    {"know_levels", know_levels, METH_O, NULL},
     {"scan_tags", scan_tags, METH_VARARGS, NULL},
     {"find_tags", find_tags, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -11,5 +11,5 @@ try:
     compiled = importlib.import_module("pipeline.documents.blocks.compiled")
 except ImportError:
     compiled = None
-if not hasattr(compiled, "sum_rows"):
+if not hasattr(compiled, "know_levels"):
     compiled = None

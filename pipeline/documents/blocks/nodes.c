@@ -19,9 +19,9 @@ static struct {
     } tags[TAGS_MAX];
 } table;
 
-/* know_tags_of_blocks(tags, other): a sorted list of (name, number, bits of what it is). */
+/* know_tags(tags, other): a sorted list of (name, number, bits of what it is). */
 PyObject *
-know_tags_of_blocks(PyObject *module, PyObject *args)
+know_tags(PyObject *module, PyObject *args)
 {
     PyObject *tags;
     if (!PyArg_ParseTuple(args, "O!i", &PyList_Type, &tags, &table.other))

@@ -69,8 +69,6 @@ _WIDTH = re.compile(
 _OF_SENTENCES = frozenset(("p", "li", "span"))  # in which a button may be a word
 _COLSPAN_MAX = 50
 _NOT_SHOWN = re.compile(r"display\s*:\s*none", re.IGNORECASE | re.ASCII)
-
-
 _OF_ELEMENTS = "tags parents ends depths own inherited kinds signs begin_blocks end_blocks".split()
 _OF_BLOCKS = "elements breaks links inner".split()
 # What nodes.c is told of tags, a bit each.
@@ -101,7 +99,7 @@ def _known_tags() -> list[tuple[str, int, int]]:
 
 
 if compiled:
-    compiled.know_tags_of_blocks(_known_tags(), _OTHER)
+    compiled.know_tags(_known_tags(), _OTHER)
 
 
 def segment(tree: HtmlElement) -> Page:
@@ -109,20 +107,20 @@ def segment(tree: HtmlElement) -> Page:
 
     Where fewer than a hundred words are shown and thrice as many hidden, the hidden ones are shown.
     """
-    page, words = _walk(tree, with_hidden=False)
-    if words >= FEW_WORDS:
-        return page
-    whole, all_words = _walk(tree, with_hidden=True)
-    return whole if all_words >= 3 * words + 50 else page
-
-
-def _walk(tree: HtmlElement, *, with_hidden: bool) -> tuple[Page, int]:
-    """The blocks of a tree, and how many words of them are shown."""
-    found = None
+    markup = b""
     if compiled:
         tree.getroottree().docinfo.clear()  # of a page in XHTML libxml2 would write other markup
         markup = etree.tostring(tree, encoding="utf-8", with_tail=False)
-        found = compiled.walk_blocks(markup, with_hidden)
+    page, words = _walk(tree, markup, with_hidden=False)
+    if words >= FEW_WORDS:
+        return page
+    whole, all_words = _walk(tree, markup, with_hidden=True)
+    return whole if all_words >= 3 * words + 50 else page
+
+
+def _walk(tree: HtmlElement, markup: bytes, *, with_hidden: bool) -> tuple[Page, int]:
+    """The blocks of a tree, and how many words of them are shown; C walks over its markup."""
+    found = compiled and compiled.walk_blocks(markup, with_hidden)
     return _read(*(found or _Walk(tree, with_hidden=with_hidden).found()))
 
 

@@ -16,9 +16,9 @@ static struct {
 } known[TAGS_MAX];
 static Py_ssize_t known_count;
 
-/* know_tags([(name in small letters, levels)]) */
+/* know_levels([(name in small letters, levels)]) */
 PyObject *
-know_tags(PyObject *module, PyObject *items)
+know_levels(PyObject *module, PyObject *items)
 {
     Py_ssize_t count = PyList_Size(items);
     if (count < 0)
@@ -37,6 +37,19 @@ know_tags(PyObject *module, PyObject *items)
     }
     known_count = count;
     Py_RETURN_NONE;
+}
+
+/* A page as UTF-8; NULL where it has half of a surrogate pair. */
+static const char *
+utf8_of(PyObject *markup, const char **end)
+{
+    Py_ssize_t size;
+    const char *begin = PyUnicode_AsUTF8AndSize(markup, &size);
+    if (begin == NULL)
+        PyErr_Clear();
+    else
+        *end = begin + size;
+    return begin;
 }
 
 /* As \s has it, of ASCII. */
@@ -83,7 +96,7 @@ names_span(const char *begin, const char *sign)
 /* Whether a name of its own stands before a "=", so that a quote after it opens its value: in
    `a= b="` it is a value itself, in `="` there is none. `begin` is where the last value ended. */
 static int
-is_named(const char *begin, const char *sign)
+opens_value(const char *begin, const char *sign)
 {
     while (sign > begin && is_space(sign[-1]))
         sign--;
@@ -106,15 +119,11 @@ scan_tags(PyObject *module, PyObject *args)
 {
     PyObject *markup;
     int closes;
-    Py_ssize_t size;
     if (!PyArg_ParseTuple(args, "Up", &markup, &closes))
         return NULL;
-    const char *at = PyUnicode_AsUTF8AndSize(markup, &size);
-    if (at == NULL) { /* half of a surrogate pair */
-        PyErr_Clear();
+    const char *end, *at = utf8_of(markup, &end);
+    if (at == NULL)
         Py_RETURN_NONE;
-    }
-    const char *end = at + size;
     long level = 0, deepest = 0;
     Py_ssize_t longest = 0, chars = 0, cells = 0;
     int spans = 0;
@@ -160,7 +169,7 @@ scan_tags(PyObject *module, PyObject *args)
                     Py_RETURN_NONE;
                 spans |= is_span;
             }
-            if (quote && is_named(after, sign))
+            if (quote && opens_value(after, sign))
                 quoted += own - before;
             if (quote)
                 after = at + 1;
@@ -194,7 +203,7 @@ PyObject *
 find_tags(PyObject *module, PyObject *args)
 {
     PyObject *markup, *names, *found = NULL;
-    Py_ssize_t size, count;
+    Py_ssize_t count;
     const char *asked[ASKED_MAX];
     if (!PyArg_ParseTuple(args, "UO!", &markup, &PyTuple_Type, &names))
         return NULL;
@@ -203,12 +212,9 @@ find_tags(PyObject *module, PyObject *args)
     for (Py_ssize_t number = 0; number < count; number++)
         if (!(asked[number] = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(names, number), NULL)))
             return NULL;
-    const char *at = PyUnicode_AsUTF8AndSize(markup, &size);
-    if (at == NULL) { /* half of a surrogate pair */
-        PyErr_Clear();
+    const char *end, *at = utf8_of(markup, &end);
+    if (at == NULL)
         Py_RETURN_NONE;
-    }
-    const char *end = at + size;
     char seen[ASKED_MAX] = {0};
     while (at < end && (at = memchr(at, '<', end - at)) != NULL)
         if (++at < end && is_letter(*at))
